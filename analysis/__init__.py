@@ -1,0 +1,1 @@
+"""Trial tables, Pareto fronts, hypervolume and plots. Loads neither torch nor ray."""

@@ -1,0 +1,1 @@
+"""Binary layers, networks, supernets, slicing and extraction, checkpoints."""

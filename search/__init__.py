@@ -1,0 +1,1 @@
+"""Data sets, training, proposers, the study, execution on Ray Tune, runs and the command line."""

@@ -1,0 +1,172 @@
+"""Operations, parameters and bits of a network, in closed form: the one place where they are counted.
+
+Operations are multiply-accumulates. OPs = float + 8-bit / 8 + 1-bit / 64 (NAS-BNN, section 4.1.2; the convention of
+Bi-Real Net and ReActNet). Batch norm, PReLU, shifts, pooling and additions count nothing.
+
+Bits are those of the network as it is deployed: one for a binary weight, eight for a weight of the stem, 32 for every
+other number that is left once what folds exactly is folded (the weights' scale, the stem's step and the batch norm's
+statistics all fold into the two numbers a channel of the batch norm).
+
+Every formula works on integers and on numpy arrays alike, which is how 100,000 architectures are priced in one call.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+
+FLOAT_BITS = 32
+
+
+class Price(NamedTuple):
+    """What one layer costs, for many architectures at once; arrays of shape (architectures,)."""
+
+    name: str
+    out_channels: Ints
+    out_size: int
+    flops: Ints
+    int8_ops: Ints
+    bops: Ints
+    params: Ints
+    bits: Ints
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """What one layer of one network costs.
+
+    `flops`, `int8_ops` and `bops` are multiply-accumulates an image in float, 8-bit and 1-bit arithmetic; `out_size` is
+    the height and width of what the layer puts out; `bits` is the layer's size when deployed.
+    """
+
+    name: str
+    out_channels: int
+    out_size: int
+    flops: int
+    int8_ops: int
+    bops: int
+    params: int
+    bits: int
+
+    @property
+    def ops(self) -> float:
+        """Equivalent operations, float + 8-bit / 8 + 1-bit / 64."""
+        return operations(self.flops, self.int8_ops, self.bops)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one network costs, in all and layer by layer; units as in `LayerCost`."""
+
+    layers: tuple[LayerCost, ...]
+
+    @property
+    def flops(self) -> int:
+        """Float multiply-accumulates an image."""
+        return sum(layer.flops for layer in self.layers)
+
+    @property
+    def int8_ops(self) -> int:
+        """8-bit multiply-accumulates an image."""
+        return sum(layer.int8_ops for layer in self.layers)
+
+    @property
+    def bops(self) -> int:
+        """Binary multiply-accumulates an image."""
+        return sum(layer.bops for layer in self.layers)
+
+    @property
+    def ops(self) -> float:
+        """Equivalent operations, float + 8-bit / 8 + 1-bit / 64."""
+        return operations(self.flops, self.int8_ops, self.bops)
+
+    @property
+    def params(self) -> int:
+        """Learnable numbers of the network on its own."""
+        return sum(layer.params for layer in self.layers)
+
+    @property
+    def bits(self) -> int:
+        """Size when deployed."""
+        return sum(layer.bits for layer in self.layers)
+
+    @property
+    def bytes(self) -> int:
+        """Size when deployed, in whole bytes."""
+        return -(-self.bits // 8)
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What many networks cost; every field is an array with one entry a network, units as in `LayerCost`."""
+
+    flops: Ints
+    int8_ops: Ints
+    bops: Ints
+    params: Ints
+    bits: Ints
+
+    @property
+    def ops(self) -> npt.NDArray[np.float64]:
+        """Equivalent operations, float + 8-bit / 8 + 1-bit / 64."""
+        return self.flops + self.int8_ops / 8 + self.bops / 64
+
+
+def operations(flops: int, int8_ops: int, bops: int) -> float:
+    """Equivalent operations of three counts of multiply-accumulates (NAS-BNN, section 4.1.2).
+
+    >>> operations(769_000, 8_128_512, 1_215_212_544)  # model A of the paper's Table 6
+    20772760.0
+    """
+    return flops + int8_ops / 8 + bops / 64
+
+
+def total(prices: Sequence[Price]) -> Costs:
+    """Sum the layers of many networks."""
+
+    def add(column: str) -> Ints:
+        return np.sum([getattr(price, column) for price in prices], axis=0, dtype=np.int64)
+
+    return Costs(*(add(column) for column in ("flops", "int8_ops", "bops", "params", "bits")))
+
+
+def itemise(prices: Sequence[Price], row: int = 0) -> Cost:
+    """The layers of one network out of many; layers that it does not have (no output channels) are left out."""
+    return Cost(
+        tuple(
+            LayerCost(price.name, int(price.out_channels[row]), price.out_size, *(int(column[row]) for column in price[3:]))
+            for price in prices
+            if price.out_channels[row] > 0
+        )
+    )
+
+
+def int8_convolution(name: str, cin: Ints, cout: Ints, kernel_size: int, size: int) -> Price:
+    """A convolution with 8-bit weights (one learned step an output channel), with batch norm and RPReLU behind it."""
+    weights = cout * cin * kernel_size**2
+    nothing = np.zeros_like(weights)
+    # params: weights, steps, batch norm (2), RPReLU (3); the steps fold into the batch norm when deployed
+    return Price(
+        name, cout, size, nothing, weights * size**2, nothing, weights + 6 * cout, 8 * weights + FLOAT_BITS * 5 * cout
+    )
+
+
+def binary_convolution(name: str, cin: Ints, cout: Ints, kernel_size: Ints | int, groups: Ints | int, size: int) -> Price:
+    """RSign, a binary convolution, batch norm and RPReLU: one unit of a ReActNet-like block."""
+    weights = cout * (cin // groups) * kernel_size**2
+    nothing = np.zeros_like(weights)
+    floats = cin + 5 * cout  # a shift an input channel; batch norm (2) and RPReLU (3) an output channel
+    return Price(
+        name, cout, size, nothing, nothing, weights * size**2, weights + floats, weights + FLOAT_BITS * floats
+    )
+
+
+def linear(name: str, cin: Ints, classes: int) -> Price:
+    """A float linear layer with bias, counted as classes * (inputs + 1) operations, as the paper's figures are."""
+    weights = classes * (cin + 1)
+    nothing = np.zeros_like(weights)
+    return Price(name, np.full_like(cin, classes), 1, weights, nothing, nothing, weights, FLOAT_BITS * weights)

@@ -1,0 +1,6 @@
+"""The space of NAS-BNN (Table 1): depth, width, kernel and groups under a non-decreasing constraint on widths."""
+
+from spaces.nasbnn.architecture import Architecture, Layer
+from spaces.nasbnn.space import NasBnnSpace, Stage
+
+__all__ = ["Architecture", "Layer", "NasBnnSpace", "Stage"]

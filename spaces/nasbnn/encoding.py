@@ -1,0 +1,71 @@
+"""A NAS-BNN space as independent integers, and back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from spaces.nasbnn.architecture import Architecture, Layer
+from spaces.parameters import Integer
+from spaces.space import SpaceError
+
+if TYPE_CHECKING:
+    from spaces.nasbnn.space import Stage
+
+
+@dataclass(frozen=True)
+class _Gene:
+    """One named choice."""
+
+    name: str
+    choices: tuple[int, ...]
+
+
+class Encoding:
+    """One integer a gene, the index of its choice. Genes of layers beyond the chosen depth are read and ignored."""
+
+    def __init__(self, stem_widths: tuple[int, ...], stages: "tuple[Stage, ...]") -> None:
+        self._stem = _Gene("stem_width", stem_widths)
+        self._depths = [_Gene(f"s{number}_depth", stage.depths) for number, stage in enumerate(stages, 1)]
+        self._layers = [
+            [
+                (
+                    _Gene(f"s{number}l{place}_width", stage.widths),
+                    _Gene(f"s{number}l{place}_kernel_size", stage.kernel_sizes),
+                    _Gene(f"s{number}l{place}_groups", stage.groups),
+                )
+                for place in range(1, stage.depths[-1] + 1)
+            ]
+            for number, stage in enumerate(stages, 1)
+        ]
+        genes = [self._stem]
+        for depth, layers in zip(self._depths, self._layers, strict=True):
+            genes += [depth, *(gene for layer in layers for gene in layer)]
+        self.genes = {gene.name: gene.choices for gene in genes}
+        self.parameters = tuple(Integer(g.name, 0, len(g.choices) - 1) for g in genes if len(g.choices) > 1)
+
+    def encode(self, architecture: Architecture) -> dict[str, int]:
+        """Indices for a member; the genes of absent layers repeat those of the stage's last layer."""
+        chosen = {self._stem.name: architecture.stem}
+        for depth, slots, layers in zip(self._depths, self._layers, architecture.stages, strict=True):
+            chosen[depth.name] = len(layers)
+            for place, slot in enumerate(slots):
+                layer = layers[min(place, len(layers) - 1)]
+                chosen |= {gene.name: value for gene, value in zip(slot, layer, strict=True)}
+        return {p.name: self.genes[p.name].index(chosen[p.name]) for p in self.parameters}
+
+    def decode(self, values: Mapping[str, int]) -> tuple[int, list[list[Layer]]]:
+        """Stem width and layers, without regard to the constraint on widths. Raises `SpaceError` for a missing or
+        impossible index."""
+        stages = [
+            [Layer(*(self._pick(gene, values) for gene in slot)) for slot in slots[: self._pick(depth, values)]]
+            for depth, slots in zip(self._depths, self._layers, strict=True)
+        ]
+        return self._pick(self._stem, values), stages
+
+    def _pick(self, gene: _Gene, values: Mapping[str, int]) -> int:
+        if len(gene.choices) == 1:
+            return gene.choices[0]
+        index = values.get(gene.name)
+        if index is None or not 0 <= index < len(gene.choices):
+            raise SpaceError(f"{gene.name} must be an index from 0 to {len(gene.choices) - 1}, got {index!r}")
+        return gene.choices[index]

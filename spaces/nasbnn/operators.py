@@ -1,0 +1,150 @@
+"""Mutation, crossover and neighbours of NAS-BNN architectures. Each returns members, by construction."""
+
+import random
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from spaces.nasbnn.architecture import Architecture, Layer
+
+if TYPE_CHECKING:
+    from spaces.nasbnn.space import NasBnnSpace, Stage
+
+INFINITE = 1 << 62
+
+
+def caps(space: "NasBnnSpace") -> list[int] | None:
+    """The widest that the stem and each stage may be with every later stage still able to follow; None if none can."""
+    widest: list[int] = []
+    limit = INFINITE
+    for widths in reversed((space.stem_widths, *(stage.widths for stage in space.stages))):
+        allowed = [width for width in widths if width <= limit]
+        if not allowed:
+            return None
+        limit = allowed[-1]
+        widest.append(limit)
+    return widest[::-1]
+
+
+def fit(space: "NasBnnSpace", stem: int, stages: Sequence[Sequence[Layer]]) -> Architecture:
+    """See `NasBnnSpace.fit`."""
+    if not space.non_decreasing:
+        return Architecture(stem, tuple(tuple(layers) for layers in stages))
+    limits = caps(space)
+    assert limits is not None, "a space without members is refused when it is declared"
+    before = stem = min(stem, limits[0])
+    fitted: list[tuple[Layer, ...]] = []
+    for layers, stage, limit in zip(stages, space.stages, limits[1:], strict=True):
+        row: list[Layer] = []
+        widths = sorted(layer.width for layer in layers)
+        for layer, wanted in zip(layers, widths, strict=True):
+            before = min(width for width in stage.widths if width >= min(max(wanted, before), limit))
+            row.append(layer._replace(width=before))
+        fitted.append(tuple(row))
+    return Architecture(stem, tuple(fitted))
+
+
+def mutate(space: "NasBnnSpace", architecture: Architecture, rng: random.Random, probability: float) -> Architecture:
+    """See `NasBnnSpace.mutate`."""
+    stem = architecture.stem
+    stages = [list(layers) for layers in architecture.stages]
+    for number, stage in enumerate(space.stages):
+        if rng.random() < probability:
+            _set_depth(space, stem, stages, number, rng.choice(stage.depths), rng)
+    if rng.random() < probability:
+        stem = rng.choice(_between(space, space.stem_widths, 0, stages[0][0].width))
+    for number, stage in enumerate(space.stages):
+        for place in range(len(stages[number])):
+            if rng.random() < probability:
+                stages[number][place] = _draw(space, stem, stages, number, place, rng)
+    mutant = Architecture(stem, tuple(tuple(layers) for layers in stages))
+    if mutant != architecture:
+        return mutant
+    others = list(neighbours(space, architecture))
+    return rng.choice(others) if others else _another(space, architecture, rng)
+
+
+def _another(space: "NasBnnSpace", architecture: Architecture, rng: random.Random) -> Architecture:
+    """Some other member: for the rare one without neighbours (all its depths are more than a layer apart, say)."""
+    if space.count() == 1:
+        return architecture
+    other = rng.randrange(space.count() - 1)
+    return space.unrank(other + (other >= space.rank(architecture)))
+
+
+def crossover(space: "NasBnnSpace", first: Architecture, second: Architecture, rng: random.Random) -> Architecture:
+    """See `NasBnnSpace.crossover`."""
+    stem = rng.choice((first.stem, second.stem))
+    stages: list[list[Layer]] = []
+    for ours, theirs in zip(first.stages, second.stages, strict=True):
+        depth = len(rng.choice((ours, theirs)))
+        stages.append([rng.choice([s[place] for s in (ours, theirs) if place < len(s)]) for place in range(depth)])
+    return fit(space, stem, stages)
+
+
+def neighbours(space: "NasBnnSpace", architecture: Architecture) -> Iterator[Architecture]:
+    """See `NasBnnSpace.neighbours`."""
+    stages = architecture.stages
+
+    def changed(number: int, layers: tuple[Layer, ...]) -> Architecture:
+        return Architecture(architecture.stem, (*stages[:number], layers, *stages[number + 1 :]))
+
+    for width in _between(space, space.stem_widths, 0, stages[0][0].width):
+        if width != architecture.stem:
+            yield Architecture(width, stages)
+    for number, (layers, stage) in enumerate(zip(stages, space.stages, strict=True)):
+        for place, layer in enumerate(layers):
+            low, high = _sides(architecture.stem, stages, number, place)
+            for width in _between(space, stage.widths, low, high):
+                for other in (
+                    layer._replace(width=width),
+                    *(layer._replace(kernel_size=k) for k in stage.kernel_sizes if width == layer.width),
+                    *(layer._replace(groups=g) for g in stage.groups if width == layer.width),
+                ):
+                    if other != layer:
+                        yield changed(number, (*layers[:place], other, *layers[place + 1 :]))
+        if len(layers) - 1 in stage.depths:
+            yield changed(number, layers[:-1])
+        if len(layers) + 1 in stage.depths:
+            low, high = _sides(architecture.stem, [*stages[:number], (*layers, layers[-1]), *stages[number + 1 :]], number, len(layers))
+            for width in _between(space, stage.widths, low, high):
+                for kernel_size in stage.kernel_sizes:
+                    for groups in stage.groups:
+                        yield changed(number, (*layers, Layer(width, kernel_size, groups)))
+
+
+def _set_depth(
+    space: "NasBnnSpace", stem: int, stages: list[list[Layer]], number: int, depth: int, rng: random.Random
+) -> None:
+    """Cut a stage at its end, or draw new layers there."""
+    layers = stages[number]
+    del layers[depth:]
+    while len(layers) < depth:
+        layers.append(layers[-1])  # a member already; the draw below looks at both of its sides
+        layers[-1] = _draw(space, stem, stages, number, len(layers) - 1, rng)
+
+
+def _draw(
+    space: "NasBnnSpace", stem: int, stages: Sequence[Sequence[Layer]], number: int, place: int, rng: random.Random
+) -> Layer:
+    """New genes for one layer, with a width between those on both sides."""
+    stage: Stage = space.stages[number]
+    width = rng.choice(_between(space, stage.widths, *_sides(stem, stages, number, place)))
+    return Layer(width, rng.choice(stage.kernel_sizes), rng.choice(stage.groups))
+
+
+def _sides(stem: int, stages: Sequence[Sequence[Layer]], number: int, place: int) -> tuple[int, int]:
+    """The widths before and behind a layer."""
+    layers = stages[number]
+    if place > 0:
+        before = layers[place - 1].width
+    else:
+        before = stages[number - 1][-1].width if number > 0 else stem
+    if place + 1 < len(layers):
+        behind = layers[place + 1].width
+    else:
+        behind = stages[number + 1][0].width if number + 1 < len(stages) else INFINITE
+    return before, behind
+
+
+def _between(space: "NasBnnSpace", widths: Sequence[int], low: int, high: int) -> list[int]:
+    return [width for width in widths if low <= width <= high or not space.non_decreasing]

@@ -1,0 +1,50 @@
+"""What NAS-BNN networks cost, layer by layer, for any number of them at once."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from spaces.cost import Ints, Price, binary_convolution, int8_convolution, linear
+from spaces.nasbnn.architecture import STEM_KERNEL_SIZE, Architecture
+
+if TYPE_CHECKING:
+    from spaces.nasbnn.space import NasBnnSpace, Stage
+
+__all__ = ["Price", "prices", "table"]
+
+
+def table(stages: "tuple[Stage, ...]", architectures: list[Architecture]) -> Ints:
+    """Architectures as rows of integers: the stem's width, then width, kernel and groups of every possible layer, zeros
+    for a layer that is not there. Shape (architectures, 1 + 3 * possible layers)."""
+    empty = (0, 0, 0)
+    rows: list[list[int]] = []
+    for architecture in architectures:
+        row = [architecture.stem]
+        for stage, layers in zip(stages, architecture.stages, strict=True):
+            for layer in layers:
+                row += layer
+            row += empty * (stage.depths[-1] - len(layers))
+        rows.append(row)
+    return np.array(rows, dtype=np.int64)
+
+
+def prices(space: "NasBnnSpace", genes: Ints) -> list[Price]:
+    """The price of every possible layer of every row of `table`; layers that are not there cost nothing."""
+    before = genes[:, 0]
+    size = space.image_size // space.stem_stride
+    stem = np.full_like(before, space.channels)
+    layers = [int8_convolution("stem", stem, before, STEM_KERNEL_SIZE, size)]
+    column = 1
+    for number, stage in enumerate(space.stages, 1):
+        for place in range(1, stage.depths[-1] + 1):
+            size = size // stage.stride if place == 1 else size
+            width, kernel_size, groups = genes[:, column : column + 3].T
+            column += 3
+            there = width > 0
+            cin = np.where(there, before, 0)
+            name = f"s{number}l{place}"
+            layers.append(binary_convolution(f"{name}.kxk", cin, cin, kernel_size, np.maximum(groups, 1), size))
+            layers.append(binary_convolution(f"{name}.1x1", cin, width, 1, 1, size))
+            before = np.where(there, width, before)
+    layers.append(linear("linear", before, space.classes))
+    return layers

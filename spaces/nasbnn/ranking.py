@@ -1,0 +1,114 @@
+"""Counting the members of a NAS-BNN space, and the bijection between members and 0..count-1."""
+
+from collections.abc import Iterator
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, TypeVar
+
+from spaces.nasbnn.architecture import Architecture, Layer
+
+if TYPE_CHECKING:
+    from spaces.nasbnn.space import Stage
+
+T = TypeVar("T")
+
+
+class Ranking:
+    """The members in lexicographic order: stem width; then, stage by stage, depth and each layer's width, kernel, groups.
+
+    A member is a path of choices. `_completions` counts the paths that go on from a point, which depends only on the
+    stage, the layers still to choose in it and the width before; so counting, ranking and unranking take a few dozen
+    steps, in exact integers, however large the space.
+    """
+
+    def __init__(self, stem_widths: tuple[int, ...], stages: "tuple[Stage, ...]", non_decreasing: bool) -> None:  # noqa: FBT001
+        self._stem_widths = stem_widths
+        self._stages = stages
+        self._non_decreasing = non_decreasing
+        self._completions = lru_cache(maxsize=None)(self._count_completions)
+
+    @cached_property
+    def count(self) -> int:
+        """How many members there are."""
+        return sum(self._after_stage(0, width) for width in self._stem_widths)
+
+    def rank(self, architecture: Architecture) -> int:
+        """The place of a member."""
+        index = 0
+        for width, paths in self._stems():
+            if width == architecture.stem:
+                break
+            index += paths
+        before = architecture.stem
+        for number, layers in enumerate(architecture.stages):
+            for depth, paths in self._depths(number, before):
+                if depth == len(layers):
+                    break
+                index += paths
+            for place, layer in enumerate(layers):
+                left = len(layers) - place - 1
+                for candidate, paths in self._layers(number, left, before):
+                    if candidate == layer:
+                        break
+                    index += paths
+                before = layer.width
+        return index
+
+    def unrank(self, index: int) -> Architecture:
+        """The member at a place."""
+        stem, index = _choose(self._stems(), index)
+        before = stem
+        stages: list[tuple[Layer, ...]] = []
+        for number in range(len(self._stages)):
+            depth, index = _choose(self._depths(number, before), index)
+            layers: list[Layer] = []
+            for left in reversed(range(depth)):
+                layer, index = _choose(self._layers(number, left, before), index)
+                layers.append(layer)
+                before = layer.width
+            stages.append(tuple(layers))
+        return Architecture(stem, tuple(stages))
+
+    def _stems(self) -> "Iterator[tuple[int, int]]":
+        return ((width, self._after_stage(0, width)) for width in self._stem_widths)
+
+    def _depths(self, number: int, before: int) -> "Iterator[tuple[int, int]]":
+        return ((depth, self._count(number, depth, before)) for depth in self._stages[number].depths)
+
+    def _layers(self, number: int, left: int, before: int) -> "Iterator[tuple[Layer, int]]":
+        stage = self._stages[number]
+        for width in stage.widths:
+            if self._non_decreasing and width < before:
+                continue
+            paths = self._count(number, left, width)
+            for kernel_size in stage.kernel_sizes:
+                for groups in stage.groups:
+                    yield Layer(width, kernel_size, groups), paths
+
+    def _count(self, number: int, left: int, before: int) -> int:
+        return self._completions(number, left, before if self._non_decreasing else 0)
+
+    def _count_completions(self, number: int, left: int, before: int) -> int:
+        """Ways to choose the `left` layers that stage `number` still needs, and all that is behind, after width `before`."""
+        if left == 0:
+            return self._after_stage(number + 1, before)
+        stage = self._stages[number]
+        variants = len(stage.kernel_sizes) * len(stage.groups)
+        return variants * sum(
+            self._count(number, left - 1, width)
+            for width in stage.widths
+            if width >= before or not self._non_decreasing
+        )
+
+    def _after_stage(self, number: int, before: int) -> int:
+        if number == len(self._stages):
+            return 1
+        return sum(self._count(number, depth, before) for depth in self._stages[number].depths)
+
+
+def _choose(choices: "Iterator[tuple[T, int]]", index: int) -> tuple[T, int]:
+    """Walk along choices, each standing for a number of members, to the one that holds `index`, and how far into it."""
+    for choice, paths in choices:
+        if index < paths:
+            return choice, index
+        index -= paths
+    raise AssertionError("index beyond the last member")

@@ -1,0 +1,283 @@
+"""Which NAS-BNN architectures exist: the choices of Table 1 as data, membership, operators and costs."""
+
+import dataclasses
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+from spaces.cost import Cost, Costs, itemise, total
+from spaces.nasbnn import operators, pricing
+from spaces.nasbnn.architecture import Architecture, Layer, format_architecture, parse
+from spaces.nasbnn.encoding import Encoding
+from spaces.nasbnn.ranking import Ranking
+from spaces.parameters import Integer, SuggestsIntegers, suggest_values, tune_space
+from spaces.space import Membership, SpaceError, content_id
+
+JSON_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One row of Table 1: what a stage may be. The first layer of the stage has the stride."""
+
+    depths: tuple[int, ...]
+    widths: tuple[int, ...]
+    kernel_sizes: tuple[int, ...]
+    groups: tuple[int, ...]
+    stride: int
+
+    def __post_init__(self) -> None:
+        for field in ("depths", "widths", "kernel_sizes", "groups"):
+            object.__setattr__(self, field, tuple(getattr(self, field)))
+
+
+@dataclass(frozen=True)
+class NasBnnSpace:
+    """Every network that Table 1 of NAS-BNN describes, for any stages, image size and number of classes.
+
+    `non_decreasing` is the constraint of equation 3: no layer is narrower than the one before it. It is part of the
+    space; switched off (the paper's ablation), the space holds the others too. Lists of choices are ascending.
+
+    Raises `SpaceError` that lists everything wrong with a declaration.
+    """
+
+    name: str
+    stem_widths: tuple[int, ...]
+    stem_stride: int
+    stages: tuple[Stage, ...]
+    image_size: int
+    classes: int
+    channels: int = 3
+    non_decreasing: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "stem_widths", tuple(self.stem_widths))
+        object.__setattr__(self, "stages", tuple(self.stages))
+        problems = list(_problems(self))
+        if problems:
+            raise SpaceError(f"space {self.name!r}: " + "; ".join(problems))
+
+    # Size and order ---------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _ranking(self) -> Ranking:
+        return Ranking(self.stem_widths, self.stages, self.non_decreasing)
+
+    def count(self) -> int:
+        """How many architectures the space holds, exactly."""
+        return self._ranking.count
+
+    def rank(self, architecture: Architecture) -> int:
+        """The place of a member in the lexicographic order of choices, from 0 to `count() - 1`."""
+        return self._ranking.rank(self.require(architecture))
+
+    def unrank(self, index: int) -> Architecture:
+        """The member at a place; the inverse of `rank`. Raises `IndexError` outside `range(count())`."""
+        if not 0 <= index < self.count():
+            raise IndexError(f"space {self.name!r} has {self.count()} architectures; there is none at {index}")
+        return self._ranking.unrank(index)
+
+    def sample(self, rng: random.Random) -> Architecture:
+        """A member, exactly uniform over the space (not gene by gene, which is far from uniform)."""
+        return self._ranking.unrank(rng.randrange(self.count()))
+
+    # Membership -------------------------------------------------------------------------------------------------------
+
+    def contains(self, architecture: Architecture) -> Membership:
+        """Whether the architecture belongs to the space and, where not, the first reason why."""
+        return Membership(next(_objections(self, architecture), None))
+
+    def require(self, architecture: Architecture) -> Architecture:
+        """The architecture itself where it is a member; raises `SpaceError` with the reason where not."""
+        membership = self.contains(architecture)
+        if not membership:
+            raise SpaceError(f"{format_architecture(architecture)!r} is not in space {self.name!r}: {membership.reason}")
+        return architecture
+
+    def smallest(self) -> Architecture:
+        """The member with the fewest operations: least depth, width and kernel, most groups."""
+        stages = [[Layer(s.widths[0], s.kernel_sizes[0], s.groups[-1])] * s.depths[0] for s in self.stages]
+        return self.fit(self.stem_widths[0], stages)
+
+    def largest(self) -> Architecture:
+        """The member with the most operations: greatest depth, width and kernel, fewest groups."""
+        stages = [[Layer(s.widths[-1], s.kernel_sizes[-1], s.groups[0])] * s.depths[-1] for s in self.stages]
+        return self.fit(self.stem_widths[-1], stages)
+
+    # Operators --------------------------------------------------------------------------------------------------------
+
+    def fit(self, stem: int, stages: list[list[Layer]]) -> Architecture:
+        """The member nearest to genes of the right depths: widths are sorted within each stage, then raised (or lowered,
+        where a later stage is narrower) until no layer is narrower than the one before. Members stay as they are."""
+        return operators.fit(self, stem, stages)
+
+    def mutate(self, architecture: Architecture, rng: random.Random, probability: float = 0.2) -> Architecture:
+        """Another member: every stage's depth and every layer's genes are drawn again with `probability`, each width
+        between the widths on both sides of it. Differs from its parent unless the space has one member only."""
+        return operators.mutate(self, self.require(architecture), rng, probability)
+
+    def crossover(self, first: Architecture, second: Architecture, rng: random.Random) -> Architecture:
+        """A member whose depths and layers come from either parent, place by place, with `fit` behind."""
+        return operators.crossover(self, self.require(first), self.require(second), rng)
+
+    def neighbours(self, architecture: Architecture) -> Iterator[Architecture]:
+        """Every member that differs by one width, kernel or groups, or by one layer at the end of a stage."""
+        return operators.neighbours(self, self.require(architecture))
+
+    # Text, JSON and parameters ----------------------------------------------------------------------------------------
+
+    def parse(self, text: str) -> Architecture:
+        """Read the text form of a member; raises `SpaceError` with the reason where it is none."""
+        return self.require(parse(text))
+
+    def format(self, architecture: Architecture) -> str:
+        """The text form, such as `c24k3g1 | c48k3g1 c48k3g1 | c96k3g2 c96k3g2`."""
+        return format_architecture(architecture)
+
+    def to_json(self, architecture: Architecture) -> dict[str, Any]:
+        """The JSON form, with the version of the form, the space and the genes."""
+        stages = [[layer._asdict() for layer in stage] for stage in architecture.stages]
+        return {"version": JSON_VERSION, "space": self.name, "stem": architecture.stem, "stages": stages}
+
+    def from_json(self, data: Mapping[str, Any]) -> Architecture:
+        """Read the JSON form of a member; raises `SpaceError` where it is not one."""
+        if data.get("version") != JSON_VERSION or data.get("space") != self.name:
+            raise SpaceError(
+                f"expected version {JSON_VERSION} of an architecture of space {self.name!r}; got version "
+                f"{data.get('version')!r} of space {data.get('space')!r}"
+            )
+        try:
+            stages = tuple(tuple(Layer(**{k: int(v) for k, v in layer.items()}) for layer in stage) for stage in data["stages"])
+            architecture = Architecture(int(data["stem"]), stages)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise SpaceError(f"this is not the JSON form of an architecture of space {self.name!r}: {error}") from error
+        return self.require(architecture)
+
+    def id(self, architecture: Architecture) -> str:
+        """The content id of a member: twelve hexadecimal digits made of the space's name and the text form."""
+        return content_id(self.name, format_architecture(architecture))
+
+    @cached_property
+    def _encoding(self) -> Encoding:
+        return Encoding(self.stem_widths, self.stages)
+
+    def parameters(self) -> tuple[Integer, ...]:
+        """The space as independent integers (indices of choices), for Tune and Optuna; genes with one choice are left out.
+
+        Widths are independent and sorted on decoding, which Optuna's samplers learned best from among the encodings that
+        they accept. So several settings stand for one architecture; its id tells repeats.
+        """
+        return self._encoding.parameters
+
+    def encode(self, architecture: Architecture) -> dict[str, int]:
+        """One setting of `parameters()` that decodes to this member."""
+        return self._encoding.encode(self.require(architecture))
+
+    def decode(self, values: Mapping[str, int]) -> Architecture:
+        """The member that a setting of `parameters()` stands for; every setting stands for one."""
+        return self.fit(*self._encoding.decode(values))
+
+    def param_space(self) -> dict[str, Any]:
+        """The space for Ray Tune; `decode` turns a sampled configuration into a member."""
+        return tune_space(self.parameters())
+
+    def suggest(self, trial: SuggestsIntegers) -> Architecture:
+        """A member, from an Optuna trial."""
+        return self.decode(suggest_values(self.parameters(), trial))
+
+    # Cost -------------------------------------------------------------------------------------------------------------
+
+    def cost(self, architecture: Architecture, image_size: int | None = None, classes: int | None = None) -> Cost:
+        """What a member costs, in all and per layer; at the space's own image size and classes unless told otherwise."""
+        return itemise(self._prices([self.require(architecture)], image_size, classes))
+
+    def costs(
+        self, architectures: list[Architecture], image_size: int | None = None, classes: int | None = None
+    ) -> Costs:
+        """What many members cost, in one vectorised call (their membership is not checked)."""
+        return total(self._prices(architectures, image_size, classes))
+
+    def _prices(
+        self, architectures: list[Architecture], image_size: int | None, classes: int | None
+    ) -> list[pricing.Price]:
+        declared = dataclasses.replace(
+            self,
+            image_size=self.image_size if image_size is None else image_size,
+            classes=self.classes if classes is None else classes,
+        )
+        return pricing.prices(declared, pricing.table(self.stages, architectures))
+
+
+def _problems(space: NasBnnSpace) -> Iterator[str]:
+    """Everything wrong with a declaration."""
+    lists = {"stem_widths": space.stem_widths}
+    for number, stage in enumerate(space.stages, 1):
+        lists |= {
+            f"stage {number} {field}": getattr(stage, field) for field in ("depths", "widths", "kernel_sizes", "groups")
+        }
+        if any(k % 2 == 0 for k in stage.kernel_sizes):
+            yield f"stage {number}: kernel sizes must be odd, got {_listed(stage.kernel_sizes)}"
+    bad_lists = [name for name, values in lists.items() if not values or values[0] < 1 or _descends(values)]
+    for name in bad_lists:
+        yield f"{name} must be ascending positive integers, got ({_listed(lists[name])})"
+    if not space.stages:
+        yield "needs at least one stage"
+    if bad_lists or not space.stages:
+        return
+    strides = (space.stem_stride, *(stage.stride for stage in space.stages))
+    if any(stride not in (1, 2) for stride in strides):
+        yield f"strides must be 1 or 2, got ({_listed(strides)})"
+        return
+    shrink = 2 ** strides.count(2)
+    if space.image_size < 1 or space.image_size % shrink:
+        yield f"image_size must be a multiple of {shrink}, as the strides halve it {strides.count(2)} times; got {space.image_size}"
+    for field in ("classes", "channels"):
+        if getattr(space, field) < 1:
+            yield f"{field} must be at least 1, got {getattr(space, field)}"
+    before = space.stem_widths
+    for number, stage in enumerate(space.stages, 1):
+        inputs = {*before, *(stage.widths if stage.depths[-1] > 1 else ())}
+        bad = sorted((width, groups) for width in inputs for groups in stage.groups if width % groups)
+        if bad:
+            yield f"stage {number}: {bad[0][0]} input channels do not split into {bad[0][1]} groups"
+        if stage.groups[0] and any(groups % stage.groups[0] for groups in stage.groups):
+            yield f"stage {number}: groups must be multiples of the fewest, got ({_listed(stage.groups)})"
+        before = stage.widths
+    if space.non_decreasing and operators.caps(space) is None:
+        yield "no architecture has non-decreasing widths: a later stage is narrower than every choice of an earlier one"
+
+
+def _objections(space: NasBnnSpace, architecture: Architecture) -> Iterator[str]:
+    """Every reason why an architecture is not in the space."""
+    if architecture.stem not in space.stem_widths:
+        yield f"the stem has width {architecture.stem}; its widths are {_listed(space.stem_widths)}"
+    if len(architecture.stages) != len(space.stages):
+        yield f"it has {len(architecture.stages)} stages behind the stem; the space has {len(space.stages)}"
+        return
+    for number, (layers, stage) in enumerate(zip(architecture.stages, space.stages, strict=True), 1):
+        if len(layers) not in stage.depths:
+            yield f"stage {number} has {len(layers)} layers; its depths are {_listed(stage.depths)}"
+        for place, layer in enumerate(layers, 1):
+            for gene, value, choices in (
+                ("width", layer.width, stage.widths),
+                ("kernel size", layer.kernel_size, stage.kernel_sizes),
+                ("groups", layer.groups, stage.groups),
+            ):
+                if value not in choices:
+                    yield f"stage {number}, layer {place} has {gene} {value}; the choices are {_listed(choices)}"
+    if space.non_decreasing:
+        widths = (architecture.stem, *(layer.width for layer in architecture.layers()))
+        for place, (before, after) in enumerate(pairwise(widths), 1):
+            if after < before:
+                yield f"layer {place} narrows from {before} to {after} channels; widths must not decrease (equation 3)"
+
+
+def _descends(values: tuple[int, ...]) -> bool:
+    return any(after <= before for before, after in pairwise(values))
+
+
+def _listed(values: tuple[int, ...]) -> str:
+    return ", ".join(map(str, values))
