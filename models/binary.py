@@ -1,0 +1,161 @@
+"""What binarisation is: sign functions with their pseudo-gradients, normalised weights, RSign and RPReLU."""
+
+from enum import Enum
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import Function, once_differentiable
+
+PAPER_EPSILON = 1e-5
+
+
+class WeightNormalisation(Enum):
+    """How a filter is normalised before its sign is taken (NAS-BNN, equation 6).
+
+    PAPER: (w - mean) / sqrt(var + 1e-5), var the mean squared deviation (n in the denominator, so that a filter of one
+    weight has a variance). AUTHORS: (w - mean) / std with n - 1 and no epsilon, as the authors' published checkpoint
+    was trained; undefined for a constant filter. NONE: weights as they are (the paper's ablation).
+    """
+
+    NONE = "none"
+    PAPER = "paper"
+    AUTHORS = "authors"
+
+
+class Kernel(NamedTuple):
+    """What a convolution multiplies with.
+
+    `weight` has shape (out, in / groups, k, k): signs, or floats where weights are not binary. `scale` has shape
+    (out,), is applied behind the convolution and carries no gradient; it is None for float weights.
+    """
+
+    weight: Tensor
+    scale: Tensor | None
+
+
+def sign(x: Tensor) -> Tensor:
+    """+1 where x >= 0 (so for 0.0 and -0.0), else -1 (NAS-BNN, equation 1). No gradient."""
+    return torch.copysign(x.new_ones(()), x + 0.0)  # -0.0 + 0.0 is 0.0
+
+
+class _BiRealSign(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return sign(x)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        (x,) = ctx.saved_tensors
+        return gradient * bireal_slope(x)
+
+
+class _ClippedSign(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return sign(x)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        (x,) = ctx.saved_tensors
+        return gradient * (x.abs() <= 1)
+
+
+def bireal_slope(x: Tensor) -> Tensor:
+    """The pseudo-derivative of an activation's sign: 2 - 2|x| inside [-1, 1], 0 outside (Bi-Real Net, section 3.2)."""
+    return x.abs().clamp_(max=1).mul_(-2).add_(2)
+
+
+def binarise_activations(x: Tensor) -> Tensor:
+    """Forward: sign, with sign(0) = +1. Pseudo-gradient: 2 - 2|x| inside [-1, 1], 0 outside. Any shape."""
+    return _BiRealSign.apply(x)
+
+
+def sign_weights(weight: Tensor) -> Tensor:
+    """Forward: sign, with sign(0) = +1. Pseudo-gradient: the identity where |w| <= 1, 0 elsewhere. Any shape."""
+    return _ClippedSign.apply(weight)
+
+
+class _Normalise(Function):
+    """Rows of (out, n) to zero mean and unit deviation; sums over rows, as torch's own variance is slow on the CPU."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, degrees: int, epsilon: float) -> Tensor:
+        normal = weight - weight.mean(1, keepdim=True)
+        variance = torch.linalg.vector_norm(normal, dim=1, keepdim=True).square_().div_(degrees)
+        inverse = variance.add_(epsilon).rsqrt_()
+        normal *= inverse
+        ctx.save_for_backward(normal, inverse)
+        ctx.degrees = degrees
+        return normal
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        normal, inverse = ctx.saved_tensors
+        along = (gradient * normal).sum(1, keepdim=True).div_(-ctx.degrees)
+        result = torch.addcmul(gradient, normal, along)
+        result -= gradient.mean(1, keepdim=True)
+        return result.mul_(inverse), None, None
+
+
+def normalise_weights(weight: Tensor, normalisation: WeightNormalisation) -> Tensor:
+    """Every filter at zero mean and unit standard deviation, (out, ...) -> (out, ...); see `WeightNormalisation`."""
+    if normalisation is WeightNormalisation.NONE:
+        return weight
+    rows = weight.flatten(1)  # (out, n)
+    if normalisation is WeightNormalisation.PAPER:
+        rows = _Normalise.apply(rows, rows.shape[1], PAPER_EPSILON)
+    else:
+        rows = _Normalise.apply(rows, rows.shape[1] - 1, 0.0)
+    return rows.view(weight.shape)
+
+
+def binary_kernel(weight: Tensor, normalisation: WeightNormalisation) -> Kernel:
+    """Signs of the normalised weights w', and the mean |w'| of every filter as its scale, without gradient (ReActNet).
+
+    The scale stays outside the convolution, whose sums of +1 and -1 are then exact integers (in float32, and in float16
+    up to 2048), which is what a 1-bit engine computes; it folds into the batch norm behind.
+    """
+    normal = normalise_weights(weight, normalisation)
+    return Kernel(sign_weights(normal), normal.detach().flatten(1).abs().mean(1))
+
+
+def float_kernel(weight: Tensor, normalisation: WeightNormalisation) -> Kernel:
+    """The normalised weights themselves, as the Bi-Teacher uses them (NAS-BNN, section 3.3.1)."""
+    return Kernel(normalise_weights(weight, normalisation), None)
+
+
+def per_channel(values: Tensor) -> Tensor:
+    """(channels,) -> (1, channels, 1, 1), to act on images."""
+    return values.view(1, -1, 1, 1)
+
+
+class RSign(nn.Module):
+    """sign(x + shift) with one learned shift a channel (ReActNet, equation 4); (N, C, H, W) -> the same shape."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.shift = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Binarise; pseudo-gradient of `binarise_activations`."""
+        return binarise_activations(x + per_channel(self.shift))
+
+
+class RPReLU(nn.Module):
+    """PReLU between two learned shifts, each one a channel (ReActNet, equation 5); (N, C, H, W) -> the same shape."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.shift_in = nn.Parameter(torch.zeros(channels))
+        self.slope = nn.Parameter(torch.full((channels,), 0.25))
+        self.shift_out = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """prelu(x + shift_in) + shift_out."""
+        return torch.prelu(x + per_channel(self.shift_in), self.slope) + per_channel(self.shift_out)
