@@ -57,6 +57,11 @@ class LayerCost:
         """Equivalent operations, float + 8-bit / 8 + 1-bit / 64."""
         return operations(self.flops, self.int8_ops, self.bops)
 
+    @property
+    def bytes(self) -> float:
+        """Size when deployed; a layer may end within a byte."""
+        return self.bits / 8
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -129,7 +134,7 @@ def total(prices: Sequence[Price]) -> Costs:
     """Sum the layers of many networks."""
 
     def add(column: str) -> Ints:
-        return np.sum([getattr(price, column) for price in prices], axis=0, dtype=np.int64)
+        return np.stack([getattr(price, column) for price in prices]).sum(axis=0, dtype=np.int64)
 
     return Costs(*(add(column) for column in ("flops", "int8_ops", "bops", "params", "bits")))
 
@@ -138,7 +143,9 @@ def itemise(prices: Sequence[Price], row: int = 0) -> Cost:
     """The layers of one network out of many; layers that it does not have (no output channels) are left out."""
     return Cost(
         tuple(
-            LayerCost(price.name, int(price.out_channels[row]), price.out_size, *(int(column[row]) for column in price[3:]))
+            LayerCost(
+                price.name, int(price.out_channels[row]), price.out_size, *(int(column[row]) for column in price[3:])
+            )
             for price in prices
             if price.out_channels[row] > 0
         )
@@ -155,14 +162,14 @@ def int8_convolution(name: str, cin: Ints, cout: Ints, kernel_size: int, size: i
     )
 
 
-def binary_convolution(name: str, cin: Ints, cout: Ints, kernel_size: Ints | int, groups: Ints | int, size: int) -> Price:
+def binary_convolution(
+    name: str, cin: Ints, cout: Ints, kernel_size: Ints | int, groups: Ints | int, size: int
+) -> Price:
     """RSign, a binary convolution, batch norm and RPReLU: one unit of a ReActNet-like block."""
     weights = cout * (cin // groups) * kernel_size**2
     nothing = np.zeros_like(weights)
     floats = cin + 5 * cout  # a shift an input channel; batch norm (2) and RPReLU (3) an output channel
-    return Price(
-        name, cout, size, nothing, nothing, weights * size**2, weights + floats, weights + FLOAT_BITS * floats
-    )
+    return Price(name, cout, size, nothing, nothing, weights * size**2, weights + floats, weights + FLOAT_BITS * floats)
 
 
 def linear(name: str, cin: Ints, classes: int) -> Price:

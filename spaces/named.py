@@ -21,12 +21,18 @@ def _with_strides(stages: tuple[Stage, ...], *strides: int) -> tuple[Stage, ...]
 
 def narrowed(space: NasBnnSpace, divisor: int, name: str) -> NasBnnSpace:
     """The same space with every width divided by a whole number; groups stay."""
+    rests = sorted(
+        {w for widths in (space.stem_widths, *(s.widths for s in space.stages)) for w in widths if w % divisor}
+    )
+    if rests:
+        raise SpaceError(f"space {space.name!r} cannot be narrowed by {divisor}: it does not divide width {rests[0]}")
     return dataclasses.replace(
         space,
         name=name,
         stem_widths=tuple(width // divisor for width in space.stem_widths),
         stages=tuple(
-            dataclasses.replace(stage, widths=tuple(width // divisor for width in stage.widths)) for stage in space.stages
+            dataclasses.replace(stage, widths=tuple(width // divisor for width in stage.widths))
+            for stage in space.stages
         ),
     )
 
@@ -57,8 +63,7 @@ NASBNN_DIGITS = NasBnnSpace(
 )
 
 SPACES = {
-    space.name: space
-    for space in (NASBNN, NASBNN_32, narrowed(NASBNN_32, 4, "nasbnn-32-quarter"), NASBNN_DIGITS)
+    space.name: space for space in (NASBNN, NASBNN_32, narrowed(NASBNN_32, 4, "nasbnn-32-quarter"), NASBNN_DIGITS)
 }
 
 
@@ -67,5 +72,5 @@ def get_space(name: str) -> NasBnnSpace:
     if name in SPACES:
         return SPACES[name]
     near = get_close_matches(name, SPACES, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = f"; did you mean {near[0]!r}?" if near else "."
     raise SpaceError(f"there is no space {name!r}{hint} The spaces are {', '.join(SPACES)}")

@@ -8,7 +8,9 @@ from typing import Any, Protocol
 class SuggestsIntegers(Protocol):
     """The part of `optuna.Trial` that a space uses."""
 
-    def suggest_int(self, name: str, low: int, high: int) -> int: ...
+    def suggest_int(self, name: str, low: int, high: int) -> int:
+        """An integer from `low` to `high`, both included."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """One root seed, and an independent stream for every use of randomness."""
 
 import hashlib
+import json
 import random
 
 
@@ -13,7 +14,7 @@ def derive_seed(root: int, *purpose: str | int) -> int:
     >>> derive_seed(0, "shuffle", 3) == derive_seed(0, "shuffle", 3) != derive_seed(0, "shuffle", 4)
     True
     """
-    words = "\n".join([str(root), *(f"{type(word).__name__}:{word}" for word in purpose)])
+    words = json.dumps([root, *purpose])
     return int.from_bytes(hashlib.sha256(words.encode()).digest()[:8], "big") >> 1
 
 

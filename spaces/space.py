@@ -1,5 +1,7 @@
 """What every search space owns, and the words it uses to refuse."""
 
+# ruff: noqa: D102 - the spaces themselves document their methods
+
 import hashlib
 import random
 from collections.abc import Iterator, Mapping
@@ -36,8 +38,8 @@ A = TypeVar("A")
 class Space(Protocol[A]):
     """A finite set of architectures of type `A` that can be counted, drawn from, walked and priced.
 
-    Every operator returns a member. `A` is frozen, hashable and canonical: two members are equal exactly when they build
-    the same network. `rank` and `unrank` are inverse bijections between the members and `range(count())`.
+    Every operator returns a member. `A` is frozen, hashable and canonical: two members are equal exactly when they
+    build the same network. `rank` and `unrank` are inverse bijections between the members and `range(count())`.
     """
 
     @property

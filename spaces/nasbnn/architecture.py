@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from spaces.space import SpaceError
 
-_LAYER = re.compile(r"c([1-9]\d{0,5})k([1-9]\d?)g([1-9]\d{0,3})")
+LARGEST_NUMBER = 999_999
+_LAYER = re.compile(r"c([1-9][0-9]{0,5})k([1-9][0-9]{0,5})g([1-9][0-9]{0,5})")
 STEM_KERNEL_SIZE = 3
 
 
@@ -26,7 +27,7 @@ class Architecture:
     >>> text = "c24k3g1 | c48k3g1 c64k3g1 | c96k5g2"
     >>> parse(text).stages[0][1]
     Layer(width=64, kernel_size=3, groups=1)
-    >>> f"{parse(text)}" == text
+    >>> str(parse(text)) == text
     True
     """
 
@@ -36,6 +37,9 @@ class Architecture:
     def layers(self) -> tuple[Layer, ...]:
         """All layers behind the stem, from input to output."""
         return tuple(chain.from_iterable(self.stages))
+
+    def __str__(self) -> str:
+        return format_architecture(self)
 
     def __format__(self, spec: str) -> str:
         return format_architecture(self).__format__(spec)
@@ -64,7 +68,9 @@ def parse(text: str) -> Architecture:
         )
     stem = stages[0][0]
     if stem[1:] != (STEM_KERNEL_SIZE, 1):
-        raise SpaceError(f"the stem is a 3x3 convolution in one group, such as c{stem.width}k3g1; got {text.split()[0]!r}")
+        raise SpaceError(
+            f"the stem is a 3x3 convolution in one group, such as c{stem.width}k3g1; got {text.split('|')[0].strip()!r}"
+        )
     return Architecture(stem.width, tuple(tuple(stage) for stage in stages[1:]))
 
 

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 INFINITE = 1 << 62
 
 
-def caps(space: "NasBnnSpace") -> list[int] | None:
-    """The widest that the stem and each stage may be with every later stage still able to follow; None if none can."""
+def caps(space: "NasBnnSpace") -> list[int]:
+    """The widest that the stem and each stage may be with every later stage still able to follow; empty if none can."""
     widest: list[int] = []
     limit = INFINITE
     for widths in reversed((space.stem_widths, *(stage.widths for stage in space.stages))):
         allowed = [width for width in widths if width <= limit]
         if not allowed:
-            return None
+            return []
         limit = allowed[-1]
         widest.append(limit)
     return widest[::-1]
@@ -30,7 +30,6 @@ def fit(space: "NasBnnSpace", stem: int, stages: Sequence[Sequence[Layer]]) -> A
     if not space.non_decreasing:
         return Architecture(stem, tuple(tuple(layers) for layers in stages))
     limits = caps(space)
-    assert limits is not None, "a space without members is refused when it is declared"
     before = stem = min(stem, limits[0])
     fitted: list[tuple[Layer, ...]] = []
     for layers, stage, limit in zip(stages, space.stages, limits[1:], strict=True):
@@ -52,10 +51,10 @@ def mutate(space: "NasBnnSpace", architecture: Architecture, rng: random.Random,
             _set_depth(space, stem, stages, number, rng.choice(stage.depths), rng)
     if rng.random() < probability:
         stem = rng.choice(_between(space, space.stem_widths, 0, stages[0][0].width))
-    for number, stage in enumerate(space.stages):
-        for place in range(len(stages[number])):
+    for number, layers in enumerate(stages):
+        for place in range(len(layers)):
             if rng.random() < probability:
-                stages[number][place] = _draw(space, stem, stages, number, place, rng)
+                layers[place] = _draw(space, stem, stages, number, place, rng)
     mutant = Architecture(stem, tuple(tuple(layers) for layers in stages))
     if mutant != architecture:
         return mutant
@@ -105,7 +104,9 @@ def neighbours(space: "NasBnnSpace", architecture: Architecture) -> Iterator[Arc
         if len(layers) - 1 in stage.depths:
             yield changed(number, layers[:-1])
         if len(layers) + 1 in stage.depths:
-            low, high = _sides(architecture.stem, [*stages[:number], (*layers, layers[-1]), *stages[number + 1 :]], number, len(layers))
+            low, high = _sides(
+                architecture.stem, [*stages[:number], (*layers, layers[-1]), *stages[number + 1 :]], number, len(layers)
+            )
             for width in _between(space, stage.widths, low, high):
                 for kernel_size in stage.kernel_sizes:
                     for groups in stage.groups:
@@ -135,15 +136,9 @@ def _draw(
 def _sides(stem: int, stages: Sequence[Sequence[Layer]], number: int, place: int) -> tuple[int, int]:
     """The widths before and behind a layer."""
     layers = stages[number]
-    if place > 0:
-        before = layers[place - 1].width
-    else:
-        before = stages[number - 1][-1].width if number > 0 else stem
-    if place + 1 < len(layers):
-        behind = layers[place + 1].width
-    else:
-        behind = stages[number + 1][0].width if number + 1 < len(stages) else INFINITE
-    return before, behind
+    before = layers[:place] or (stages[number - 1] if number > 0 else ())
+    behind = layers[place + 1 :] or (stages[number + 1] if number + 1 < len(stages) else ())
+    return before[-1].width if before else stem, behind[0].width if behind else INFINITE
 
 
 def _between(space: "NasBnnSpace", widths: Sequence[int], low: int, high: int) -> list[int]:

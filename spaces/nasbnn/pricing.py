@@ -25,7 +25,7 @@ def table(stages: "tuple[Stage, ...]", architectures: list[Architecture]) -> Int
                 row += layer
             row += empty * (stage.depths[-1] - len(layers))
         rows.append(row)
-    return np.array(rows, dtype=np.int64)
+    return np.array(rows, dtype=np.int64).reshape(len(rows), 1 + 3 * sum(stage.depths[-1] for stage in stages))
 
 
 def prices(space: "NasBnnSpace", genes: Ints) -> list[Price]:

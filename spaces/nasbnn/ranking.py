@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Ranking:
-    """The members in lexicographic order: stem width; then, stage by stage, depth and each layer's width, kernel, groups.
+    """The members in lexicographic order: stem width, then by stage depth and each layer's width, kernel, groups.
 
     A member is a path of choices. `_completions` counts the paths that go on from a point, which depends only on the
     stage, the layers still to choose in it and the width before; so counting, ranking and unranking take a few dozen
@@ -88,7 +88,7 @@ class Ranking:
         return self._completions(number, left, before if self._non_decreasing else 0)
 
     def _count_completions(self, number: int, left: int, before: int) -> int:
-        """Ways to choose the `left` layers that stage `number` still needs, and all that is behind, after width `before`."""
+        """Ways to choose the `left` layers that stage `number` still needs, and all behind, after width `before`."""
         if left == 0:
             return self._after_stage(number + 1, before)
         stage = self._stages[number]

@@ -5,11 +5,10 @@ import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from typing import Any
 
 from spaces.cost import Cost, Costs, itemise, total
-from spaces.nasbnn import operators, pricing
+from spaces.nasbnn import checks, operators, pricing
 from spaces.nasbnn.architecture import Architecture, Layer, format_architecture, parse
 from spaces.nasbnn.encoding import Encoding
 from spaces.nasbnn.ranking import Ranking
@@ -56,9 +55,12 @@ class NasBnnSpace:
     def __post_init__(self) -> None:
         object.__setattr__(self, "stem_widths", tuple(self.stem_widths))
         object.__setattr__(self, "stages", tuple(self.stages))
-        problems = list(_problems(self))
+        problems = list(checks.problems(self))
         if problems:
             raise SpaceError(f"space {self.name!r}: " + "; ".join(problems))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # caches cannot be pickled
 
     # Size and order ---------------------------------------------------------------------------------------------------
 
@@ -88,13 +90,15 @@ class NasBnnSpace:
 
     def contains(self, architecture: Architecture) -> Membership:
         """Whether the architecture belongs to the space and, where not, the first reason why."""
-        return Membership(next(_objections(self, architecture), None))
+        return Membership(next(checks.objections(self, architecture), None))
 
     def require(self, architecture: Architecture) -> Architecture:
         """The architecture itself where it is a member; raises `SpaceError` with the reason where not."""
         membership = self.contains(architecture)
         if not membership:
-            raise SpaceError(f"{format_architecture(architecture)!r} is not in space {self.name!r}: {membership.reason}")
+            raise SpaceError(
+                f"{format_architecture(architecture)!r} is not in space {self.name!r}: {membership.reason}"
+            )
         return architecture
 
     def smallest(self) -> Architecture:
@@ -110,8 +114,11 @@ class NasBnnSpace:
     # Operators --------------------------------------------------------------------------------------------------------
 
     def fit(self, stem: int, stages: list[list[Layer]]) -> Architecture:
-        """The member nearest to genes of the right depths: widths are sorted within each stage, then raised (or lowered,
-        where a later stage is narrower) until no layer is narrower than the one before. Members stay as they are."""
+        """A member from genes of the right depths; members stay as they are.
+
+        Widths are sorted within each stage, then raised (or lowered, where a later stage is narrower) until no layer is
+        narrower than the one before.
+        """
         return operators.fit(self, stem, stages)
 
     def mutate(self, architecture: Architecture, rng: random.Random, probability: float = 0.2) -> Architecture:
@@ -144,17 +151,19 @@ class NasBnnSpace:
 
     def from_json(self, data: Mapping[str, Any]) -> Architecture:
         """Read the JSON form of a member; raises `SpaceError` where it is not one."""
-        if data.get("version") != JSON_VERSION or data.get("space") != self.name:
-            raise SpaceError(
-                f"expected version {JSON_VERSION} of an architecture of space {self.name!r}; got version "
-                f"{data.get('version')!r} of space {data.get('space')!r}"
-            )
         try:
-            stages = tuple(tuple(Layer(**{k: int(v) for k, v in layer.items()}) for layer in stage) for stage in data["stages"])
-            architecture = Architecture(int(data["stem"]), stages)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            version, space = data["version"], data["space"]
+            if version == JSON_VERSION and space == self.name:
+                stages = tuple(tuple(_layer_from_json(layer) for layer in stage) for stage in data["stages"])
+                return self.require(Architecture(_integer(data["stem"]), stages))
+        except KeyError as error:
+            raise SpaceError(f"an architecture of space {self.name!r} in JSON needs the field {error}") from error
+        except (AttributeError, TypeError) as error:
             raise SpaceError(f"this is not the JSON form of an architecture of space {self.name!r}: {error}") from error
-        return self.require(architecture)
+        raise SpaceError(
+            f"expected version {JSON_VERSION} of an architecture of space {self.name!r}; got version {version!r} of "
+            f"space {space!r}"
+        )
 
     def id(self, architecture: Architecture) -> str:
         """The content id of a member: twelve hexadecimal digits made of the space's name and the text form."""
@@ -164,11 +173,15 @@ class NasBnnSpace:
     def _encoding(self) -> Encoding:
         return Encoding(self.stem_widths, self.stages)
 
-    def parameters(self) -> tuple[Integer, ...]:
-        """The space as independent integers (indices of choices), for Tune and Optuna; genes with one choice are left out.
+    def genes(self) -> dict[str, tuple[int, ...]]:
+        """Every choice there is by name, those of layers beyond the least depth as well."""
+        return dict(self._encoding.genes)
 
-        Widths are independent and sorted on decoding, which Optuna's samplers learned best from among the encodings that
-        they accept. So several settings stand for one architecture; its id tells repeats.
+    def parameters(self) -> tuple[Integer, ...]:
+        """The space as independent integers (indices of choices), for Tune and Optuna; single choices are left out.
+
+        Widths are independent and sorted on decoding, which Optuna's samplers learned best from among the encodings
+        that they accept. So several settings stand for one architecture; its id tells repeats.
         """
         return self._encoding.parameters
 
@@ -191,7 +204,7 @@ class NasBnnSpace:
     # Cost -------------------------------------------------------------------------------------------------------------
 
     def cost(self, architecture: Architecture, image_size: int | None = None, classes: int | None = None) -> Cost:
-        """What a member costs, in all and per layer; at the space's own image size and classes unless told otherwise."""
+        """What a member costs, in all and per layer, at the space's own image size and classes or at others."""
         return itemise(self._prices([self.require(architecture)], image_size, classes))
 
     def costs(
@@ -203,81 +216,19 @@ class NasBnnSpace:
     def _prices(
         self, architectures: list[Architecture], image_size: int | None, classes: int | None
     ) -> list[pricing.Price]:
-        declared = dataclasses.replace(
-            self,
-            image_size=self.image_size if image_size is None else image_size,
-            classes=self.classes if classes is None else classes,
-        )
+        image_size = self.image_size if image_size is None else image_size
+        classes = self.classes if classes is None else classes
+        declared = self
+        if (image_size, classes) != (self.image_size, self.classes):
+            declared = dataclasses.replace(self, image_size=image_size, classes=classes)
         return pricing.prices(declared, pricing.table(self.stages, architectures))
 
 
-def _problems(space: NasBnnSpace) -> Iterator[str]:
-    """Everything wrong with a declaration."""
-    lists = {"stem_widths": space.stem_widths}
-    for number, stage in enumerate(space.stages, 1):
-        lists |= {
-            f"stage {number} {field}": getattr(stage, field) for field in ("depths", "widths", "kernel_sizes", "groups")
-        }
-        if any(k % 2 == 0 for k in stage.kernel_sizes):
-            yield f"stage {number}: kernel sizes must be odd, got {_listed(stage.kernel_sizes)}"
-    bad_lists = [name for name, values in lists.items() if not values or values[0] < 1 or _descends(values)]
-    for name in bad_lists:
-        yield f"{name} must be ascending positive integers, got ({_listed(lists[name])})"
-    if not space.stages:
-        yield "needs at least one stage"
-    if bad_lists or not space.stages:
-        return
-    strides = (space.stem_stride, *(stage.stride for stage in space.stages))
-    if any(stride not in (1, 2) for stride in strides):
-        yield f"strides must be 1 or 2, got ({_listed(strides)})"
-        return
-    shrink = 2 ** strides.count(2)
-    if space.image_size < 1 or space.image_size % shrink:
-        yield f"image_size must be a multiple of {shrink}, as the strides halve it {strides.count(2)} times; got {space.image_size}"
-    for field in ("classes", "channels"):
-        if getattr(space, field) < 1:
-            yield f"{field} must be at least 1, got {getattr(space, field)}"
-    before = space.stem_widths
-    for number, stage in enumerate(space.stages, 1):
-        inputs = {*before, *(stage.widths if stage.depths[-1] > 1 else ())}
-        bad = sorted((width, groups) for width in inputs for groups in stage.groups if width % groups)
-        if bad:
-            yield f"stage {number}: {bad[0][0]} input channels do not split into {bad[0][1]} groups"
-        if stage.groups[0] and any(groups % stage.groups[0] for groups in stage.groups):
-            yield f"stage {number}: groups must be multiples of the fewest, got ({_listed(stage.groups)})"
-        before = stage.widths
-    if space.non_decreasing and operators.caps(space) is None:
-        yield "no architecture has non-decreasing widths: a later stage is narrower than every choice of an earlier one"
+def _layer_from_json(data: Mapping[str, Any]) -> Layer:
+    return Layer(**{name: _integer(value) for name, value in data.items()})
 
 
-def _objections(space: NasBnnSpace, architecture: Architecture) -> Iterator[str]:
-    """Every reason why an architecture is not in the space."""
-    if architecture.stem not in space.stem_widths:
-        yield f"the stem has width {architecture.stem}; its widths are {_listed(space.stem_widths)}"
-    if len(architecture.stages) != len(space.stages):
-        yield f"it has {len(architecture.stages)} stages behind the stem; the space has {len(space.stages)}"
-        return
-    for number, (layers, stage) in enumerate(zip(architecture.stages, space.stages, strict=True), 1):
-        if len(layers) not in stage.depths:
-            yield f"stage {number} has {len(layers)} layers; its depths are {_listed(stage.depths)}"
-        for place, layer in enumerate(layers, 1):
-            for gene, value, choices in (
-                ("width", layer.width, stage.widths),
-                ("kernel size", layer.kernel_size, stage.kernel_sizes),
-                ("groups", layer.groups, stage.groups),
-            ):
-                if value not in choices:
-                    yield f"stage {number}, layer {place} has {gene} {value}; the choices are {_listed(choices)}"
-    if space.non_decreasing:
-        widths = (architecture.stem, *(layer.width for layer in architecture.layers()))
-        for place, (before, after) in enumerate(pairwise(widths), 1):
-            if after < before:
-                yield f"layer {place} narrows from {before} to {after} channels; widths must not decrease (equation 3)"
-
-
-def _descends(values: tuple[int, ...]) -> bool:
-    return any(after <= before for before, after in pairwise(values))
-
-
-def _listed(values: tuple[int, ...]) -> str:
-    return ", ".join(map(str, values))
+def _integer(value: object) -> int:
+    if type(value) is not int:
+        raise TypeError(f"expected an integer, got {value!r}")
+    return value

@@ -1,0 +1,50 @@
+"""The command line: one module a group of commands, each with a function `register(app)`.
+
+Nothing heavy is imported before a command needs it, so that `binarynas --help` answers at once.
+"""
+
+from importlib import import_module
+from importlib.metadata import version
+from importlib.util import find_spec
+from typing import Annotated
+
+import typer
+
+from search.cli.output import fail
+
+GROUPS = ("run", "spaces")  # in the order of the help text
+OURS = ("spaces", "models", "search", "analysis")
+
+app = typer.Typer(
+    help="Find binary neural networks that are accurate at the operations you can afford.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+for group in GROUPS:
+    if find_spec(f"search.cli.{group}"):
+        import_module(f"search.cli.{group}").register(app)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"binarynas {version('binarynas')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; a `ValueError` of ours is for the user to mend and becomes one sentence, no traceback."""
+    try:
+        app()
+    except ValueError as error:
+        if type(error).__module__.partition(".")[0] not in OURS:
+            raise
+        fail(str(error))

@@ -1,0 +1,188 @@
+"""`binarynas spaces`, `ops` and `sample`, as a user runs them."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+import typer
+
+from search.cli.output import human, human_bytes, parse_count
+from spaces import SPACES
+
+MODEL_A = SPACES["nasbnn"].format(SPACES["nasbnn"].smallest())
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "binarynas", *arguments], capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def answer(*arguments: str) -> str:
+    result = run(*arguments)
+    assert (result.returncode, result.stderr) == (0, "")
+    return result.stdout
+
+
+def test_help_lists_the_commands_and_is_quick():
+    started = time.perf_counter()
+    text = answer("--help")
+    assert time.perf_counter() - started < 5  # half a second on an idle machine
+    assert all(command in text for command in ("spaces", "ops", "sample"))
+
+
+def test_the_command_line_loads_nothing_heavy():
+    code = "import search.cli, sys; print(*{name.partition('.')[0] for name in sys.modules})"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"torch", "ray", "pandas", "optuna", "matplotlib", "sklearn"} & set(loaded)
+
+
+def test_version():
+    assert answer("--version").startswith("binarynas 0.")
+
+
+def test_spaces_as_a_table():
+    lines = answer("spaces").splitlines()
+    assert [line.split()[0] for line in lines] == ["space", *SPACES]
+    assert "3.324e+17" in lines[1]
+    assert "20.77 M to 331.8 M" in lines[1]
+
+
+def test_one_space_with_its_genes():
+    text = answer("spaces", "nasbnn-digits")
+    assert "nasbnn-digits" in text
+    assert "s3l1_width        64 96 128\n" in text
+
+
+def test_spaces_as_json():
+    spaces = json.loads(answer("spaces", "--json"))
+    assert [space["name"] for space in spaces] == list(SPACES)
+    one = json.loads(answer("spaces", "nasbnn", "--json"))
+    assert one == spaces[0]
+    assert one["count"] == 332353674695147520
+    assert (one["image_size"], one["classes"], one["non_decreasing"]) == (224, 1000, True)
+    assert one["genes"]["stem_width"] == [24, 32, 48]
+    assert one["genes"]["s4_depth"] == [8, 9]
+
+
+def test_ops_as_json():
+    cost = json.loads(answer("ops", "nasbnn", MODEL_A, "--json"))
+    assert cost["architecture"] == MODEL_A
+    assert {key: cost[key] for key in ("ops", "bops", "int8_ops", "flops", "params")} == {
+        "ops": 20_772_760,
+        "bops": 1_215_212_544,
+        "int8_ops": 8_128_512,
+        "flops": 769_000,
+        "params": 4_690_024,
+    }
+    assert cost["bytes"] == cost["bits"] / 8
+    for column in ("ops", "bops", "int8_ops", "flops", "params", "bits"):
+        assert sum(layer[column] for layer in cost["layers"]) == cost[column]
+    smaller = json.loads(answer("ops", "nasbnn", MODEL_A, "--json", "--image-size", "64", "--classes", "10"))
+    assert (smaller["image_size"], smaller["classes"], smaller["flops"]) == (64, 10, 7690)
+
+
+def test_ops_as_a_table_that_is_not_cut_off():
+    lines = answer("ops", "nasbnn", MODEL_A).splitlines()
+    assert lines[0].split() == ["layer", "output", "float", "int8", "binary", "OPs", "params", "size"]
+    assert lines[1].startswith("stem      24×112×112")
+    assert lines[-1].startswith("in all")
+    assert "20.77 M" in lines[-1]
+    assert len(lines) == 1 + len(SPACES["nasbnn"].cost(SPACES["nasbnn"].smallest()).layers) + 1
+
+
+def test_sample_prints_members_and_nothing_else():
+    space = SPACES["nasbnn"]
+    lines = answer("sample", "nasbnn", "-n", "5", "--seed", "3", "--ops-min", "50e6", "--ops-max", "60.5M").splitlines()
+    assert len(lines) == 5
+    assert all(50e6 <= space.cost(space.parse(line)).ops <= 60.5e6 for line in lines)
+    first = answer("sample", "nasbnn-digits", "--seed", "1")
+    assert first == answer("sample", "nasbnn-digits", "--seed", "1") != answer("sample", "nasbnn-digits", "--seed", "2")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("spaces", "nasbn"), "binarynas: there is no space 'nasbn'; did you mean 'nasbnn'?"),
+        (("sample", "nasbn"), "binarynas: there is no space 'nasbn'; did you mean 'nasbnn'?"),
+        (("ops", "nasbnn", "c3"), "binarynas: the stem: 'c3' is no layer"),
+        (
+            ("ops", "nasbnn", MODEL_A, "--image-size", "100"),
+            "binarynas: space 'nasbnn': image_size must be a multiple of 32",
+        ),
+        (("ops", "nasbnn", MODEL_A, "--image-size", "0"), "image_size must be a multiple of 32"),
+        (("ops", "nasbnn", MODEL_A, "--classes", "0"), "classes must be at least 1, got 0"),
+        (
+            ("sample", "nasbnn", "--ops-max", "1M"),
+            "binarynas: no architecture of space 'nasbnn' has at most 1,000,000 OPs",
+        ),
+        (("sample", "nasbnn", "--ops-min", "9", "--ops-max", "1"), "binarynas: ops_min 9 is above ops_max 1"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(arguments, message):
+    result = run(*arguments)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("space",), "Did you mean 'spaces'?"),
+        (("sample", "nasbnn", "--ops-max", "60Q"), "'60Q' is no number of operations"),
+        (("sample", "nasbnn", "-n", "0"), "Invalid value for '-n'"),
+    ],
+)
+def test_bad_usage_is_exit_code_2_without_a_traceback(arguments, message):
+    result = run(*arguments)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert message in " ".join(result.stderr.replace("│", " ").split())
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("60M", 60e6),
+        ("5e6", 5e6),
+        ("20.5M", 20.5e6),
+        ("20.5 m", 20.5e6),
+        ("1,000", 1e3),
+        ("3k", 3e3),
+        ("2G", 2e9),
+        ("7", 7),
+    ],
+)
+def test_counts_are_read(text, value):
+    assert parse_count(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "M", "-5", "nan", "inf", "1e999", "60Q", "60MM", "0x10", "1e-3"])
+def test_wrong_counts_are_refused(text):
+    with pytest.raises(typer.BadParameter, match="is no number of operations; write it like 60M"):
+        parse_count(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"),
+        (768, "768"),
+        (999.96, "1000"),
+        (2618, "2.62 k"),
+        (20_772_760, "20.77 M"),
+        (331_814_248, "331.8 M"),
+        (999_999_999, "1.00 G"),
+        (3.3235e17, "3.324e+17"),
+    ],
+)
+def test_counts_for_people(value, text):
+    assert human(value) == text
+
+
+def test_sizes_for_people():
+    assert human_bytes(12) == "12 B"
+    assert human_bytes(3_792_496) == "3.79 MB"
