@@ -1,0 +1,46 @@
+# PYTHON makes the virtual environment: 3.11, 3.12 or 3.13.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+# Where a demonstration is kept.
+DEMO ?= runs/demo
+
+.PHONY: help venv test lint types demo benchmarks clean
+.DELETE_ON_ERROR:
+
+help: ## List what can be made
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+venv: $(INSTALLED) ## Create .venv and install everything into it
+
+# An old pip knows no dependency groups (--group came with 25.1). torch and torchvision go in with one call, so that
+# they fit each other.
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "binarynas needs Python 3.11 to 3.13; $(PYTHON) is " + sys.version.split()[0] + ". Name another: make venv PYTHON=python3.12")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
+	$(BIN)/python -m search.install_check
+	@touch $@
+
+test: venv ## Run the tests (FAST=1 leaves out the slow ones)
+	$(BIN)/python -m pytest $(if $(FAST),-m "not slow")
+
+lint: venv ## Check style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: venv ## Check types
+	$(BIN)/pyright
+
+demo: venv ## Search a small space on the digits data set, in a minute or two; again to carry on
+	@if [ -e $(DEMO) ]; then $(BIN)/binarynas resume $(DEMO); else $(BIN)/binarynas search nasbnn-digits --out $(DEMO); fi
+	@echo "The run is in $(DEMO)."
+
+benchmarks: venv ## Measure
+	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file; done
+
+clean: ## Remove caches and build files; .venv and runs stay
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -path ./$(VENV) -prune -o -path ./runs -prune -o -type d -name __pycache__ -exec rm -rf {} +
