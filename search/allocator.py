@@ -1,0 +1,20 @@
+"""Memory that is given back to the system and taken again costs page faults; this keeps it.
+
+With glibc's defaults, elementwise operations on large batches run several times slower than memory allows, as every large
+tensor is mapped and unmapped. The same as MALLOC_MMAP_MAX_=0 and a large MALLOC_TRIM_THRESHOLD_ in the environment, but
+for a process that runs already.
+"""
+
+import ctypes
+
+_M_TRIM_THRESHOLD = -1
+_M_MMAP_MAX = -4
+
+
+def keep_memory() -> bool:
+    """Tell glibc to keep what it is given; false where the C library is another one."""
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError):
+        return False
+    return bool(mallopt(_M_MMAP_MAX, 0)) and bool(mallopt(_M_TRIM_THRESHOLD, 2**31 - 1))

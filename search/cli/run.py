@@ -1,0 +1,150 @@
+"""Commands that make, go on with and look at runs."""
+
+import signal
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from search.cli.output import fail, parse_count, print_json, print_table, stderr, stdout
+
+INTERRUPTED = 130
+
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")]
+Count = Annotated[float | None, typer.Option(parser=parse_count, metavar="OPS", show_default=False)]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.command("search")(search)
+    app.command("resume")(resume)
+    app.command("status")(status)
+    app.command("presets")(presets)
+    app.command("import-nasbnn")(import_nasbnn)
+
+
+def search(
+    source: Annotated[str, typer.Argument(metavar="PRESET|FILE.yaml", help="A preset's name, or a configuration.")],
+    data: Annotated[
+        str | None, typer.Option(help="Your images: a folder, a Parquet file, or the name of a data set.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The run's folder; runs/PRESET where left out.")] = None,
+    trials: Annotated[int | None, typer.Option(help="How many candidates to try.")] = None,
+    ops_min: Annotated[
+        float | None, typer.Option(parser=parse_count, metavar="OPS", help="Fewest OPs, such as 5M.")
+    ] = None,
+    ops_max: Annotated[
+        float | None, typer.Option(parser=parse_count, metavar="OPS", help="Most OPs, such as 60M.")
+    ] = None,
+    objectives: Annotated[str | None, typer.Option(help="Such as accuracy,ops or accuracy,params,bytes.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Candidates in flight.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The root of all randomness.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other setting, e.g. supernet.epochs=5.")
+    ] = None,
+) -> None:
+    """Search for accurate binary networks; ends with a frontier, its networks as files, and a plot."""
+    from search.config import load_config
+    from search.data.config import recognise
+
+    overrides: dict[str, Any] = {"search": {}, "execution": {}}
+    for section, key, value in (
+        ("search", "trials", trials),
+        ("search", "ops_min", ops_min),
+        ("search", "ops_max", ops_max),
+        ("search", "objectives", objectives.split(",") if objectives else None),
+        ("execution", "workers", workers),
+    ):
+        if value is not None:
+            overrides[section][key] = value
+    if seed is not None:
+        overrides["seed"] = seed
+    if data is not None:
+        overrides["data"] = recognise(data).model_dump(mode="json", exclude_unset=True)
+    config = load_config(source, settings or (), overrides)
+
+    from search.pipeline import prepare
+
+    run = prepare(config, out or Path("runs") / Path(source).stem)
+    _carry_out(run)
+
+
+def resume(folder: RunFolder) -> None:
+    """Go on with a run that was stopped, killed or lost; nothing that was finished is done again."""
+    from search.run import open_run
+
+    _carry_out(open_run(folder))
+
+
+def _carry_out(run: Any) -> None:
+    """Do what is left of a run, and show what came out."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    from search.executors import make_executor
+    from search.pipeline import carry_out
+    from search.run import writing
+    from search.training import TrainingError
+    from search.view import make_view
+
+    try:
+        with writing(run), make_view(stderr()) as view:
+            carry_out(run, make_executor(run), view)
+    except KeyboardInterrupt:
+        fail(f"stopped; go on with: binarynas resume {run.path}", INTERRUPTED)
+    except TrainingError as error:
+        fail(f"{error}; go on with: binarynas resume {run.path}", 1)
+    _show_front(run)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _show_front(run: Any) -> None:
+    from analysis.front import front_rows, load_front
+
+    rows = front_rows(load_front(run.path))
+    if not rows:
+        fail(f"no trial of {run.path} has finished; see the reasons in its trials.parquet", 1)
+    print_table(list(rows[0]), [list(row.values()) for row in rows])
+    stdout().print(
+        f"networks: {run.path / 'front'}, table: {run.path / 'front.csv'}, plot: {run.path / 'plots'}", soft_wrap=True
+    )
+
+
+def status(folder: RunFolder, json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
+    """How far a run is, and its front so far; it may be running meanwhile."""
+    from search.progress import progress
+    from search.run import open_run
+
+    found = progress(open_run(folder))
+    if json:
+        print_json(found)
+        return
+    stdout().print("\n".join(f"{key}: {value}" for key, value in found.items() if key != "front"), soft_wrap=True)
+    if found["front"]:
+        rows = found["front"]
+        print_table(list(rows[0]), [[str(value) for value in row.values()] for row in rows])
+
+
+def presets() -> None:
+    """The presets, with what each is for."""
+    from search.config import presets as texts
+
+    for name, text in texts().items():
+        stdout().print(f"{name}: {text.splitlines()[0].removeprefix('#').strip()}", soft_wrap=True)
+
+
+def import_nasbnn(
+    file: Annotated[Path, typer.Argument(help="The checkpoint that the authors of NAS-BNN published.")],
+    out: Annotated[Path, typer.Option(help="The folder for the supernet.")],
+) -> None:
+    """Read the published NAS-BNN supernet, so that its subnets can be searched without training one."""
+    from models.import_nasbnn import import_checkpoint
+
+    from models.checkpoint import save_supernet
+
+    if out.exists() and any(out.iterdir()):
+        fail(f"{out} is not empty; choose another folder with --out")
+    supernet = import_checkpoint(file)
+    save_supernet(out, supernet, {"imported_from": file.name})
+    stdout().print(f"supernet: {out}; search it with: binarynas search nasbnn-imagenet --set supernet.checkpoint={out}")

@@ -1,0 +1,178 @@
+"""The phases of a run as work for an executor: training the supernet, trials in generations, deploying the front."""
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+from search.proposers import History
+from search.records import Outcome, Proposal, Record
+from search.study import Study, now
+from search.training import TrainingError
+from search.view import View
+from search.work import Report, Task
+
+Propose = Callable[[int, History], Sequence[Proposal]]
+_OUTCOME_FIELDS = {field.name for field in fields(Outcome)}
+
+
+class Tasks:
+    """A fixed list of tasks, each with one result, all of which are needed: training the supernet, deploying networks."""
+
+    def __init__(self, tasks: Sequence[Task], view: View, retries: int, *, exclusive: bool) -> None:
+        self.exclusive = exclusive
+        self.results: list[Report] = []
+        self._queue = deque(tasks)
+        self._out = 0
+        self._left = retries
+        self._view = view
+
+    @property
+    def finished(self) -> bool:
+        """See `Work.finished`."""
+        return not self._queue and not self._out
+
+    def next_task(self) -> Task | None:
+        """See `Work.next_task`."""
+        if not self._queue:
+            return None
+        self._out += 1
+        return self._queue.popleft()
+
+    def report(self, task: Task, report: Report) -> None:
+        """See `Work.report`."""
+        if report["kind"] == "error":
+            self.lost(task, report["reason"])
+        elif report.get("last"):
+            self._out -= 1
+            self.results.append(report)
+            self._view.result(report)
+        else:
+            self._view.epoch(report)
+
+    def lost(self, task: Task, reason: str) -> None:
+        """See `Work.lost`. Raises `TrainingError` where no try is left."""
+        self._out -= 1
+        if self._left == 0:
+            raise TrainingError(f"{task['kind'].replace('_', ' ')} failed: {reason}")
+        self._left -= 1
+        self._queue.appendleft(task)
+
+
+class Trials:
+    """Trials in generations. A generation is proposed when every trial of those before it has ended, so neither the
+    number of workers nor the order in which they finish changes what is proposed.
+
+    `propose(generation, history)` gives the candidates of a generation, none when the search is over; `task(records)`
+    makes a task of some trials. On resume, trials that have ended are not run again, and a generation that was being
+    created when the run was killed is completed.
+    """
+
+    exclusive = False
+
+    def __init__(
+        self,
+        study: Study,
+        propose: Propose,
+        encode: Callable[[str], Mapping[str, int]],
+        task: Callable[[Sequence[Record]], Task],
+        view: View,
+        *,
+        proposer: str,
+        candidates_per_task: int,
+        workers: int,
+        retries: int,
+    ) -> None:
+        self._study, self._propose, self._encode, self._task = study, propose, encode, task
+        self._view, self._proposer, self._retries = view, proposer, retries
+        self._per_task, self._workers = candidates_per_task, workers
+        self._records = {record.number: record for record in study.records()}
+        self._queue: deque[int] = deque()
+        self._running: set[int] = set()
+        self._attempts: dict[int, int] = {}
+        self._generation = max((record.generation for record in self._records.values()), default=0)
+        self._over = False
+        self._view.trials(list(self._records.values()))
+        self._complete_generation()
+
+    @property
+    def records(self) -> list[Record]:
+        """Every trial, by number."""
+        return list(self._records.values())
+
+    @property
+    def finished(self) -> bool:
+        """See `Work.finished`."""
+        return self._over and not self._queue and not self._running
+
+    def next_task(self) -> Task | None:
+        """See `Work.next_task`."""
+        while not self._queue and not self._running and not self._over:
+            self._generation += 1
+            self._complete_generation()
+        if not self._queue:
+            return None
+        # No more than a fair share, so that a generation's last candidates do not wait behind one worker.
+        share = -(-len(self._queue) // self._workers)
+        numbers = [self._queue.popleft() for _ in range(min(self._per_task, share))]
+        for number in numbers:
+            self._study.start(number)
+        self._running.update(numbers)
+        return self._task([self._records[number] for number in numbers])
+
+    def report(self, task: Task, report: Report) -> None:
+        """See `Work.report`."""
+        if report["kind"] == "outcome":
+            self._take(Outcome(**{name: value for name, value in report.items() if name in _OUTCOME_FIELDS}))
+        elif report["kind"] == "error":
+            self.lost(task, report["reason"])
+        else:
+            self._view.epoch(report)
+
+    def lost(self, task: Task, reason: str) -> None:
+        """See `Work.lost`."""
+        for candidate in task["candidates"]:
+            if candidate["number"] in self._running:
+                self._take(Outcome(candidate["number"], {}, reason, now(), 0.0, "", ""))
+
+    def _take(self, outcome: Outcome) -> None:
+        number = outcome.number
+        if number not in self._running:
+            return  # it ended already; the report came twice
+        self._running.remove(number)
+        attempt = self._attempts.get(number, 1)
+        if outcome.reason is not None and attempt <= self._retries:
+            self._attempts[number] = attempt + 1
+            self._queue.append(number)
+            return
+        self._records[number] = self._study.finish(outcome, attempt)
+        self._view.trial(self._records[number])
+
+    def _complete_generation(self) -> None:
+        """Create what the journal lacks of the current generation, and queue what of it has not ended."""
+        records = list(self._records.values())
+        history = History(tuple(record for record in records if record.generation < self._generation))
+        proposals = self._propose(self._generation, history)
+        there = {record.id for record in records if record.generation == self._generation}
+        for proposal in proposals:
+            if proposal.id not in there:
+                params = self._encode(proposal.architecture)
+                record = self._study.create(proposal, self._generation, self._proposer, params)
+                self._records[record.number] = record
+        self._queue.extend(number for number, record in self._records.items() if not record.done)
+        self._over = not proposals
+
+
+def evaluation_task(records: Sequence[Record]) -> Task:
+    """Candidates that travel together."""
+    return {"kind": "evaluate", "candidates": [_candidate(record) for record in records]}
+
+
+def finetune_task(records: Sequence[Record]) -> Task:
+    """One network to finetune."""
+    (record,) = records
+    return {"kind": "finetune", **_candidate(record), "candidates": [_candidate(record)]}
+
+
+def _candidate(record: Record) -> dict[str, Any]:
+    return {"number": record.number, "architecture": record.architecture, "id": record.id}

@@ -1,0 +1,114 @@
+"""The one interface of all proposers."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from search.config import SearchConfig
+from search.records import Proposal, Record, State
+from spaces import Space
+from spaces.limits import Limits, sample_within, steer
+from spaces.seeds import derive_rng
+
+_ATTEMPTS = 200  # draws for one place of a generation before its proposer is content with any candidate not yet tried
+
+
+@dataclass(frozen=True)
+class History:
+    """The trials of all finished generations, by number, failed ones among them."""
+
+    records: tuple[Record, ...]
+
+    @property
+    def finished(self) -> list[Record]:
+        """Trials with values."""
+        return [record for record in self.records if record.state is State.FINISHED]
+
+    @property
+    def taken(self) -> set[str]:
+        """The ids of all candidates that have been tried: none is tried twice."""
+        return {record.id for record in self.records}
+
+
+class Proposer(Protocol):
+    """A strategy. It keeps no state: what it proposes follows from its settings, the seed and the history."""
+
+    def propose(self, generation: int, size: int, history: History) -> list[Proposal]:
+        """Up to `size` different candidates within the limits, none tried before; fewer only where the space holds no more
+        that it can find. The same arguments give the same candidates, in any process."""
+        ...
+
+
+class Picker:
+    """Collects the candidates of one generation: members within the limits, none twice, none tried before."""
+
+    def __init__(self, space: Space[Any], limits: Limits, size: int, taken: set[str]) -> None:
+        self.space = space
+        self.limits = limits
+        self.size = size
+        self.proposals: list[Proposal] = []
+        self._taken = set(taken)
+
+    @property
+    def full(self) -> bool:
+        """Whether the generation is complete."""
+        return len(self.proposals) >= self.size
+
+    def offer(self, architecture: Any, operator: str, parents: Sequence[str] = (), **state: Any) -> bool:
+        """Take a candidate that is new and within the limits; whether it was taken."""
+        identity = self.space.id(architecture)
+        if self.full or identity in self._taken:
+            return False
+        if not self.limits.contains(self.space.cost(architecture).ops):
+            return False
+        self._taken.add(identity)
+        self.proposals.append(Proposal(self.space.format(architecture), identity, operator, tuple(parents), state))
+        return True
+
+    def repair(self, architecture: Any, rng: random.Random) -> Any | None:
+        """A candidate that can be taken, near one that perhaps cannot; None where none is found."""
+        return steer(self.space, architecture, rng, self.limits, self._taken)
+
+    def fill(self, rng: random.Random) -> list[Proposal]:
+        """Complete the generation with random candidates, and return it."""
+        for _ in range(_ATTEMPTS):
+            missing = self.size - len(self.proposals)
+            if missing <= 0 or len(self._taken) >= self.space.count():
+                break
+            for architecture in sample_within(self.space, rng, self.limits, missing):
+                self.offer(architecture, "random")
+        while not self.full:
+            # Few candidates are left: walk to one from a random member, until even that finds none.
+            architecture = self.repair(self.space.sample(rng), rng)
+            if architecture is None or not self.offer(architecture, "random"):
+                break
+        return self.proposals
+
+
+class RandomProposer:
+    """Candidates drawn uniformly from the members within the limits: the baseline of every comparison."""
+
+    def __init__(self, space: Space[Any], config: SearchConfig, seed: int) -> None:
+        self._space = space
+        self._limits = config.limits
+        self._seed = seed
+
+    def propose(self, generation: int, size: int, history: History) -> list[Proposal]:
+        """See `Proposer.propose`."""
+        picker = Picker(self._space, self._limits, size, history.taken)
+        return picker.fill(derive_rng(self._seed, "random", generation))
+
+
+def make_proposer(space: Space[Any], config: SearchConfig, seed: int) -> Proposer:
+    """The proposer that the configuration names."""
+    from search.proposers.evolution import EvolutionProposer
+    from search.proposers.optuna import Nsga2Proposer, TpeProposer
+
+    kinds: dict[str, type[Proposer]] = {
+        "random": RandomProposer,
+        "evolution": EvolutionProposer,
+        "nsga2": Nsga2Proposer,
+        "tpe": TpeProposer,
+    }
+    return kinds[config.proposer](space, config, seed)  # type: ignore[call-arg]  -- a protocol has no constructor

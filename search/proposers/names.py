@@ -1,0 +1,3 @@
+"""The names of the proposers, without loading what they need."""
+
+PROPOSER_NAMES = ("random", "evolution", "nsga2", "tpe")

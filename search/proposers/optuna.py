@@ -1,0 +1,92 @@
+"""Optuna's samplers as proposers: NSGA-II and TPE.
+
+A study is made anew in memory for every generation from the trials of the finished ones, with a sampler whose seed comes
+from the root seed and the generation, so nothing depends on the order in which trials end. A suggestion that was tried
+before, or lies outside the limits, is repaired by a short walk of mutations; Optuna is told the repaired one.
+"""
+
+import warnings
+from typing import Any
+
+import optuna
+from optuna.samplers import BaseSampler, NSGAIISampler, TPESampler
+from optuna.trial import TrialState, create_trial
+
+from search.config import SearchConfig
+from search.proposers.base import History, Picker
+from search.records import Proposal
+from search.study import direction, distributions
+from spaces import Space
+from spaces.seeds import derive_rng, derive_seed
+
+
+class _SamplerProposer:
+    """What the two have in common."""
+
+    name = ""
+
+    def __init__(self, space: Space[Any], config: SearchConfig, seed: int) -> None:
+        self._space = space
+        self._config = config
+        self._seed = seed
+
+    def sampler(self, seed: int) -> BaseSampler:
+        """The sampler of one generation."""
+        raise NotImplementedError
+
+    def propose(self, generation: int, size: int, history: History) -> list[Proposal]:
+        """See `Proposer.propose`."""
+        rng = derive_rng(self._seed, self.name, generation)
+        picker = Picker(self._space, self._config.limits, size, history.taken)
+        study = self._study(derive_seed(self._seed, self.name, "sampler", generation) % 2**32, history)
+        for _ in range(size):
+            trial = study.ask()
+            suggested = self._space.suggest(trial)
+            architecture = picker.repair(suggested, rng)
+            if architecture is None:
+                break
+            operator = self.name if architecture == suggested else f"{self.name}+repair"
+            state = study._storage.get_trial_system_attrs(trial._trial_id)
+            picker.offer(architecture, operator, **state)
+        return picker.fill(rng)
+
+    def _study(self, seed: int, history: History) -> optuna.Study:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            study = optuna.create_study(
+                sampler=self.sampler(seed), directions=[direction(name) for name in self._config.objectives]
+            )
+        declared = distributions(self._space.parameters())
+        for record in history.finished:
+            study.add_trial(
+                create_trial(
+                    state=TrialState.COMPLETE,
+                    values=list(record.values),
+                    params=dict(record.params),
+                    distributions={name: declared[name] for name in record.params},
+                    system_attrs=dict(record.sampler_state),
+                )
+            )
+        return study
+
+
+class Nsga2Proposer(_SamplerProposer):
+    """NSGA-II; a population is a generation."""
+
+    name = "nsga2"
+
+    def sampler(self, seed: int) -> BaseSampler:
+        """See `_SamplerProposer.sampler`."""
+        return NSGAIISampler(population_size=max(2, self._config.generation), seed=seed)
+
+
+class TpeProposer(_SamplerProposer):
+    """Multivariate TPE (multi-objective); trials of one generation are told apart as running (constant liar)."""
+
+    name = "tpe"
+
+    def sampler(self, seed: int) -> BaseSampler:
+        """See `_SamplerProposer.sampler`."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            return TPESampler(multivariate=True, constant_liar=True, seed=seed)

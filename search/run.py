@@ -1,0 +1,162 @@
+"""A run's directory: where everything about one run stands, readable without running code from it."""
+
+import json
+import os
+import platform
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from analysis.trials import RunError
+from models.files import write_atomically
+from search.config import RunConfig, check_config, parse_yaml
+from search.study import JOURNAL, mend_journal
+from spaces import NasBnnSpace
+
+RUN_FORMAT = 1
+_PACKAGES = ("binarynas", "torch", "torchvision", "ray", "optuna", "numpy", "pyarrow")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: its folder, and the places in it."""
+
+    path: Path
+
+    @cached_property
+    def config(self) -> RunConfig:
+        """The resolved configuration."""
+        file = self.path / "config.yaml"
+        try:
+            return check_config(parse_yaml(file.read_text(), str(file)), str(file))
+        except (OSError, UnicodeDecodeError) as error:
+            raise RunError(f"cannot read {file}: {error}") from error
+
+    @cached_property
+    def info(self) -> dict[str, Any]:
+        """What was found out when the run was made: versions, the data set's description and fingerprint."""
+        file = self.path / "run.json"
+        try:
+            info = json.loads(file.read_text())
+        except (OSError, ValueError) as error:
+            raise RunError(f"cannot read {file}: {error}; a run's folder holds run.json and config.yaml") from error
+        if not isinstance(info, dict) or info.get("format") != RUN_FORMAT:
+            raise RunError(f"{file} has a format other than {RUN_FORMAT}, the one that this binarynas reads")
+        return info
+
+    @cached_property
+    def space(self) -> NasBnnSpace:
+        """The space that is searched, with the data's classes and channels."""
+        data = self.info["data"]
+        return self.config.space.build(classes=len(data["class_names"]), channels=data["channels"])
+
+    @property
+    def journal(self) -> Path:
+        """The study's journal: the truth about trials."""
+        return self.path / JOURNAL
+
+    @property
+    def data_cache(self) -> Path:
+        """Decoded images, which workers map into memory."""
+        return self.path / "data"
+
+    @property
+    def supernet(self) -> Path:
+        """The trained supernet."""
+        return self.path / "supernet" / "trained"
+
+    @property
+    def supernet_checkpoints(self) -> Path:
+        """Checkpoints of the supernet's training."""
+        return self.path / "supernet" / "checkpoints"
+
+    def finetuned(self, identity: str) -> Path:
+        """A finetuned network, and the checkpoints of its training."""
+        return self.path / "finetuned" / identity
+
+    def deployed(self, identity: str) -> Path:
+        """A network of the front, as a file that can be deployed."""
+        return self.path / "front" / identity
+
+    def log(self, event: str, **details: Any) -> None:
+        """Append an event to the run's log, one JSON object a line: for people, not for the program."""
+        line = json.dumps({"time": datetime.now(UTC).isoformat(), "event": event, **details})
+        with (self.path / "events.jsonl").open("a") as file:
+            file.write(line + "\n")
+
+
+def create_run(path: Path, config: RunConfig, data: dict[str, Any]) -> Run:
+    """Make a run's folder. Raises `RunError` where the folder holds something already."""
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        what = "is a run already: go on with `binarynas resume`" if (path / "run.json").exists() else "is not empty"
+        raise RunError(f"{path} {what}, or choose another folder with --out")
+    info = {
+        "format": RUN_FORMAT,
+        "created": datetime.now(UTC).isoformat(),
+        "host": socket.gethostname(),
+        "data": data,
+        "versions": versions(),
+    }
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        write_atomically(path / "config.yaml", config.to_yaml().encode())
+        write_atomically(path / "run.json", json.dumps(info, indent=2).encode())
+    except OSError as error:
+        raise RunError(f"cannot write the run's folder {path}: {error}; choose another with --out") from error
+    return Run(path)
+
+
+def open_run(path: Path) -> Run:
+    """A run that is there. Raises `RunError` (or `ConfigError`) where it is none."""
+    if not (path / "run.json").is_file():
+        what = "does not exist" if not path.exists() else "is not a run: it has no run.json"
+        raise RunError(f"{path} {what}; give the folder that `binarynas search` made")
+    run = Run(path)
+    _ = run.info, run.config
+    return run
+
+
+@contextmanager
+def writing(run: Run) -> Iterator[None]:
+    """Hold the run's lock: one process writes a run at a time. Raises `RunError` that tells who holds it.
+
+    The lock is the operating system's, so a process that dies lets go of it.
+    """
+    lock, holder = FileLock(run.path / "lock"), run.path / "holder.json"
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        try:
+            who = json.loads(holder.read_text())
+            told = f"process {who['pid']} on {who['host']} since {who['since']}"
+        except (OSError, ValueError, KeyError):
+            told = "another process"
+        raise RunError(f"{run.path} is being written by {told}; wait for it, or stop it first") from None
+    except OSError as error:
+        raise RunError(f"cannot lock {run.path}: {error}; a search needs a folder that it can write") from error
+    try:
+        who = {"pid": os.getpid(), "host": socket.gethostname(), "since": datetime.now(UTC).isoformat()}
+        write_atomically(holder, json.dumps(who).encode())
+        mend_journal(run.journal)
+        yield
+    finally:
+        lock.release()
+
+
+def versions() -> dict[str, str]:
+    """The versions that a run depends on."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "absent"
+    return found

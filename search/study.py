@@ -1,0 +1,194 @@
+"""The study: an Optuna journal that is the truth about a run's trials.
+
+The journal is one file that optuna-dashboard opens. Two records make a trial: one creates it with its architecture, one
+ends it. Everything that matters about its end stands in the attribute written before the state changes, so a trial counts
+as finished only when all of it is on disk; Optuna's file backend syncs after every record.
+"""
+
+import dataclasses
+import json
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, IntDistribution
+from optuna.storages import JournalStorage
+from optuna.storages.journal import BaseJournalBackend, JournalFileBackend, JournalFileOpenLock
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from search.records import Outcome, Proposal, Record, Stage, State
+from spaces.parameters import Integer
+from spaces.seeds import derive_seed
+
+logger = logging.getLogger(__name__)
+optuna.logging.set_verbosity(optuna.logging.WARNING)  # the view tells what happens
+
+JOURNAL = "journal.log"
+_STATES = {
+    TrialState.WAITING: State.WAITING,
+    TrialState.RUNNING: State.RUNNING,
+    TrialState.COMPLETE: State.FINISHED,
+    TrialState.FAIL: State.FAILED,
+    TrialState.PRUNED: State.FAILED,
+}
+
+
+class Study:
+    """The trials of one stage of a run, in a journal. One process writes at a time (the run's lock sees to that)."""
+
+    def __init__(
+        self, journal: Path, stage: Stage, objectives: Sequence[str], parameters: Sequence[Integer], seed: int
+    ) -> None:
+        self.stage = stage
+        self.objectives = tuple(objectives)
+        self._seed = seed
+        self._distributions = distributions(parameters)
+        self._storage = JournalStorage(JournalFileBackend(str(journal), JournalFileOpenLock(str(journal))))
+        known = {study.study_name: study._study_id for study in self._storage.get_all_studies()}
+        if stage.value in known:
+            self._id = known[stage.value]
+        else:
+            directions = [direction(objective) for objective in self.objectives]
+            self._id = self._storage.create_new_study(directions, stage.value)
+            self._storage.set_study_system_attr(self._id, "study:metric_names", list(self.objectives))
+
+    def records(self) -> list[Record]:
+        """Every trial, by number."""
+        return [to_record(trial, self.stage) for trial in self._storage.get_all_trials(self._id)]
+
+    def create(self, proposal: Proposal, generation: int, proposer: str, params: Mapping[str, int]) -> Record:
+        """Add a trial that waits to be run."""
+        attributes = {
+            "architecture": proposal.architecture,
+            "id": proposal.id,
+            "generation": generation,
+            "proposer": proposer,
+            "operator": proposal.operator,
+            "parents": list(proposal.parents),
+            "seed": derive_seed(self._seed, "candidate", self.stage.value, proposal.id),
+        }
+        template = create_trial(
+            state=TrialState.WAITING,
+            params=dict(params),
+            distributions={name: self._distributions[name] for name in params},
+            user_attrs=attributes,
+            system_attrs=dict(proposal.sampler_state),
+        )
+        trial_id = self._storage.create_new_trial(self._id, template)
+        return to_record(self._storage.get_trial(trial_id), self.stage)
+
+    def start(self, number: int) -> None:
+        """Mark a waiting trial as running (a running one, left by a run that was killed, stays so)."""
+        trial_id = self._trial_id(number)
+        if self._storage.get_trial(trial_id).state == TrialState.WAITING:
+            self._storage.set_trial_state_values(trial_id, TrialState.RUNNING)
+
+    def finish(self, outcome: Outcome, attempt: int) -> Record:
+        """End a trial with what a worker reported; durable when this returns. A trial that has ended stays as it is."""
+        trial_id = self._trial_id(outcome.number)
+        if not self._storage.get_trial(trial_id).state.is_finished():
+            self.start(outcome.number)
+            self._storage.set_trial_user_attr(trial_id, "outcome", {**dataclasses.asdict(outcome), "attempt": attempt})
+            if outcome.reason is None:
+                values = [outcome.metrics[objective] for objective in self.objectives]
+                self._storage.set_trial_state_values(trial_id, TrialState.COMPLETE, values)
+            else:
+                self._storage.set_trial_state_values(trial_id, TrialState.FAIL)
+        return to_record(self._storage.get_trial(trial_id), self.stage)
+
+    def _trial_id(self, number: int) -> int:
+        return self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
+
+
+def to_record(trial: FrozenTrial, stage: Stage) -> Record:
+    """What the journal holds of one trial."""
+    attributes = trial.user_attrs
+    outcome: dict[str, Any] = attributes.get("outcome", {}) if trial.state.is_finished() else {}
+    return Record(
+        number=trial.number,
+        stage=stage,
+        state=_STATES[trial.state],
+        architecture=attributes["architecture"],
+        id=attributes["id"],
+        generation=attributes["generation"],
+        proposer=attributes["proposer"],
+        operator=attributes["operator"],
+        parents=tuple(attributes["parents"]),
+        seed=attributes["seed"],
+        metrics=outcome.get("metrics", {}),
+        values=tuple(trial.values or ()),
+        params=dict(trial.params),
+        sampler_state=dict(trial.system_attrs),
+        reason=outcome.get("reason"),
+        attempt=outcome.get("attempt", 1),
+        started=datetime.fromisoformat(outcome["started"]) if "started" in outcome else None,
+        seconds=outcome.get("seconds"),
+        host=outcome.get("host"),
+        worker=outcome.get("worker"),
+    )
+
+
+class _ReadOnly(BaseJournalBackend):
+    """A journal that is only looked at, perhaps while another process writes it, perhaps in a folder that is read-only."""
+
+    def __init__(self, journal: Path) -> None:
+        self._journal = journal
+
+    def read_logs(self, log_number_from: int) -> list[dict[str, Any]]:
+        lines = self._journal.read_bytes().split(b"\n")[:-1]  # what stands behind the last line end is not whole yet
+        return [json.loads(line) for line in lines[log_number_from:]]
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        raise PermissionError(f"{self._journal} is open for reading only")
+
+
+def read_records(journal: Path) -> list[Record]:
+    """Every trial of a journal, of all stages, without writing anything; none where there is no journal yet."""
+    if not journal.exists():
+        return []
+    storage = JournalStorage(_ReadOnly(journal))
+    return [
+        to_record(trial, Stage(study.study_name))
+        for study in storage.get_all_studies()
+        for trial in storage.get_all_trials(study._study_id)
+    ]
+
+
+def direction(objective: str) -> StudyDirection:
+    """Accuracy is to rise, every cost to fall."""
+    return StudyDirection.MAXIMIZE if objective == "accuracy" else StudyDirection.MINIMIZE
+
+
+def distributions(parameters: Sequence[Integer]) -> dict[str, BaseDistribution]:
+    """The declaration of a space's integers that Optuna keeps with each trial."""
+    return {p.name: IntDistribution(p.low, p.high) for p in parameters}
+
+
+def mend_journal(journal: Path) -> None:
+    """Make a journal that a killed process left writable again. Only for the one who holds the run's lock.
+
+    A last line without an end is cut off (the next record would be glued to it), and Optuna's own lock file, of which no
+    living process of this run can be the owner, is removed.
+    """
+    for lock in journal.parent.glob(f"{journal.name}.lock*"):
+        lock.unlink(missing_ok=True)
+    if not journal.exists():
+        return
+    with journal.open("r+b") as file:
+        data = file.read()
+        whole = data.rfind(b"\n") + 1
+        if whole < len(data):
+            logger.warning("%s ended in half a record, which was cut off", journal)
+            file.truncate(whole)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def now() -> str:
+    """The time as records keep it: UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat()
