@@ -4,7 +4,6 @@ Nothing heavy is imported before a command needs it, so that `binarynas --help` 
 """
 
 from importlib import import_module
-from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Annotated
 
@@ -27,6 +26,8 @@ for group in GROUPS:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version
+
         typer.echo(f"binarynas {version('binarynas')}")
         raise typer.Exit
 

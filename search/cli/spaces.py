@@ -1,13 +1,13 @@
 """Commands about search spaces: what they hold, what an architecture costs, and random members."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from search.cli.output import human, human_bytes, parse_count, print_json, print_table, stdout
-from spaces import Cost, LayerCost, Limits, NasBnnSpace, get_space, sample_within
-from spaces.named import SPACES
-from spaces.seeds import derive_rng
+
+if TYPE_CHECKING:
+    from spaces import Cost, LayerCost, NasBnnSpace
 
 SpaceName = Annotated[str, typer.Argument(metavar="SPACE", help="A space by name; `binarynas spaces` lists them.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -26,6 +26,8 @@ def list_spaces(
     as_json: Json = False,
 ) -> None:
     """List the search spaces, or describe one."""
+    from spaces import SPACES, get_space
+
     if as_json:
         print_json(_describe(get_space(space)) if space else [_describe(each) for each in SPACES.values()])
     elif space:
@@ -52,6 +54,8 @@ def show_cost(
 
     OPs = float + 8-bit / 8 + binary / 64.
     """
+    from spaces import get_space
+
     chosen = get_space(space)
     member = chosen.parse(architecture)
     cost = chosen.cost(member, image_size, classes)
@@ -83,12 +87,15 @@ def draw(
     ] = None,
 ) -> None:
     """Draw random architectures, uniform over the space, one a line."""
+    from spaces import Limits, get_space, sample_within
+    from spaces.seeds import derive_rng
+
     chosen = get_space(space)
     for member in sample_within(chosen, derive_rng(seed, "sample"), Limits(ops_min, ops_max), number):
         typer.echo(chosen.format(member))
 
 
-def _describe(space: NasBnnSpace) -> dict[str, Any]:
+def _describe(space: "NasBnnSpace") -> dict[str, Any]:
     return {
         "name": space.name,
         "count": space.count(),
@@ -100,7 +107,7 @@ def _describe(space: NasBnnSpace) -> dict[str, Any]:
     }
 
 
-def _print_summary(spaces: list[NasBnnSpace]) -> None:
+def _print_summary(spaces: "list[NasBnnSpace]") -> None:
     print_table(
         ("space", "architectures", "images", "classes", "OPs", "widths"),
         [
@@ -118,10 +125,10 @@ def _print_summary(spaces: list[NasBnnSpace]) -> None:
     )
 
 
-def _numbers(cost: Cost | LayerCost) -> dict[str, float]:
+def _numbers(cost: "Cost | LayerCost") -> dict[str, float]:
     return {column: getattr(cost, column) for column in COLUMNS}
 
 
-def _cells(cost: Cost | LayerCost) -> tuple[str, ...]:
+def _cells(cost: "Cost | LayerCost") -> tuple[str, ...]:
     counts = (cost.flops, cost.int8_ops, cost.bops, cost.ops, cost.params)
     return (*(human(count) if count else "-" for count in counts), human_bytes(cost.bytes))
