@@ -1,0 +1,80 @@
+"""Decoded images kept in a run's folder, so that every worker opens them memory-mapped and in milliseconds."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from models.files import replacing, write_atomically
+from search.data.config import DataConfig
+
+FORMAT = 1
+NOT_STORED = {"crop_padding", "flip", "resized_crop", "colour_jitter", "download", "loader_workers"}
+"""Settings that change no stored image."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """All that is stored: `tensors` holds the images (uint8) and labels (int64) of the splits, as "train.images"."""
+
+    name: str
+    class_names: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    fingerprint: str
+    tensors: Mapping[str, Tensor]
+
+
+def cache_key(config: DataConfig, image_size: int | None, channels: int | None, seed: int) -> str:
+    """A name for what `open_data` decodes from these arguments, the same for every augmentation."""
+    settings = config.model_dump(mode="json", exclude=NOT_STORED)
+    text = json.dumps([FORMAT, settings, image_size, channels, seed], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def store(folder: Path, key: str, decoded: Decoded) -> None:
+    """Write KEY.safetensors and then KEY.json, each whole or not at all; several processes may do so at once."""
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = folder / f"{key}.safetensors"
+    with replacing(tensors) as temporary:
+        save_file(dict(decoded.tensors), temporary, metadata={"fingerprint": decoded.fingerprint})
+    facts = {
+        "format": FORMAT,
+        "name": decoded.name,
+        "class_names": decoded.class_names,
+        "mean": decoded.mean,
+        "std": decoded.std,
+        "fingerprint": decoded.fingerprint,
+        "bytes": tensors.stat().st_size,
+    }
+    write_atomically(folder / f"{key}.json", json.dumps(facts, indent=1))
+
+
+def load(folder: Path, key: str) -> Decoded | None:
+    """Open what `store` wrote, memory-mapped; None when it is not there, not whole or not of one piece."""
+    from safetensors import SafetensorError, safe_open
+
+    path = folder / f"{key}.safetensors"
+    try:
+        facts = json.loads((folder / f"{key}.json").read_text(encoding="utf-8"))
+        if facts["format"] != FORMAT or facts["bytes"] != path.stat().st_size:
+            return None
+        with safe_open(path, framework="pt") as file:
+            if (file.metadata() or {}).get("fingerprint") != facts["fingerprint"]:
+                return None
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+        return Decoded(
+            name=facts["name"],
+            class_names=tuple(facts["class_names"]),
+            mean=tuple(facts["mean"]),
+            std=tuple(facts["std"]),
+            fingerprint=facts["fingerprint"],
+            tensors=tensors,
+        )
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError):
+        return None

@@ -1,0 +1,155 @@
+"""What a run's configuration says about its data, and what `--data PATH` stands for; loads no torch."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from search.data.errors import DataError
+
+Name = Literal["digits", "cifar10", "cifar100", "mnist", "fashion-mnist", "folder", "parquet"]
+NAMES: tuple[Name, ...] = ("digits", "cifar10", "cifar100", "mnist", "fashion-mnist", "folder", "parquet")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif")
+SPLIT_NAMES = {"train": ("train",), "validation": ("validation", "valid", "val"), "test": ("test",)}
+"""The words that name a split, as a folder or at the beginning of a Parquet file's name."""
+
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+
+class DataConfig(BaseModel):
+    """Which images a run trains on, how they are cut into splits and how they are augmented.
+
+    A data set's own test split is its test split; where it has only training and validation images (ImageNet), the
+    validation images are the test split, and the validation split of the search is cut from the training images. With
+    all three present each is what its name says and nothing is cut.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Name = Field(default="digits", description="a known data set, or 'folder' or 'parquet' for your own in path")
+    path: Path | None = Field(
+        default=None,
+        description="your own images; for a known data set the folder that holds its files",
+    )
+    download: bool = Field(default=False, description="fetch a known data set that is not in `path` yet")
+
+    image_size: int | None = Field(default=None, ge=4, description="height and width in pixels; none: as they are")
+    channels: Literal[1, 3] | None = Field(default=None, description="1 grey, 3 colour; none: as they are")
+    centre_crop: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="share of the shorter side that is evaluated; 0.875 is usual for ImageNet",
+    )
+
+    validation_per_class: int | None = Field(default=None, ge=1, description="validation images of every class")
+    validation_fraction: Fraction | None = Field(default=None, description="or their share of every class; else 0.1")
+    test_fraction: Fraction = Field(default=0.2, description="share of every class, only where there is no test split")
+    train_limit: int | None = Field(default=None, ge=1, description="train on a stratified subset of this size")
+    validation_limit: int | None = Field(default=None, ge=1, description="the same for validation")
+    test_limit: int | None = Field(default=None, ge=1, description="the same for the test split")
+
+    crop_padding: int | None = Field(
+        default=None,
+        ge=0,
+        le=64,
+        description="pixels by which training images shift; none given: 4 for CIFAR, else 0",
+    )
+    flip: Literal["horizontal", "none"] | None = Field(
+        default=None, description="mirror half of the training images; none given: horizontal for CIFAR, else none"
+    )
+    resized_crop: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="train on crops of at least this share of the area (ImageNet: 0.08)",
+    )
+    colour_jitter: float = Field(default=0.0, ge=0, lt=1, description="random brightness, contrast, saturation")
+
+    memory_limit_mb: int = Field(default=2048, ge=0, description="beyond this many MiB, images are streamed from disk")
+    loader_workers: int = Field(default=2, ge=0, description="processes that decode streamed images")
+
+    @field_validator("path")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        # Workers of a cluster run in folders of their own, where a relative path would mean something else.
+        return None if path is None else Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 (keeps links)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.validation_per_class is not None and self.validation_fraction is not None:
+            raise ValueError("validation_per_class and validation_fraction exclude each other: give one of them")
+        if self.name in ("folder", "parquet") and self.path is None:
+            raise ValueError(f"name is {self.name!r}, so path must say where the images are")
+        if self.resized_crop is not None and self.crop_padding:
+            raise ValueError("resized_crop and crop_padding exclude each other: give one of them")
+        return self
+
+    @property
+    def root(self) -> Path:
+        """The folder in which a known data set lies, or is downloaded to."""
+        if self.path is not None:
+            return self.path
+        caches = os.environ.get("XDG_CACHE_HOME")
+        return (Path(caches) if caches else Path.home() / ".cache") / "binarynas"
+
+
+def recognise(path: str | Path) -> DataConfig:
+    """The configuration that `--data PATH` stands for.
+
+    A Parquet file or a folder of them gives `parquet`, a folder of images `folder`, and the name of a known data set
+    that set; see `RECOGNISED` for the layouts. A file or folder goes before a known name that is spelt the same.
+
+    Raises:
+        DataError: the path is none of these; the message lists what is recognised.
+    """
+    place = Path(path).expanduser()
+    if place.is_file() and place.suffix == ".parquet":
+        return DataConfig(name="parquet", path=place)
+    if place.is_dir():
+        if parquet_files(place):
+            return DataConfig(name="parquet", path=place)
+        if _has_class_folders(place):
+            return DataConfig(name="folder", path=place)
+    for name in NAMES[:5]:
+        if str(path).lower().replace("_", "-") in (name, name.replace("-", "")):
+            return DataConfig(name=name)
+    found = "a folder without such content" if place.is_dir() else "a file" if place.is_file() else "not there"
+    raise DataError(f"{path} is not a data set that is recognised (it is {found}). {RECOGNISED}")
+
+
+RECOGNISED = (
+    f"Give one of: a known name ({', '.join(NAMES[:5])}); a .parquet file, or a folder with train*.parquet and, if you "
+    "have them, validation*.parquet and test*.parquet (columns as on the Hugging Face hub); a folder of images as "
+    f"train/CLASS/* with val/CLASS/* or test/CLASS/*, or just CLASS/* ({', '.join(IMAGE_SUFFIXES)})."
+)
+
+
+def split_of(name: str) -> str | None:
+    """The split that a folder's or file's name means, None when it means none: 'val' gives 'validation'."""
+    for split, words in SPLIT_NAMES.items():
+        if name.lower() in words:
+            return split
+    return None
+
+
+def parquet_files(folder: Path) -> list[Path]:
+    """The Parquet files of a folder, or of its subfolder `data` as the Hugging Face hub has it, sorted by name."""
+    for place in (folder, folder / "data"):
+        found = sorted(place.glob("*.parquet")) if place.is_dir() else []
+        if found:
+            return found
+    return []
+
+
+def _has_class_folders(folder: Path) -> bool:
+    children = [child for child in folder.iterdir() if child.is_dir() and not child.name.startswith(".")]
+    training = [child for child in children if split_of(child.name) == "train"]
+    classes = [child for child in training[0].iterdir() if child.is_dir()] if training else children
+    return any(is_image(file) for place in classes for file in place.iterdir())
+
+
+def is_image(file: Path) -> bool:
+    """Whether a file's name says that it is an image of a kind that can be decoded."""
+    return file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".")

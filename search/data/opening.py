@@ -1,0 +1,260 @@
+"""`open_data`: from a configuration to a checked data set with its three splits, in memory or streamed."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from search.data.augment import Augmentation
+from search.data.cache import Decoded, cache_key, load, store
+from search.data.config import DataConfig
+from search.data.dataset import DataSet, Normalisation, TensorSplit
+from search.data.decode import CHUNK, EncodedImages, as_channels, decode_all, fit, read_image, sample
+from search.data.errors import DataError, Problems
+from search.data.source import DecodedImages, Images, Source
+from search.data.splits import Positions, Ranking, shares
+from search.data.stream import StreamSplit
+
+SPLITS = ("train", "validation", "test")
+SAMPLE = 512
+"""How many images of every streamed split are decoded beforehand, to find damage and to measure mean and deviation."""
+
+Cut = Mapping[str, tuple[Images, Positions]]
+"""For every split the images it is cut from and the positions that belong to it, ascending."""
+
+
+def open_data(
+    config: DataConfig,
+    *,
+    image_size: int | None = None,
+    channels: int | None = None,
+    seed: int = 0,
+    cache: Path | None = None,
+) -> DataSet:
+    """Open, check, cut and decode a data set.
+
+    Args:
+        config: which data; its own `image_size` and `channels` go before the arguments.
+        image_size, channels: what the space wants; None leaves the images as they are.
+        seed: decides which images are cut for validation, test and subsets.
+        cache: a folder, of the run, that keeps decoded images for later processes. What is in it is what the run
+            began with: changes of the source are not seen. Streamed data are not kept.
+
+    Raises:
+        DataError: everything wrong with the data that can be found before training, in one message. Of streamed data
+            a sample is decoded; an image that is damaged elsewhere raises when its batch comes.
+    """
+    size, channels = config.image_size or image_size, config.channels or channels
+    key = cache_key(config, size, channels, seed)
+    decoded = load(cache, key) if cache else None
+    if decoded is None:
+        source = _source(config)
+        source.check_classes()
+        cut = _cut(source, config, seed)
+        if not _fits(cut, config, size, channels):
+            return _streamed(source, cut, config, size, channels, seed)
+        decoded = _decoded(source, cut, config, size, channels)
+        if cache:
+            store(cache, key, decoded)
+    return _in_memory(decoded, config)
+
+
+def _source(config: DataConfig) -> Source:
+    if config.name == "folder" and config.path:
+        from search.data.folders import folder_source
+
+        return folder_source(config.path)
+    if config.name == "parquet" and config.path:
+        from search.data.parquet import parquet_source
+
+        return parquet_source(config.path)
+    from search.data.known import digits_source, torchvision_source
+
+    return digits_source() if config.name == "digits" else torchvision_source(config)
+
+
+def _cut(source: Source, config: DataConfig, seed: int) -> Cut:
+    """Test first, then validation, both from the training images where the source has none; then the limits."""
+    problems = Problems()
+    splits = dict(source.splits)
+    if "test" not in splits and "validation" in splits:
+        splits["test"] = splits.pop("validation")
+    parts = {name: (images, np.arange(len(images))) for name, images in splits.items()}
+    amounts = {
+        "test": config.test_fraction,
+        "validation": config.validation_per_class or config.validation_fraction or 0.1,
+    }
+    for part, amount in amounts.items():
+        if part in parts:
+            continue
+        images, positions = parts["train"]
+        ranking = _ranking(images, positions, seed, part)
+        counts = np.bincount(ranking.labels, minlength=len(source.class_names))
+        taken = shares(counts, source.class_names, part, source.name, amount, problems)
+        parts[part] = images, positions[ranking.first(taken)]
+        parts["train"] = images, positions[ranking.rest(taken)]
+    limits = {"train": config.train_limit, "validation": config.validation_limit, "test": config.test_limit}
+    for part, limit in limits.items():
+        images, positions = parts[part]
+        if limit is not None and limit < len(source.class_names):
+            problems.add(
+                f"{source.name}: {part}_limit is {limit}, but {len(source.class_names)} classes need at least "
+                f"{len(source.class_names)} images: raise it."
+            )
+        elif limit is not None:
+            parts[part] = images, positions[_ranking(images, positions, seed, f"{part} limit").subset(limit)]
+    problems.check()
+    return {part: parts[part] for part in SPLITS}
+
+
+def _ranking(images: Images, positions: Positions, seed: int, purpose: str) -> Ranking:
+    return Ranking.of(images.labels[positions], lambda i: images.key(int(positions[i])), seed, purpose)
+
+
+def _fits(cut: Cut, config: DataConfig, size: int | None, channels: int | None) -> bool:
+    images, positions = cut["train"]
+    if isinstance(images, DecodedImages):
+        return True
+    if size is None:
+        first = read_image(images, int(positions[0]))
+        pixels = first.shape[1] * first.shape[2]
+    else:
+        pixels = size * size
+    count = sum(len(members) for _, members in cut.values())
+    return count * pixels * (channels or 3) <= config.memory_limit_mb * 2**20
+
+
+def _decoded(source: Source, cut: Cut, config: DataConfig, size: int | None, channels: int | None) -> Decoded:
+    tensors: dict[str, Tensor] = {}
+    for part, (images, positions) in cut.items():
+        if isinstance(images, DecodedImages):
+            found = _fitted(images.images[torch.from_numpy(positions)], size, channels, config.centre_crop)
+        else:
+            found = decode_all(images, positions.tolist(), size, channels, config.centre_crop)
+        if found.shape[2] != found.shape[3]:
+            raise DataError(
+                f"{images.where(int(positions[0]))}: the images are {found.shape[2]}×{found.shape[3]} pixels and must "
+                "be square: set image_size to resize them."
+            )
+        tensors[f"{part}.images"] = found
+        tensors[f"{part}.labels"] = torch.from_numpy(images.labels[positions])
+    most = max(tensors[f"{part}.images"].shape[1] for part in SPLITS)
+    sizes = {part: tensors[f"{part}.images"].shape[2] for part in SPLITS}
+    if len(set(sizes.values())) > 1:
+        shown = ", ".join(f"{part} {side}" for part, side in sizes.items())
+        raise DataError(f"{source.name}: the splits' images differ in size ({shown} pixels): set image_size.")
+    for part in SPLITS:
+        tensors[f"{part}.images"] = as_channels(tensors[f"{part}.images"], most).contiguous()
+    mean, std = _moments([tensors["train.images"]])
+    return Decoded(source.name, source.class_names, mean, std, _fingerprint(tensors), tensors)
+
+
+def _fitted(images: Tensor, size: int | None, channels: int | None, centre_crop: float) -> Tensor:
+    if size is not None:
+        images = torch.cat([fit(chunk, size, centre_crop) for chunk in images.split(CHUNK)])
+    return as_channels(images, channels or images.shape[1])
+
+
+def _in_memory(decoded: Decoded, config: DataConfig) -> DataSet:
+    normalisation, augmentation = Normalisation(decoded.mean, decoded.std), Augmentation.of(config)
+    train, validation, test = (
+        TensorSplit(decoded.tensors[f"{part}.images"], decoded.tensors[f"{part}.labels"], normalisation, augmentation)
+        for part in SPLITS
+    )
+    return DataSet(
+        name=decoded.name,
+        class_names=decoded.class_names,
+        image_size=train.images.shape[2],
+        channels=train.images.shape[1],
+        mean=decoded.mean,
+        std=decoded.std,
+        train=train,
+        validation=validation,
+        test=test,
+        fingerprint=decoded.fingerprint,
+        storage="memory",
+    )
+
+
+def _streamed(
+    source: Source, cut: Cut, config: DataConfig, size: int | None, channels: int | None, seed: int
+) -> DataSet:
+    if size is None:
+        raise DataError(
+            f"{source.name}: decoded, its images take more than memory_limit_mb ({config.memory_limit_mb}), so they "
+            "are streamed, for which they must have one size: set image_size."
+        )
+    encoded: dict[str, tuple[EncodedImages, Positions]] = {
+        part: (images, positions)
+        for part, (images, positions) in cut.items()
+        if not isinstance(images, DecodedImages)  # those are in memory already and never come here
+    }
+    samples: dict[str, list[Tensor]] = {}
+    problems = Problems()
+    for part, (images, positions) in encoded.items():
+        chosen = np.sort(np.random.Generator(np.random.PCG64(seed)).permutation(len(positions))[:SAMPLE])
+        samples[part] = sample(images, positions[chosen].tolist(), problems)
+    problems.check()
+    most = channels or max(image.shape[0] for found in samples.values() for image in found)
+    fitted = [as_channels(fit(image, size, config.centre_crop), most)[None] for image in samples["train"]]
+    mean, std = _moments(fitted)
+    train, validation, test = (
+        StreamSplit(
+            images=images,
+            members=torch.from_numpy(positions),
+            labels=torch.from_numpy(images.labels[positions]),
+            image_size=size,
+            channels=most,
+            centre_crop=config.centre_crop,
+            normalisation=Normalisation(mean, std),
+            augmentation=Augmentation.of(config),
+            workers=config.loader_workers,
+        )
+        for images, positions in encoded.values()
+    )
+    digest = hashlib.sha256()
+    for part, (images, positions) in encoded.items():
+        digest.update(f"{part} {len(positions)}\n".encode())
+        for index in positions.tolist():
+            digest.update(f"{images.facts(index)} {images.labels[index]}\n".encode())
+    return DataSet(
+        name=source.name,
+        class_names=source.class_names,
+        image_size=size,
+        channels=most,
+        mean=mean,
+        std=std,
+        train=train,
+        validation=validation,
+        test=test,
+        fingerprint=digest.hexdigest(),
+        storage="streamed",
+    )
+
+
+def _moments(batches: Iterable[Tensor]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation of every channel of uint8 batches (N, C, H, W), scaled to 0..1.
+
+    Pixels are counted by value, so the sums are of integers and the same on every machine. A constant channel gets the
+    deviation of one grey level, since images are divided by it.
+    """
+    counts: Tensor | int = 0
+    for batch in batches:
+        by_channel = [torch.bincount(pixels.flatten(), minlength=256) for pixels in batch.unbind(1)]
+        counts = counts + torch.stack(by_channel)
+    values = np.arange(256) / 255
+    weights = np.asarray(counts) / np.asarray(counts).sum(1, keepdims=True)
+    mean = (weights * values).sum(1)
+    std = np.sqrt((weights * (values - mean[:, None]) ** 2).sum(1))
+    return tuple(mean.tolist()), tuple(np.maximum(std, 1 / 255).tolist())
+
+
+def _fingerprint(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
+        digest.update(tensor.numpy())  # pyright: ignore[reportArgumentType]  (an array is a buffer)
+    return digest.hexdigest()

@@ -1,0 +1,66 @@
+"""In which order a split's images come, and in which batches: the same on every machine for the same seed."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from spaces.seeds import derive_seed
+
+
+@dataclass(frozen=True)
+class Order:
+    """An order of batches; made by `in_order` or `shuffled`.
+
+    `seed` is None for the stored order without augmentation. `first` is the number of the batch to begin with: a
+    resumed epoch gives the same batches from there on as the whole one.
+    """
+
+    seed: int | None
+    first: int = 0
+
+    def generator(self, *purpose: str | int) -> torch.Generator:
+        """A CPU generator for one use of this order's randomness; only for shuffled orders."""
+        if self.seed is None:
+            raise ValueError("only shuffled orders draw random numbers")
+        return torch.Generator().manual_seed(derive_seed(self.seed, *purpose))
+
+
+def in_order(first: int = 0) -> Order:
+    """Every image once as stored, not augmented; the last batch may be smaller."""
+    return Order(None, first)
+
+
+def shuffled(seed: int, first: int = 0) -> Order:
+    """A permutation and augmentation drawn from `seed`; the last partial batch is dropped unless it is the only one.
+
+    Give every epoch a seed of its own, `derive_seed(root, "epoch", number)`.
+    """
+    return Order(seed, first)
+
+
+def permutation(order: Order, count: int) -> Tensor:
+    """The positions 0..count-1 in this order: int64 (count,)."""
+    if order.seed is None:
+        return torch.arange(count)
+    return torch.randperm(count, generator=order.generator("permutation"))
+
+
+def numbered_batches(order: Order, positions: Tensor, batch_size: int) -> Iterator[tuple[int, Tensor]]:
+    """Cut ordered positions into (number of the batch, its positions), from the batch `order.first` on.
+
+    Raises:
+        ValueError: the batch size is not positive.
+    """
+    if batch_size < 1:
+        raise ValueError(f"a batch holds at least one image, but batch_size is {batch_size}")
+    for number in range(order.first, batch_count(order, len(positions), batch_size)):
+        yield number, positions[number * batch_size : (number + 1) * batch_size]
+
+
+def batch_count(order: Order, count: int, batch_size: int) -> int:
+    """How many batches a whole pass over `count` images has in this order, those before `order.first` included."""
+    if order.seed is not None and count >= batch_size:
+        return count // batch_size
+    return -(-count // batch_size)
