@@ -1,0 +1,97 @@
+"""The frontier of a run: the finished trials that no other one beats, and the table that tells of them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analysis.pareto import Floats, pareto_front
+from analysis.schema import objective_direction
+from analysis.trials import RunError, load_trials
+from analysis.units import percent, quantity
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FRONT_FILE = "front.csv"
+TEST_ACCURACY = "test_accuracy"
+TABLE_COLUMNS = ("architecture", "id", "accuracy", TEST_ACCURACY, "ops", "params", "bytes", "stage", "number")
+
+
+def front(trials: pd.DataFrame, x: str = "ops", y: str = "accuracy") -> pd.DataFrame:
+    """The finished trials on the Pareto front of two objectives, sorted by `x`, then `y`, then number.
+
+    The schema says which way is better in a column. Trials of equal values are all kept, whatever their stage; a trial
+    with a value that is not finite is left out, as is every one that has not finished. Raises `ValueError` where `x` or
+    `y` is no objective.
+    """
+    directions = (objective_direction(x), objective_direction(y))
+    done = trials[trials["state"] == "finished"]
+    kept = done[pareto_front(numbers(done, x, y), directions)]
+    return kept.sort_values([x, y, "number"], kind="stable").reset_index(drop=True)
+
+
+def front_table(front: pd.DataFrame) -> pd.DataFrame:
+    """The columns of a front that are worth keeping in a file, in order, ready for `to_csv`.
+
+    `test_accuracy` (fraction, the final measurement on the test split) is among them where the front has it.
+    """
+    return front[[name for name in TABLE_COLUMNS if name in front.columns]].reset_index(drop=True)
+
+
+def front_rows(front: pd.DataFrame) -> list[dict[str, str]]:
+    """A front as texts for a terminal: one dictionary a row, from headings to cells with their units."""
+    rows: list[dict[str, str]] = []
+    columns = {name: numbers(front, name)[:, 0].tolist() for name in ("accuracy", "ops", "params", "bytes")}
+    tested = numbers(front, TEST_ACCURACY)[:, 0].tolist() if TEST_ACCURACY in front.columns else None
+    for index, (architecture, identity, stage) in enumerate(
+        zip(front["architecture"], front["id"], front["stage"], strict=True)
+    ):
+        row = {"accuracy": percent(columns["accuracy"][index])}
+        if tested is not None:
+            row["test accuracy"] = percent(tested[index])
+        row |= {
+            "OPs": quantity(columns["ops"][index], ""),
+            "parameters": quantity(columns["params"][index], ""),
+            "size": quantity(columns["bytes"][index], "B"),
+            "stage": str(stage),
+            "id": str(identity),
+            "architecture": str(architecture),
+        }
+        rows.append(row)
+    return rows
+
+
+def load_front(run: str | os.PathLike[str]) -> pd.DataFrame:
+    """The frontier of a run directory as `front_table` gives it, always with a column `test_accuracy`.
+
+    The run's `front.csv` where it has one, with the test accuracy that was measured for it; otherwise the front of its
+    trials so far, with NaN there. Raises `RunError` where neither can be read.
+    """
+    import pandas as pd
+
+    file = Path(run) / FRONT_FILE
+    if not file.is_file():
+        return front_table(front(load_trials(run)).assign(**{TEST_ACCURACY: float("nan")}))
+    try:
+        # an id of digits alone, or one such as 12e4, is still a text
+        table = pd.read_csv(file, dtype={"id": "str", "architecture": "str", "stage": "str"})
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise RunError(f"{file} is not a table ({error}): remove it, and the front is taken from the trials") from error
+    missing = [name for name in TABLE_COLUMNS if name not in table.columns and name not in (TEST_ACCURACY, "number")]
+    if missing:
+        raise RunError(
+            f"{file} lacks the columns {', '.join(missing)}: remove it, and the front is taken from the trials"
+        )
+    if TEST_ACCURACY not in table.columns:
+        table = table.assign(**{TEST_ACCURACY: float("nan")})
+    return front_table(table)
+
+
+def numbers(frame: pd.DataFrame, *columns: str) -> Floats:
+    """Columns as floats of shape (rows, columns), NaN where a value is missing."""
+    import numpy as np
+
+    arrays = [frame[name].to_numpy(dtype="float64", na_value=float("nan")) for name in columns]
+    return np.column_stack(arrays)

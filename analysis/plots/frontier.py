@@ -1,0 +1,194 @@
+"""Draws a frontier: all trials lightly, their front as stairs, and what the papers or another run reach."""
+
+# matplotlib leaves the keyword arguments of its methods untyped
+# pyright: reportUnknownMemberType=false
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from analysis.pareto import Floats
+from analysis.plots import style
+from analysis.plots.frontier_data import STAGES, FrontierData
+from analysis.plots.labels import Box, place_labels
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# colour, marker, size and opacity: the search's many trials lightly, the few that were trained on clearly
+_STAGE_LOOKS = {
+    "inherited": (style.SKY, "o", 12, 0.5),
+    "finetuned": (style.ORANGE, "D", 18, 0.95),
+    "scratch": (style.PURPLE, "s", 18, 0.95),
+}
+_STAGE_WORDS = {"inherited": "inherited weights", "finetuned": "finetuned", "scratch": "trained from scratch"}
+_LEADER_FROM = 9.0  # pixels between a point and its label from which on a line joins them
+_DATASETS = {"imagenet": "ImageNet", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
+
+
+def plot_frontier(data: FrontierData, colour: Literal["stage", "generation"] = "stage") -> Figure:
+    """Draw a frontier (see `frontier_data`), its trials coloured by stage or by generation.
+
+    Published models are labelled where a label fits without covering another. A run without a usable trial gives a
+    figure that says so.
+    """
+    figure, axes = style.new_figure()
+    x = style.axis_scale(data.x, _largest(data, 0))
+    y = style.axis_scale(data.y, _largest(data, 1))
+    scales = np.array([x.factor, y.factor])
+    axes.set_xlabel(x.label, fontsize=style.TEXT_SIZE)
+    axes.set_ylabel(y.label, fontsize=style.TEXT_SIZE)
+    axes.set_title(_title(data), fontsize=style.TEXT_SIZE + 1, loc="left")
+
+    if data.budget:
+        low, high = np.array(data.budget) / x.factor
+        axes.axvspan(low, high, color=style.GREY, alpha=0.08, linewidth=0, label="budget", zorder=0)
+        for edge in (low, high):
+            axes.axvline(edge, color=style.GREY, linewidth=0.7, linestyle=":", zorder=1)
+    _draw_trials(figure, axes, data, data.points / scales, colour)
+    if len(data.baseline_front):
+        _stairs(axes, data, data.baseline_front / scales, f"front of {data.baseline_name}", style.GREEN, "--")
+    if len(data.front):
+        _stairs(axes, data, data.front / scales, f"front ({_trials(len(data.front))})", style.BLUE, "-")
+    if data.knee:
+        knee = np.array(data.knee) / scales
+        axes.plot(*knee, "*", color=style.BLACK, markersize=12, markeredgecolor="white", label="knee", zorder=6)
+    for design, marker in (("auto", "^"), ("manual", "v")):
+        chosen = np.array([(r.x, r.y) for r in data.published if r.design == design]).reshape(-1, 2) / scales
+        if len(chosen):
+            words = f"published test accuracy, {'searched' if design == 'auto' else 'by hand'}"
+            axes.plot(
+                *chosen.T, marker, color=style.VERMILION if design == "auto" else style.BLACK, markersize=4.5,
+                markerfacecolor="white", markeredgewidth=0.9, label=words, zorder=4,
+            )  # fmt: skip
+    _set_limits(axes, data)
+    _say_what_is_missing(axes, data)
+    handles, _ = axes.get_legend_handles_labels()
+    if handles:
+        figure.legend(loc="outside lower center", ncols=min(len(handles), 4), fontsize=style.SMALL_SIZE, frameon=False)
+    _label_published(figure, axes, data, scales)
+    return figure
+
+
+def _largest(data: FrontierData, objective: int) -> float:
+    columns = [data.points[:, objective], data.baseline_front[:, objective]]
+    columns.append(np.array([(r.x, r.y)[objective] for r in data.published]))
+    if objective == 0 and data.budget:
+        columns.append(np.array(data.budget))
+    return float(np.concatenate(columns).max(initial=0.0))
+
+
+def _title(data: FrontierData) -> str:
+    parts = [data.space and f"space {data.space}", _DATASETS.get(data.dataset, data.dataset)]
+    parts.append(_trials(data.trials))
+    lost = data.counts.get("failed", 0)
+    if lost:
+        parts.append(f"{lost:,} failed")
+    return " · ".join(part for part in parts if part)
+
+
+def _trials(count: int) -> str:
+    return f"{count:,} trial" if count == 1 else f"{count:,} trials"
+
+
+def _draw_trials(figure: Figure, axes: Axes, data: FrontierData, points: Floats, colour: str) -> None:
+    if len(points) == 0:
+        return
+    from matplotlib.ticker import MaxNLocator
+
+    if colour == "generation" and np.isfinite(data.generations).any():
+        drawn = axes.scatter(
+            *points.T, c=data.generations, cmap="viridis_r", s=12, alpha=0.7, linewidths=0, plotnonfinite=True,
+        )  # fmt: skip
+        bar = figure.colorbar(drawn, ax=axes, pad=0.01, aspect=30)
+        bar.set_label("generation of the trial", fontsize=style.TEXT_SIZE)
+        bar.ax.tick_params(labelsize=style.SMALL_SIZE)
+        bar.locator = MaxNLocator(integer=True, nbins=6)
+        bar.outline.set_visible(False)
+        return
+    for stage in STAGES:
+        chosen = points[np.array(data.stages) == stage]
+        if len(chosen):
+            ink, marker, size, alpha = _STAGE_LOOKS[stage]
+            axes.scatter(
+                *chosen.T, color=ink, marker=marker, s=size, alpha=alpha, linewidths=0, zorder=2,
+                label=f"{_STAGE_WORDS[stage]} ({len(chosen):,})",
+            )  # fmt: skip
+
+
+def _stairs(axes: Axes, data: FrontierData, front: Floats, label: str, colour: str, line: str) -> None:
+    # what is reached at an x holds until the next better point: towards more where less x is better
+    where = "steps-post" if data.directions[0] == "min" else "steps-pre"
+    axes.plot(*front.T, color=colour, linestyle=line, linewidth=1.8, drawstyle=where, label=label, zorder=3)
+    axes.plot(*front.T, ".", color=colour, markersize=5, zorder=3)
+
+
+def _set_limits(axes: Axes, data: FrontierData) -> None:
+    axes.margins(x=0.04, y=0.12 if data.published else 0.06)  # labels need room
+    if data.y == "accuracy":
+        low, high = axes.get_ylim()
+        axes.set_ylim(max(low, 0.0) if len(data.points) or data.published else 0.0, min(high, 100.0))
+
+
+def _say_what_is_missing(axes: Axes, data: FrontierData) -> None:
+    words: list[str] = []
+    if len(data.points) == 0:
+        words.append("no finished trial to show" if data.trials else "this run has no trials yet")
+    for state, text in (("pruned", "pruned"), ("running", "still running")):
+        if data.counts.get(state):
+            words.append(f"{data.counts[state]:,} {text}")
+    if data.unusable:
+        words.append(f"{data.unusable:,} finished without finite values")
+    if not words:
+        return
+    note = "; ".join(words)
+    if len(data.points) == 0:
+        if not data.published and not len(data.baseline_front):
+            axes.set(xticks=[], yticks=[])  # numbers on the axes would mean nothing
+        axes.text(0.5, 0.5, note, transform=axes.transAxes, ha="center", va="center", color=style.GREY)
+        return
+    axes.text(
+        0.99, 0.015, f"not shown: {note}", transform=axes.transAxes, ha="right", va="bottom", color=style.GREY,
+        fontsize=style.SMALL_SIZE,
+    )  # fmt: skip
+
+
+def _label_published(figure: Figure, axes: Axes, data: FrontierData, scales: Floats) -> None:
+    if not data.published:
+        return
+    figure.draw_without_rendering()  # settles the layout, so that positions in pixels stay
+    figure.set_layout_engine("none")
+    order = sorted(data.published, key=lambda reference: -reference.y)
+    spots = [(reference.x / scales[0], reference.y / scales[1]) for reference in order]
+    texts = [
+        axes.annotate(
+            reference.model, spot, xytext=(0, 0), textcoords="offset points", fontsize=6.5, ha="center", va="center",
+            zorder=7, bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.2},
+        )
+        for reference, spot in zip(order, spots, strict=True)
+    ]  # fmt: skip
+    extents = [text.get_window_extent() for text in texts]
+    to_pixels = axes.transData.transform
+    anchors = to_pixels(np.array(spots))
+    covered = to_pixels(np.concatenate([data.points, np.repeat(data.front, 2, axis=0)]) / scales)
+    frame = axes.get_window_extent()
+    boxes = place_labels(
+        [tuple(anchor) for anchor in anchors.tolist()],
+        [(extent.width + 2, extent.height) for extent in extents],
+        Box(frame.x0, frame.y0, frame.x1, frame.y1),
+        covered,
+    )
+    for text, spot, box, (x, y) in zip(texts, spots, boxes, anchors.tolist(), strict=True):
+        if box is None:
+            text.remove()
+            continue
+        # in points, so that the place holds at any resolution the figure is saved with
+        middle = np.array([(box.left + box.right) / 2 - x, (box.bottom + box.top) / 2 - y]) * 72 / figure.dpi
+        text.set_position((float(middle[0]), float(middle[1])))
+        near_x, near_y = min(max(x, box.left), box.right), min(max(y, box.bottom), box.top)
+        if np.hypot(near_x - x, near_y - y) > _LEADER_FROM:
+            end = axes.transData.inverted().transform((near_x, near_y))
+            axes.plot((spot[0], end[0]), (spot[1], end[1]), color=style.GREY, linewidth=0.5, zorder=3.5)
