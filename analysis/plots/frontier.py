@@ -173,7 +173,10 @@ def _label_published(figure: Figure, axes: Axes, data: FrontierData, scales: Flo
     extents = [text.get_window_extent() for text in texts]
     to_pixels = axes.transData.transform
     anchors = to_pixels(np.array(spots))
-    covered = to_pixels(np.concatenate([data.points, np.repeat(data.front, 2, axis=0)]) / scales)
+    knee = np.array([data.knee or ()]).reshape(-1, 2)
+    # a front's point counts more than another trial, and the knee's star is not to be covered where that can be helped
+    weighed = [data.points, np.repeat(data.front, 2, axis=0), np.repeat(knee, 20, axis=0)]
+    covered = to_pixels(np.concatenate(weighed) / scales)
     frame = axes.get_window_extent()
     boxes = place_labels(
         [tuple(anchor) for anchor in anchors.tolist()],

@@ -77,10 +77,13 @@ def frontier_data(
     those of 32 bits, without operations, or far beyond the trials and the budget are left out. `budget` is the range of
     `x` that was searched, `baseline` the name and the trials of a run to compare with.
 
-    Raises `ValueError` where `x` or `y` is no objective or the budget is not a range.
+    Raises `ValueError` where `x` or `y` is no objective, the budget is not a range, or published points, which are
+    accuracy at operations, are asked for beside other objectives.
     """
     if budget is not None and not 0 <= budget[0] < budget[1]:
         raise ValueError(f"a budget is a range from low to high, got {budget}")
+    if published is not None and (x, y) != ("ops", "accuracy"):
+        raise ValueError(f"published points have ops and accuracy, and the plot shows {x} and {y}: leave them out")
     done = trials[trials["state"] == "finished"]
     values = numbers(done, x, y)
     usable = np.flatnonzero(np.isfinite(values).all(axis=1))

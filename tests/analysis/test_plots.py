@@ -61,6 +61,11 @@ def test_published_models_appear_for_imagenet_or_on_request(make_row, make_frame
     assert len(shown) == 6  # neither full precision nor the model without operations
 
 
+def test_published_accuracy_is_not_drawn_beside_other_objectives(make_frame):
+    with pytest.raises(ValueError, match="the plot shows bytes and accuracy"):
+        frontier_data(make_frame([]), "bytes", published=published_points())
+
+
 def test_a_budget_must_be_a_range(make_frame):
     with pytest.raises(ValueError, match="range"):
         frontier_data(make_frame([]), budget=(2.0, 1.0))
