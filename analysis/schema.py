@@ -71,7 +71,7 @@ COLUMNS = (
     Column("bits", "int64", "bits", "size when deployed", "min"),
     Column("bytes", "int64", "bytes", "size when deployed, rounded up to whole bytes", "min"),
     Column("seed", "int64", "", "seed of the trial"),
-    Column("attempt", "int32", "", "which attempt at the trial this row tells of, from 0"),
+    Column("attempt", "int32", "", "which attempt at the trial this row tells of, from 1"),
     Column("started", "time", "UTC", "when the attempt began"),
     Column("seconds", "float64", "seconds", "how long the attempt took"),
     Column("host", "string", "", "machine that ran it"),

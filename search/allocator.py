@@ -1,8 +1,8 @@
 """Memory that is given back to the system and taken again costs page faults; this keeps it.
 
-With glibc's defaults, elementwise operations on large batches run several times slower than memory allows, as every large
-tensor is mapped and unmapped. The same as MALLOC_MMAP_MAX_=0 and a large MALLOC_TRIM_THRESHOLD_ in the environment, but
-for a process that runs already.
+With glibc's defaults, elementwise operations on large batches run several times slower than memory allows, as every
+large tensor is mapped and unmapped. The same as MALLOC_MMAP_MAX_=0 and a large MALLOC_TRIM_THRESHOLD_ in the
+environment, but for a process that runs already.
 """
 
 import ctypes

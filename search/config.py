@@ -32,8 +32,8 @@ class Section(BaseModel):
 class SpaceConfig(Section):
     """A named space and what is changed about it; classes and channels follow the data."""
 
-    name: str = Field("nasbnn-digits", description="a space of `binarynas spaces`")
-    image_size: int | None = Field(None, ge=1, description="pixels; the space's own where left out")
+    name: str = Field(default="nasbnn-digits", description="a space of `binarynas spaces`")
+    image_size: int | None = Field(default=None, ge=1, description="pixels; the space's own where left out")
     non_decreasing: bool = Field(
         default=True, description="the constraint of equation 3; false is the paper's ablation"
     )
@@ -70,53 +70,55 @@ class TrainConfig(Section):
     epochs: int = Field(ge=0)
     batch_size: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
-    weight_decay: float = Field(0.0, ge=0, description="on convolution and linear weights only")
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
-    warmup_epochs: float = Field(0.0, ge=0, description="epochs of linear rise before the cosine")
+    weight_decay: float = Field(default=0.0, ge=0, description="on convolution and linear weights only")
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    warmup_epochs: float = Field(default=0.0, ge=0, description="epochs of linear rise before the cosine")
 
 
 class SupernetConfig(TrainConfig):
     """Training of the supernet: the sandwich rule with Bi-Teacher; each of the paper's ablations is a setting."""
 
-    epochs: int = Field(40, ge=0)
-    batch_size: int = Field(128, ge=1)
-    learning_rate: float = Field(2.5e-3, gt=0)
-    weight_decay: float = Field(5e-6, ge=0)
-    label_smoothing: float = Field(0.1, ge=0, lt=1)
+    epochs: int = Field(default=40, ge=0)
+    batch_size: int = Field(default=128, ge=1)
+    learning_rate: float = Field(default=2.5e-3, gt=0)
+    weight_decay: float = Field(default=5e-6, ge=0)
+    label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     teacher: Teacher = Teacher.FWBA
     distillation: bool = Field(
         default=True, description="false: every subnet learns from the labels (the paper's w/o KD)"
     )
-    random_subnets: int = Field(2, ge=0)
+    random_subnets: int = Field(default=2, ge=0)
     bi_transformation: bool = True
     weight_normalisation: Literal["none", "paper", "authors"] = "paper"
     checkpoint: str | None = Field(
-        None, description="folder of a trained supernet (binarynas import-nasbnn); trains none"
+        default=None, description="folder of a trained supernet (binarynas import-nasbnn); trains none"
     )
 
 
 class EvaluationConfig(Section):
     """How a candidate's accuracy is measured: batch norm statistics anew, then the validation split."""
 
-    recalibration_batches: int = Field(10, ge=1)
-    recalibration_batch_size: int = Field(256, ge=2)
-    batch_size: int = Field(512, ge=1)
+    recalibration_batches: int = Field(default=10, ge=1)
+    recalibration_batch_size: int = Field(default=256, ge=2)
+    batch_size: int = Field(default=512, ge=1)
 
 
 class SearchConfig(Section):
     """Which candidates are tried."""
 
     proposer: str = "evolution"
-    trials: int = Field(512, ge=1)
+    trials: int = Field(default=512, ge=1)
     first_generation: int | None = Field(
-        None, ge=1, description="candidates of the first generation; `generation` otherwise"
+        default=None, ge=1, description="candidates of the first generation; `generation` otherwise"
     )
-    generation: int = Field(64, ge=1, description="candidates proposed at once, from finished generations alone")
+    generation: int = Field(
+        default=64, ge=1, description="candidates proposed at once, from finished generations alone"
+    )
     objectives: tuple[str, ...] = ("accuracy", "ops")
-    ops_min: float | None = Field(None, ge=0)
-    ops_max: float | None = Field(None, gt=0)
-    mutation_probability: float = Field(0.2, gt=0, le=1)
-    bins: int = Field(80, ge=1, description="bins of the cost objective in which evolution keeps its best")
+    ops_min: float | None = Field(default=None, ge=0)
+    ops_max: float | None = Field(default=None, gt=0)
+    mutation_probability: float = Field(default=0.2, gt=0, le=1)
+    bins: int = Field(default=80, ge=1, description="bins of the cost objective in which evolution keeps its best")
 
     @field_validator("objectives")
     @classmethod
@@ -153,29 +155,35 @@ class SearchConfig(Section):
 class FinetuneConfig(TrainConfig):
     """Pipeline 2: the frontier's networks trained on from the supernet's weights."""
 
-    networks: int = Field(0, ge=0, description="how many of the front, spread over its cost; 0 leaves pipeline 2 out")
-    epochs: int = Field(25, ge=1)
-    batch_size: int = Field(128, ge=1)
-    learning_rate: float = Field(1e-5, gt=0)
+    networks: int = Field(
+        default=0, ge=0, description="how many of the front, spread over its cost; 0 leaves pipeline 2 out"
+    )
+    epochs: int = Field(default=25, ge=1)
+    batch_size: int = Field(default=128, ge=1)
+    learning_rate: float = Field(default=1e-5, gt=0)
 
 
 class ExecutionConfig(Section):
     """Where and how trials run. None of it changes what is proposed or measured on the CPU, but for `threads`."""
 
-    executor: Literal["tune", "inline"] = Field("tune", description="Ray Tune, or one after another in this process")
-    workers: int | None = Field(None, ge=1, description="candidates in flight; the machine's cores where left out")
-    address: str | None = Field(None, description="a Ray cluster; this machine where left out")
+    executor: Literal["tune", "inline"] = Field(
+        default="tune", description="Ray Tune, or one after another in this process"
+    )
+    workers: int | None = Field(
+        default=None, ge=1, description="candidates in flight; the machine's cores where left out"
+    )
+    address: str | None = Field(default=None, description="a Ray cluster; this machine where left out")
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    threads: int = Field(1, ge=1, description="torch threads of a candidate's evaluation")
-    training_threads: int = Field(2, ge=1, description="torch threads of supernet training")
-    candidates_per_task: int = Field(4, ge=1, description="cheap candidates travel several to a Tune trial")
-    retries: int = Field(1, ge=0, description="how often a candidate that failed is tried again")
+    threads: int = Field(default=1, ge=1, description="torch threads of a candidate's evaluation")
+    training_threads: int = Field(default=2, ge=1, description="torch threads of supernet training")
+    candidates_per_task: int = Field(default=4, ge=1, description="cheap candidates travel several to a Tune trial")
+    retries: int = Field(default=1, ge=0, description="how often a candidate that failed is tried again")
 
 
 class RunConfig(Section):
     """Everything about a run."""
 
-    seed: int = Field(0, ge=0)
+    seed: int = Field(default=0, ge=0)
     space: SpaceConfig = SpaceConfig()
     data: DataConfig = DataConfig()
     supernet: SupernetConfig = SupernetConfig()
@@ -214,7 +222,8 @@ def load_config(source: str, settings: Iterable[str] = (), overrides: Mapping[st
             raise ConfigError(f"cannot read the configuration {source}: {error}") from error
     else:
         raise ConfigError(
-            f"{source!r} is neither a preset nor a .yaml file{_nearest(source, named)}; the presets are {', '.join(named)}"
+            f"{source!r} is neither a preset nor a .yaml file{_nearest(source, named)}; "
+            f"the presets are {', '.join(named)}"
         )
     values = parse_yaml(text, source)
     _merge(values, overrides or {})

@@ -14,8 +14,8 @@ from search.data.order import in_order, shuffled
 def recalibrate_on(network: BinaryNetwork, split: Split, config: EvaluationConfig, *, seed: int) -> None:
     """Compute every batch norm's statistics anew from training images.
 
-    A subnet cannot use the statistics of the supernet, which mix those of all subnets. The images depend on `seed` alone,
-    so all candidates see the same ones.
+    A subnet cannot use the statistics of the supernet, which mix those of all subnets. The images depend on `seed`
+    alone, so all candidates see the same ones.
     """
     device = next(network.parameters()).device
     batches = split.batches(config.recalibration_batch_size, order=shuffled(seed), device=device)

@@ -1,7 +1,7 @@
 """The phases of a run as work for an executor: training the supernet, trials in generations, deploying the front."""
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -10,14 +10,15 @@ from search.records import Outcome, Proposal, Record
 from search.study import Study, now
 from search.training import TrainingError
 from search.view import View
-from search.work import Report, Task
+from search.work import Report, Task, Work
 
 Propose = Callable[[int, History], Sequence[Proposal]]
+MakeTask = Callable[[Sequence[Record]], Task]
 _OUTCOME_FIELDS = {field.name for field in fields(Outcome)}
 
 
 class Tasks:
-    """A fixed list of tasks, each with one result, all of which are needed: training the supernet, deploying networks."""
+    """A fixed list of tasks, all of whose results are needed: training the supernet, deploying networks."""
 
     def __init__(self, tasks: Sequence[Task], view: View, retries: int, *, exclusive: bool) -> None:
         self.exclusive = exclusive
@@ -59,6 +60,41 @@ class Tasks:
         self._queue.appendleft(task)
 
 
+class Chain:
+    """Phases one after another as one work, so that workers stay alive in between. What stands between two phases of
+    the iterator runs when the one before has ended."""
+
+    exclusive = False
+
+    def __init__(self, phases: Iterator[Work]) -> None:
+        self._phases = phases
+        self._current = next(phases, None)
+
+    @property
+    def finished(self) -> bool:
+        """See `Work.finished`."""
+        return self._current is None
+
+    def next_task(self) -> Task | None:
+        """See `Work.next_task`."""
+        while self._current is not None:
+            task = self._current.next_task()
+            if task is not None or not self._current.finished:
+                return task
+            self._current = next(self._phases, None)
+        return None
+
+    def report(self, task: Task, report: Report) -> None:
+        """See `Work.report`."""
+        assert self._current is not None, "a phase lasts until its last report"
+        self._current.report(task, report)
+
+    def lost(self, task: Task, reason: str) -> None:
+        """See `Work.lost`."""
+        assert self._current is not None, "a phase lasts until its last report"
+        self._current.lost(task, reason)
+
+
 class Trials:
     """Trials in generations. A generation is proposed when every trial of those before it has ended, so neither the
     number of workers nor the order in which they finish changes what is proposed.
@@ -75,7 +111,7 @@ class Trials:
         study: Study,
         propose: Propose,
         encode: Callable[[str], Mapping[str, int]],
-        task: Callable[[Sequence[Record]], Task],
+        task: MakeTask,
         view: View,
         *,
         proposer: str,

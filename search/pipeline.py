@@ -2,32 +2,32 @@
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
 
-from analysis.front import TEST_ACCURACY, front_table
+from analysis.front import FRONT_FILE, TEST_ACCURACY, front_table
 from analysis.pareto import pareto_front
 from analysis.plots import frontier_data, plot_frontier, save_figure
 from analysis.schema import write_trials
 from analysis.trials import load_trials
 from models.checkpoint import CheckpointError
-from models.files import replacing, write_atomically
+from models.files import write_atomically
 from models.storage import load_supernet
 from search.config import ConfigError, RunConfig
 from search.data.dataset import DataSet
 from search.data.errors import DataError
 from search.data.opening import open_data
-from search.phases import Tasks, Trials, evaluation_task, finetune_task
+from search.phases import Chain, MakeTask, Propose, Tasks, Trials, evaluation_task, finetune_task
 from search.proposers import History, make_proposer
 from search.records import Proposal, Record, Stage, State
 from search.run import Run, create_run
 from search.study import Study, read_records
 from search.view import View
-from search.work import Executor
+from search.work import Executor, Task, Work
 from spaces import NasBnnSpace, SpaceError
 from spaces.limits import require_reachable
 
@@ -89,11 +89,27 @@ def _checkpoint_misfits(folder: Path, space: NasBnnSpace) -> list[str]:
 def carry_out(run: Run, executor: Executor, view: View) -> None:
     """Do what is left to do of a run; of a finished one, nothing. The caller holds the run's lock."""
     _train_supernet(run, executor, view)
-    searched = _search(run, executor, view)
+    executor.run(Chain(_phases(run, view)))
+
+
+def _phases(run: Run, view: View) -> Iterator[Work]:
+    """What follows when there is a supernet."""
+    searched = _search(run, view)
+    yield searched
     export_trials(run)
-    finetuned = _finetune(run, executor, view, searched)
-    export_trials(run)
-    _deploy(run, executor, view, [*searched, *finetuned])
+    records = searched.records
+    chosen = spread(front_records(records, run.config.search.objectives[1:]), run.config.finetune.networks)
+    if chosen:
+        finetuned = _finetune(run, view, chosen)
+        yield finetuned
+        export_trials(run)
+        records += finetuned.records
+    if not (run.path / FRONT_FILE).exists():
+        best = _best_per_architecture(front_records(records, run.config.search.objectives[1:]))
+        deployed = _deploy(run, view, best)
+        yield deployed
+        draw(run)
+        _write_front(run, best, {result["id"]: result["test_accuracy"] for result in deployed.results})
 
 
 def _train_supernet(run: Run, executor: Executor, view: View) -> None:
@@ -114,9 +130,9 @@ def _workers(run: Run) -> int:
     return run.config.execution.workers or os.cpu_count() or 1
 
 
-def _search(run: Run, executor: Executor, view: View) -> list[Record]:
-    config, space = run.config.search, run.space
-    proposer = make_proposer(space, config, run.config.seed)
+def _search(run: Run, view: View) -> Trials:
+    config = run.config.search
+    proposer = make_proposer(run.space, config, run.config.seed)
     first = config.first_generation or config.generation
 
     def propose(generation: int, history: History) -> Sequence[Proposal]:
@@ -125,43 +141,35 @@ def _search(run: Run, executor: Executor, view: View) -> list[Record]:
         return proposer.propose(generation, size, history) if size > 0 else []
 
     view.phase("Search", config.trials)
-    trials = Trials(
-        _study(run, Stage.INHERITED),
-        propose,
-        lambda text: space.encode(space.parse(text)),
-        evaluation_task,
-        view,
-        proposer=config.proposer,
-        candidates_per_task=run.config.execution.candidates_per_task,
-        workers=_workers(run),
-        retries=run.config.execution.retries,
-    )
-    executor.run(trials)
-    return trials.records
+    many = run.config.execution.candidates_per_task
+    return _trials(run, view, Stage.INHERITED, propose, evaluation_task, config.proposer, many)
 
 
-def _finetune(run: Run, executor: Executor, view: View, searched: Sequence[Record]) -> list[Record]:
-    config, space = run.config.finetune, run.space
-    if config.networks == 0:
-        return []
-    chosen = spread(front_records(searched, run.config.search.objectives[1:]), config.networks)
-    if not chosen:
-        return []
+def _finetune(run: Run, view: View, chosen: Sequence[Record]) -> Trials:
     proposals = [Proposal(record.architecture, record.id, "finetune", (record.id,)) for record in chosen]
     view.phase("Finetuning", len(proposals))
-    trials = Trials(
-        _study(run, Stage.FINETUNED),
-        lambda generation, _: proposals if generation == 0 else [],
+
+    def propose(generation: int, history: History) -> Sequence[Proposal]:
+        return proposals if generation == 0 else []
+
+    return _trials(run, view, Stage.FINETUNED, propose, finetune_task, "front", 1)
+
+
+def _trials(
+    run: Run, view: View, stage: Stage, propose: Propose, task: MakeTask, proposer: str, candidates_per_task: int
+) -> Trials:
+    config, space = run.config, run.space
+    return Trials(
+        Study(run.journal, stage, config.search.objectives, space.parameters(), config.seed),
+        propose,
         lambda text: space.encode(space.parse(text)),
-        finetune_task,
+        task,
         view,
-        proposer="front",
-        candidates_per_task=1,
-        workers=_workers(run),
-        retries=run.config.execution.retries,
+        proposer=proposer,
+        candidates_per_task=candidates_per_task,
+        workers=config.execution.workers or os.cpu_count() or 1,
+        retries=config.execution.retries,
     )
-    executor.run(trials)
-    return trials.records
 
 
 def front_records(records: Sequence[Record], costs: Sequence[str] = ("ops",)) -> list[Record]:
@@ -184,29 +192,23 @@ def spread(records: Sequence[Record], count: int) -> list[Record]:
     return [records[round(index * (len(records) - 1) / (count - 1))] for index in range(count)]
 
 
-def _deploy(run: Run, executor: Executor, view: View, records: Sequence[Record]) -> None:
-    """Write the front's networks as files, measure them on the test split once, and tell of them in `front.csv`."""
-    if (run.path / "front.csv").exists():
-        return
-    best = _best_per_architecture(front_records(records, run.config.search.objectives[1:]))
+def _deploy(run: Run, view: View, best: Sequence[Record]) -> Tasks:
+    """Write the front's networks as files, and measure them on the test split, once."""
     view.phase("Networks", len(best))
-    tasks = Tasks(
-        [
-            {"kind": "deploy", "id": record.id, "architecture": record.architecture, "stage": record.stage.value}
-            for record in best
-        ],
-        view,
-        run.config.execution.retries,
-        exclusive=False,
-    )
-    executor.run(tasks)
-    tested = {result["id"]: result["test_accuracy"] for result in tasks.results}
+    tasks: list[Task] = [
+        {"kind": "deploy", "id": record.id, "architecture": record.architecture, "stage": record.stage.value}
+        for record in best
+    ]
+    return Tasks(tasks, view, run.config.execution.retries, exclusive=False)
+
+
+def _write_front(run: Run, best: Sequence[Record], test_accuracy: Mapping[str, float]) -> None:
+    """The table of the front; written last, it says that the run has finished."""
     keys = {(record.stage.value, record.number) for record in best}
     trials = load_trials(run.path)
     chosen = trials[[key in keys for key in zip(trials["stage"], trials["number"], strict=True)]]
-    table = chosen.assign(**{TEST_ACCURACY: chosen["id"].map(tested)}).sort_values(["ops", "number"])
-    draw(run)
-    write_atomically(run.path / "front.csv", front_table(table).to_csv(index=False).encode())
+    table = chosen.assign(**{TEST_ACCURACY: chosen["id"].map(test_accuracy)}).sort_values(["ops", "number"])
+    write_atomically(run.path / FRONT_FILE, front_table(table).to_csv(index=False))
 
 
 def _best_per_architecture(records: Sequence[Record]) -> list[Record]:
@@ -257,10 +259,19 @@ def _row(record: Record, space: str, versions: str) -> Mapping[str, object]:
     }
 
 
-def draw(run: Run) -> list[Path]:
+def draw(run: Run) -> None:
     """Draw the frontier, as PNG and SVG, into the run's `plots`."""
     folder = run.path / "plots"
     folder.mkdir(exist_ok=True)
-    figure = plot_frontier(frontier_data(load_trials(run.path)))
+    space, config = run.space, run.config.search
+    x = config.objectives[1] if len(config.objectives) > 1 else "ops"
+    ends = [getattr(space.cost(end), x) for end in (space.smallest(), space.largest())]
+    limited = x == "ops" and (config.ops_min is not None or config.ops_max is not None)
+    budget = (config.ops_min or ends[0], config.ops_max or ends[1]) if limited else None
+    # Only ImageNet has a thousand classes here, and only at its usual size are the papers' points comparable.
+    imagenet = (space.classes, space.image_size) == (1000, 224)
+    dataset = "imagenet" if imagenet else run.info["data"]["name"]
+    figure = plot_frontier(frontier_data(load_trials(run.path), x, dataset=dataset, budget=budget))
     with TemporaryDirectory(dir=folder) as scratch:
-        return [file.replace(folder / file.name) for file in save_figure(figure, Path(scratch) / "frontier")]
+        for file in save_figure(figure, Path(scratch) / "frontier"):
+            file.replace(folder / file.name)

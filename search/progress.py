@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from analysis.front import FRONT_FILE
 from search.pipeline import front_records
 from search.records import Stage, State
 from search.run import Run
@@ -24,7 +25,7 @@ def progress(run: Run) -> dict[str, Any]:
     front = front_records(records, run.config.search.objectives[1:])
     return {
         "run": str(run.path),
-        "state": "finished" if (run.path / "front.csv").exists() else "unfinished",
+        "state": "finished" if (run.path / FRONT_FILE).exists() else "unfinished",
         "supernet": "trained" if trained else f"{_epochs(run)} of {run.config.supernet.epochs} epochs",
         "trials": stages,
         "of": run.config.search.trials,

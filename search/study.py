@@ -1,8 +1,8 @@
 """The study: an Optuna journal that is the truth about a run's trials.
 
 The journal is one file that optuna-dashboard opens. Two records make a trial: one creates it with its architecture, one
-ends it. Everything that matters about its end stands in the attribute written before the state changes, so a trial counts
-as finished only when all of it is on disk; Optuna's file backend syncs after every record.
+ends it. Everything that matters about its end stands in the attribute written before the state changes, so a trial
+counts as finished only when all of it is on disk; Optuna's file backend syncs after every record.
 """
 
 import dataclasses
@@ -134,7 +134,7 @@ def to_record(trial: FrozenTrial, stage: Stage) -> Record:
 
 
 class _ReadOnly(BaseJournalBackend):
-    """A journal that is only looked at, perhaps while another process writes it, perhaps in a folder that is read-only."""
+    """A journal that is only looked at: while another process writes it, or in a folder that is read-only."""
 
     def __init__(self, journal: Path) -> None:
         self._journal = journal
@@ -172,8 +172,8 @@ def distributions(parameters: Sequence[Integer]) -> dict[str, BaseDistribution]:
 def mend_journal(journal: Path) -> None:
     """Make a journal that a killed process left writable again. Only for the one who holds the run's lock.
 
-    A last line without an end is cut off (the next record would be glued to it), and Optuna's own lock file, of which no
-    living process of this run can be the owner, is removed.
+    A last line without an end is cut off (the next record would be glued to it), and Optuna's own lock file, of which
+    no living process of this run can be the owner, is removed.
     """
     for lock in journal.parent.glob(f"{journal.name}.lock*"):
         lock.unlink(missing_ok=True)

@@ -1,13 +1,12 @@
 """The one training loop, for supernets and for single networks. Knows neither Ray nor Optuna.
 
-All randomness of an epoch derives from (seed, epoch), so a training that goes on from a checkpoint gives bit for bit the
-weights of one that was never interrupted (on the CPU).
+All randomness of an epoch derives from (seed, epoch), so a training that goes on from a checkpoint gives bit for bit
+the weights of one that was never interrupted (on the CPU).
 """
 
 import math
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -53,9 +52,9 @@ class Epoch:
 def sandwich_step(supernet: Supernet, config: SupernetConfig) -> Step:
     """The sandwich rule with Bi-Teacher (section 3.3.1, equation 4).
 
-    The largest subnet, in the teacher's mode, learns from the labels; the smallest and some random ones, all with binary
-    weights and activations, learn from its predictions, or from the labels without distillation. Each pass is followed by
-    its backward pass, so that one graph is alive at a time.
+    The largest subnet, in the teacher's mode, learns from the labels; the smallest and some random ones, all with
+    binary weights and activations, learn from its predictions, or from the labels without distillation. Each pass is
+    followed by its backward pass, so that one graph is alive at a time.
     """
     space = supernet.space
     smallest, largest = space.smallest(), space.largest()
@@ -107,8 +106,8 @@ def train(
 ) -> Iterator[Epoch]:
     """Train `network` in place, epoch by epoch; nothing happens but while the result is iterated.
 
-    With a folder for `checkpoints` every epoch is saved there (the last two are kept), and a training that finds one goes
-    on behind it. Raises `TrainingError` where the loss is not finite.
+    With a folder for `checkpoints` every epoch is saved there (the last two are kept), and a training that finds one
+    goes on behind it. Raises `TrainingError` where the loss is not finite.
     """
     device = next(network.parameters()).device
     optimizer = _adam(network, config)
@@ -139,7 +138,7 @@ def train(
 
 
 def learning_rate(config: TrainConfig, epochs_done: float) -> float:
-    """Cosine decay to zero over all epochs, behind a linear rise over `warmup_epochs`; `epochs_done` counts fractions."""
+    """Cosine decay to zero behind a linear rise over `warmup_epochs`; `epochs_done` counts fractions."""
     warmup = min(config.warmup_epochs, config.epochs)
     if epochs_done < warmup:
         return config.learning_rate * (epochs_done + 1e-8) / warmup
@@ -192,7 +191,7 @@ def _restore(network: nn.Module, optimizer: torch.optim.Optimizer, checkpoints: 
     return found.number
 
 
-def _autocast(device: torch.device) -> AbstractContextManager[None]:
+def _autocast(device: torch.device) -> torch.autocast:
     """bfloat16 on CUDA (its range needs no loss scaling); float32 elsewhere."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
 

@@ -1,7 +1,7 @@
 """Execution on Ray Tune. Tune hands out tasks and carries reports; what was done stands in the run's journal alone.
 
-Tune is built anew for every phase and after every interruption. Its own state is never restored: it is no ledger, and it
-is a pickle.
+Tune is built anew for every phase and after every interruption. Its own state is never restored: it is no ledger, and
+it is a pickle.
 """
 
 import json
@@ -55,6 +55,9 @@ class _Feeder(Searcher):
         super().__init__(metric="report", mode="max")
         self._run, self._work = run, work
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune pickles its searcher into a state of its own, which we never read
+
     def suggest(self, trial_id: str) -> Any:
         if self._work.finished:
             return Searcher.FINISHED
@@ -80,7 +83,7 @@ class _Listener(tune.Callback):
         self._work: Work | None = work
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_work": None}  # Tune pickles callbacks into its own state, which we never read
+        return {"_work": None}  # as above
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any

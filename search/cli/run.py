@@ -140,8 +140,7 @@ def import_nasbnn(
 ) -> None:
     """Read the published NAS-BNN supernet, so that its subnets can be searched without training one."""
     from models.import_nasbnn import import_checkpoint
-
-    from models.checkpoint import save_supernet
+    from models.storage import save_supernet
 
     if out.exists() and any(out.iterdir()):
         fail(f"{out} is not empty; choose another folder with --out")

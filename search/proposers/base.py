@@ -35,8 +35,8 @@ class Proposer(Protocol):
     """A strategy. It keeps no state: what it proposes follows from its settings, the seed and the history."""
 
     def propose(self, generation: int, size: int, history: History) -> list[Proposal]:
-        """Up to `size` different candidates within the limits, none tried before; fewer only where the space holds no more
-        that it can find. The same arguments give the same candidates, in any process."""
+        """Up to `size` different candidates within the limits, none tried before; fewer only where the space holds no
+        more that it can find. The same arguments give the same candidates, in any process."""
         ...
 
 

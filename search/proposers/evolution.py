@@ -15,9 +15,10 @@ class EvolutionProposer:
     """First random candidates, the smallest and the largest among them; then half mutants, half crossovers.
 
     Parents are drawn from the most accurate candidate of every bin of the first cost objective (OPs, unless another is
-    searched), so the whole range of costs goes on being searched (NAS-BNN, section 4.1.2 and its public recipe). The bins
-    divide the range of the limits or, without limits, the range between the smallest and the largest network. Mutants and
-    crossovers are members of the space by construction; repeats and candidates outside the limits are drawn again.
+    searched), so the whole range of costs goes on being searched (NAS-BNN, section 4.1.2 and its public recipe). The
+    bins divide the range of the limits or, without limits, the range between the smallest and the largest network.
+    Mutants and crossovers are members of the space by construction; repeats and candidates outside the limits are drawn
+    again.
     """
 
     def __init__(self, space: Space[Any], config: SearchConfig, seed: int) -> None:

@@ -1,8 +1,8 @@
 """Optuna's samplers as proposers: NSGA-II and TPE.
 
-A study is made anew in memory for every generation from the trials of the finished ones, with a sampler whose seed comes
-from the root seed and the generation, so nothing depends on the order in which trials end. A suggestion that was tried
-before, or lies outside the limits, is repaired by a short walk of mutations; Optuna is told the repaired one.
+A study is made anew in memory for every generation from the trials of the finished ones, with a sampler whose seed
+comes from the root seed and the generation, so nothing depends on the order in which trials end. A suggestion that was
+tried before, or lies outside the limits, is repaired by a short walk of mutations; Optuna is told the repaired one.
 """
 
 import warnings
