@@ -3,25 +3,21 @@
 Nothing heavy is imported before a command needs it, so that `binarynas --help` answers at once.
 """
 
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Annotated
 
 import typer
 
+from binarynas import PACKAGES
+from search.cli import run, spaces
 from search.cli.output import fail
-
-GROUPS = ("run", "spaces")  # in the order of the help text
-OURS = ("spaces", "models", "search", "analysis")
 
 app = typer.Typer(
     help="Find binary neural networks that are accurate at the operations you can afford.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for group in GROUPS:
-    if find_spec(f"search.cli.{group}"):
-        import_module(f"search.cli.{group}").register(app)
+for group in (run, spaces):  # in the order of the help text
+    group.register(app)
 
 
 def _print_version(wanted: bool) -> None:
@@ -46,6 +42,6 @@ def main() -> None:
     try:
         app()
     except ValueError as error:
-        if type(error).__module__.partition(".")[0] not in OURS:
+        if type(error).__module__.partition(".")[0] not in PACKAGES:
             raise
         fail(str(error))

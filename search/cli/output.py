@@ -75,7 +75,7 @@ def print_table(
 
 
 def human(value: float) -> str:
-    """A count with four digits and a unit.
+    """A count with three or four digits and a unit.
 
     >>> human(20_772_760), human(768), human(3.3235e17)
     ('20.77 M', '768', '3.324e+17')

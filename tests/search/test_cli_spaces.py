@@ -1,5 +1,6 @@
 """`binarynas spaces`, `ops` and `sample`, as a user runs them."""
 
+import doctest
 import json
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import time
 import pytest
 import typer
 
+from search.cli import output
 from search.cli.output import human, human_bytes, parse_count
 from spaces import SPACES
 
@@ -181,6 +183,10 @@ def test_wrong_counts_are_refused(text):
 )
 def test_counts_for_people(value, text):
     assert human(value) == text
+
+
+def test_examples_in_docstrings_are_true():
+    assert doctest.testmod(output).failed == 0
 
 
 def test_sizes_for_people():

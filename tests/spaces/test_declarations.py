@@ -1,14 +1,18 @@
 """Declaring spaces: what is refused, seeds, and what importing them loads."""
 
 import dataclasses
+import doctest
 import json
+import pkgutil
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import spaces
 from spaces import SPACES, NasBnnSpace, SpaceError, Stage
 from spaces.named import narrowed
 from spaces.seeds import derive_rng, derive_seed
@@ -115,3 +119,16 @@ def test_seeds_are_the_same_in_every_process():
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert int(result.stdout) == derive_seed(0, "shuffle", 3) == 8203140106345629940
     assert derive_rng(0, "shuffle", 3).random() == derive_rng(0, "shuffle", 3).random()
+
+
+MODULES = [module.name for module in pkgutil.walk_packages(spaces.__path__, "spaces.")]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_in_docstrings_are_true(name):
+    assert doctest.testmod(import_module(name)).failed == 0
+
+
+def test_there_are_examples_to_check():
+    found = [test for name in MODULES for test in doctest.DocTestFinder().find(import_module(name)) if test.examples]
+    assert len(found) >= 5
