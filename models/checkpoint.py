@@ -91,8 +91,7 @@ def load_checkpoint(folder: Path | str, verify: Verify = Verify.HASHES) -> tuple
     manifest = _manifest(folder)
     tensors: dict[str, Tensor] = {}
     for name, facts in manifest["files"].items():
-        path = folder / name
-        _check_file(path, facts, verify)
+        path = _checked(folder, name, facts, verify)
         try:
             tensors |= load_file(path)
         except (SafetensorError, OSError) as error:
@@ -185,12 +184,13 @@ def _manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def _check_file(path: Path, facts: object, verify: Verify) -> None:
-    manifest = path.parent / MANIFEST
-    if not _TENSOR_FILE.fullmatch(path.name) or path != path.parent / path.name:
-        raise CheckpointError(f"{manifest} lists {path.name!r}, which is no name of a tensor file. {_REMEDY}")
+def _checked(folder: Path, name: str, facts: object, verify: Verify) -> Path:
+    """The path of a listed file, once it is known to be a file in the folder, as large and with the content it had."""
+    manifest, path = folder / MANIFEST, folder / name
+    if not _TENSOR_FILE.fullmatch(name):
+        raise CheckpointError(f"{manifest} lists {name!r}, which is no name of a tensor file. {_REMEDY}")
     if not isinstance(facts, dict) or not isinstance(facts.get("bytes"), int):
-        raise CheckpointError(f"{manifest} does not say how large {path.name} is. {_REMEDY}")
+        raise CheckpointError(f"{manifest} does not say how large {name} is. {_REMEDY}")
     if path.is_symlink() or not path.is_file():
         raise CheckpointError(f"{path} is missing, or is no plain file. {_REMEDY}")
     size = path.stat().st_size
@@ -198,6 +198,7 @@ def _check_file(path: Path, facts: object, verify: Verify) -> None:
         raise CheckpointError(f"{path} has {size} bytes where its manifest says {facts['bytes']}. {_REMEDY}")
     if verify is Verify.HASHES and _hash(path) != facts.get("sha256"):
         raise CheckpointError(f"{path} is not what was written: its SHA-256 differs from the manifest's. {_REMEDY}")
+    return path
 
 
 def _hash(path: Path) -> str:

@@ -84,25 +84,22 @@ class SharedKxK(BinaryUnit):
         self, width: int, kernel_sizes: tuple[int, ...], fewest_groups: int, *, bi_transformation: bool
     ) -> None:
         super().__init__(width, width)
-        self.largest = kernel_sizes[-1]
-        self.weight = new_weight(width, width // fewest_groups, self.largest, self.largest)
-        self.shrinking = nn.ParameterDict(
-            {f"{large}to{small}": _identity(small) for small, large in reversed(list(pairwise(kernel_sizes)))}
-        )
-        self.bi_transformation = _identity(self.largest) if bi_transformation and self.largest > 1 else None
+        self.kernel_sizes = kernel_sizes
+        largest = kernel_sizes[-1]
+        self.weight = new_weight(width, width // fewest_groups, largest, largest)
+        self.shrinking = nn.ParameterDict({_step(*pair): _identity(pair[1]) for pair in pairwise(kernel_sizes[::-1])})
+        self.bi_transformation = _identity(largest) if bi_transformation and largest > 1 else None
 
     def cut(self, channels: int, kernel_size: int, groups: int, domain: Weights) -> Tensor:
         """The weight of one member, before normalisation: (channels, channels / groups, k, k), differentiable."""
         weight = slice_groups(self.weight, channels, groups)
-        if kernel_size == self.largest:
+        if kernel_size == self.kernel_sizes[-1]:
             matrix = self.bi_transformation
             return weight if domain is Weights.FLOAT or matrix is None else transform(weight, matrix)
-        for name, matrix in self.shrinking.items():
-            large, small = map(int, name.split("to"))
+        for large, small in pairwise(self.kernel_sizes[self.kernel_sizes.index(kernel_size) :][::-1]):
             margin = (large - small) // 2
-            weight = transform(weight[:, :, margin : large - margin, margin : large - margin], matrix)
-            if small == kernel_size:
-                break
+            centre = weight[:, :, margin : large - margin, margin : large - margin]
+            weight = transform(centre, self.shrinking[_step(large, small)])
         return weight
 
 
@@ -121,6 +118,10 @@ class SharedPointwise(BinaryUnit):
 def kernel_of(weight: Tensor, domain: Weights, normalisation: WeightNormalisation) -> Kernel:
     """What a convolution multiplies with, once a weight is cut."""
     return (binary_kernel if domain is Weights.BINARY else float_kernel)(weight, normalisation)
+
+
+def _step(large: int, small: int) -> str:
+    return f"{large}to{small}"
 
 
 def _identity(kernel_size: int) -> nn.Parameter:

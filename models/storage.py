@@ -66,7 +66,7 @@ def supernet_from(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> Sup
             space_from_json(meta["space"]),
             SupernetOptions(bool(options.get("bi_transformation", True)), _normalisation(options)),
         )
-    return _filled(supernet, tensors)
+    return fill(supernet, tensors)
 
 
 def network_from(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> BinaryNetwork:
@@ -79,7 +79,7 @@ def network_from(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> Bina
     with torch.device("meta"):
         options = NetworkOptions(_normalisation(meta.get("options", {})))
         network = BinaryNetwork(space, space.parse(str(meta.get("architecture"))), options)
-    return _filled(network, tensors)
+    return fill(network, tensors)
 
 
 def save_supernet(folder: Path | str, supernet: Supernet, extra_meta: Mapping[str, Any] | None = None) -> None:
@@ -119,7 +119,8 @@ def _normalisation(options: Mapping[str, Any]) -> WeightNormalisation:
         raise CheckpointError(f"weight_normalisation must be one of {names}; the checkpoint says {value!r}") from error
 
 
-def _filled(module: M, tensors: Mapping[str, Tensor]) -> M:
+def fill(module: M, tensors: Mapping[str, Tensor]) -> M:
+    """Give a module of the meta device its tensors, not copied; in evaluation mode. Raises `CheckpointError`."""
     try:
         module.load_state_dict(dict(tensors), assign=True)
     except RuntimeError as error:
