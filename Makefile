@@ -34,7 +34,7 @@ lint: venv ## Check style and format
 types: venv ## Check types
 	$(BIN)/pyright
 
-demo: venv ## Search a small space on the digits data set, in a minute or two; again to carry on
+demo: venv ## Search a small space on the digits data set; again to carry on
 	@if [ -e $(DEMO) ]; then $(BIN)/binarynas resume $(DEMO); else $(BIN)/binarynas search nasbnn-digits --out $(DEMO); fi
 	@echo "The run is in $(DEMO)."
 
