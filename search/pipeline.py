@@ -24,7 +24,7 @@ from search.data.opening import open_data
 from search.phases import Chain, MakeTask, Propose, Tasks, Trials, evaluation_task, finetune_task
 from search.proposers import History, make_proposer
 from search.records import Proposal, Record, Stage, State
-from search.run import Run, create_run
+from search.run import Run, creating, write_facts
 from search.study import Study, read_records
 from search.view import View
 from search.work import Executor, Task, Work
@@ -37,23 +37,20 @@ def prepare(config: RunConfig, path: Path) -> Run:
 
     Raises `ConfigError` that lists every problem, `DataError` or `RunError`, before anything is trained.
     """
-    base = config.space.build()
     problems: list[str] = []
     if config.execution.device == "cuda" and not torch.cuda.is_available():
         problems.append("execution.device is cuda, but torch sees no CUDA device: leave it at auto")
-    data = None
-    try:
-        data = open_data(config.data, image_size=base.image_size, seed=config.seed)
-    except DataError as error:
-        problems.append(str(error))
-    if data is not None:
+    with creating(path) as run:
+        try:
+            size = config.space.build().image_size
+            data = open_data(config.data, image_size=size, seed=config.seed, cache=run.data_cache)
+        except (DataError, SpaceError) as error:
+            raise ConfigError("; ".join([*problems, str(error)])) from error
         problems += _misfits(config, data)
-    if problems:
-        raise ConfigError("; ".join(problems))
-    assert data is not None
-    run = create_run(path, config, data.describe())
-    open_data(config.data, image_size=base.image_size, seed=config.seed, cache=run.data_cache)
-    return run
+        if problems:
+            raise ConfigError("; ".join(problems))
+        write_facts(run, config, data.describe())
+    return Run(path)
 
 
 def _misfits(config: RunConfig, data: DataSet) -> list[str]:

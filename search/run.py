@@ -3,8 +3,10 @@
 import json
 import os
 import platform
+import shutil
 import socket
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +18,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from analysis.trials import RunError
-from models.files import write_atomically
+from models.files import sync_folder, write_atomically
 from search.config import RunConfig, check_config, parse_yaml
 from search.study import JOURNAL, mend_journal
 from spaces import NasBnnSpace
@@ -93,25 +95,41 @@ class Run:
             file.write(line + "\n")
 
 
-def create_run(path: Path, config: RunConfig, data: dict[str, Any]) -> Run:
-    """Make a run's folder. Raises `RunError` where the folder holds something already."""
+@contextmanager
+def creating(path: Path) -> Iterator[Run]:
+    """A new run's folder under a temporary name; on leaving, it appears at `path`, whole; after an error, not at all.
+
+    Raises `RunError` where something is there already, or the folder cannot be written.
+    """
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         what = "is a run already: go on with `binarynas resume`" if (path / "run.json").exists() else "is not empty"
         raise RunError(f"{path} {what}, or choose another folder with --out")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    except OSError as error:
+        raise RunError(f"cannot write the run's folder {path}: {error}; choose another with --out") from error
+    try:
+        yield Run(staging)
+        staging.chmod(0o755)
+        staging.replace(path)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+    sync_folder(path.parent)
+
+
+def write_facts(run: Run, config: RunConfig, data: Mapping[str, Any]) -> None:
+    """Write what a run is asked to do and what its data are; with these two files a folder is a run."""
     info = {
         "format": RUN_FORMAT,
         "created": datetime.now(UTC).isoformat(),
         "host": socket.gethostname(),
-        "data": data,
+        "data": dict(data),
         "versions": versions(),
     }
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        write_atomically(path / "config.yaml", config.to_yaml().encode())
-        write_atomically(path / "run.json", json.dumps(info, indent=2).encode())
-    except OSError as error:
-        raise RunError(f"cannot write the run's folder {path}: {error}; choose another with --out") from error
-    return Run(path)
+    write_atomically(run.path / "config.yaml", config.to_yaml())
+    write_atomically(run.path / "run.json", json.dumps(info, indent=2))
 
 
 def open_run(path: Path) -> Run:

@@ -67,7 +67,6 @@ class Worker:
         return open_data(
             self._config.data,
             image_size=self._space.image_size,
-            channels=self._space.channels,
             seed=self._config.seed,
             cache=self._run.data_cache,
         )

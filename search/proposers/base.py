@@ -11,8 +11,6 @@ from spaces import Space
 from spaces.limits import Limits, sample_within, steer
 from spaces.seeds import derive_rng
 
-_ATTEMPTS = 200  # draws for one place of a generation before its proposer is content with any candidate not yet tried
-
 
 @dataclass(frozen=True)
 class History:
@@ -72,13 +70,11 @@ class Picker:
 
     def fill(self, rng: random.Random) -> list[Proposal]:
         """Complete the generation with random candidates, and return it."""
-        for _ in range(_ATTEMPTS):
-            missing = self.size - len(self.proposals)
-            if missing <= 0 or len(self._taken) >= self.space.count():
-                break
-            for architecture in sample_within(self.space, rng, self.limits, missing):
-                self.offer(architecture, "random")
-        while not self.full:
+        new = True
+        while new and not self.full:
+            drawn = sample_within(self.space, rng, self.limits, self.size - len(self.proposals))
+            new = sum(self.offer(architecture, "random") for architecture in drawn) > 0
+        while not self.full and len(self._taken) < self.space.count():
             # Few candidates are left: walk to one from a random member, until even that finds none.
             architecture = self.repair(self.space.sample(rng), rng)
             if architecture is None or not self.offer(architecture, "random"):

@@ -1,0 +1,116 @@
+"""What several search tests share: a tiny space, an accuracy that costs nothing to compute, and a loop over a phase."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from search.config import SearchConfig
+from search.phases import Trials, evaluation_task
+from search.proposers import make_proposer
+from search.records import Record, Stage
+from search.study import Study, now
+from spaces import Architecture, NasBnnSpace, get_space
+from spaces import Stage as SpaceStage
+
+
+class SilentView:
+    """A view that shows nothing."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *args: None
+
+
+@pytest.fixture(scope="session")
+def tiny() -> NasBnnSpace:
+    """A space of some hundred networks for 8-pixel grey images."""
+    return NasBnnSpace(
+        "tiny",
+        stem_widths=(4, 8),
+        stem_stride=1,
+        stages=(
+            SpaceStage(depths=(1, 2), widths=(8, 16), kernel_sizes=(3, 5), groups=(1, 2), stride=2),
+            SpaceStage(depths=(1,), widths=(16, 32), kernel_sizes=(3,), groups=(2, 4), stride=2),
+        ),
+        image_size=8,
+        classes=10,
+        channels=1,
+    )
+
+
+def pretended_accuracy(architecture: Architecture) -> float:
+    """Wider and larger kernels are better, with a ripple so that no gene decides alone."""
+    capacity = sum(layer.width * layer.kernel_size / layer.groups for layer in architecture.layers())
+    return 1 - 1 / (1 + capacity / 200) + 0.01 * math.sin(capacity)
+
+
+class Search:
+    """A search whose trials are pretended, in a folder, that can be stopped after some reports and begun anew."""
+
+    def __init__(self, folder: Path, config: SearchConfig, seed: int = 0, retries: int = 1) -> None:
+        self.space = get_space("nasbnn-digits")
+        self.config = config
+        proposer = make_proposer(self.space, config, seed)
+        size = config.generation
+
+        def propose(generation, history):
+            wanted = min(size, config.trials - generation * size)
+            return proposer.propose(generation, wanted, history) if wanted > 0 else []
+
+        self.trials = Trials(
+            Study(folder / "journal.log", Stage.INHERITED, config.objectives, self.space.parameters(), seed),
+            propose,
+            lambda text: self.space.encode(self.space.parse(text)),
+            evaluation_task,
+            SilentView(),
+            proposer=config.proposer,
+            candidates_per_task=3,
+            workers=2,
+            retries=retries,
+        )
+
+    def outcome(self, candidate: dict, **changes) -> dict:
+        """What a worker would report of a candidate."""
+        architecture = self.space.parse(candidate["architecture"])
+        cost = self.space.cost(architecture)
+        metrics = {"accuracy": pretended_accuracy(architecture), "ops": cost.ops, "params": cost.params}
+        return {
+            "kind": "outcome",
+            "number": candidate["number"],
+            "metrics": metrics,
+            "reason": None,
+            "started": now(),
+            "seconds": 0.1,
+            "host": "host",
+            "worker": "1",
+            **changes,
+        }
+
+    def run(self, reports: int | None = None, *, backwards: bool = False) -> list[Record]:
+        """Pass on reports until the search ends or so many have been passed on."""
+        while reports != 0 and (task := self.trials.next_task()) is not None:
+            for candidate in reversed(task["candidates"]) if backwards else task["candidates"]:
+                if reports == 0:
+                    break
+                self.trials.report(task, self.outcome(candidate))
+                reports = None if reports is None else reports - 1
+        return self.trials.records
+
+
+@pytest.fixture(scope="session")
+def search_in() -> type[Search]:
+    """Makes a pretended search in any folder."""
+    return Search
+
+
+@pytest.fixture
+def make_search(tmp_path: Path) -> Callable[..., Search]:
+    """A pretended search in a folder of the test's, or a folder within it."""
+
+    def make(folder: str = "run", seed: int = 0, retries: int = 1, **settings) -> Search:
+        (tmp_path / folder).mkdir(exist_ok=True)
+        config = SearchConfig(**{"trials": 60, "generation": 20, **settings})
+        return Search(tmp_path / folder, config, seed, retries)
+
+    return make

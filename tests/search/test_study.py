@@ -1,0 +1,64 @@
+"""The journal: what Optuna's own tools see, what a torn end does, and that looking changes nothing."""
+
+import logging
+
+import optuna
+import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+from search.records import State
+from search.study import mend_journal, read_records
+
+
+def test_optunas_own_tools_open_the_study(make_search, tmp_path):
+    records = make_search(objectives=("accuracy", "ops", "params")).run()
+    storage = JournalStorage(JournalFileBackend(str(tmp_path / "run" / "journal.log")))
+    study = optuna.load_study(study_name="inherited", storage=storage)
+    assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE", "MINIMIZE"]
+    assert study.metric_names == ["accuracy", "ops", "params"]
+    assert [tuple(trial.values) for trial in study.trials] == [record.values for record in records]
+    assert {trial.state.name for trial in study.trials} == {"COMPLETE"}
+    best = {trial.user_attrs["id"] for trial in study.best_trials}
+    assert best
+    assert best < {record.id for record in records}
+
+
+def test_reading_writes_nothing_and_ignores_a_line_that_is_not_whole_yet(make_search, tmp_path):
+    search = make_search()
+    search.run(reports=7)
+    journal = tmp_path / "run" / "journal.log"
+    whole = journal.read_bytes()
+    journal.write_bytes(whole + b'{"op_code": 6, "wor')
+    journal.chmod(0o444)
+    found = read_records(journal)
+    assert [record for record in found if record.done] == [r for r in search.trials.records if r.done]
+    assert [record.id for record in found] == [record.id for record in search.trials.records]
+    assert journal.read_bytes().startswith(whole)
+    assert [file.name for file in journal.parent.iterdir()] == ["journal.log"]
+    assert read_records(tmp_path / "no" / "journal.log") == []
+
+
+@pytest.mark.parametrize("cut", [1, 20])
+def test_a_torn_last_line_is_cut_off_so_that_no_record_is_glued_to_it(make_search, tmp_path, caplog, cut):
+    search = make_search()
+    search.run(reports=7)
+    journal = tmp_path / "run" / "journal.log"
+    whole = journal.read_bytes()
+    journal.write_bytes(whole[:-cut])
+    (tmp_path / "run" / "journal.log.lock").touch()
+    with caplog.at_level(logging.WARNING):
+        mend_journal(journal)
+    assert str(journal) in caplog.text
+    assert journal.read_bytes() == whole[: whole[:-1].rfind(b"\n") + 1]
+    records = make_search().run()
+    assert len(records) == 60
+    assert all(record.state is State.FINISHED for record in records)
+
+
+def test_a_whole_journal_is_left_as_it_is(make_search, tmp_path):
+    make_search().run(reports=7)
+    journal = tmp_path / "run" / "journal.log"
+    before = journal.read_bytes()
+    mend_journal(journal)
+    assert journal.read_bytes() == before

@@ -1,0 +1,160 @@
+"""Training: the sandwich rule and its ablations are what they say, and an interrupted training is not to be seen."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from models.network import BinaryNetwork
+from models.supernet import Mode, Supernet
+from search.config import SupernetConfig, Teacher, TrainConfig
+from search.data.augment import Augmentation
+from search.data.dataset import Normalisation, TensorSplit
+from search.training import TrainingError, learning_rate, plain_step, sandwich_step, train
+from spaces.seeds import derive_rng
+
+
+@pytest.fixture
+def split() -> TensorSplit:
+    """Images that say their class: its row is bright."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(96) % 8
+    images = torch.randint(0, 90, (96, 1, 8, 8), generator=generator, dtype=torch.uint8)
+    images[torch.arange(96), 0, labels] += 150
+    return TensorSplit(images, labels, Normalisation((0.3,), (0.3,)), Augmentation(crop_padding=1))
+
+
+def new_supernet(space, seed=0) -> Supernet:
+    torch.manual_seed(seed)
+    return Supernet(space)
+
+
+def config(**changes) -> SupernetConfig:
+    return SupernetConfig(**{"epochs": 3, "batch_size": 32, "learning_rate": 2e-3, **changes})
+
+
+def batch(split):
+    from search.data.order import in_order
+
+    return next(split.batches(16, order=in_order(), device=torch.device("cpu")))
+
+
+def gradients(network: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None}
+
+
+@pytest.mark.parametrize("distillation", [True, False])
+@pytest.mark.parametrize("teacher", list(Teacher))
+def test_a_sandwich_step_adds_up_its_four_losses(tiny, split, teacher, distillation):
+    images, labels = batch(split)
+    settings = config(teacher=teacher, distillation=distillation, label_smoothing=0.1)
+    supernet = new_supernet(tiny).train()
+    loss = sandwich_step(supernet, settings)(images, labels, seed=5)
+    found = gradients(supernet)
+
+    twin = new_supernet(tiny).train()
+    mode = {Teacher.FWBA: Mode.FWBA, Teacher.BWBA: Mode.BWBA, Teacher.FWFA: Mode.FWFA}[teacher]
+    logits = twin(images, tiny.largest(), mode)
+    taught = F.cross_entropy(logits, labels, label_smoothing=0.1)
+    rng = derive_rng(5, "subnets")
+    total = taught
+    for subnet in (tiny.smallest(), tiny.sample(rng), tiny.sample(rng)):
+        student = twin(images, subnet, Mode.BWBA)
+        if distillation:
+            total = total - (logits.detach().softmax(1) * student.log_softmax(1)).sum(1).mean()
+        else:
+            total = total + F.cross_entropy(student, labels, label_smoothing=0.1)
+    total.backward()
+    wanted = gradients(twin)
+    assert torch.allclose(loss, taught)
+    assert found.keys() == wanted.keys()
+    for name, gradient in wanted.items():
+        assert torch.allclose(found[name], gradient, atol=1e-5), name
+
+
+@pytest.mark.parametrize("random_subnets", [0, 3])
+def test_as_many_random_subnets_as_asked_for(tiny, split, random_subnets, monkeypatch):
+    images, labels = batch(split)
+    supernet = new_supernet(tiny)
+    seen = []
+    forward = supernet.forward
+    monkeypatch.setattr(supernet, "forward", lambda x, a, mode: seen.append(a) or forward(x, a, mode))
+    sandwich_step(supernet, config(random_subnets=random_subnets))(images, labels, seed=1)
+    assert seen[:2] == [tiny.largest(), tiny.smallest()]
+    assert len(seen) == 2 + random_subnets
+
+
+def test_training_interrupted_after_every_epoch_is_bit_for_bit_the_uninterrupted_one(tiny, split, tmp_path):
+    settings = config(weight_decay=1e-3)
+    clean = new_supernet(tiny)
+    epochs = list(train(clean, sandwich_step(clean, settings), split, settings, seed=3))
+
+    for number in range(settings.epochs):
+        supernet = new_supernet(tiny, seed=number)  # other initial weights: all must come from the checkpoint
+        if number == 0:
+            supernet = new_supernet(tiny)
+        run = train(supernet, sandwich_step(supernet, settings), split, settings, seed=3, checkpoints=tmp_path)
+        epoch = next(run)
+        run.close()
+        assert (epoch.epoch, epoch.loss) == (number + 1, epochs[number].loss)
+    for (name, resumed), uninterrupted in zip(supernet.state_dict().items(), clean.state_dict().values(), strict=True):
+        assert torch.equal(resumed, uninterrupted), name
+    again = new_supernet(tiny)
+    assert list(train(again, sandwich_step(again, settings), split, settings, seed=3, checkpoints=tmp_path)) == []
+
+
+def test_the_global_random_state_does_not_matter(tiny, split):
+    settings = config(epochs=1)
+    results = []
+    for noise in (1, 2):
+        supernet = new_supernet(tiny)
+        torch.manual_seed(noise)
+        (epoch,) = train(supernet, sandwich_step(supernet, settings), split, settings, seed=3)
+        results.append((epoch.loss, supernet.classifier.weight.detach().clone()))
+    assert results[0][0] == results[1][0]
+    assert torch.equal(results[0][1], results[1][1])
+
+
+def test_a_network_learns_what_its_images_say(tiny, split):
+    torch.manual_seed(0)
+    network = BinaryNetwork(tiny, tiny.largest())
+    settings = TrainConfig(epochs=25, batch_size=32, learning_rate=1e-2)
+    still = replace(split, augmentation=Augmentation())  # a shift would turn one class into the next
+    losses = [epoch.loss for epoch in train(network, plain_step(network, settings), still, settings, seed=0)]
+    assert losses[-1] < 0.5 < 1.5 < losses[0]
+
+
+def test_weight_decay_pulls_on_convolution_and_linear_weights_only(tiny, split):
+    """With gradients of zero Adam moves just what decays."""
+    torch.manual_seed(0)
+    network = BinaryNetwork(tiny, tiny.largest())
+    before = {name: p.detach().clone() for name, p in network.named_parameters()}
+    settings = TrainConfig(epochs=1, batch_size=96, learning_rate=1e-3, weight_decay=0.1)
+
+    def no_gradient(images, labels, seed):
+        for parameter in network.parameters():
+            parameter.grad = torch.zeros_like(parameter)
+        return torch.zeros(())
+
+    list(train(network, no_gradient, split, settings, seed=0))
+    moved = {name for name, p in network.named_parameters() if not torch.equal(p, before[name])}
+    weights = {f"{name}.weight" for name, m in network.named_modules() if getattr(m, "weight", None) is not None}
+    wanted = {name for name in weights if before[name].ndim in (2, 4)}
+    assert moved == wanted
+    assert len(wanted) > 4
+
+
+def test_a_loss_that_is_not_finite_ends_training_with_a_remedy(tiny, split):
+    torch.manual_seed(0)
+    network = BinaryNetwork(tiny, tiny.smallest())
+    settings = TrainConfig(epochs=1, batch_size=32, learning_rate=1e-3)
+    with pytest.raises(TrainingError, match=r"loss of epoch 1 is nan; lower the learning rate"):
+        list(train(network, lambda *_: torch.tensor(float("nan")), split, settings, seed=0))
+
+
+def test_the_learning_rate_rises_linearly_and_falls_as_a_cosine():
+    settings = TrainConfig(epochs=10, batch_size=1, learning_rate=0.2, warmup_epochs=2)
+    rates = [learning_rate(settings, epoch) for epoch in (0, 1, 2, 6, 10)]
+    assert rates == pytest.approx([0, 0.1, 0.2, 0.1, 0], abs=1e-6)
