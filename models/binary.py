@@ -62,7 +62,9 @@ class _ClippedSign(Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         (x,) = ctx.saved_tensors
-        return gradient * (x.abs() <= 1)
+        # one pass over memory; the bound is the next number above 1, since this function wants |x| below it
+        bound = 1 + torch.finfo(x.dtype).eps
+        return torch.ops.aten.hardtanh_backward(gradient, x, -bound, bound)
 
 
 def bireal_slope(x: Tensor) -> Tensor:
@@ -107,12 +109,13 @@ def normalise_weights(weight: Tensor, normalisation: WeightNormalisation) -> Ten
     """Every filter at zero mean and unit standard deviation, (out, ...) -> (out, ...); see `WeightNormalisation`."""
     if normalisation is WeightNormalisation.NONE:
         return weight
-    rows = weight.flatten(1)  # (out, n)
+    weight = weight.contiguous(memory_format=torch.channels_last)  # as convolutions want it; order does not matter here
+    rows = _rows(weight)
     if normalisation is WeightNormalisation.PAPER:
         rows = _Normalise.apply(rows, rows.shape[1], PAPER_EPSILON)
     else:
         rows = _Normalise.apply(rows, rows.shape[1] - 1, 0.0)
-    return rows.view(weight.shape)
+    return rows.view(weight.permute(0, 2, 3, 1).shape).permute(0, 3, 1, 2)
 
 
 def binary_kernel(weight: Tensor, normalisation: WeightNormalisation) -> Kernel:
@@ -122,12 +125,34 @@ def binary_kernel(weight: Tensor, normalisation: WeightNormalisation) -> Kernel:
     up to 2048), which is what a 1-bit engine computes; it folds into the batch norm behind.
     """
     normal = normalise_weights(weight, normalisation)
-    return Kernel(sign_weights(normal), normal.detach().flatten(1).abs().mean(1))
+    signs = sign_weights(normal)
+    size = normal[0].numel()
+    return Kernel(signs, _rows(normal.detach() * signs.detach()).sum(1).div_(size))  # w * sign(w) is |w|
 
 
 def float_kernel(weight: Tensor, normalisation: WeightNormalisation) -> Kernel:
     """The normalised weights themselves, as the Bi-Teacher uses them (NAS-BNN, section 3.3.1)."""
     return Kernel(normalise_weights(weight, normalisation), None)
+
+
+def _rows(weight: Tensor) -> Tensor:
+    """(out, in, k, k) -> (out, k * k * in), without a copy where channels lie last in memory."""
+    return weight.permute(0, 2, 3, 1).flatten(1)
+
+
+def first(values: Tensor, channels: int) -> Tensor:
+    """The entries that a subnet of so many channels uses."""
+    return values if values.shape[0] == channels else values[:channels]
+
+
+def pad_to(channels: int, *gradients: Tensor) -> tuple[Tensor, ...]:
+    """The gradients of parameters of which `first` was used: zeros for the others."""
+    used = gradients[0].shape[0]
+    if used == channels:
+        return gradients
+    padded = gradients[0].new_zeros(len(gradients), channels)
+    torch.stack(gradients, out=padded[:, :used])
+    return padded.unbind()
 
 
 def per_channel(values: Tensor) -> Tensor:

@@ -69,7 +69,10 @@ def slice_groups(weight: Tensor, channels: int, groups: int) -> Tensor:
 
 def transform(weight: Tensor, matrix: Tensor) -> Tensor:
     """A matrix (k*k, k*k) on every flattened kernel of (out, in, k, k): new = matrix @ old (equation 5)."""
-    return (weight.flatten(2) @ matrix.T).view(weight.shape)
+    filters, inputs, kernel_size, _ = weight.shape
+    columns = weight.flatten(2).transpose(1, 2)  # (out, k * k, in)
+    columns = torch.bmm(matrix.expand(filters, -1, -1), columns)
+    return columns.view(filters, kernel_size, kernel_size, inputs).permute(0, 3, 1, 2)  # channels last, as is best
 
 
 class SharedKxK(BinaryUnit):

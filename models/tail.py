@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import Function, once_differentiable
 
-from models.binary import per_channel
+from models.binary import first, pad_to, per_channel
 
 BATCH_NORM_EPSILON = 1e-5
 BATCH_NORM_MOMENTUM = 0.1
@@ -44,30 +44,37 @@ class Tail(nn.Module):
 
         A shortcut with fewer channels is repeated along them, one with more is cut (NAS-BNN, Figure 1).
         """
-        channels = sums.shape[1]
-        if scale is None:
-            scale = torch.ones_like(self.running_mean[:channels])
-        mean, variance = self.running_mean[:channels], self.running_var[:channels]
         if self.training:
-            mean, variance = self._observe(sums, scale, mean, variance)
-            statistics = _Statistics.BATCH
+            statistics, mean, inverse = _Statistics.BATCH, *self._observe(sums.detach(), scale)
         else:
-            statistics = _Statistics.RUNNING
+            statistics, mean, inverse = _Statistics.RUNNING, *self._remembered(sums.shape[1], scale)
         parameters = (self.weight, self.bias, self.shift_in, self.slope, self.shift_out)
-        cut = [parameter[:channels] for parameter in parameters]
-        return _Tail.apply(sums, shortcut, mean, variance, scale, statistics, *cut)
+        return _Tail.apply(sums, shortcut, statistics, mean, inverse, *parameters)
 
     @torch.no_grad()
-    def _observe(self, sums: Tensor, scale: Tensor, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and biased variance of this batch of scale * sums; moves the running statistics."""
-        count = sums.numel() // sums.shape[1]
+    def _observe(self, sums: Tensor, scale: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Mean and inverse deviation of these sums, with the epsilon meant for scale * sums; moves the running ones."""
+        channels = sums.shape[1]
+        count = sums.numel() // channels
         if count < 2:
             raise ValueError(f"batch norm needs more than one value a channel to train, got sums {tuple(sums.shape)}")
-        batch_mean, batch_variance = torch.batch_norm_update_stats(sums.detach(), None, None, 0.0)
-        batch_mean, batch_variance = batch_mean * scale, batch_variance * scale.square()
-        mean.lerp_(batch_mean.to(mean.dtype), self.momentum)
-        variance.lerp_((batch_variance * (count / (count - 1))).to(variance.dtype), self.momentum)
-        return batch_mean, batch_variance
+        mean, variance = torch.batch_norm_update_stats(sums, None, None, 0.0)
+        scaled_mean = mean if scale is None else mean * scale
+        scaled_variance = variance if scale is None else variance * scale * scale
+        first(self.running_mean, channels).lerp_(scaled_mean.to(self.running_mean), self.momentum)
+        unbiased = scaled_variance * (count / (count - 1))
+        first(self.running_var, channels).lerp_(unbiased.to(self.running_var), self.momentum)
+        inverse = (scaled_variance + BATCH_NORM_EPSILON).rsqrt_()
+        return mean, inverse if scale is None else inverse * scale
+
+    @torch.no_grad()
+    def _remembered(self, channels: int, scale: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Running mean, over the scale, and inverse deviation, times the scale: those of the sums themselves."""
+        mean = first(self.running_mean, channels)
+        inverse = (first(self.running_var, channels) + BATCH_NORM_EPSILON).rsqrt_()
+        if scale is None:
+            return mean, inverse
+        return mean / scale.clamp(min=torch.finfo(scale.dtype).tiny), inverse * scale
 
 
 class _Statistics(Enum):
@@ -76,33 +83,37 @@ class _Statistics(Enum):
 
 
 class _Tail(Function):
-    """Forward: prelu(u) + shift_out, u = gamma (scale c - mean) / sqrt(variance + eps) + beta + shortcut + shift_in.
+    """Forward: prelu(u) + shift_out, with u = gamma (c - mean) * inverse + beta + shortcut + shift_in.
 
-    The two additions a channel are folded, so that c is read once. Backward: the true gradient, through the batch's
-    statistics where they are the batch's; none to `scale`.
+    All that is the same for a channel is folded into one factor and one constant, so that c is read once. Backward: the
+    true gradient, through mean and inverse where they are the batch's. The slope at 0 is that of the negative side.
     """
 
     @staticmethod
-    def forward(
+    def forward(  # type: ignore[override]
         ctx: Any,
         sums: Tensor,
         shortcut: Tensor | None,
-        mean: Tensor,
-        variance: Tensor,
-        scale: Tensor,
         statistics: _Statistics,
+        mean: Tensor,
+        inverse: Tensor,
         weight: Tensor,
         bias: Tensor,
         shift_in: Tensor,
         slope: Tensor,
         shift_out: Tensor,
     ) -> Tensor:
-        inverse = (variance + BATCH_NORM_EPSILON).rsqrt_()
+        channels = sums.shape[1]
+        ctx.declared = weight.shape[0]
+        weight, bias, shift_in, slope, shift_out = (
+            first(p, channels) for p in (weight, bias, shift_in, slope, shift_out)
+        )
         factor = weight * inverse
-        u = torch.addcmul(per_channel(bias + shift_in - factor * mean), sums, per_channel(factor * scale))
+        constant = torch.addcmul(bias, factor, mean, value=-1).add_(shift_in)
+        u = torch.addcmul(per_channel(constant), sums, per_channel(factor))
         if shortcut is not None:
             _add_tiled(u, shortcut)
-        ctx.save_for_backward(sums, u, mean, inverse, scale, weight, slope)
+        ctx.save_for_backward(sums, u, mean, inverse, weight, slope)
         ctx.shortcut_channels = None if shortcut is None else shortcut.shape[1]
         ctx.statistics = statistics
         return torch.prelu(u, slope).add_(per_channel(shift_out))
@@ -110,36 +121,45 @@ class _Tail(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        sums, u, mean, inverse, scale, weight, slope = ctx.saved_tensors
-        negative = u.clamp(max=0)
-        to_slope = _sum(negative * gradient)
-        below = negative.sign_().mul_(gradient)  # minus the gradient where u < 0
-        to_u = torch.addcmul(gradient, below, per_channel(1 - slope))
-        to_bias = _sum(to_u)
-        factor = weight * inverse * scale
-        # sum of gradient * normalised value, a channel; `mean` and `inverse` are those of scale * sums
-        to_weight = inverse * (scale * _sum(to_u * sums) - mean * to_bias)
+        sums, u, mean, inverse, weight, slope = ctx.saved_tensors
+        positive = torch.ops.aten.threshold_backward(gradient, u, 0)  # the gradient where u > 0, else 0
+        negative = gradient - positive
+        to_slope, _ = _dot_and_sum(negative, u)
+        to_shift_out = gradient.sum((0, 2, 3))
+        to_u = positive.addcmul_(negative, per_channel(slope))
         if ctx.statistics is _Statistics.BATCH:
-            count = sums.numel() // sums.shape[1]
-            # gradient - mean(gradient) - normalised * mean(gradient * normalised), times the factor; affine in `sums`
-            along = factor * inverse * to_weight / -count
-            constant = -factor * to_bias / count - along * mean
-            to_sums = torch.addcmul(per_channel(constant), sums, per_channel(along * scale))
-            to_sums.addcmul_(to_u, per_channel(factor))
+            to_sums, to_weight, to_bias = _batch_norm_backward(to_u, sums, weight, mean, inverse, [True] * 3)
         else:
-            to_sums = to_u * per_channel(factor)
+            dot, to_bias = _dot_and_sum(to_u, sums)
+            to_weight = (dot - mean * to_bias) * inverse
+            to_sums = to_u * per_channel(weight * inverse)
         to_shortcut = None if ctx.shortcut_channels is None else _untile(to_u, ctx.shortcut_channels)
-        return to_sums, to_shortcut, None, None, None, None, to_weight, to_bias, to_bias, to_slope, _sum(gradient)
+        of_parameters = pad_to(ctx.declared, to_weight, to_bias, to_bias, to_slope, to_shift_out)
+        return to_sums, to_shortcut, None, None, None, *of_parameters
 
 
-def _sum(x: Tensor) -> Tensor:
-    """(N, C, H, W) -> (C,)."""
-    return x.sum((0, 2, 3))
+def _batch_norm_backward(
+    gradient: Tensor, x: Tensor, weight: Tensor | None, mean: Tensor, inverse: Tensor, wanted: list[bool]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of x, gamma and beta of a batch norm in training, in two passes over memory."""
+    return torch.ops.aten.native_batch_norm_backward(
+        gradient, x, weight, None, None, mean, inverse, True, 0.0, wanted  # noqa: FBT003
+    )  # fmt: skip
+
+
+def _dot_and_sum(gradient: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Sums of gradient * x and of gradient, a channel, in one pass: those of a batch norm with mean 0, deviation 1."""
+    zeros = x.new_zeros(x.shape[1])
+    _, dot, total = _batch_norm_backward(gradient, x, None, zeros, zeros + 1, [False, True, True])
+    return dot, total
 
 
 def _add_tiled(x: Tensor, shortcut: Tensor) -> None:
     """Add, in place, a shortcut repeated along channels and cut to those of x; nothing is copied."""
     channels, width = x.shape[1], shortcut.shape[1]
+    if channels == width:
+        x += shortcut
+        return
     for start in range(0, channels, width):
         part = x[:, start : start + width]
         part += shortcut[:, : part.shape[1]]

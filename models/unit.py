@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import Function, once_differentiable
 
-from models.binary import Kernel, bireal_slope, per_channel
+from models.binary import Kernel, first, pad_to, per_channel
+from models.convolution import convolve, input_gradient, weight_gradient
 from models.tail import Tail
 
 
@@ -33,7 +34,7 @@ class BinaryUnit(nn.Module):
 
     def run(self, x: Tensor, kernel: Kernel, stride: int, groups: int, activations: Activations) -> Tensor:
         """(N, in, H, W) -> (N, out, H / stride, W / stride); the shortcut is averaged where the stride is 2."""
-        sums = binary_convolution(x, self.shift[: x.shape[1]], kernel.weight, stride, groups, activations)
+        sums = binary_convolution(x, self.shift, kernel.weight, stride, groups, activations)
         shortcut = x if stride == 1 else F.avg_pool2d(x, stride)
         return self.tail(sums, kernel.scale, shortcut)
 
@@ -44,6 +45,8 @@ class _BinaryConvolution(Function):
         ctx: Any, x: Tensor, shift: Tensor, weight: Tensor, stride: int, groups: int, activations: Activations
     ) -> Tensor:
         dtype = _compute_dtype(x)
+        ctx.declared = shift.shape[0]
+        shift = first(shift, x.shape[1])
         inputs = x + per_channel(shift + 0.0)  # no element is -0.0, as no shift is: copysign then gives sign(0) = +1
         if activations is Activations.BINARY:
             inputs = torch.copysign(inputs.new_ones(()), inputs, out=inputs)
@@ -51,25 +54,24 @@ class _BinaryConvolution(Function):
         ctx.save_for_backward(x, shift, inputs, weight)
         ctx.settings = stride, groups, activations
         with torch.autocast(x.device.type, enabled=False):
-            return F.conv2d(inputs, weight, None, stride, weight.shape[-1] // 2, 1, groups).to(x.dtype)
+            return convolve(inputs, weight, stride, groups).to(x.dtype)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         x, shift, inputs, weight = ctx.saved_tensors
         stride, groups, activations = ctx.settings
-        padding = weight.shape[-1] // 2
-        to_input, to_weight, _ = torch.ops.aten.convolution_backward(
-            gradient.to(inputs.dtype), inputs, weight, None, [stride] * 2, [padding] * 2, [1, 1], False, [0, 0], groups,  # noqa: FBT003
-            [ctx.needs_input_grad[0] or ctx.needs_input_grad[1], ctx.needs_input_grad[2], False],
-        )  # fmt: skip
-        to_shift = None
-        if to_input is not None:
-            to_input = to_input.to(x.dtype)
+        gradient = gradient.to(inputs.dtype)
+        to_input = to_shift = to_weight = None
+        if ctx.needs_input_grad[2]:
+            to_weight = weight_gradient(gradient, inputs, weight, stride, groups).to(x.dtype)
+        if ctx.needs_input_grad[0] or ctx.needs_input_grad[1]:
+            to_input = input_gradient(gradient, inputs, weight, stride, groups).to(x.dtype)
             if activations is Activations.BINARY:
-                to_input = to_input.mul_(bireal_slope(x + per_channel(shift)))
-            to_shift = to_input.sum((0, 2, 3))
-        return to_input, to_shift, None if to_weight is None else to_weight.to(x.dtype), None, None, None
+                distance = torch.add(x, per_channel(shift)).abs_().clamp_(max=1)
+                to_input = to_input.addcmul_(to_input, distance, value=-1).mul_(2)  # times 2 - 2|u|
+            (to_shift,) = pad_to(ctx.declared, to_input.sum((0, 2, 3)))
+        return to_input, to_shift, to_weight, None, None, None
 
 
 def binary_convolution(
@@ -78,7 +80,8 @@ def binary_convolution(
     """conv(sign(x + shift), weight), padded with zeros by half a kernel; (N, in, H, W) -> (N, out, H / s, W / s).
 
     Forward: sign(0) = +1; a padded zero stays zero and adds nothing to a sum. Pseudo-gradient of the sign: 2 - 2|u|
-    inside [-1, 1], 0 outside, u = x + shift. With float activations there is no sign: u itself is convolved.
+    inside [-1, 1], 0 outside, u = x + shift. With float activations there is no sign: u itself is convolved. Of
+    `shift`, as many entries are used as x has channels.
 
     Under autocast the convolution runs in the autocast type and everything else in the type of x. Sums of signs are
     then still exact in float16 up to 2048, more than any layer of Table 1 adds; bfloat16 rounds those beyond 256.

@@ -22,7 +22,7 @@ def gradients_of(outputs, tensors):
 
 def assert_close(ours, expected, what=""):
     ours, expected = (torch.zeros(()) if x is None else x for x in (ours, expected))
-    assert (ours - expected).abs().max() <= 1e-10 * max(1, float(expected.abs().max())), what
+    assert (ours - expected).abs().max() <= 1e-10 * max(1, expected.abs().max().item()), what
 
 
 def assert_equal_gradients(ours, expected, names):
