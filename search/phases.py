@@ -14,19 +14,20 @@ from search.work import Report, Task, Work
 
 Propose = Callable[[int, History], Sequence[Proposal]]
 MakeTask = Callable[[Sequence[Record]], Task]
+Log = Callable[[Report], None]
 _OUTCOME_FIELDS = {field.name for field in fields(Outcome)}
 
 
 class Tasks:
     """A fixed list of tasks, all of whose results are needed: training the supernet, deploying networks."""
 
-    def __init__(self, tasks: Sequence[Task], view: View, retries: int, *, exclusive: bool) -> None:
+    def __init__(self, tasks: Sequence[Task], view: View, log: Log, retries: int, *, exclusive: bool) -> None:
         self.exclusive = exclusive
         self.results: list[Report] = []
         self._queue = deque(tasks)
         self._out = 0
         self._left = retries
-        self._view = view
+        self._view, self._log = view, log
 
     @property
     def finished(self) -> bool:
@@ -49,6 +50,7 @@ class Tasks:
             self.results.append(report)
             self._view.result(report)
         else:
+            self._log(report)
             self._view.epoch(report)
 
     def lost(self, task: Task, reason: str) -> None:
@@ -113,6 +115,7 @@ class Trials:
         encode: Callable[[str], Mapping[str, int]],
         task: MakeTask,
         view: View,
+        log: Log,
         *,
         proposer: str,
         candidates_per_task: int,
@@ -120,7 +123,7 @@ class Trials:
         retries: int,
     ) -> None:
         self._study, self._propose, self._encode, self._task = study, propose, encode, task
-        self._view, self._proposer, self._retries = view, proposer, retries
+        self._view, self._log, self._proposer, self._retries = view, log, proposer, retries
         self._per_task, self._workers = candidates_per_task, workers
         self._records = {record.number: record for record in study.records()}
         self._queue: deque[int] = deque()
@@ -163,6 +166,7 @@ class Trials:
         elif report["kind"] == "error":
             self.lost(task, report["reason"])
         else:
+            self._log(report)
             self._view.epoch(report)
 
     def lost(self, task: Task, reason: str) -> None:

@@ -115,7 +115,7 @@ def _train_supernet(run: Run, executor: Executor, view: View) -> None:
         return
     view.phase("Supernet", run.config.supernet.epochs)
     tasks = [{"kind": "train_supernet"}]
-    executor.run(Tasks(tasks, view, run.config.execution.retries, exclusive=True))
+    executor.run(Tasks(tasks, view, run.log_epoch, run.config.execution.retries, exclusive=True))
 
 
 def _study(run: Run, stage: Stage) -> Study:
@@ -162,6 +162,7 @@ def _trials(
         lambda text: space.encode(space.parse(text)),
         task,
         view,
+        run.log_epoch,
         proposer=proposer,
         candidates_per_task=candidates_per_task,
         workers=config.execution.workers or os.cpu_count() or 1,
@@ -196,7 +197,7 @@ def _deploy(run: Run, view: View, best: Sequence[Record]) -> Tasks:
         {"kind": "deploy", "id": record.id, "architecture": record.architecture, "stage": record.stage.value}
         for record in best
     ]
-    return Tasks(tasks, view, run.config.execution.retries, exclusive=False)
+    return Tasks(tasks, view, run.log_epoch, run.config.execution.retries, exclusive=False)
 
 
 def _write_front(run: Run, best: Sequence[Record], test_accuracy: Mapping[str, float]) -> None:

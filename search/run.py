@@ -88,6 +88,10 @@ class Run:
         """A network of the front, as a file that can be deployed."""
         return self.path / "front" / identity
 
+    def log_epoch(self, report: Mapping[str, Any]) -> None:
+        """Append an epoch of some training; after a resume an epoch may stand there twice, and the last one counts."""
+        self.log("epoch", **{name: value for name, value in report.items() if name != "kind"})
+
     def log(self, event: str, **details: Any) -> None:
         """Append an event to the run's log, one JSON object a line: for people, not for the program."""
         line = json.dumps({"time": datetime.now(UTC).isoformat(), "event": event, **details})

@@ -7,6 +7,7 @@ it is a pickle.
 import json
 import logging
 import os
+import signal
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,9 @@ class TuneExecutor:
         if not ray.is_initialized():
             local: dict[str, Any] = {"num_cpus": self.workers, "include_dashboard": False}
             settings: dict[str, Any] = {"address": execution.address} if execution.address else local
+            on_termination = signal.getsignal(signal.SIGTERM)
             ray.init(log_to_driver=False, logging_level=logging.ERROR, **settings)
+            signal.signal(signal.SIGTERM, on_termination)  # Ray's own would end the process at once
 
     def run(self, work: Work) -> None:
         """See `Executor.run`."""

@@ -90,7 +90,7 @@ class _Base:
 
     def epoch(self, report: Report) -> None:
         """See `View.epoch`."""
-        if "id" not in report:  # epochs of a finetuning pass by: its phase counts networks
+        if report["phase"] == "supernet":  # epochs of a finetuning pass by: its phase counts networks
             self.show(report["epoch"], f"loss {report['loss']:.3f}, {report['images_per_second']:.0f} images/s")
 
     def trials(self, records: Sequence[Record]) -> None:

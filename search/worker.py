@@ -100,7 +100,7 @@ class Worker:
                 seed=self._seed("supernet", "training"),
                 checkpoints=self._run.supernet_checkpoints,
             ):
-                yield {"kind": "epoch", **asdict(epoch)}
+                yield {"kind": "epoch", "phase": "supernet", **asdict(epoch)}
         save_supernet(self._run.supernet, supernet, {"data": self._data.fingerprint})
         yield {"kind": "trained", "last": True}
 
@@ -129,7 +129,7 @@ class Worker:
                 seed=self._seed("finetune", task["id"]),
                 checkpoints=folder / "checkpoints",
             ):
-                yield {"kind": "epoch", "id": task["id"], **asdict(epoch)}
+                yield {"kind": "epoch", "phase": Stage.FINETUNED.value, "id": task["id"], **asdict(epoch)}
             recalibrate_on(network, self._data.train, self._config.evaluation, seed=self._seed("recalibration"))
             trial.metrics = {**self._validate(network), **self._cost(architecture)}
             save_network(folder / "network", network, {"stage": Stage.FINETUNED.value})

@@ -96,7 +96,8 @@ def _carry_out(run: Any) -> None:
 
 
 def _interrupt(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
+    """End as Ctrl-C does: whoever is at work has a way of its own to take that."""
+    signal.raise_signal(signal.SIGINT)
 
 
 def _show_front(run: Any) -> None:

@@ -64,6 +64,7 @@ class Search:
             lambda text: self.space.encode(self.space.parse(text)),
             evaluation_task,
             SilentView(),
+            lambda report: None,
             proposer=config.proposer,
             candidates_per_task=3,
             workers=2,

@@ -1,0 +1,197 @@
+"""Whole runs, from the command line: the same with any number of workers, and after any interruption."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from analysis.trials import load_trials
+from models.storage import load_network
+from search.data.opening import open_data
+from search.evaluation import evaluate
+from search.run import open_run
+
+SMALL = [
+    "supernet.epochs=2",
+    "supernet.batch_size=32",
+    "data.train_limit=128",
+    "data.validation_limit=64",
+    "data.test_limit=64",
+    "search.trials=18",
+    "search.first_generation=8",
+    "search.generation=5",
+    "evaluation.recalibration_batches=1",
+    "evaluation.recalibration_batch_size=64",
+    "finetune.networks=2",
+    "finetune.epochs=2",
+    "finetune.batch_size=32",
+    "execution.training_threads=1",
+]
+FACTS = ["stage", "number", "state", "id", "generation", "operator", "accuracy", "loss", "ops", "seed"]
+
+
+def command(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "binarynas", *map(str, arguments)]
+
+
+def search(out: Path, *settings: str, preset: str = "nasbnn-digits") -> list[str]:
+    return command("search", preset, "--out", out, *(f"--set={setting}" for setting in (*SMALL, *settings)))
+
+
+def call(arguments: list[str], code: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=240)
+    assert done.returncode == code, done.stderr
+    return done
+
+
+def facts(run: Path) -> tuple[list[dict], str]:
+    trials = load_trials(run)[FACTS].sort_values(["stage", "number"])
+    return trials.to_dict("records"), (run / "front.csv").read_text()
+
+
+@pytest.fixture(scope="module")
+def inline(tmp_path_factory) -> Path:
+    """A run whose trials went one after another in one process."""
+    out = tmp_path_factory.mktemp("runs") / "inline"
+    call(search(out, "execution.executor=inline"))
+    return out
+
+
+def test_a_run_leaves_what_it_promises(inline):
+    trials = load_trials(inline)
+    assert trials["stage"].value_counts().to_dict() == {"inherited": 18, "finetuned": 2}
+    assert set(trials["state"]) == {"finished"}
+    assert trials["id"].nunique() == 18
+    for name in ("config.yaml", "run.json", "journal.log", "events.jsonl", "front.csv"):
+        assert (inline / name).stat().st_size > 0
+    for name in ("frontier.png", "frontier.svg"):
+        assert (inline / "plots" / name).stat().st_size > 5000
+
+
+def test_the_files_of_the_front_are_the_networks_that_were_measured(inline):
+    run = open_run(inline)
+    data = open_data(run.config.data, image_size=8, seed=run.config.seed, cache=run.data_cache)
+    rows = (inline / "front.csv").read_text().splitlines()
+    header = rows[0].split(",")
+    assert len(rows) > 1
+    for row in rows[1:]:
+        record = dict(zip(header, row.split(","), strict=True))
+        network = load_network(run.deployed(record["id"]))
+        assert run.space.format(network.architecture) == record["architecture"]
+        assert evaluate(network, data.validation, 64)["accuracy"] == pytest.approx(float(record["accuracy"]))
+        assert evaluate(network, data.test, 64)["accuracy"] == pytest.approx(float(record["test_accuracy"]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_ray_tune_gives_what_one_process_gives(inline, tmp_path, workers):
+    """Three generations and two finetunings, in other processes, with other neighbours, in another order."""
+    done = call(search(tmp_path / "run", f"execution.workers={workers}"))
+    assert facts(tmp_path / "run") == facts(inline)
+    assert "WARNING" not in done.stderr
+    assert "ray" not in done.stderr.lower(), "Ray's own chatter is silent"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("executor", ["inline", "tune"])
+def test_interrupted_again_and_again_the_run_is_the_same(inline, tmp_path, executor):
+    """Ctrl-C, SIGTERM and SIGKILL in the middle of things, then resumed to the end."""
+    run = tmp_path / "run"
+    arguments = search(run, f"execution.executor={executor}", "execution.workers=2")
+    stops = [(signal.SIGINT, "step-000000001"), (signal.SIGTERM, '"outcome"'), (signal.SIGKILL, '"study_id":1')]
+    for number, (kind, sign) in enumerate(stops):
+        process = subprocess.Popen(arguments if number == 0 else command("resume", run), stderr=subprocess.PIPE, text=True)
+        deadline = time.monotonic() + 120
+        while process.poll() is None and not happened(run, sign) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert process.poll() is None, process.stderr.read()
+        process.send_signal(kind)
+        _, errors = process.communicate(timeout=60)
+        if kind != signal.SIGKILL:
+            assert process.returncode == 130
+            assert f"binarynas resume {run}" in errors
+        assert not (run / "front.csv").exists()
+    before = load_trials_done(run)
+    call(command("resume", run))
+    assert facts(run) == facts(inline)
+    assert before <= load_trials_done(run), "a finished trial is not run again"
+
+
+def happened(run: Path, sign: str) -> bool:
+    if sign.startswith("step"):
+        return (run / "supernet" / "checkpoints" / sign / "manifest.json").exists()
+    journal = run / "journal.log"
+    return journal.exists() and sign in journal.read_text()
+
+
+def load_trials_done(run: Path) -> set[tuple]:
+    from search.study import read_records
+
+    return {(r.stage, r.number, r.started) for r in read_records(run / "journal.log") if r.done}
+
+
+def test_a_finished_run_resumed_stays_as_it_is(inline):
+    def state():
+        return {file: (file.stat().st_mtime_ns, file.stat().st_size) for file in inline.rglob("*") if file.is_file()}
+
+    ours = {"holder.json", "trials.parquet"}  # who wrote last, and the table, made again from the journal
+    before = {file: facts for file, facts in state().items() if file.name not in ours}
+    done = call(command("resume", inline))
+    assert {file: facts for file, facts in state().items() if file.name not in ours} == before
+    assert "test accuracy" in done.stdout
+
+
+def test_status_tells_how_far_a_run_is(inline):
+    told = json.loads(call(command("status", inline, "--json")).stdout)
+    assert told["state"] == "finished"
+    assert told["trials"] == {"inherited": {"finished": 18}, "finetuned": {"finished": 2}}
+    assert told["front"]
+    assert all(entry.keys() >= {"accuracy", "ops", "architecture", "id"} for entry in told["front"])
+
+
+def test_two_processes_do_not_write_one_run(inline):
+    from search.run import writing
+
+    with writing(open_run(inline)):
+        refused = call(command("resume", inline), code=2)
+    assert f"process {os.getpid()} on " in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nasbnn-digitz"], ["'nasbnn-digitz'", "did you mean 'nasbnn-digits'", "nasbnn-imagenet"]),
+        (["nasbnn-digits", "--set=serach.trials=3"], ["'serach'", "did you mean 'search'"]),
+        (["nasbnn-digits", "--set=search.trials=0", "--set=seed=x"], ["search.trials", "seed"]),
+        (["nasbnn-digits", "--ops-max=10"], ["no architecture", "at most 10 OPs", "2,618"]),
+        (["nasbnn-digits", "--set=space.image_size=9"], ["image_size", "multiple of 4"]),
+        (["nasbnn-digits", "--set=space.name=nasbn"], ["'nasbn'", "did you mean 'nasbnn'"]),
+        (["nasbnn-digits", "--data=/no/such/place"], ["/no/such/place"]),
+        (["nasbnn-digits", "--set=supernet.batch_size=5000"], ["batch size of supernet is 5000", "training images"]),
+        (["nasbnn-digits", "--set=supernet.checkpoint=/no/where"], ["/no/where"]),
+        (["nasbnn-digits", "--objectives=ops,accuracy"], ["objectives", "begin with accuracy"]),
+    ],
+)
+def test_bad_input_is_one_sentence_before_anything_starts(tmp_path, arguments, words):
+    done = call(command("search", *arguments, "--out", tmp_path / "run"), code=2)
+    assert all(word in done.stderr for word in words), done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == [], "nothing is left behind"
+
+
+def test_a_folder_that_is_taken_is_not_written_to(inline, tmp_path):
+    refused = call(search(inline), code=2)
+    assert "is a run already" in refused.stderr
+    assert "resume" in refused.stderr
+    (tmp_path / "photo.jpg").touch()
+    refused = call(search(tmp_path), code=2)
+    assert "not empty" in refused.stderr
+    assert [file.name for file in tmp_path.iterdir()] == ["photo.jpg"]
+    refused = call(command("resume", tmp_path), code=2)
+    assert "not a run" in refused.stderr
