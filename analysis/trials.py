@@ -1,4 +1,4 @@
-"""Reads the trials of a run into a table, or says in one sentence why that cannot be done."""
+"""Reads the trials of runs into a table, or says in one sentence why that cannot be done."""
 
 # pyarrow ships no types, so its names are unknown to the checker; the signatures below are ours and checked.
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -6,55 +6,153 @@
 
 from __future__ import annotations
 
+import glob
+import json
 import os
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.schema import SCHEMA_VERSION, VERSION_KEY, trial_schema
+from analysis.journal import JOURNAL_FILE, JournalError, journal_rows
+from analysis.schema import SCHEMA_VERSION, VERSION_KEY, to_table, trial_schema
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
 TRIALS_FILE = "trials.parquet"
+RUN_FILE = "run.json"
+CONFIG_FILE = "config.yaml"
+FINISHED_FILE = "front.csv"  # written last
+
+Runs = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
 class RunError(ValueError):
     """A run that cannot be read: the message says what was given and what to do."""
 
 
-def load_trials(run: str | os.PathLike[str]) -> pd.DataFrame:
-    """The trials of a run directory, or of a Parquet file of trials: one row a trial, the columns of the schema.
+def load_trials(runs: Runs) -> pd.DataFrame:
+    """The trials of a run, finished or going on, or of several: one row a trial, the columns of the schema.
+
+    `runs` is a run's directory, a Parquet file of trials, a glob such as `"runs/*"`, or a list of these. A list or a
+    glob gives one frame with a column `run` in front: the name of the run's folder, with as much of the path before it
+    as tells the runs apart. What exists is taken as it is, even with a `*` in its name. Of a run that has not finished,
+    the journal is read, so that the frame is up to date.
 
     Whole numbers come as pandas' nullable integers (a seed has 63 bits, more than a float holds), missing floats as
-    NaN, other missing values as null. Columns that the file holds beyond the schema are kept at the end; those that it
+    NaN, other missing values as null. Columns that a file holds beyond the schema are kept at the end; those that it
     lacks are null. A run without trials gives an empty frame with all columns.
 
-    Raises `RunError` where there is no such run, the directory is not a run, the file is broken, comes from a newer
+    Raises `RunError` where there is no such run, the directory is not a run, a file is broken, comes from a newer
     version or does not hold trials.
     """
     import pandas as pd
     import pyarrow as pa
 
-    table = _in_schema(*_read(_trials_file(Path(run))))
+    if isinstance(runs, str | os.PathLike) and not _is_glob(runs):
+        table = _trials(Path(runs))
+    else:
+        each = {name: _trials(path) for name, path in run_paths(runs).items()}
+        table = pa.concat_tables([_named(name, part) for name, part in each.items()], promote_options="permissive")
     integers = {pa.int64(): pd.Int64Dtype(), pa.int32(): pd.Int32Dtype()}
     return table.to_pandas(types_mapper=integers.get)
 
 
-def _trials_file(run: Path) -> Path:
+def run_paths(runs: Runs) -> dict[str, Path]:
+    """The runs that a path, a glob or a list of these stands for, each once, by the names that tell them apart.
+
+    The names are what `load_trials` puts into its column `run`. Of what a glob finds, only runs are taken. Raises
+    `RunError` where a glob finds no run or the list is empty.
+    """
+    found: dict[Path, None] = {}
+    for entry in [runs] if isinstance(runs, str | os.PathLike) else runs:
+        found |= dict.fromkeys(_expand(entry) if _is_glob(entry) else [Path(entry)])
+    if not found:
+        raise RunError("no run was given: name at least one run's folder")
+    return dict(zip(_names(list(found)), found, strict=True))
+
+
+def _is_glob(path: str | os.PathLike[str]) -> bool:
+    return not Path(path).exists() and glob.has_magic(os.fspath(path))
+
+
+def _expand(pattern: str | os.PathLike[str]) -> list[Path]:
+    paths = [Path(found) for found in sorted(glob.glob(os.fspath(pattern), recursive=True))]  # noqa: PTH207
+    runs = [path for path in paths if _is_run(path)]
+    if not runs:
+        what = f"{len(paths)} paths, but no run" if paths else "nothing"
+        raise RunError(f"the pattern {os.fspath(pattern)!r} finds {what}; a run is a folder that holds {RUN_FILE}")
+    return runs
+
+
+def _is_run(path: Path) -> bool:
+    if path.is_dir():
+        return any((path / name).is_file() for name in (RUN_FILE, TRIALS_FILE, JOURNAL_FILE))
+    return path.suffix == ".parquet"
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """As few of the last parts of every path as tell all of them apart."""
+    parts = [path.absolute().parts for path in paths]
+    for length in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(part[-length:]) for part in parts]
+        if len(set(names)) == len(names):
+            return names
+    return [str(path) for path in paths]
+
+
+def _named(name: str, table: pa.Table) -> pa.Table:
+    import pyarrow as pa
+
+    # a dictionary holds every name once, however many trials there are
+    column = pa.DictionaryArray.from_arrays(pa.array([0] * len(table), type=pa.int32()), pa.array([name], pa.string()))
+    return table.add_column(0, "run", column.cast(pa.string()))
+
+
+def _trials(run: Path) -> pa.Table:
+    """The table of one run, from the file that is up to date."""
     if not run.exists():
         raise RunError(f"there is no run at {run}{_runs_beside(run)}")
-    file = run / TRIALS_FILE if run.is_dir() else run
-    if not file.is_file():
-        raise RunError(
-            f"{run} is a folder, but not a run with trials: it holds no {TRIALS_FILE}; give a run's own folder, "
-            f"and wait for a new run's first trial{_runs_beside(run / TRIALS_FILE)}"
-        )
-    return file
+    if not run.is_dir():
+        return _in_schema(*_read(run))
+    file, journal = run / TRIALS_FILE, run / JOURNAL_FILE
+    # the table of the front is written last: with it, the exported trials are all there are
+    if file.is_file() and ((run / FINISHED_FILE).is_file() or not journal.is_file()):
+        return _in_schema(*_read(file))
+    if journal.is_file():
+        return _from_journal(run, journal)
+    if (run / RUN_FILE).is_file():
+        return to_table([])  # its supernet is still being trained
+    raise RunError(
+        f"{run} is a folder, but not a run: it holds no {TRIALS_FILE}, {JOURNAL_FILE} or {RUN_FILE}; give a run's own "
+        f"folder{_runs_beside(file)}"
+    )
+
+
+def _from_journal(run: Path, journal: Path) -> pa.Table:
+    try:
+        rows = journal_rows(journal)
+        return to_table([{**_facts(run), **row} for row in rows])
+    except JournalError as error:
+        raise RunError(f"{error}; it may have been damaged while it was copied: copy it again") from error
+
+
+def _facts(run: Path) -> dict[str, str]:
+    """What a run's trials have in common and its journal does not know."""
+    import yaml
+
+    facts: dict[str, str] = {}
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        facts["versions"] = json.dumps(json.loads((run / RUN_FILE).read_text())["versions"])
+    with suppress(OSError, yaml.YAMLError, KeyError, TypeError):
+        facts["space"] = str(yaml.safe_load((run / CONFIG_FILE).read_text())["space"]["name"])
+    return facts
 
 
 def _runs_beside(path: Path) -> str:
-    runs = sorted(entry.parent.name for entry in path.parent.glob(f"*/{TRIALS_FILE}"))
+    runs = sorted({entry.parent.name for file in (RUN_FILE, TRIALS_FILE) for entry in path.parent.glob(f"*/{file}")})
     return f"; the runs in {path.parent} are {', '.join(runs)}" if runs else ""
 
 

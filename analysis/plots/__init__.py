@@ -1,17 +1,55 @@
-"""Figures: each is first a plain value, then drawn from it."""
+"""Figures: each is first a plain value, then drawn from it. `save_figure` writes both."""
 
+from analysis.plots.attainment import AttainmentData, attainment_data, plot_attainment
+from analysis.plots.cells import CellData, cell_data, draw_cell
+from analysis.plots.channels import ChannelsData, channels_data, plot_channels
+from analysis.plots.effects import plot_gene_effects, plot_importance
 from analysis.plots.frontier import plot_frontier
 from analysis.plots.frontier_data import FrontierData, Reference, frontier_data
+from analysis.plots.genes import GenesData, genes_data, plot_gene_frequency, plot_genes_along_front
 from analysis.plots.hypervolume import HypervolumeData, hypervolume_data, plot_hypervolume
+from analysis.plots.operators import plot_operators
+from analysis.plots.parallel import ParallelData, parallel_data, plot_parallel
+from analysis.plots.seeds import SeedsData, plot_seeds, seeds_data
+from analysis.plots.stages import StagesData, plot_stages, stages_data
 from analysis.plots.style import save_figure
+from analysis.plots.training import TrainingData, plot_training, training_data
 
 __all__ = [
+    "AttainmentData",
+    "CellData",
+    "ChannelsData",
     "FrontierData",
+    "GenesData",
     "HypervolumeData",
+    "ParallelData",
     "Reference",
+    "SeedsData",
+    "StagesData",
+    "TrainingData",
+    "attainment_data",
+    "cell_data",
+    "channels_data",
+    "draw_cell",
     "frontier_data",
+    "genes_data",
     "hypervolume_data",
+    "parallel_data",
+    "plot_attainment",
+    "plot_channels",
     "plot_frontier",
+    "plot_gene_effects",
+    "plot_gene_frequency",
+    "plot_genes_along_front",
     "plot_hypervolume",
+    "plot_importance",
+    "plot_operators",
+    "plot_parallel",
+    "plot_seeds",
+    "plot_stages",
+    "plot_training",
     "save_figure",
+    "seeds_data",
+    "stages_data",
+    "training_data",
 ]

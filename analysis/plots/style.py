@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from analysis.schema import BY_NAME
 from analysis.units import prefix
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -84,16 +85,32 @@ def new_figure(width: float = 7.2, height: float = 4.6) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def save_figure(figure: Figure, path: str | os.PathLike[str]) -> tuple[Path, Path]:
-    """Write a figure as PNG (150 dpi) and SVG; `path` has no suffix, and its folder exists. Returns both paths.
+class Tabular(Protocol):
+    """What a plot shows, as a value that can be written as a table."""
 
-    Text stays text in the SVG, and equal figures give equal files.
+    def table(self) -> pd.DataFrame:
+        """The data of the figure, one row a mark."""
+        ...
+
+
+def save_figure(
+    figure: Figure, path: str | os.PathLike[str], data: Tabular | pd.DataFrame | None = None
+) -> tuple[Path, ...]:
+    """Write a figure as PNG (150 dpi) and SVG, and its data as CSV; returns the paths, in this order.
+
+    `path` has no suffix, and its folder exists. Text stays text in the SVG, and equal figures give equal files.
     """
     import matplotlib as mpl
+    import pandas as pd
 
     png = Path(f"{os.fspath(path)}.png")
     svg = Path(f"{os.fspath(path)}.svg")
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "binarynas"}):
         figure.savefig(png, dpi=150, facecolor="white")
         figure.savefig(svg, facecolor="white", metadata={"Date": None})
-    return png, svg
+    if data is None:
+        return png, svg
+    csv = Path(f"{os.fspath(path)}.csv")
+    table = data if isinstance(data, pd.DataFrame) else data.table()
+    table.to_csv(csv, index=False)
+    return png, svg, csv

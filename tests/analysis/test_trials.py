@@ -49,7 +49,7 @@ def test_a_missing_run_is_named_with_those_beside_it(run, tmp_path):
 
 
 def test_a_folder_that_is_no_run_is_named_with_the_runs_in_it(run, tmp_path):
-    with pytest.raises(RunError, match=r"not a run with trials: it holds no trials.parquet.*first-run"):
+    with pytest.raises(RunError, match=r"not a run: it holds no trials.parquet, journal.log or run.json.*first-run"):
         load_trials(tmp_path)
 
 
