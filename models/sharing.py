@@ -20,50 +20,77 @@ class Weights(Enum):
     FLOAT = "float"
 
 
+class _Part(Function):
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, index: tuple[slice, ...]) -> Tensor:
+        ctx.settings = weight.shape, index
+        return weight[index]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        shape, index = ctx.settings
+        result = gradient.new_zeros(shape)
+        result[index] = gradient
+        return result, None
+
+
+def part(weight: Tensor, *index: slice) -> Tensor:
+    """weight[index], a view; its gradient is laid into zeros once, where torch's would be once for every axis."""
+    if weight[index].shape == weight.shape:
+        return weight
+    return _Part.apply(weight, index)
+
+
 class _SliceOfGroups(Function):
-    """(filters, stored, k, k) -> (channels, channels / groups, k, k): each block of filters reads its own inputs.
-
-    The b-th of `groups` blocks takes the (b mod r)-th run of channels / groups inputs of the first
-    s = min(channels, stored) stored ones, of which r = s // (channels / groups) fit.
-    """
-
     @staticmethod
     def forward(ctx: Any, weight: Tensor, channels: int, groups: int) -> Tensor:
         ctx.settings = weight.shape, channels, groups
-        return torch.cat([weight[block] for block in _blocks(weight.shape[1], channels, groups)])
+        return torch.cat([blocks.flatten(0, 2) for blocks in _blocks(weight, channels, groups)])
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         shape, channels, groups = ctx.settings
         result = gradient.new_zeros(shape)
-        blocks = _blocks(shape[1], channels, groups)
-        for block, part in zip(blocks, gradient.chunk(groups), strict=True):
-            result[block] = part
+        start = 0
+        for blocks in _blocks(result, channels, groups):  # views, so that the gradient is written into `result`
+            filters = blocks.shape[:3].numel()
+            blocks.copy_(gradient[start : start + filters].unflatten(0, blocks.shape[:3]))
+            start += filters
         return result, None, None
 
 
-def _blocks(stored: int, channels: int, groups: int) -> list[tuple[slice, slice]]:
-    """Filters and inputs of every block; blocks share no filter, so none overlap."""
+def _blocks(weight: Tensor, channels: int, groups: int) -> list[Tensor]:
+    """Views of what the blocks of filters read: of whole rounds of runs and of the last, incomplete one.
+
+    Each is a diagonal, of shape (rounds, runs, filters, inputs, k, k) with filters = inputs = channels / groups.
+    """
     size = channels // groups
-    runs = min(channels, stored) // size
-    return [
-        (slice(block * size, (block + 1) * size), slice(block % runs * size, (block % runs + 1) * size))
-        for block in range(groups)
-    ]
+    runs = min(channels, weight.shape[1]) // size
+    rounds, rest = divmod(groups, runs)
+    parts = [(0, rounds, runs), (rounds * runs, 1, rest)] if rest else [(0, rounds, runs)]
+    views: list[Tensor] = []
+    for first, turns, count in parts:
+        rows = weight[first * size : (first + turns * count) * size, : count * size]
+        rows = rows.unflatten(0, (turns, count, size)).unflatten(3, (count, size))
+        views.append(rows.diagonal(dim1=1, dim2=3).movedim(-1, 1))
+    return views
 
 
 def slice_groups(weight: Tensor, channels: int, groups: int) -> Tensor:
     """A grouped convolution's weight for one width; (max, stored, k, k) -> (channels, channels / groups, k, k).
 
-    Blocks of filters read stored inputs in turn (round-robin), so that they do not all share the first ones.
+    Blocks of filters read stored inputs in turn (round-robin), so that they do not all share the first ones: the b-th
+    of `groups` blocks takes the (b mod r)-th run of channels / groups inputs of the first s = min(channels, stored)
+    stored ones, of which r = s // (channels / groups) fit.
 
     >>> slice_groups(torch.arange(16.0).view(4, 4, 1, 1), channels=4, groups=2).view(4, 2).tolist()
     [[0.0, 1.0], [4.0, 5.0], [10.0, 11.0], [14.0, 15.0]]
     """
     size = channels // groups
     if min(channels, weight.shape[1]) // size == 1:
-        return weight[:channels, :size]
+        return part(weight, slice(channels), slice(size))
     return _SliceOfGroups.apply(weight, channels, groups)
 
 
@@ -101,7 +128,8 @@ class SharedKxK(BinaryUnit):
             return weight if domain is Weights.FLOAT or matrix is None else transform(weight, matrix)
         for large, small in pairwise(self.kernel_sizes[self.kernel_sizes.index(kernel_size) :][::-1]):
             margin = (large - small) // 2
-            centre = weight[:, :, margin : large - margin, margin : large - margin]
+            window = slice(margin, large - margin)
+            centre = part(weight, slice(None), slice(None), window, window)
             weight = transform(centre, self.shrinking[_step(large, small)])
         return weight
 
@@ -115,7 +143,7 @@ class SharedPointwise(BinaryUnit):
 
     def cut(self, in_channels: int, out_channels: int) -> Tensor:
         """The weight of one member, before normalisation: (out, in, 1, 1), differentiable."""
-        return self.weight[:out_channels, :in_channels]
+        return part(self.weight, slice(out_channels), slice(in_channels))
 
 
 def kernel_of(weight: Tensor, domain: Weights, normalisation: WeightNormalisation) -> Kernel:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from models.binary import WeightNormalisation
 from models.network import BinaryNetwork, ConvolutionUnit, NetworkOptions, Stem
-from models.sharing import SharedKxK, SharedPointwise, Weights, kernel_of
+from models.sharing import SharedKxK, SharedPointwise, Weights, kernel_of, part
 from models.unit import Activations, BinaryUnit
 from spaces import Architecture, Layer, NasBnnSpace
 
@@ -110,7 +110,7 @@ class Supernet(nn.Module):
         for block, layer in self._blocks(architecture):
             x = block(x, layer, mode)
         x = x.mean((2, 3))  # (N, last width)
-        return F.linear(x, self.classifier.weight[:, : x.shape[1]], self.classifier.bias)
+        return F.linear(x, part(self.classifier.weight, slice(None), slice(x.shape[1])), self.classifier.bias)
 
     def _blocks(self, architecture: Architecture) -> Iterator[tuple[SharedBlock, Layer]]:
         """The blocks that a member uses, the first ones of every stage, with its layers."""

@@ -74,7 +74,7 @@ class Tail(nn.Module):
         inverse = (first(self.running_var, channels) + BATCH_NORM_EPSILON).rsqrt_()
         if scale is None:
             return mean, inverse
-        return mean / scale.clamp(min=torch.finfo(scale.dtype).tiny), inverse * scale
+        return mean / scale.clamp(min=1e-20), inverse * scale  # a scale of 0 has a mean of 0
 
 
 class _Statistics(Enum):
@@ -90,7 +90,7 @@ class _Tail(Function):
     """
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any,
         sums: Tensor,
         shortcut: Tensor | None,
@@ -124,8 +124,7 @@ class _Tail(Function):
         sums, u, mean, inverse, weight, slope = ctx.saved_tensors
         positive = torch.ops.aten.threshold_backward(gradient, u, 0)  # the gradient where u > 0, else 0
         negative = gradient - positive
-        to_slope, _ = _dot_and_sum(negative, u)
-        to_shift_out = gradient.sum((0, 2, 3))
+        to_slope, sum_of_negative = _dot_and_sum(negative, u)
         to_u = positive.addcmul_(negative, per_channel(slope))
         if ctx.statistics is _Statistics.BATCH:
             to_sums, to_weight, to_bias = _batch_norm_backward(to_u, sums, weight, mean, inverse, [True] * 3)
@@ -133,6 +132,8 @@ class _Tail(Function):
             dot, to_bias = _dot_and_sum(to_u, sums)
             to_weight = (dot - mean * to_bias) * inverse
             to_sums = to_u * per_channel(weight * inverse)
+        # to_bias is the sum of positive + slope * negative, and the sum of both is wanted: another pass is saved
+        to_shift_out = torch.addcmul(to_bias, 1 - slope, sum_of_negative)
         to_shortcut = None if ctx.shortcut_channels is None else _untile(to_u, ctx.shortcut_channels)
         of_parameters = pad_to(ctx.declared, to_weight, to_bias, to_bias, to_slope, to_shift_out)
         return to_sums, to_shortcut, None, None, None, *of_parameters
@@ -148,7 +149,9 @@ def _batch_norm_backward(
 
 
 def _dot_and_sum(gradient: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Sums of gradient * x and of gradient, a channel, in one pass: those of a batch norm with mean 0, deviation 1."""
+    """Sums of gradient * x and of gradient, a channel; on a CPU in one pass, as a batch norm of mean 0 has them."""
+    if x.device.type != "cpu":
+        return (gradient * x).sum((0, 2, 3)), gradient.sum((0, 2, 3))
     zeros = x.new_zeros(x.shape[1])
     _, dot, total = _batch_norm_backward(gradient, x, None, zeros, zeros + 1, [False, True, True])
     return dot, total
