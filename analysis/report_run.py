@@ -1,0 +1,195 @@
+"""The sections of a report that tell about one run."""
+
+from __future__ import annotations
+
+import math
+
+from analysis.front import TEST_ACCURACY, numbers
+from analysis.html import Html, copyable, facts, join, table, tag
+from analysis.html_frontier import WORDS, frontier_figure
+from analysis.report_certainty import certainty_section, wilson
+from analysis.report_facts import RunFacts, Values, number, section, whole
+from analysis.report_layers import layers_section
+from analysis.report_plots import gene_figure, hypervolume_figure, training_figures
+from analysis.report_use import shell_path, use_section, versions_section
+from analysis.units import percent, quantity
+from spaces import NasBnnSpace
+
+
+def run_sections(run: RunFacts, key: str) -> Html:
+    """Everything about a run; `key` begins the ids of its elements, so that several runs fit on one page."""
+
+    def part(name: str, title: str, *content: Html | None) -> Html:
+        return tag("section", tag("h2", title), *content, id=f"{key}{name}")
+
+    return join(
+        [
+            *(tag("p", note, class_="warning") for note in run.notes),
+            _summary(run),
+            part("searched", "What was searched", _searched(run)),
+            part("found", "What was found", frontier_figure(run, f"#{key}"), _front(run, key)),
+            part("layers", "What each network costs, layer by layer", layers_section(run, key)),
+            part("sure", "How sure one can be", certainty_section(run)),
+            part(
+                "went", "How the search went", tag("h3", "Hypervolume"), hypervolume_figure({run.name: run.trials}),
+                tag("h3", "Genes of the front"), gene_figure(run.front), tag("h3", "Training"), training_figures(run),
+            ),
+            part("use", "How to use it, and how to go on", use_section(run)),
+            part("versions", "Versions and seeds", versions_section(run)),
+        ]
+    )  # fmt: skip
+
+
+SECTIONS = (
+    ("searched", "searched"), ("found", "found"), ("layers", "layers"), ("sure", "how sure"), ("went", "the search"),
+    ("use", "use"), ("versions", "versions"),
+)  # fmt: skip
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as people say them.
+
+    >>> duration(3700), duration(95), duration(4.2)
+    ('1 h 2 min', '1 min 35 s', '4 s')
+    """
+    if seconds is None or not math.isfinite(seconds):
+        return ""
+    total = round(seconds)
+    days, hours, minutes = total // 86400, total // 3600 % 24, total // 60 % 60
+    words = [(days, "d"), (hours, "h"), (minutes, "min"), (total % 60, "s")]
+    first = next((index for index, (count, _) in enumerate(words) if count), 3)
+    return " ".join(f"{count} {unit}" for count, unit in words[first : first + 2] if count or first == 3)
+
+
+def _summary(run: RunFacts) -> Html:
+    warnings: list[Html] = []
+    if not run.finished:
+        wanted = whole(section(run.config, "search"), "trials")
+        asked = f" of {wanted:,}" if wanted else ""
+        done = run.count("finished", "inherited") + run.count("failed", "inherited")
+        words = f"This run has not finished: {done:,}{asked} trials of its search have ended. Go on with: "
+        warnings.append(tag("p", words, tag("code", f"binarynas resume {shell_path(run)}"), class_="warning"))
+    accuracy, ops = (numbers(run.front, name)[:, 0].tolist() for name in ("accuracy", "ops"))
+    if not accuracy:
+        lead = tag("p", "No network has been found yet.", class_="lead")
+    else:
+        tested = numbers(run.front, TEST_ACCURACY)[:, 0].tolist()
+        best, least = accuracy.index(max(accuracy)), ops.index(min(ops))
+
+        def told(index: int) -> str:
+            test = f" ({percent(tested[index])} on the test split)" if math.isfinite(tested[index]) else ""
+            return f"{percent(accuracy[index])} validation accuracy{test} at {quantity(ops[index], 'OPs')}"
+
+        words = f"The most accurate network reaches {told(best)}"
+        lead = tag("p", f"{words}; the cheapest on the front reaches {told(least)}." if least != best else f"{words}.",
+                   class_="lead")  # fmt: skip
+    ended, failed = run.count("finished"), run.count("failed")
+    cards = [
+        (f"{ended:,}", "finished trials" + (f", {failed:,} failed" if failed else "")),
+        (f"{len(run.front):,}", "network on the front" if len(run.front) == 1 else "networks on the front"),
+        (percent(max(accuracy)) if accuracy else "-", "best validation accuracy"),
+        (quantity(min(ops), "OPs") if ops else "-", "cheapest on the front"),
+        (duration(run.span) or "-", "from the first trial to the last"),
+    ]
+    drawn = [tag("div", tag("b", value), tag("span", name), class_="card") for value, name in cards]
+    return join([*warnings, lead, tag("div", drawn, class_="cards")])
+
+
+def _searched(run: RunFacts) -> Html:
+    search, data, training = section(run.config, "search"), run.data, section(run.config, "supernet")
+    space, finetune = run.space, section(run.config, "finetune")
+    splits = [(whole(data, name), name) for name in ("train", "validation", "test")]
+    images = ", ".join(f"{count:,} {name}" for count, name in splits if count is not None)
+    shape = "×".join(str(value) for value in (whole(data, "channels"), whole(data, "image_size")) if value)
+    low, high = number(search, "ops_min"), number(search, "ops_max")
+    budget = " to ".join(quantity(end, "OPs") if end is not None else side
+                         for end, side in ((low, "the smallest"), (high, "the largest")))  # fmt: skip
+    counted = [
+        f"{run.count(state):,} {state}" for state in ("finished", "failed", "pruned", "running") if run.count(state)
+    ]
+    stages = [
+        f"{int((run.trials['stage'] == s).sum()):,} {w}" for s, w in WORDS.items() if (run.trials["stage"] == s).any()
+    ]
+    proposers = ", ".join(
+        sorted(set(run.trials.loc[run.trials["stage"] == "inherited", "proposer"].dropna().astype("str")))
+    )
+    networks = whole(finetune, "networks")
+    seconds = numbers(run.trials, "seconds")[:, 0]
+    pairs = [
+        ("space", _space_words(space) if space else ", ".join(_counts(run, "space"))),
+        ("data", f"{data.get('name', '')}, {whole(data, 'classes')} classes" if data else ""),
+        ("images", f"{images} ({shape} pixels)" if images else ""),
+        ("objectives", ", ".join(run.objectives)),
+        ("budget", "no limit" if low is None and high is None else budget),
+        ("proposer", str(search.get("proposer", proposers))),
+        ("trials asked for", f"{whole(search, 'trials'):,}" if whole(search, "trials") is not None else ""),
+        ("trials", ", ".join(counted) or "none"),
+        ("by weights", ", ".join(stages)),
+        ("supernet", _training_words(training)),
+        ("finetuning", f"{networks} of the front, {_training_words(finetune)}" if networks else ""),
+        ("begun", str(run.info.get("created", ""))[:19].replace("T", " ")),
+        ("time", duration(run.span)),
+        ("of all trials", duration(float(seconds[seconds == seconds].sum())) if len(seconds) else ""),
+        ("seed", str(run.seed) if run.seed is not None else ""),
+    ]  # fmt: skip
+    return facts(pairs)
+
+
+def _counts(run: RunFacts, column: str) -> dict[str, int]:
+    """How many trials have each value of a column of texts, most first."""
+    return {str(name): int(count) for name, count in run.trials[column].dropna().astype("str").value_counts().items()}
+
+
+def _space_words(space: NasBnnSpace) -> str:
+    ends = [space.cost(end).ops for end in (space.smallest(), space.largest())]
+    count = quantity(float(space.count()), "") if space.count() < 1e12 else f"{space.count():.2e}"
+    return f"{space.name}: {count} networks of {quantity(ends[0], 'OPs')} to {quantity(ends[1], 'OPs')}" + (
+        "" if space.non_decreasing else "; widths may fall"
+    )
+
+
+def _training_words(config: Values) -> str:
+    if config.get("checkpoint"):
+        return f"taken from {config['checkpoint']}"
+    epochs, rate = whole(config, "epochs"), number(config, "learning_rate")
+    if epochs is None:
+        return ""
+    return f"{epochs} epochs, batch {config.get('batch_size')}" + (f", learning rate {rate:g}" if rate else "")
+
+
+def _front(run: RunFacts, key: str) -> Html:
+    found = run.front
+    if not len(found):
+        return tag("p", "There is no finished trial, so there is no table.")
+    columns = numbers(found, "accuracy", TEST_ACCURACY, "ops", "params", "bytes").tolist()
+    texts = zip(
+        found["architecture"].astype("str"), found["id"].astype("str"), found["stage"].astype("str"), strict=True
+    )
+    rows: list[list[Html | str]] = []
+    for (architecture, identity, stage), (accuracy, test, ops, params, size) in zip(texts, columns, strict=True):
+        rows.append(
+            [
+                _measured(accuracy, run.validation_images), _measured(test, run.test_images), quantity(ops, "OPs"),
+                quantity(params, ""), quantity(size, "B"), WORDS.get(stage, stage),
+                tag("a", identity, href=f"#{key}{identity}"), copyable(architecture, "code"),
+            ]
+        )  # fmt: skip
+    headings = ("validation", "test", "operations", "parameters", "size", "weights", "network", "text form")
+    note = "Below an accuracy stands its 95 % interval. Size is that of the network as it is deployed."
+    note += "" if run.finished else " The test split is touched when the run ends."
+    per_stage = [
+        f"{len(part)} {WORDS.get(str(stage), str(stage))}"
+        for stage, part in found.groupby("stage", observed=True, sort=False)
+    ]
+    return join(
+        [
+            table(headings, rows, left=(5, 6, 7)),
+            tag("p", f"{note} On the front: {', '.join(per_stage)}.", class_="note"),
+        ]
+    )
+
+
+def _measured(accuracy: float, images: int | None) -> Html:
+    interval = wilson(accuracy, images)
+    told = tag("span", f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f}", class_="soft") if interval else None
+    return join([percent(accuracy), *([told] if told else [])])
