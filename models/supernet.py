@@ -153,7 +153,7 @@ def _adopt(module: nn.Module, tensors: dict[str, Tensor]) -> None:
     """Give a module of the meta device copies of the first entries, along every axis, of larger tensors."""
     for name, tensor in tensors.items():
         shape = getattr(module, name).shape
-        part = tensor.detach()[tuple(slice(length) for length in shape)].clone(memory_format=torch.contiguous_format)
+        part = tensor.detach()[tuple(slice(length) for length in shape)].clone()
         if name in module._parameters:
             module._parameters[name] = nn.Parameter(part)
         else:
