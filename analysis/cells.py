@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+INPUTS = 2
+_EDGE = re.compile(r"([a-z][a-z0-9_]*)@(0|[1-9][0-9]*)")
 
 
 @dataclass(frozen=True)
 class Edge:
-    """A layer of a cell: its type, and the state it reads (0 and 1 the cell's inputs, 2.. the nodes)."""
+    """A layer of a cell: its type, and the state it reads (0 and 1 are the cell's inputs, 2 the first node, ...)."""
 
     layer: str
     source: int
@@ -22,5 +26,42 @@ class Cell:
 
 
 def parse_cells(text: str) -> tuple[Cell, ...]:
-    """Read `normal: none@1 dil3@0 ; conv3@1 none@2 | reduce: ...`; raises `ValueError` that quotes what is wrong."""
-    raise NotImplementedError
+    """Read cells: names before colons, cells between bars, nodes between semicolons, edges as layer type @ state read.
+
+    Raises `ValueError` that quotes what is wrong.
+
+    >>> parse_cells("normal: none@1 dil3@0 ; conv3@1 none@2")[0].nodes[1]
+    (Edge(layer='conv3', source=1), Edge(layer='none', source=2))
+    """
+    cells: list[Cell] = []
+    for part in text.split("|"):
+        name, colon, body = part.partition(":")
+        name = name.strip()
+        if not colon or not name:
+            raise ValueError(f"{_shown(part)} is no cell; write it as in 'normal: none@1 dil3@0 ; conv3@1 none@2'")
+        if name in (cell.name for cell in cells):
+            raise ValueError(f"there are two cells {name!r}; a cell's name is its own")
+        nodes = [
+            tuple(_edge(word, name, state) for word in node.split())
+            for state, node in enumerate(body.split(";"), INPUTS)
+        ]
+        if not all(nodes):
+            raise ValueError(f"cell {name!r} has a node without edges; write at least one, such as conv3@0")
+        cells.append(Cell(name, tuple(nodes)))
+    return tuple(cells)
+
+
+def _edge(word: str, cell: str, state: int) -> Edge:
+    match = _EDGE.fullmatch(word)
+    if match is None:
+        raise ValueError(f"cell {cell!r}: {_shown(word)} is no edge; write layer type and state read, as in conv3@0")
+    if int(match[2]) >= state:
+        raise ValueError(
+            f"cell {cell!r}: {_shown(word)} reads state {match[2]}, but only those before {state} are there"
+        )
+    return Edge(match[1], int(match[2]))
+
+
+def _shown(text: str) -> str:
+    text = text.strip()
+    return repr(text if len(text) <= 40 else text[:37] + "...")
