@@ -6,6 +6,7 @@ import re
 import shutil
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from models.files import replacing, sync_folder, write_atomically
+from models.files import PART, replacing, sync_folder, write_atomically
 
 FORMAT = "binarynas checkpoint"
 VERSION = 1
@@ -76,9 +77,10 @@ def save_checkpoint(folder: Path | str, tensors: Mapping[str, Tensor], meta: Map
         "meta": json.loads(meta_text),
     }
     write_atomically(folder / MANIFEST, json.dumps(manifest, indent=1) + "\n")
-    for other in folder.glob("*.safetensors"):
-        if other.name != name:
-            other.unlink()
+    for other in folder.iterdir():  # of the checkpoint before, or of writing that was killed
+        if other.name != name and other.name.endswith((".safetensors", PART)):
+            with suppress(OSError):  # where the system keeps a file that is mapped
+                other.unlink()
 
 
 def load_checkpoint(folder: Path | str, verify: Verify = Verify.HASHES) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -98,7 +98,8 @@ def transform(weight: Tensor, matrix: Tensor) -> Tensor:
     """A matrix (k*k, k*k) on every flattened kernel of (out, in, k, k): new = matrix @ old (equation 5)."""
     filters, inputs, kernel_size, _ = weight.shape
     columns = weight.flatten(2).transpose(1, 2)  # (out, k * k, in)
-    columns = torch.bmm(matrix.expand(filters, -1, -1), columns)
+    with torch.autocast(weight.device.type, enabled=False):  # signs must not depend on the precision of a convolution
+        columns = torch.bmm(matrix.expand(filters, -1, -1), columns)
     return columns.view(filters, kernel_size, kernel_size, inputs).permute(0, 3, 1, 2)  # channels last, as is best
 
 

@@ -116,7 +116,8 @@ class _Tail(Function):
         ctx.save_for_backward(sums, u, mean, inverse, weight, slope)
         ctx.shortcut_channels = None if shortcut is None else shortcut.shape[1]
         ctx.statistics = statistics
-        return torch.prelu(u, slope).add_(per_channel(shift_out))
+        with torch.autocast(u.device.type, enabled=False):  # which would run prelu in half precision
+            return torch.prelu(u, slope).add_(per_channel(shift_out))
 
     @staticmethod
     @once_differentiable

@@ -81,6 +81,19 @@ def test_writing_again_replaces(folder):
     assert len(list(folder.iterdir())) == 2
 
 
+def test_what_killed_writing_left_is_cleared_away(folder):
+    (folder / ".tensors.safetensors.0123.part").write_bytes(b"half")
+    (folder / "tensors-0123.safetensors").write_bytes(b"no manifest lists it")
+    save_checkpoint(folder, TENSORS, META)
+    assert len(list(folder.iterdir())) == 2
+    assert_same(load_checkpoint(folder)[0])
+
+
+def test_a_checkpoint_may_hold_no_tensors(tmp_path):
+    save_checkpoint(tmp_path / "empty", {}, {"step": 0})
+    assert load_checkpoint(tmp_path / "empty") == ({}, {"step": 0})
+
+
 def test_until_the_manifest_changes_the_old_checkpoint_is_there(folder, monkeypatch):
     def fail(*_):
         raise OSError("no space left on device")

@@ -77,7 +77,9 @@ class Attack:
         return (print, ("code from a checkpoint ran",))
 
 
-@pytest.mark.parametrize("save", [torch.save, lambda content, path: path.write_bytes(pickle.dumps(content))])
+@pytest.mark.parametrize(
+    "save", [torch.save, lambda content, path: path.write_bytes(pickle.dumps(content, protocol=2))]
+)
 def test_code_in_the_file_is_refused(save, state, tmp_path, capsys):
     save({"state_dict": state, "extra": Attack()}, tmp_path / "published.pth")
     with pytest.raises(CheckpointError, match="without running code"):

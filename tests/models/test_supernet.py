@@ -9,6 +9,7 @@ import torch
 
 from models.binary import WeightNormalisation
 from models.network import BinaryNetwork
+from models.sharing import Weights
 from models.supernet import Mode, Supernet, SupernetOptions
 from spaces import SpaceError, get_space
 
@@ -96,8 +97,6 @@ def test_an_extracted_network_gives_what_the_supernet_gives(space, training, mak
 
 def cuts(supernet, member):
     """What extraction bakes into the network of a member, differentiable, by the name of the network's parameter."""
-    from models.sharing import Weights
-
     result = {"stem.weight": supernet.stem.weight[: member.stem], "stem.step": supernet.stem.step[: member.stem]}
 
     def tail(name, module, channels):
@@ -162,3 +161,18 @@ def test_a_stranger_is_refused(images_of):
         supernet.extract(stranger)
     with pytest.raises(SpaceError, match="the stem has width 7"):
         BinaryNetwork(space, stranger)
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_autocast_changes_the_precision_of_convolutions_only(mode, make_supernet, images_of):
+    space = get_space("nasbnn-digits")
+    supernet = make_supernet(space).float()
+    images = images_of(space, 8).float()
+    expected = supernet(images, space.largest(), mode)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert supernet.stages[1][0].kxk.cut(16, 5, 2, Weights.BINARY).dtype == torch.float32
+        logits = supernet(images, space.largest(), mode)
+    logits.float().logsumexp(1).sum().backward()
+    assert all(p.grad is None or (p.grad.dtype == p.dtype and p.grad.isfinite().all()) for p in supernet.parameters())
+    correlation = torch.corrcoef(torch.stack([logits.float().flatten(), expected.flatten()]))[0, 1]
+    assert correlation > 0.6  # some signs flip, as the stem rounds to eight bits
