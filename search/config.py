@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from search.data.config import DataConfig
-from spaces import NasBnnSpace, SpaceError, get_space
+from spaces import SPACES, NasBnnSpace, SpaceError, Stage, get_space
 from spaces.limits import Limits
 
 FORMAT_VERSION = 1
@@ -29,24 +29,74 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class SpaceConfig(Section):
-    """A named space and what is changed about it; classes and channels follow the data."""
+class StageConfig(Section):
+    """A stage of a declared space: its choices, in rising order; its first layer has the stride."""
 
-    name: str = Field(default="nasbnn-digits", description="a space of `binarynas spaces`")
-    image_size: int | None = Field(default=None, ge=1, description="pixels; the space's own where left out")
+    depths: tuple[int, ...]
+    widths: tuple[int, ...]
+    kernel_sizes: tuple[int, ...]
+    groups: tuple[int, ...]
+    stride: int
+
+
+class SpaceConfig(Section):
+    """A named space and what is changed about it; or, with `stages`, a space of one's own under a new name, which then
+    stands in the run's configuration whole. Classes and channels follow the data."""
+
+    # before the name, whose check depends on them
+    stages: tuple[StageConfig, ...] | None = Field(default=None, description="declares a space, stage by stage")
+    stem_widths: tuple[int, ...] | None = Field(default=None, description="of a declared space")
+    stem_stride: int | None = Field(default=None, description="of a declared space")
+    name: str = Field(
+        default="nasbnn-digits",
+        validate_default=True,
+        description="a space of `binarynas spaces`, or a new name for a declared one",
+    )
+    image_size: int | None = Field(default=None, ge=1, description="pixels; the named space's own where left out")
     non_decreasing: bool = Field(
         default=True, description="the constraint of equation 3; false is the paper's ablation"
     )
 
     @field_validator("name")
     @classmethod
-    def _named(cls, name: str) -> str:
-        get_space(name)
+    def _named(cls, name: str, info: ValidationInfo) -> str:
+        if info.data.get("stages") is None:
+            get_space(name)
+        elif name in SPACES:
+            raise ValueError("is a space already: give a declared one another name")
         return name
+
+    @model_validator(mode="after")
+    def _declared(self) -> "SpaceConfig":
+        needed = {"stem_widths": self.stem_widths, "stem_stride": self.stem_stride}
+        if self.stages is None:
+            known = [key for key, value in needed.items() if value is not None]
+            if known:
+                raise ValueError(
+                    f"{' and '.join(known)} without stages declare no space: give stages, too, or leave them out"
+                )
+            return self
+        missing = [key for key, value in {**needed, "image_size": self.image_size}.items() if value is None]
+        if missing:
+            raise ValueError(f"a declared space needs {', '.join(missing)}, too")
+        self.build()
+        return self
+
+    @classmethod
+    def of(cls, space: NasBnnSpace) -> "SpaceConfig":
+        """The section that declares a space made in Python; raises `ValidationError` where a named one is called so."""
+        declared = dataclasses.asdict(space)
+        return cls.model_validate({name: value for name, value in declared.items() if name in cls.model_fields})
 
     def build(self, classes: int | None = None, channels: int | None = None) -> NasBnnSpace:
         """The space itself, for data with so many classes and channels."""
-        space = get_space(self.name)
+        if self.stages is None:
+            space = get_space(self.name)
+        else:
+            stages = tuple(Stage(**stage.model_dump()) for stage in self.stages)
+            # the validator let no part be missing; a zero, as any other impossible value, is refused by the space
+            size, stride = self.image_size or 0, self.stem_stride or 0
+            space = NasBnnSpace(self.name, self.stem_widths or (), stride, stages, size, classes=10)
         return dataclasses.replace(
             space,
             image_size=self.image_size or space.image_size,
