@@ -4,6 +4,7 @@
 of its own, so that it can say what shadows them instead of failing somewhere inside.
 """
 
+import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,6 +32,9 @@ def main() -> None:
     problem = shadowed()
     if problem:
         sys.exit(problem)
+    # Read when torch is loaded, here and in every worker: threads that wait without spinning. On a machine that is busy
+    # otherwise, spinning ones halve the speed of training.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from search.cli import main as command
 
     command()

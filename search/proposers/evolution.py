@@ -42,15 +42,17 @@ class EvolutionProposer:
             picker.offer(self._space.largest(), "largest")
             return picker.fill(rng)
         parents = [(record.id, self._space.parse(record.architecture)) for record in elite]
-        for _ in range(size * _ATTEMPTS):
+        mutants = (size + 1) // 2
+        for _ in range(mutants * _ATTEMPTS):
+            if len(picker.proposals) == mutants:
+                break
+            identity, parent = rng.choice(parents)
+            picker.offer(self._space.mutate(parent, rng, self._config.mutation_probability), "mutation", [identity])
+        for _ in range(mutants * _ATTEMPTS):
             if picker.full:
                 break
-            if len(picker.proposals) < (size + 1) // 2:
-                identity, parent = rng.choice(parents)
-                picker.offer(self._space.mutate(parent, rng, self._config.mutation_probability), "mutation", [identity])
-            else:
-                (one, first), (two, second) = rng.choice(parents), rng.choice(parents)
-                picker.offer(self._space.crossover(first, second, rng), "crossover", [one, two])
+            (one, first), (two, second) = rng.choice(parents), rng.choice(parents)
+            picker.offer(self._space.crossover(first, second, rng), "crossover", [one, two])
         return picker.fill(rng)
 
     def elite(self, finished: list[Record]) -> list[Record]:

@@ -158,3 +158,39 @@ def test_the_learning_rate_rises_linearly_and_falls_as_a_cosine():
     settings = TrainConfig(epochs=10, batch_size=1, learning_rate=0.2, warmup_epochs=2)
     rates = [learning_rate(settings, epoch) for epoch in (0, 1, 2, 6, 10)]
     assert rates == pytest.approx([0, 0.1, 0.2, 0.1, 0], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("setting", "gone"),
+    [
+        ("supernet.bi_transformation=false", "bi_transformation"),
+        ("supernet.weight_normalisation=none", None),
+        ("supernet.teacher=bwba", None),
+        ("supernet.distillation=false", None),
+        ("space.non_decreasing=false", None),
+    ],
+)
+def test_an_ablation_changes_what_it_says_and_nothing_else(tmp_path, setting, gone):
+    """Before training: the same initial weights, but for what is switched off; the switch is kept with the weights."""
+    from models.storage import load_supernet
+    from search.config import load_config
+    from search.pipeline import prepare
+    from search.worker import Worker
+
+    def untrained(name, *settings):
+        run = prepare(
+            load_config("nasbnn-digits", ["supernet.epochs=0", "execution.training_threads=1", *settings]),
+            tmp_path / name,
+        )
+        assert list(Worker(run.path).run({"kind": "train_supernet"}))[-1]["kind"] == "trained"
+        return load_supernet(run.supernet)
+
+    whole, ablated = untrained("whole"), untrained("ablated", setting)
+    tensors, kept = whole.state_dict(), ablated.state_dict()
+    assert kept.keys() == {name for name in tensors if gone is None or gone not in name}
+    assert (kept.keys() < tensors.keys()) == (gone is not None)
+    for name, tensor in kept.items():
+        assert torch.equal(tensor, tensors[name]), name
+    assert ablated.options.bi_transformation == ("bi_transformation" not in setting)
+    assert (ablated.options.weight_normalisation.value == "none") == ("weight_normalisation" in setting)
+    assert ablated.space.non_decreasing == ("non_decreasing" not in setting)
