@@ -3,10 +3,10 @@
 Run with the allocator that training uses (see docs):
     MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000 python benchmarks/supernet.py
 
-Both sides take the same steps in turn, in one process, so that a busy machine slows both; the ratio of each pair is
-printed as its median and quartiles. A training step is four forward and backward passes (the largest member with float
-weights, then the smallest and two random ones against its softmax) and one step of Adam. A candidate is extracted, its
-batch norms are recalibrated on one batch, and it is evaluated on the given images.
+Both sides take the same steps in turn, in one process and one thread, so that a busy machine slows both; time is that
+of the processor, and the ratio of each pair is printed as its median and quartiles. A training step is four forward and
+backward passes (the largest member with float weights, then the smallest and two random ones against its softmax) and
+one step of Adam. A candidate is extracted, its batch norms are recalibrated on one batch, and it is evaluated.
 """
 
 import argparse

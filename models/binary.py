@@ -122,7 +122,7 @@ def binary_kernel(weight: Tensor, normalisation: WeightNormalisation) -> Kernel:
     """Signs of the normalised weights w', and the mean |w'| of every filter as its scale, without gradient (ReActNet).
 
     The scale stays outside the convolution, whose sums of +1 and -1 are then exact integers (in float32, and in float16
-    up to 2048), which is what a 1-bit engine computes; it folds into the batch norm behind.
+    while they are within 2048), which is what a 1-bit engine computes; it folds into the batch norm behind.
     """
     normal = normalise_weights(weight, normalisation)
     signs = sign_weights(normal)

@@ -176,3 +176,19 @@ def test_autocast_changes_the_precision_of_convolutions_only(mode, make_supernet
     assert all(p.grad is None or (p.grad.dtype == p.dtype and p.grad.isfinite().all()) for p in supernet.parameters())
     correlation = torch.corrcoef(torch.stack([logits.float().flatten(), expected.flatten()]))[0, 1]
     assert correlation > 0.6  # some signs flip, as the stem rounds to eight bits
+
+
+def test_gradients_of_several_passes_add_up(make_supernet, members, images_of):
+    space = get_space("nasbnn-digits")
+    supernet = make_supernet(space).eval()  # in evaluation, passes do not change each other's statistics
+    expected = {name: torch.zeros_like(parameter) for name, parameter in supernet.named_parameters()}
+    drawn = members(space)
+    for member in drawn:
+        gradients = gradients_of(supernet(images_of(space), member), list(supernet.parameters()))
+        for name, gradient in zip(expected, gradients, strict=True):
+            expected[name] += 0 if gradient is None else gradient
+    for member in drawn:
+        outputs = supernet(images_of(space), member)
+        outputs.backward(torch.linspace(-1, 1, outputs.numel(), dtype=outputs.dtype).view_as(outputs))
+    for name, parameter in supernet.named_parameters():
+        assert_close(torch.zeros(()) if parameter.grad is None else parameter.grad, expected[name], name)
