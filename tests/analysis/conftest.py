@@ -1,6 +1,8 @@
 """Runs that never ran: rows of trials with plausible numbers, as fixtures."""
 
 import datetime
+import json
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,8 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.front import front, front_table
 from analysis.schema import write_trials
 from analysis.trials import load_trials
+from spaces import get_space
 
 
 def fake_rows(count: int, seed: int = 0, proposer: str = "evolution") -> list[dict[str, object]]:
@@ -78,3 +82,68 @@ def make_frame(tmp_path: Path) -> Callable[[list[dict[str, object]]], pd.DataFra
         return load_trials(file)
 
     return make
+
+
+@pytest.fixture
+def make_run(tmp_path: Path) -> Callable[..., Path]:
+    """A run's folder as a search leaves it, with pretended trials on the digits' space."""
+
+    def make(
+        name: str = "run",
+        rows: list[dict[str, object]] | None = None,
+        seed: int = 0,
+        proposer: str = "evolution",
+        finished: bool = True,
+        **data: object,
+    ) -> Path:
+        folder = tmp_path / name
+        folder.mkdir(parents=True)
+        rows = digits_rows(60, seed, proposer) if rows is None else rows
+        write_trials(rows, folder / "trials.parquet")
+        search = f"{{proposer: {proposer}, trials: {len(rows)}, objectives: [accuracy, ops]}}"
+        (folder / "config.yaml").write_text(
+            f"version: 1\nseed: {seed}\nspace: {{name: nasbnn-digits}}\nsearch: {search}\n"
+            "supernet: {epochs: 3, batch_size: 64, learning_rate: 0.0025}\nexecution: {executor: inline}\n"
+        )
+        described = {
+            "name": "digits", "classes": 10, "class_names": [str(digit) for digit in range(10)], "image_size": 8,
+            "channels": 1, "mean": [0.3], "std": [0.4], "train": 1000, "validation": 400, "test": 300,
+            "fingerprint": "abc",
+        }  # fmt: skip
+        info = {"format": 1, "created": "2026-01-01T00:00:00+00:00", "host": "somewhere", "data": described | data,
+                "versions": {"binarynas": "0.1.0"}}  # fmt: skip
+        (folder / "run.json").write_text(json.dumps(info))
+        if finished:
+            found = front(load_trials(folder))
+            table = front_table(found.assign(test_accuracy=found["accuracy"] - 0.01))
+            (folder / "front.csv").write_text(table.to_csv(index=False))
+        return folder
+
+    return make
+
+
+def digits_rows(count: int, seed: int = 0, proposer: str = "evolution") -> list[dict[str, object]]:
+    """Trials of networks of the digits' space with their true costs; one in twenty fails."""
+    space = get_space("nasbnn-digits")
+    rng, draws = random.Random(f"{seed} {proposer}"), np.random.default_rng(seed)
+    rows: list[dict[str, object]] = []
+    for number in range(count):
+        member = space.sample(rng)
+        cost = space.cost(member)
+        gain = 0.03 if proposer == "evolution" else 0.0
+        accuracy = 0.9 - 0.4 * np.exp(-cost.ops / 30e3) + gain + float(draws.normal(0, 0.01))
+        rows.append(
+            fake_row(
+                number, cost.ops, accuracy, space=space.name, architecture=space.format(member), id=space.id(member),
+                generation=number // 20, proposer=proposer, flops=cost.flops, int8_ops=cost.int8_ops, bops=cost.bops,
+                params=cost.params, bits=cost.bits, bytes=cost.bytes,
+            )
+        )  # fmt: skip
+        if number % 20 == 19:
+            rows[-1] |= {"state": "failed", "reason": "out of memory", "accuracy": None, "loss": None}
+    return rows
+
+
+@pytest.fixture
+def make_digits_rows() -> Callable[..., list[dict[str, object]]]:
+    return digits_rows
