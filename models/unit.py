@@ -84,8 +84,8 @@ def binary_convolution(
     `shift`, as many entries are used as x has channels.
 
     Under autocast the convolution runs in the autocast type and everything else in the type of x. Sums of signs are
-    then exact up to 2048 in float16 (the largest layers of Table 1 add 4800 signs, whose sums hardly ever go so far) and
-    up to 256 in bfloat16, which rounds larger ones: prefer float16.
+    then exact up to 2048 in float16 (the largest layers of Table 1 add 4800 signs, whose sums hardly ever go so far)
+    and up to 256 in bfloat16, which rounds larger ones: prefer float16.
     """
     return _BinaryConvolution.apply(x, shift, weight, stride, groups, activations)
 
