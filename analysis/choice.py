@@ -23,6 +23,10 @@ LATENCY = "latency_ms"
 _MANIFEST = "manifest.json"  # written last: a folder with it holds whole weights
 
 
+class LimitsError(ValueError):
+    """A limit that cannot be: says what was given and what is allowed."""
+
+
 class NoCandidateError(ValueError):
     """No network of a run is within the limits: names the nearest ones."""
 
@@ -43,9 +47,9 @@ class Limits:
     def __post_init__(self) -> None:
         for name, value in self.most.items():
             if not (math.isfinite(value) and value > 0):
-                raise ValueError(f"the limit of {name} must be a positive number, got {value}")
+                raise LimitsError(f"the limit of {name} must be a positive number, got {value}")
         if self.accuracy is not None and not 0 <= self.accuracy <= 1:
-            raise ValueError(f"an accuracy is a fraction from 0 to 1, such as 0.95; got {self.accuracy:g}")
+            raise LimitsError(f"an accuracy is a fraction from 0 to 1, such as 0.95; got {self.accuracy:g}")
 
     @property
     def most(self) -> dict[str, float]:

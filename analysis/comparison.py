@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -87,7 +87,8 @@ def compare(runs: Sequence[str | os.PathLike[str]]) -> Comparison:
 def compare_runs(runs: Sequence[RunFacts]) -> Comparison:
     """Compare runs that have been read already."""
     ordered = {run.name: _searched(run.trials) for run in runs}
-    budget = min(len(frame) for frame in ordered.values())
+    # a run that has only begun would leave nothing to compare the others by
+    budget = min((len(frame) for frame in ordered.values() if len(frame)), default=0)
     frames = {name: frame.head(budget) for name, frame in ordered.items()}
     volumes = hypervolume_data(frames, stage=SEARCH_STAGE)
     labels = _group_names(runs)
@@ -182,7 +183,15 @@ def _configuration(run: RunFacts) -> str:
     kept = {name: value for name, value in run.config.items() if name not in ("seed", "execution")}
     # how long a search lasts does not tell groups apart: all are judged at the same number of trials
     kept["search"] = {name: value for name, value in section(run.config, "search").items() if name != "trials"}
-    return json.dumps(kept, sort_keys=True, default=str)
+    # a setting that is left open is as good as absent: older runs do not know those that came later
+    return json.dumps(_without_null(kept), sort_keys=True, default=str)
+
+
+def _without_null(value: object) -> object:
+    if not isinstance(value, dict):
+        return value
+    known = cast("dict[str, object]", value)
+    return {name: _without_null(own) for name, own in known.items() if own is not None}
 
 
 def _flat(values: object, prefix: str = "") -> dict[str, object]:
@@ -199,15 +208,17 @@ def _notes(runs: Sequence[RunFacts], ordered: Mapping[str, pd.DataFrame], budget
     longer = [f"{name} has {len(frame):,}" for name, frame in ordered.items() if len(frame) > budget]
     if longer:
         notes.append(f"every run is judged by its first {budget:,} trials; {', '.join(longer)}")
-    if budget == 0:
-        empty = [name for name, frame in ordered.items() if not len(frame)]
-        notes.append(f"no trial has ended in {', '.join(empty)}, so there is nothing to compare")
-    prints = {run.name: (run.data.get("fingerprint"), run.validation_images) for run in runs}
-    if len(set(map(repr, prints.values()))) > 1:
+    empty = [name for name, frame in ordered.items() if not len(frame)]
+    if empty:
+        notes.append(f"no trial has ended in {', '.join(empty)}")
+    data = {(str(run.data.get("name")), run.validation_images) for run in runs}
+    prints = {(run.data.get("fingerprint"), run.seed) for run in runs}
+    if len(data) > 1 or len(prints) > len({run.seed for run in runs}):
         notes.append(
-            "the runs were measured on different validation splits (other data, or another seed that cuts them), "
-            "so small differences of accuracy may come from the images alone"
+            "the runs were measured on different data or different cuts of them, so that accuracies hardly compare"
         )
+    elif len({fingerprint for fingerprint, _ in prints}) > 1:
+        notes.append("every seed cuts a validation split of its own, whose images are part of the spread over seeds")
     spaces = {run.name: (repr(run.space) if run.space else None) for run in runs}
     if len(set(spaces.values())) > 1:
         notes.append("the runs searched different spaces")

@@ -19,12 +19,13 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Axis:
-    """An axis from `low` to `high`; what is written at its ticks is divided by `factor`."""
+    """An axis from `low` to `high`; its ticks are `least_step` or more apart, and written divided by `factor`."""
 
     label: str
     low: float
     high: float
     factor: float = 1.0
+    least_step: float = 0.0
 
     def place(self, value: float) -> float:
         """Where a value lies, 0 at the low end to 1 at the high end."""
@@ -48,15 +49,15 @@ def axis(column: str, values: Iterable[float], label: str = "", *, margin: float
     return Axis(scale.label, bottom, high + room, scale.factor)
 
 
-def ticks(low: float, high: float, count: int = 6) -> list[float]:
-    """About `count` round numbers from `low` to `high`.
+def ticks(low: float, high: float, count: int = 6, least_step: float = 0.0) -> list[float]:
+    """About `count` round numbers from `low` to `high`, `least_step` or more apart.
 
     >>> ticks(0.0, 23.0)
     [0.0, 5.0, 10.0, 15.0, 20.0]
     """
     raw = (high - low) / count
     magnitude = 10.0 ** math.floor(math.log10(raw))
-    step = magnitude * next(m for m in (1, 2, 2.5, 5, 10) if raw <= m * magnitude * 1.0001)
+    step = max(magnitude * next(m for m in (1, 2, 2.5, 5, 10) if raw <= m * magnitude * 1.0001), least_step)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [index * step for index in range(first, last + 1)]
 
@@ -64,14 +65,14 @@ def ticks(low: float, high: float, count: int = 6) -> list[float]:
 class Chart:
     """A pair of axes that is drawn on. All coordinates are values on the axes."""
 
-    def __init__(self, x: Axis, y: Axis, *, height: int = HEIGHT) -> None:
-        self.x, self.y, self.height = x, y, height
+    def __init__(self, x: Axis, y: Axis, *, width: int = WIDTH, height: int = HEIGHT) -> None:
+        self.x, self.y, self.width, self.height = x, y, width, height
         self._marks: list[Html] = []
 
     def at(self, point: Point) -> Point:
         """The place of a point in the picture."""
         return (
-            LEFT + self.x.place(point[0]) * (WIDTH - LEFT - RIGHT),
+            LEFT + self.x.place(point[0]) * (self.width - LEFT - RIGHT),
             self.height - BOTTOM - self.y.place(point[1]) * (self.height - TOP - BOTTOM),
         )
 
@@ -116,7 +117,7 @@ class Chart:
 
     def render(self, name: str) -> Html:
         """The picture; `name` says what it shows to those who cannot see it."""
-        base, right = self.height - BOTTOM, WIDTH - RIGHT
+        base, right = self.height - BOTTOM, self.width - RIGHT
         parts: list[Html] = []
         across, up = _marks(self.x), _marks(self.y)
         for value, written in up:
@@ -134,7 +135,7 @@ class Chart:
             tag("text", self.y.label, x=15, y=middle, transform=f"rotate(-90 15 {middle})", class_="middle label")
         )
         return tag(
-            "svg", *parts, *self._marks, viewBox=f"0 0 {WIDTH} {self.height}", role="img", aria_label=name,
+            "svg", *parts, *self._marks, viewBox=f"0 0 {self.width} {self.height}", role="img", aria_label=name,
             class_="chart",
         )  # fmt: skip
 
@@ -150,6 +151,6 @@ def legend(entries: Iterable[tuple[str, int, str]]) -> Html:
 
 def _marks(axis: Axis) -> list[tuple[float, str]]:
     """Round values on an axis and how they are written, all with the same digits."""
-    found = ticks(axis.low / axis.factor, axis.high / axis.factor)
+    found = ticks(axis.low / axis.factor, axis.high / axis.factor, least_step=axis.least_step)
     digits = next((d for d in range(5) if all(abs(round(t, d) - t) < 1e-9 for t in found)), 5)
     return [(value * axis.factor, f"{value:,.{digits}f}") for value in found]

@@ -20,6 +20,7 @@ from analysis.report_facts import RunFacts, run_facts
 from analysis.units import percent, quantity
 
 MOST_DOTS = 3000  # of trials that are not on the front; a browser draws no more with ease
+SHORT = {"inherited": "supernet's", "finetuned": "finetuned", "scratch": "from scratch"}
 WORDS = {"inherited": "weights from the supernet", "finetuned": "finetuned", "scratch": "trained from scratch"}
 _UNITS = {"ops": " OPs", "params": " parameters", "bytes": "B", "bits": "bit"}
 
@@ -69,20 +70,24 @@ def frontier_figure(run: RunFacts, link: str | None = None) -> Html:
     return tag("figure", drawn, legend(entries), tag("figcaption", caption))
 
 
-def fronts_figure(runs: Sequence[RunFacts], frames: Mapping[str, pd.DataFrame]) -> Html:
-    """The fronts of several runs in one picture; `frames` holds the trials of each, by the run's name."""
+def fronts_figure(
+    runs: Sequence[RunFacts], frames: Mapping[str, pd.DataFrame], looks: Mapping[str, tuple[int, str]]
+) -> Html:
+    """The fronts of several runs in one picture; `frames` holds the trials of each, by the run's name, `looks` its
+    colour and the kind of its line."""
     fronts = {run.name: front(frames[run.name]) for run in runs}
     values = np.concatenate([numbers(found, "ops", "accuracy") for found in fronts.values()])
     if not len(values):
         return tag("p", "No trial has finished in any of the runs.", class_="warning")
     chart = Chart(axis("ops", values[:, 0].tolist()), axis("accuracy", values[:, 1].tolist()))
-    for index, run in enumerate(runs):
+    for run in runs:
+        colour, kind = looks[run.name]
         found = fronts[run.name]
         points: list[tuple[float, float]] = [(a, b) for a, b in numbers(found, "ops", "accuracy").tolist()]
-        chart.stairs(points, index, "dashed" if index % 2 else "")
+        chart.stairs(points, colour, kind)
         for point, words in zip(points, _told(found, run, "ops"), strict=True):
-            chart.dot(point, index, f"{run.name}\n{words}", "front")
-    entries = [(run.name, index, "line dashed" if index % 2 else "line") for index, run in enumerate(runs)]
+            chart.dot(point, colour, f"{run.name}\n{words}", "front")
+    entries = [(name, colour, f"line {kind}") for name, (colour, kind) in looks.items()]
     return tag("figure", chart.render("the fronts of the runs"), legend(entries))
 
 

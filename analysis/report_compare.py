@@ -8,20 +8,20 @@ from analysis.comparison import Comparison, RunResult
 from analysis.html import Html, join, table, tag
 from analysis.html_frontier import fronts_figure
 from analysis.report_facts import RunFacts
-from analysis.report_plots import hypervolume_figure
+from analysis.report_plots import Look, hypervolume_figure
 from analysis.statistics import Interval
 from analysis.units import percent, quantity
 
 
 def interval_words(interval: Interval) -> str:
-    """A mean of fractions with its interval, in percent; "-" where there is none.
+    """A mean of fractions with its interval, in percent, cut to 0 to 100; "-" where there is none.
 
     >>> interval_words(Interval(0.5, 0.4, 0.6, 3))
     '50.00 % (40.00 to 60.00)'
     """
     if not math.isfinite(interval.low):
         return percent(interval.value)
-    return f"{percent(interval.value)} ({100 * interval.low:.2f} to {100 * interval.high:.2f})"
+    return f"{percent(interval.value)} ({100 * max(interval.low, 0.0):.2f} to {100 * min(interval.high, 1.0):.2f})"
 
 
 def headings(comparison: Comparison) -> list[str]:
@@ -49,11 +49,22 @@ def comparison_section(comparison: Comparison, runs: list[RunFacts]) -> Html:
         "finetuned later is left out. Hypervolume is the share of that box which a run's front covers. The columns "
         "behind it hold the best validation accuracy in all, and that of the networks with at most so many operations."
     )
+    looks = _looks(comparison)
     return tag(
         "section", tag("h2", "How the runs compare"), *notes, tag("p", words), each, _groups(comparison, named),
-        tag("h3", "Fronts"), fronts_figure(runs, comparison.frames), tag("h3", "Hypervolume"),
-        hypervolume_figure(comparison.frames), id="compare",
+        tag("h3", "Fronts"), fronts_figure(runs, comparison.frames, looks), tag("h3", "Hypervolume"),
+        hypervolume_figure(comparison.frames, looks), id="compare",
     )  # fmt: skip
+
+
+def _looks(comparison: Comparison) -> dict[str, Look]:
+    """One colour a group, and within it one kind of line a run."""
+    kinds = ("", "dashed", "dotted")
+    looks: dict[str, Look] = {}
+    for colour, group in enumerate(comparison.groups):
+        for index, name in enumerate(group.runs):
+            looks[name] = (colour, kinds[index % 3])
+    return {result.name: looks[result.name] for result in comparison.runs}
 
 
 def _groups(comparison: Comparison, named: list[str]) -> Html:

@@ -21,20 +21,23 @@ from analysis.units import percent, quantity
 
 MOST_STEPS = 1500  # of a curve; more are not told apart at the width of a page
 MOST_CURVES = 12
+
+Look = tuple[int, str]  # a colour and the kind of a line
 # the place of a gene and the choice there: s1l2_kernel_size, stem_width, s1_depth, normal_n1_e2_layer
 _GENE = re.compile(r"(stem|s\d+l\d+|s\d+|l\d+|.*_e\d+)_(.+)")
 
 
-def hypervolume_figure(frames: Mapping[str, pd.DataFrame]) -> Html:
+def hypervolume_figure(frames: Mapping[str, pd.DataFrame], looks: Mapping[str, Look] | None = None) -> Html:
     """How the hypervolume of runs grows with their trials; the trials of the search itself alone."""
+    looks = looks or {}
     data = hypervolume_data(frames, stage="inherited")
     longest = max((len(curve) for curve in data.curves.values()), default=0)
     if data.reference is None or data.ideal is None or longest < 2:
         return tag("p", "Fewer than two trials have ended, so there is no growth to show.", class_="note")
     chart = Chart(
-        Axis("trials of the search", 0, longest), Axis("hypervolume (% of the box)", 0, 1.0, 0.01), height=300
+        Axis("trials of the search", 0, longest, least_step=1), Axis("hypervolume (%)", 0, 1.0, 0.01), height=300
     )
-    for index, curve in enumerate(data.curves.values()):
+    for name, curve in data.curves.items():
         # a stair needs a corner only where it rises
         rises = np.flatnonzero(np.diff(curve, prepend=0.0) > 0)
         if len(rises) > MOST_STEPS:
@@ -45,11 +48,11 @@ def hypervolume_figure(frames: Mapping[str, pd.DataFrame]) -> Html:
             corners = [points[0]]
             for before, after in pairwise(points):
                 corners += [(after[0], before[1]), after]
-            chart.line(corners, index, "dashed" if index % 2 else "")
+            chart.line(corners, *looks.get(name, (0, "")))
     (x0, y0), (x1, y1) = data.reference, data.ideal
-    box = f"The box reaches from {percent(y0)} at {quantity(x0, 'OPs')} to {percent(y1)} at {quantity(x1, 'OPs')}"
-    box += ": the worst and the best of any finished trial here. A flat end says that more trials would find little."
-    names = [(name, index, "line dashed" if index % 2 else "line") for index, name in enumerate(frames)]
+    box = f"In percent of a box that reaches from {percent(y0)} at {quantity(x0, 'OPs')} to {percent(y1)} at "
+    box += f"{quantity(x1, 'OPs')}: the worst and the best of any finished trial here. A flat end says that more trials would find little."
+    names = [(name, colour, f"line {kind}") for name, (colour, kind) in looks.items()]
     drawn = chart.render("hypervolume over trials")
     return tag("figure", drawn, legend(names) if len(names) > 1 else None, tag("figcaption", box))
 
@@ -74,8 +77,8 @@ def gene_figure(front: pd.DataFrame) -> Html:
     ]
     head = tag("tr", tag("th", ""), [tag("th", choice.replace("_", " ")) for choice in columns])
     caption = (
-        f"Of the {len(genes)} networks on the front, the share that chose each value; deeper is more. Shares are of the "
-        "networks that have the layer: s2l3 is the third layer of the second stage."
+        f"Of the {len(genes)} networks on the front, the share that chose each value; deeper is more. Shares are of "
+        "those that have the layer: s2l3 is the third layer of the second stage."
     )
     drawn = tag("table", tag("thead", head), tag("tbody", rows), class_="heat")
     return tag("figure", tag("div", drawn, class_="wide"), tag("figcaption", caption))
@@ -109,7 +112,12 @@ def _curves(part: pd.DataFrame) -> Html:
     if not losses:
         return tag("p", "No epoch has a finite loss.", class_="note")
     last = float(part["epoch"].max())
-    chart = Chart(Axis("epoch", 1, max(last, 2)), axis("loss", losses, "training loss (nats)"), height=300)
+    chart = Chart(
+        Axis("epoch", 1, max(last, 2), least_step=1),
+        axis("loss", losses, "training loss (nats)"),
+        width=470,
+        height=300,
+    )
     for index, (name, rows) in enumerate(list(groups.items())[:MOST_CURVES]):
         values = zip(rows["epoch"].astype("float64").tolist(), rows["loss"].astype("float64").tolist(), strict=True)
         points = [(x, y) for x, y in values if math.isfinite(y)]

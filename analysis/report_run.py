@@ -6,7 +6,7 @@ import math
 
 from analysis.front import TEST_ACCURACY, numbers
 from analysis.html import Html, copyable, facts, join, table, tag
-from analysis.html_frontier import WORDS, frontier_figure
+from analysis.html_frontier import SHORT, WORDS, frontier_figure
 from analysis.report_certainty import certainty_section, wilson
 from analysis.report_facts import RunFacts, Values, number, section, whole
 from analysis.report_layers import layers_section
@@ -100,7 +100,8 @@ def _searched(run: RunFacts) -> Html:
     space, finetune = run.space, section(run.config, "finetune")
     splits = [(whole(data, name), name) for name in ("train", "validation", "test")]
     images = ", ".join(f"{count:,} {name}" for count, name in splits if count is not None)
-    shape = "×".join(str(value) for value in (whole(data, "channels"), whole(data, "image_size")) if value)
+    size = whole(data, "image_size")
+    shape = "×".join(str(value) for value in (whole(data, "channels"), size, size) if value)
     low, high = number(search, "ops_min"), number(search, "ops_max")
     budget = " to ".join(quantity(end, "OPs") if end is not None else side
                          for end, side in ((low, "the smallest"), (high, "the largest")))  # fmt: skip
@@ -170,7 +171,7 @@ def _front(run: RunFacts, key: str) -> Html:
         rows.append(
             [
                 _measured(accuracy, run.validation_images), _measured(test, run.test_images), quantity(ops, "OPs"),
-                quantity(params, ""), quantity(size, "B"), WORDS.get(stage, stage),
+                quantity(params, ""), quantity(size, "B"), SHORT.get(stage, stage),
                 tag("a", identity, href=f"#{key}{identity}"), copyable(architecture, "code"),
             ]
         )  # fmt: skip
