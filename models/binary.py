@@ -1,10 +1,10 @@
-"""What binarisation is: sign functions with their pseudo-gradients, normalised weights, RSign and RPReLU."""
+"""What binarisation is: the sign, normalised weights and their pseudo-gradient (that of activations: `models.unit`)."""
 
 from enum import Enum
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd.function import Function, once_differentiable
 
 PAPER_EPSILON = 1e-5
@@ -39,19 +39,6 @@ def sign(x: Tensor) -> Tensor:
     return torch.copysign(x.new_ones(()), x + 0.0)  # -0.0 + 0.0 is 0.0
 
 
-class _BiRealSign(Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        return sign(x)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        (x,) = ctx.saved_tensors
-        return gradient * bireal_slope(x)
-
-
 class _ClippedSign(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -65,16 +52,6 @@ class _ClippedSign(Function):
         # one pass over memory; the bound is the next number above 1, since this function wants |x| below it
         bound = 1 + torch.finfo(x.dtype).eps
         return torch.ops.aten.hardtanh_backward(gradient, x, -bound, bound)
-
-
-def bireal_slope(x: Tensor) -> Tensor:
-    """The pseudo-derivative of an activation's sign: 2 - 2|x| inside [-1, 1], 0 outside (Bi-Real Net, section 3.2)."""
-    return x.abs().clamp_(max=1).mul_(-2).add_(2)
-
-
-def binarise_activations(x: Tensor) -> Tensor:
-    """Forward: sign, with sign(0) = +1. Pseudo-gradient: 2 - 2|x| inside [-1, 1], 0 outside. Any shape."""
-    return _BiRealSign.apply(x)
 
 
 def sign_weights(weight: Tensor) -> Tensor:
@@ -158,29 +135,3 @@ def pad_to(channels: int, *gradients: Tensor) -> tuple[Tensor, ...]:
 def per_channel(values: Tensor) -> Tensor:
     """(channels,) -> (1, channels, 1, 1), to act on images."""
     return values.view(1, -1, 1, 1)
-
-
-class RSign(nn.Module):
-    """sign(x + shift) with one learned shift a channel (ReActNet, equation 4); (N, C, H, W) -> the same shape."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.shift = nn.Parameter(torch.zeros(channels))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Binarise; pseudo-gradient of `binarise_activations`."""
-        return binarise_activations(x + per_channel(self.shift))
-
-
-class RPReLU(nn.Module):
-    """PReLU between two learned shifts, each one a channel (ReActNet, equation 5); (N, C, H, W) -> the same shape."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.shift_in = nn.Parameter(torch.zeros(channels))
-        self.slope = nn.Parameter(torch.full((channels,), 0.25))
-        self.shift_out = nn.Parameter(torch.zeros(channels))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """prelu(x + shift_in) + shift_out."""
-        return torch.prelu(x + per_channel(self.shift_in), self.slope) + per_channel(self.shift_out)

@@ -32,7 +32,7 @@ class _Quantise(Function):
 def initial_step(weight: Tensor) -> Tensor:
     """A first step an output channel, so that three standard deviations fit the range; (out, ...) -> (out,).
 
-    max(|mean - 3 std|, |mean + 3 std|) / 128 (LSQ+, section 3.3).
+    max(|mean - 3 std|, |mean + 3 std|) / 128 (as LSQ+ starts).
     """
     rows = weight.detach().flatten(1)
     mean, deviation = rows.mean(1), rows.std(1, correction=0)

@@ -133,7 +133,7 @@ class BinaryNetwork(nn.Module):
 
 @torch.no_grad()
 def recalibrate(network: BinaryNetwork, batches: Iterable[Tensor]) -> None:
-    """Replace the batch norms' running statistics by the average over batches of images (NAS-BNN, section 3.4).
+    """Replace the batch norms' running statistics by the average over batches of images (the public recipe of NAS-BNN).
 
     Each batch counts the same, as with torch's cumulative average. Leaves the network in evaluation mode. Raises
     `ValueError` where there is no batch.

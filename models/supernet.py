@@ -39,7 +39,7 @@ class Mode(Enum):
 
 @dataclass(frozen=True)
 class SupernetOptions:
-    """The paper's switches that belong to the weights (Table 4): kept with a checkpoint.
+    """The paper's switches that belong to the weights (Figure 3 b): kept with a checkpoint.
 
     `bi_transformation` is section 3.3.2, `weight_normalisation` section 3.3.3.
     """

@@ -5,10 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from models.binary import (
-    RPReLU,
-    RSign,
     WeightNormalisation,
-    binarise_activations,
     binary_kernel,
     normalise_weights,
     sign,
@@ -20,7 +17,7 @@ POINTS = torch.tensor([-2.0, -1.0, -0.5, -1e-38, -0.0, 0.0, 1e-38, 0.25, 1.0, 1.
 SIGNS = torch.tensor([-1.0, -1.0, -1.0, -1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0])
 
 
-@pytest.mark.parametrize("function", [sign, binarise_activations, sign_weights])
+@pytest.mark.parametrize("function", [sign, sign_weights])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_zero_is_positive_and_there_are_two_values(function, dtype):
     assert torch.equal(function(POINTS.to(dtype)), SIGNS.to(dtype))
@@ -34,17 +31,19 @@ def test_zero_is_positive_inside_a_convolution_too():
         assert torch.equal(sums.flatten(), expected)
 
 
-@pytest.mark.parametrize(
-    ("function", "slope"),
-    [
-        (binarise_activations, lambda x: (2 - 2 * x.abs()).clamp(min=0)),
-        (sign_weights, lambda x: (x.abs() <= 1).to(x.dtype)),
-    ],
-)
-def test_pseudo_gradients(function, slope):
+def test_the_pseudo_gradient_of_weights_is_the_identity_within_one():
     x = POINTS.clone().requires_grad_()
-    function(x).backward(torch.full_like(x, 3.0))
-    assert torch.allclose(x.grad, 3 * slope(POINTS))
+    sign_weights(x).backward(torch.full_like(x, 3.0))
+    assert torch.equal(x.grad, 3.0 * (POINTS.abs() <= 1))
+
+
+def test_the_pseudo_gradient_of_activations_is_bi_reals():
+    x = POINTS.view(1, 1, 1, -1).clone().requires_grad_()
+    shift = torch.full((1,), 0.25, requires_grad=True)
+    binary_convolution(x, shift, torch.full((1, 1, 1, 1), 3.0), 1, 1, Activations.BINARY).sum().backward()
+    slope = (2 - 2 * (POINTS + 0.25).abs()).clamp(min=0)
+    assert torch.allclose(x.grad.flatten(), 3 * slope)
+    assert torch.allclose(shift.grad, 3 * slope.sum())
 
 
 @pytest.mark.parametrize("normalisation", [WeightNormalisation.PAPER, WeightNormalisation.AUTHORS])
@@ -93,18 +92,3 @@ def test_under_autocast_the_sums_are_those_of_the_half_type_and_gradients_come_i
     assert torch.equal(sums, exact)  # fewer than 256 terms
     sums.sum().backward()
     assert x.grad.dtype == weight.grad.dtype == torch.float32
-
-
-def test_rsign_and_rprelu_shift_and_learn():
-    x = torch.linspace(-2, 2, 12, dtype=torch.float64).view(1, 3, 2, 2).requires_grad_()
-    rsign, rprelu = RSign(3).double(), RPReLU(3).double()
-    with torch.no_grad():
-        rsign.shift += torch.tensor([5.0, 0.0, -5.0])
-        rprelu.shift_in += 0.1
-        rprelu.shift_out += 1.0
-    assert rsign(x)[:, 0].min() == 1
-    assert rsign(x)[:, 2].max() == -1
-    y = rprelu(x)
-    assert torch.allclose(y, torch.where(x + 0.1 > 0, x + 0.1, 0.25 * (x + 0.1)) + 1)
-    y.sum().backward()
-    assert torch.equal(rprelu.shift_out.grad, torch.full((3,), 4.0, dtype=torch.float64))
