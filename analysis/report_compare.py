@@ -72,11 +72,16 @@ def _groups(comparison: Comparison, named: list[str]) -> Html:
         words = "No two runs differ in their seed alone, so nothing here tells what the seed does: every n is 1."
         return tag("p", words, class_="note")
     rows = [
-        [group.name, str(len(group.runs)), *map(interval_words, (group.hypervolume, group.best, *group.reached))]
+        [group.name, str(len(group.runs)), *map(_stacked, (group.hypervolume, group.best, *group.reached))]
         for group in comparison.groups
     ]
-    words = "Runs that differ in their seed alone, taken together: the mean of n runs, with Student's 95 % interval."
+    words = "Runs that differ in their seed alone, together: the mean of n runs, and below it Student's 95 % interval."
     return join([tag("h3", "Over seeds"), table(("configuration", "n", *named), rows), tag("p", words, class_="note")])
+
+
+def _stacked(interval: Interval) -> Html:
+    mean, _, rest = interval_words(interval).partition(" (")
+    return join([mean, *([tag("span", rest.removesuffix(")"), class_="soft")] if rest else [])])
 
 
 def _text(seed: int | None) -> str:

@@ -51,7 +51,8 @@ def hypervolume_figure(frames: Mapping[str, pd.DataFrame], looks: Mapping[str, L
             chart.line(corners, *looks.get(name, (0, "")))
     (x0, y0), (x1, y1) = data.reference, data.ideal
     box = f"In percent of a box that reaches from {percent(y0)} at {quantity(x0, 'OPs')} to {percent(y1)} at "
-    box += f"{quantity(x1, 'OPs')}: the worst and the best of any finished trial here. A flat end says that more trials would find little."
+    box += f"{quantity(x1, 'OPs')}: the worst and the best of any finished trial here. "
+    box += "A flat end says that more trials would find little."
     names = [(name, colour, f"line {kind}") for name, (colour, kind) in looks.items()]
     drawn = chart.render("hypervolume over trials")
     return tag("figure", drawn, legend(names) if len(names) > 1 else None, tag("figcaption", box))
