@@ -6,7 +6,8 @@ from analysis.plots.channels import ChannelsData, channels_data, plot_channels
 from analysis.plots.effects import plot_gene_effects, plot_importance
 from analysis.plots.frontier import plot_frontier
 from analysis.plots.frontier_data import FrontierData, Reference, frontier_data
-from analysis.plots.genes import GenesData, genes_data, plot_gene_frequency, plot_genes_along_front
+from analysis.plots.gene_plots import plot_gene_frequency, plot_genes_along_front
+from analysis.plots.genes import GenesData, genes_data
 from analysis.plots.hypervolume import HypervolumeData, hypervolume_data, plot_hypervolume
 from analysis.plots.operators import plot_operators
 from analysis.plots.parallel import ParallelData, parallel_data, plot_parallel

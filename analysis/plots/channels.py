@@ -7,29 +7,111 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+
+from analysis.plots import style
+from spaces.nasbnn.architecture import STEM_KERNEL_SIZE, Architecture, parse
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+Row = tuple[int, int, int, int, int]
+COLUMNS = ("architecture", "stage", "layer", "width", "kernel_size", "groups")
+
 
 @dataclass(frozen=True, eq=False)
 class ChannelsData:
-    """`widths` holds for every architecture one row (stage, layer, width) a layer, the stem as stage 0."""
+    """`layers` holds, by the architecture's name, one row (stage, layer, width, kernel size, groups) a layer.
 
-    widths: dict[str, tuple[tuple[int, int, int], ...]]
+    Stages and layers count from 1; the stem is the one layer of stage 0.
+    """
+
+    layers: dict[str, tuple[Row, ...]]
 
     def table(self) -> pd.DataFrame:
-        """The data as written beside the figure."""
-        raise NotImplementedError
+        """One row a layer of an architecture."""
+        import pandas as pd
+
+        rows = [(name, *layer) for name, layers in self.layers.items() for layer in layers]
+        return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def channels_data(architectures: Mapping[str, str] | Iterable[str]) -> ChannelsData:
-    """Text forms by name, or text forms alone. Raises `ValueError` for a text that is no architecture with widths."""
-    raise NotImplementedError
+    """NAS-BNN text forms by name, or text forms alone, which are then named 1, 2, ...
+
+    Raises `ValueError` that quotes what cannot be read.
+    """
+    if isinstance(architectures, Mapping):
+        named = cast("Mapping[str, str]", architectures)
+        return ChannelsData({name: _rows(parse(text)) for name, text in named.items()})
+    return ChannelsData({str(number): _rows(parse(text)) for number, text in enumerate(architectures, 1)})
+
+
+def _rows(architecture: Architecture) -> tuple[Row, ...]:
+    rows: list[Row] = [(0, 1, architecture.stem, STEM_KERNEL_SIZE, 1)]
+    for stage, layers in enumerate(architecture.stages, 1):
+        rows += [(stage, place, layer[0], layer[1], layer[2]) for place, layer in enumerate(layers, 1)]
+    return tuple(rows)
 
 
 def plot_channels(data: ChannelsData) -> Figure:
-    """One line an architecture over the layers, stages side by side."""
-    raise NotImplementedError
+    """One line an architecture over its layers, stages side by side, widths on a scale that doubles.
+
+    Layers of the same place stand above each other; a stage is as broad as its deepest one. A filled dot is a layer
+    with a kernel of 5 or more.
+    """
+    figure, axes = style.new_figure(height=3.9)
+    style.label_axes(axes, y="channels")
+    depths: dict[int, int] = {}
+    for stage, layer, *_ in (row for rows in data.layers.values() for row in rows):
+        depths[stage] = max(depths.get(stage, 0), layer)
+    if not depths:
+        style.say_instead(axes, "no architecture to show")
+        return figure
+    starts: dict[int, float] = {}
+    end = 0.0
+    for stage in sorted(depths):
+        starts[stage] = end
+        end += depths[stage] + 0.6
+    few = len(data.layers) <= len(style.LINES)
+    for index, (name, rows) in enumerate(data.layers.items()):
+        colour, line = style.LINES[index % len(style.LINES)] if few else (style.BLUE, "-")
+        # a little apart, so that architectures that agree are all seen
+        shift = 1 + 0.03 * (index - (len(data.layers) - 1) / 2) if few else 1.0
+        x = [starts[stage] + layer for stage, layer, *_ in rows]
+        y = [width * shift for _, _, width, _, _ in rows]
+        label = style.plain(name) if few else None
+        axes.plot(x, y, line, color=colour, linewidth=1.2 if few else 0.8, alpha=0.9 if few else 0.25, label=label)
+        for large, face in ((True, colour), (False, "white")):
+            chosen = [place for place, (*_, kernel, _) in enumerate(rows) if (kernel >= 5) == large]
+            axes.plot(
+                [x[place] for place in chosen], [y[place] for place in chosen], "o", color=colour, markersize=4,
+                markerfacecolor=face, markeredgewidth=0.9, alpha=1 if few else 0.3,
+            )  # fmt: skip
+    widths = sorted({width for rows in data.layers.values() for _, _, width, _, _ in rows})
+    axes.set_yscale("log", base=2)
+    axes.set_yticks(_apart(widths), [str(width) for width in _apart(widths)])
+    axes.minorticks_off()
+    names = ["stem" if stage == 0 else f"stage {stage}" for stage in starts]
+    axes.set_xticks([starts[stage] + (depths[stage] + 1) / 2 for stage in starts], names)
+    axes.tick_params(axis="x", length=0)
+    axes.grid(visible=False, axis="x")
+    for stage in list(starts)[1:]:
+        axes.axvline(starts[stage] + 0.2, color=style.GREY, linewidth=0.7, linestyle=":", zorder=1)
+    axes.set_title(
+        f"{style.plural(len(data.layers), 'architecture')}; filled: kernel of 5 or more",
+        fontsize=style.TEXT_SIZE,
+        loc="left",
+    )
+    style.legend_below(figure, axes)
+    return figure
+
+
+def _apart(widths: list[int]) -> list[int]:
+    """Widths of which each is at least a sixth above the one before, so that their numbers do not touch."""
+    kept: list[int] = []
+    for width in widths:
+        if not kept or width >= kept[-1] * 7 / 6:
+            kept.append(width)
+    return kept

@@ -39,9 +39,7 @@ def plot_frontier(data: FrontierData, colour: Literal["stage", "generation"] = "
     x = style.axis_scale(data.x, _largest(data, 0))
     y = style.axis_scale(data.y, _largest(data, 1))
     scales = np.array([x.factor, y.factor])
-    axes.set_xlabel(x.label, fontsize=style.TEXT_SIZE)
-    axes.set_ylabel(y.label, fontsize=style.TEXT_SIZE)
-    axes.set_title(_title(data), fontsize=style.TEXT_SIZE + 1, loc="left")
+    style.label_axes(axes, x.label, y.label, _title(data))
 
     if data.budget:
         low, high = np.array(data.budget) / x.factor
@@ -50,9 +48,11 @@ def plot_frontier(data: FrontierData, colour: Literal["stage", "generation"] = "
             axes.axvline(edge, color=style.GREY, linewidth=0.7, linestyle=":", zorder=1)
     _draw_trials(figure, axes, data, data.points / scales, colour)
     if len(data.baseline_front):
-        _stairs(axes, data, data.baseline_front / scales, f"front of {data.baseline_name}", style.GREEN, "--")
+        _stairs(
+            axes, data, data.baseline_front / scales, style.plain(f"front of {data.baseline_name}"), style.GREEN, "--"
+        )
     if len(data.front):
-        _stairs(axes, data, data.front / scales, f"front ({_trials(len(data.front))})", style.BLUE, "-")
+        _stairs(axes, data, data.front / scales, f"front ({style.plural(len(data.front), 'trial')})", style.BLUE, "-")
     if data.knee:
         knee = np.array(data.knee) / scales
         axes.plot(*knee, "*", color=style.BLACK, markersize=12, markeredgecolor="white", label="knee", zorder=6)
@@ -66,9 +66,7 @@ def plot_frontier(data: FrontierData, colour: Literal["stage", "generation"] = "
             )  # fmt: skip
     _set_limits(axes, data)
     _say_what_is_missing(axes, data)
-    handles, _ = axes.get_legend_handles_labels()
-    if handles:
-        figure.legend(loc="outside lower center", ncols=min(len(handles), 4), fontsize=style.SMALL_SIZE, frameon=False)
+    style.legend_below(figure, axes)
     _label_published(figure, axes, data, scales)
     return figure
 
@@ -83,15 +81,11 @@ def _largest(data: FrontierData, objective: int) -> float:
 
 def _title(data: FrontierData) -> str:
     parts = [data.space and f"space {data.space}", _DATASETS.get(data.dataset, data.dataset)]
-    parts.append(_trials(data.trials))
+    parts.append(style.plural(data.trials, "trial"))
     lost = data.counts.get("failed", 0)
     if lost:
         parts.append(f"{lost:,} failed")
-    return " · ".join(part for part in parts if part)
-
-
-def _trials(count: int) -> str:
-    return f"{count:,} trial" if count == 1 else f"{count:,} trials"
+    return style.plain(" · ".join(part for part in parts if part))
 
 
 def _draw_trials(figure: Figure, axes: Axes, data: FrontierData, points: Floats, colour: str) -> None:
@@ -165,7 +159,8 @@ def _label_published(figure: Figure, axes: Axes, data: FrontierData, scales: Flo
     spots = [(reference.x / scales[0], reference.y / scales[1]) for reference in order]
     texts = [
         axes.annotate(
-            reference.model, spot, xytext=(0, 0), textcoords="offset points", fontsize=6.5, ha="center", va="center",
+            style.plain(reference.model), spot,
+            xytext=(0, 0), textcoords="offset points", fontsize=6.5, ha="center", va="center",
             zorder=7, bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.2},
         )
         for reference, spot in zip(order, spots, strict=True)

@@ -59,6 +59,23 @@ class FrontierData:
         """How many trials there are, whatever became of them."""
         return sum(self.counts.values())
 
+    def table(self) -> pd.DataFrame:
+        """One row a mark: `kind` (trial, front, knee, published, baseline or budget), `name`, x and y.
+
+        The name is a trial's stage, a published model or the baseline; a budget has two rows, its ends, without y.
+        """
+        import pandas as pd
+
+        rows: list[tuple[str, str, float, float]] = [
+            ("trial", stage, x, y) for stage, (x, y) in zip(self.stages, self.points.tolist(), strict=True)
+        ]
+        rows += [("front", "", x, y) for x, y in self.front.tolist()]
+        rows += [("knee", "", *self.knee)] if self.knee else []
+        rows += [("published", reference.model, reference.x, reference.y) for reference in self.published]
+        rows += [("baseline", self.baseline_name, x, y) for x, y in self.baseline_front.tolist()]
+        rows += [("budget", "", end, float("nan")) for end in self.budget or ()]
+        return pd.DataFrame(rows, columns=["kind", "name", self.x, self.y])
+
 
 def frontier_data(
     trials: pd.DataFrame,

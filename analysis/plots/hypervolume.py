@@ -38,6 +38,13 @@ class HypervolumeData:
     ideal: tuple[float, float] | None
     curves: dict[str, Floats]
 
+    def table(self) -> pd.DataFrame:
+        """One row a run and number of trials: `run`, `trials`, `hypervolume` (share of the box, 0 to 1)."""
+        import pandas as pd
+
+        rows = [(run, trials, share) for run, curve in self.curves.items() for trials, share in enumerate(curve, 1)]
+        return pd.DataFrame(rows, columns=["run", "trials", "hypervolume"])
+
 
 def hypervolume_data(
     runs: pd.DataFrame | Mapping[str, pd.DataFrame],
@@ -78,7 +85,15 @@ def plot_hypervolume(data: HypervolumeData) -> Figure:
     for (name, curve), (colour, line) in zip(data.curves.items(), _looks(len(data.curves)), strict=True):
         if len(curve):
             count = np.arange(1, len(curve) + 1)
-            axes.plot(count, 100 * curve, line, color=colour, linewidth=1.6, drawstyle="steps-post", label=name or None)
+            axes.plot(
+                count,
+                100 * curve,
+                line,
+                color=colour,
+                linewidth=1.6,
+                drawstyle="steps-post",
+                label=style.plain(name) or None,
+            )
             axes.plot(count[-1], 100 * curve[-1], ".", color=colour)
     axes.set_xlabel("trials", fontsize=style.TEXT_SIZE)
     axes.set_ylabel("hypervolume (% of the box)", fontsize=style.TEXT_SIZE)
@@ -88,11 +103,13 @@ def plot_hypervolume(data: HypervolumeData) -> Figure:
         if len(empty) == len(data.curves):
             axes.set(xticks=[], yticks=[])
         axes.text(
-            0.5, 0.5, f"nothing to measure in {', '.join(empty)}", transform=axes.transAxes, ha="center", va="center",
+            0.5, 0.5, style.plain(f"nothing to measure in {', '.join(empty)}"),
+            transform=axes.transAxes, ha="center", va="center",
             color=style.GREY, fontsize=style.TEXT_SIZE,
         )  # fmt: skip
     if len(data.curves) > 1 and axes.lines:
-        axes.legend(fontsize=style.SMALL_SIZE, frameon=False, loc="lower right")
+        handles, labels = axes.get_legend_handles_labels()
+        axes.legend(handles, labels, fontsize=style.SMALL_SIZE, frameon=False, loc="lower right")
     return figure
 
 

@@ -9,16 +9,35 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analysis.pareto import Floats
+import numpy as np
+
+from analysis.front import numbers
+from analysis.genes import SUMMARIES, gene_table, summary_table
+from analysis.pareto import Floats, pareto_front
+from analysis.plots import style
+from analysis.schema import BY_NAME, objective_direction
+from analysis.units import prefix
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+DEFAULT = ("ops", "bytes", *SUMMARIES, "accuracy")
+_MOST_LINES = 1500  # beyond, the figure would be a grey area and a large file
+_WORDS = {
+    "ops": "OPs", "bytes": "size", "params": "parameters", "bops": "binary MACs", "depth": "layers",
+    "width": "mean width", "kernel_size": "mean kernel", "groups": "mean groups",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
 class ParallelData:
-    """`values` has the shape (trials, columns), `front` tells which trials are on the front."""
+    """What `plot_parallel` draws: finished trials of shape (trials, columns), in the columns' units.
+
+    `front` tells which of them are on the front, `colour` which column gives the front's lines their colour; `missing`
+    says what is not shown, and why.
+    """
 
     columns: tuple[str, ...]
     values: Floats
@@ -27,17 +46,128 @@ class ParallelData:
     missing: str
 
     def table(self) -> pd.DataFrame:
-        """The data as written beside the figure."""
-        raise NotImplementedError
+        """One row a trial, one column an axis, and `front`."""
+        import pandas as pd
+
+        return pd.DataFrame(self.values, columns=list(self.columns)).assign(front=list(self.front))
 
 
 def parallel_data(
     trials: pd.DataFrame, columns: Sequence[str] | None = None, x: str = "ops", y: str = "accuracy"
 ) -> ParallelData:
-    """Columns are objectives, genes by name, or depth, width, kernel_size and groups (means over layers)."""
-    raise NotImplementedError
+    """Gather what `plot_parallel` shows; the front is that of `x` and `y`.
+
+    Columns are numbers of the schema (objectives, `seconds`, ...), genes by name (see `analysis.genes.genes_of`), or
+    `depth`, `width`, `kernel_size` and `groups`, the number of layers and means over them. Left out are trials that
+    lack a value and, unless they were asked for, columns without any.
+
+    Raises `ValueError` for a column that does not exist.
+    """
+    import pandas as pd
+
+    directions = (objective_direction(x), objective_direction(y))
+    done = trials[trials["state"] == "finished"]
+    wanted = list(dict.fromkeys(columns or (*DEFAULT[:-1], x, y)))
+    known = [name for name, column in BY_NAME.items() if column.type in ("int32", "int64", "float64")]
+    texts = done["architecture"]
+    genes = gene_table(texts) if set(wanted) - {*known, *SUMMARIES} else None
+    summary = summary_table(texts) if set(wanted) & {*SUMMARIES} else None
+    parts: dict[str, Floats] = {}
+    for name in wanted:
+        frame = done if name in known else summary if name in SUMMARIES else genes
+        if frame is None or name not in frame.columns or not pd.api.types.is_numeric_dtype(frame[name]):
+            if len(done) == 0:
+                continue
+            raise ValueError(f"there is no column or gene {name!r} that holds numbers in these trials")
+        parts[name] = numbers(frame, name)[:, 0]
+    if columns is None:
+        parts = {name: part for name, part in parts.items() if np.isfinite(part).any()}
+    values = np.column_stack([np.empty((len(done), 0)), *parts.values()])
+    whole = np.isfinite(values).all(axis=1) & np.isfinite(numbers(done, x, y)).all(axis=1)
+    missing = [f"{style.plural(int((~whole).sum()), 'finished trial')} without all values"] if not whole.all() else []
+    on_front = pareto_front(numbers(done, x, y), directions)
+    return ParallelData(tuple(parts), values[whole], tuple(on_front[whole].tolist()), y, "; ".join(missing))
 
 
 def plot_parallel(data: ParallelData) -> Figure:
-    """All trials lightly, the front's coloured by `y`."""
-    raise NotImplementedError
+    """All trials lightly; those on the front in the colour of their `colour`, light for the least."""
+    figure, axes = style.new_figure(height=3.9)
+    front = np.array(data.front, dtype=np.bool_)
+    axes.set_title(
+        f"{style.plural(len(front), 'trial')}, {front.sum():,} on the front", fontsize=style.TEXT_SIZE, loc="left"
+    )
+    if len(data.values) == 0 or len(data.columns) < 2:
+        style.say_instead(axes, "no finished trial to show" if not data.missing else f"nothing to show: {data.missing}")
+        return figure
+    low, high = data.values.min(axis=0), data.values.max(axis=0)
+    # a column of one value has its line in the middle
+    heights = np.divide(data.values - low, high - low, out=np.full_like(data.values, 0.5), where=high > low)
+    at = np.arange(len(data.columns))
+    _draw_axes(axes, data, low, high)
+    others = heights[~front]
+    if len(others) > _MOST_LINES:
+        others = others[np.linspace(0, len(others) - 1, _MOST_LINES).astype(int)]
+    opacity = float(np.clip(40 / max(len(others), 1), 0.04, 0.35))
+    axes.plot(at, others.T, color=style.GREY, alpha=opacity, linewidth=0.7, zorder=2)
+    if front.any():
+        _draw_front(figure, axes, data, heights[front], data.values[front])
+    notes = [data.missing] if data.missing else []
+    if len(front) - front.sum() > _MOST_LINES:
+        notes.append(f"{_MOST_LINES:,} of the other trials are drawn")
+    if notes:
+        figure.supxlabel("; ".join(notes), fontsize=style.SMALL_SIZE, color=style.GREY)
+    return figure
+
+
+def _draw_front(figure: Figure, axes: Axes, data: ParallelData, heights: Floats, values: Floats) -> None:
+    from matplotlib import colormaps
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    column = data.columns.index(data.colour) if data.colour in data.columns else len(data.columns) - 1
+    name = data.columns[column]
+    scale = style.axis_scale(name, float(np.abs(values[:, column]).max(initial=0.0)))
+    shown = values[:, column] / scale.factor
+    norm = Normalize(float(shown.min()), float(shown.max()) if np.ptp(shown) > 0 else float(shown.min()) + 1e-9)
+    colours = colormaps["viridis_r"](norm(shown))
+    for line, colour in zip(heights, colours, strict=True):
+        axes.plot(np.arange(len(line)), line, color=colour, linewidth=1.5, alpha=0.9, zorder=3)
+    if np.ptp(shown) > 0:
+        bar = figure.colorbar(ScalarMappable(norm, "viridis_r"), ax=axes, pad=0.02, aspect=30)
+        bar.set_label(f"front: {scale.label}", fontsize=style.TEXT_SIZE)
+        bar.ax.tick_params(labelsize=style.SMALL_SIZE)
+        bar.outline.set_visible(False)
+
+
+def _draw_axes(axes: Axes, data: ParallelData, low: Floats, high: Floats) -> None:
+    """A vertical line a column, with its least and largest value at the ends, or all its values where they are few."""
+    axes.grid(visible=False)
+    axes.spines[["left", "bottom"]].set_visible(False)
+    axes.set(yticks=[], xlim=(-0.3, len(data.columns) - 0.4), ylim=(-0.1, 1.1))
+    axes.set_xticks(range(len(data.columns)), [style.plain(_WORDS.get(name, name)) for name in data.columns])
+    axes.tick_params(axis="x", length=0, labelsize=style.SMALL_SIZE, rotation=0 if len(data.columns) <= 9 else 30)
+    for place, name in enumerate(data.columns):
+        axes.axvline(place, ymin=1 / 12, ymax=11 / 12, color=style.BLACK, linewidth=0.9, zorder=4)
+        column = data.values[:, place]
+        different = np.unique(column)
+        marks = different if len(different) <= 5 else np.array([low[place], high[place]])
+        spread = high[place] - low[place]
+        for mark in marks.tolist():
+            height = (mark - low[place]) / spread if spread > 0 else 0.5
+            end = height in (0.0, 1.0)
+            axes.annotate(
+                _written(name, mark), (place, height), xytext=(0, -3 if height == 0 else 3) if end else (3, 0),
+                textcoords="offset points", ha="center" if end else "left", zorder=5, fontsize=6.5,
+                va="center" if not end else "top" if height == 0 else "bottom",
+                bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 0.3},
+            )  # fmt: skip
+
+
+def _written(column: str, value: float) -> str:
+    if column == "accuracy":
+        return f"{100 * value:.1f} %"
+    if column in BY_NAME and BY_NAME[column].direction:
+        factor, sign = prefix(value)
+        unit = {"bytes": "B", "bits": "bit"}.get(column, "")
+        return f"{value / factor:.3g} {sign}{unit}".strip()
+    return f"{value:.3g}"

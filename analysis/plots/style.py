@@ -70,19 +70,96 @@ def axis_scale(column: str, largest: float) -> Scale:
     return Scale(f"{name} ({unit.strip()})" if unit.strip() else name, factor)
 
 
+def plain(text: str) -> str:
+    """A name that users chose, such that a figure shows it as it is.
+
+    matplotlib takes what stands between two dollar signs for mathematics, and hides a legend's entry whose name begins
+    with an underscore.
+
+    >>> plain("cost in $")
+    'cost in \\\\$'
+    """
+    text = text.replace("$", r"\$")
+    return f"\u200a{text}" if text.startswith("_") else text
+
+
 def new_figure(width: float = 7.2, height: float = 4.6) -> tuple[Figure, Axes]:
     """An empty figure of a size in inches, with one pair of axes; it is not registered with pyplot."""
+    figure, axes = new_panels(1, 1, width, height)
+    return figure, axes[0][0]
+
+
+def new_panels(rows: int, columns: int, width: float = 7.2, height: float = 4.6) -> tuple[Figure, list[list[Axes]]]:
+    """An empty figure of a size in inches, with rows of axes; it is not registered with pyplot."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(visible=True, color="#e6e6e6", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.tick_params(labelsize=TEXT_SIZE, color=GREY)
-    return figure, axes
+    panels = [
+        [figure.add_subplot(rows, columns, 1 + row * columns + column) for column in range(columns)]
+        for row in range(rows)
+    ]
+    for axes in (axes for row in panels for axes in row):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(visible=True, color="#e6e6e6", linewidth=0.6)
+        axes.set_axisbelow(True)
+        axes.tick_params(labelsize=TEXT_SIZE, color=GREY)
+    return figure, panels
+
+
+def label_axes(axes: Axes, x: str = "", y: str = "", title: str = "") -> None:
+    """Name both axes and, where there is one, write a title above their left end."""
+    axes.set_xlabel(x, fontsize=TEXT_SIZE)
+    axes.set_ylabel(y, fontsize=TEXT_SIZE)
+    if title:
+        axes.set_title(title, fontsize=TEXT_SIZE, loc="left")
+
+
+def legend_below(figure: Figure, axes: Axes, most: int = 4) -> None:
+    """The legend of some axes under the figure, in rows of at most `most` entries; none where there is nothing."""
+    handles, labels = axes.get_legend_handles_labels()
+    if handles:
+        columns = min(len(handles), most)
+        figure.legend(
+            handles, labels, loc="outside lower center", ncols=columns, fontsize=SMALL_SIZE, frameon=False
+        )  # fmt: skip
+
+
+def say_instead(axes: Axes, words: str) -> None:
+    """Write what is missing into axes that have nothing to show, and take the numbers off them."""
+    axes.set(xticks=[], yticks=[])
+    axes.grid(visible=False)
+    axes.text(
+        0.5, 0.5, words, transform=axes.transAxes, ha="center", va="center", color=GREY, fontsize=TEXT_SIZE, wrap=True
+    )  # fmt: skip
+
+
+def add_note(axes: Axes, words: str) -> None:
+    """Write what the figure does not show into its lower right corner."""
+    axes.text(
+        0.99, 0.015, words, transform=axes.transAxes, ha="right", va="bottom", color=GREY, fontsize=SMALL_SIZE
+    )  # fmt: skip
+
+
+def shades(count: int) -> list[str]:
+    """So many blues from light to dark, for values that have an order."""
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    if count == 1:
+        return ["#d0d0d0"]  # nothing to choose: no place in an order
+    blues = colormaps["Blues"]
+    return [to_hex(blues(0.25 + 0.7 * index / (count - 1))) for index in range(count)]
+
+
+def plural(count: int, noun: str) -> str:
+    """A count with its noun.
+
+    >>> plural(1, "trial"), plural(1200, "trial")
+    ('1 trial', '1,200 trials')
+    """
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 class Tabular(Protocol):

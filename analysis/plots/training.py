@@ -9,27 +9,92 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from analysis.events import load_epochs
+from analysis.front import numbers
+from analysis.plots import style
+
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+_ROWS = {"loss": "loss (nats)", "learning_rate": "learning rate", "images_per_second": "images a second"}
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
-    """The epochs of a run (see `analysis.events.load_epochs`)."""
+    """The epochs of a run, as `analysis.events.load_epochs` gives them."""
 
     epochs: pd.DataFrame
 
     def table(self) -> pd.DataFrame:
-        """The data as written beside the figure."""
-        raise NotImplementedError
+        """One row an epoch of a training."""
+        return self.epochs
+
+    def trainings(self) -> dict[str, dict[str, pd.DataFrame]]:
+        """The epochs of each training, by phase (supernet, finetuned) and network (the supernet is "")."""
+        found: dict[str, dict[str, pd.DataFrame]] = {}
+        for phase, rows in self.epochs.groupby("phase", sort=False):
+            names = rows["id"].fillna("").astype("str")
+            found[str(phase)] = {str(name): part for name, part in rows.groupby(names, sort=False)}
+        return found
 
 
 def training_data(run: str | os.PathLike[str]) -> TrainingData:
-    """The trainings of a run's folder."""
-    raise NotImplementedError
+    """The trainings of a run's folder, finished or going on; none where the run has logged none."""
+    return TrainingData(load_epochs(run))
 
 
 def plot_training(data: TrainingData) -> Figure:
-    """The supernet's loss, rate and speed above those of the networks that were trained on."""
-    raise NotImplementedError
+    """Loss, learning rate and speed over the epochs: the supernet's, and beside them those of the networks after it."""
+    trainings = data.trainings()
+    figure, panels = style.new_panels(3, max(len(trainings), 1), height=5.2)
+    if not trainings:
+        for (axes,), words in zip(panels, ("no epoch of a training is on record", "", ""), strict=True):
+            style.say_instead(axes, words)
+        return figure
+    for column, (phase, networks) in enumerate(trainings.items()):
+        panels[0][column].set_title(style.plain(_title(phase, networks)), fontsize=style.TEXT_SIZE, loc="left")
+        for (name, label), row in zip(_ROWS.items(), panels, strict=True):
+            style.label_axes(row[column], "epoch" if row is panels[-1] else "", label if column == 0 else "")
+            _draw(row[column], networks, name)
+        if 1 < len(networks) <= len(style.LINES):
+            style.legend_below(figure, panels[0][column])
+    return figure
+
+
+def _title(phase: str, networks: dict[str, pd.DataFrame]) -> str:
+    going = [rows for rows in networks.values() if rows["epoch"].max() < rows["epochs"].max()]
+    what = f"{phase}: {style.plural(len(networks), 'network')}" if phase != "supernet" else phase
+    if not going:
+        return what
+    if len(networks) == 1:
+        return f"{what}, {int(going[0]['epoch'].max())} of {int(going[0]['epochs'].max())} epochs so far"
+    return f"{what}, {len(going)} of them not at the end"
+
+
+def _draw(axes: Axes, networks: dict[str, pd.DataFrame], name: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    few = len(networks) <= len(style.LINES)
+    drawn = False
+    for index, (network, rows) in enumerate(networks.items()):
+        colour, line = style.LINES[index % len(style.LINES)] if few else (style.BLUE, "-")
+        values = numbers(rows, "epoch", name)
+        # a single epoch is a dot: a line needs two
+        marker = "." if len(rows) < 30 else ""
+        axes.plot(
+            values[:, 0], values[:, 1], linestyle=line, marker=marker, markersize=4, color=colour, linewidth=1.3,
+            alpha=1 if few else 0.35, label=style.plain(network) or None,
+        )  # fmt: skip
+        drawn = drawn or bool(np.isfinite(values[:, 1]).any())
+    last = np.nanmax([float(numbers(rows, "epochs").max()) for rows in networks.values()])
+    if np.isfinite(last):  # a log may lack it
+        axes.set_xlim(0.5 if last > 1 else 0, last + 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+    if not drawn:
+        style.say_instead(axes, "no value on record")
+    elif name != "loss":
+        axes.set_ylim(bottom=0)
