@@ -57,7 +57,7 @@ def journal_rows(journal: Path) -> list[dict[str, object]]:
         try:
             entry = cast("Json", json.loads(line))
             _apply(entry, studies, trials, counts)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise JournalError(f"line {number} of {journal} is not an operation of a study's journal") from error
     stages = [stage for stage in studies if stage is not None]
     begun = [trial for trial in trials if trial.state != "waiting" and trial.stage in stages]

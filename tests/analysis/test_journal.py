@@ -1,0 +1,129 @@
+"""A journal read here says what Optuna reads from it."""
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from analysis.journal import JournalError, journal_rows
+from search.records import Outcome, Proposal, Stage, State
+from search.study import Study, read_records
+from spaces.parameters import Integer
+
+ARTEFACTS = Path(__file__).parent / "artefacts"
+METRICS = {
+    "accuracy": 0.5, "loss": 1.25, "flops": 650, "int8_ops": 4608, "bops": 200_000, "ops": 4351.0, "params": 9000,
+    "bits": 80_001, "bytes": 10_001,
+}  # fmt: skip
+PARAMETERS = (Integer("width", 0, 2), Integer("kernel", 0, 1))
+
+
+def study(journal: Path, stage: Stage = Stage.INHERITED) -> Study:
+    return Study(journal, stage, ("accuracy", "ops"), PARAMETERS, seed=3)
+
+
+def outcome(number: int, metrics: dict[str, float], reason: str | None = None) -> Outcome:
+    return Outcome(number, metrics, reason, "2026-11-21T09:30:00.250000+00:00", 1.5, "host", "host-1")
+
+
+def fill(journal: Path) -> None:
+    """Two stages, with trials in every state that a run leaves them in."""
+    first = study(journal)
+    for index in range(6):
+        parents = ("id0", "id1") if index else ()
+        proposal = Proposal(f"c8k3g1 | c{16 + index}k3g1", f"id{index}", "random", parents, {"sampler": index})
+        first.create(proposal, index // 2, "evolution", {"width": index % 3, "kernel": 0})
+    first.finish(outcome(0, METRICS), 1)
+    first.finish(outcome(1, {}, "out of memory"), 2)
+    first.finish(outcome(2, METRICS | {"accuracy": float("nan")}), 1)
+    first.finish(outcome(0, METRICS | {"accuracy": 0.9}), 2)  # it has ended: nothing changes
+    first.start(3)
+    first.finish(outcome(4, METRICS | {"accuracy": 0.75, "extra": 7.0}), 1)
+    second = study(journal, Stage.FINETUNED)
+    second.create(Proposal("c8k3g1 | c16k3g1", "id0", "finetune", ("id0",)), 0, "front", {"width": 0, "kernel": 0})
+    second.finish(outcome(0, METRICS), 1)
+    first.create(Proposal("c8k3g1 | c32k3g1", "late", "random"), 9, "evolution", {"width": 0, "kernel": 0})
+    first.start(6)
+
+
+def as_row(record) -> dict[str, object]:
+    fields = dataclasses.asdict(record)
+    for name in ("params", "sampler_state", "values"):
+        del fields[name]
+    metrics = {name: value for name, value in fields.pop("metrics").items() if name != "extra"}
+    return {**fields, **metrics, "parents": list(record.parents)}
+
+
+def without_nulls(row: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def test_rows_are_the_records_that_have_begun(tmp_path):
+    journal = tmp_path / "journal.log"
+    fill(journal)
+    records = [record for record in read_records(journal) if record.state is not State.WAITING]
+    # repr, because NaN is not equal to itself
+    assert [repr(sorted(without_nulls(row).items())) for row in journal_rows(journal)] == [
+        repr(sorted((name, str(value) if name in ("stage", "state") else value) for name, value in row.items()))
+        for row in (without_nulls(as_row(record)) for record in records)
+    ]
+    assert [(row["stage"], row["number"], row["state"]) for row in journal_rows(journal)] == [
+        ("inherited", 0, "finished"), ("inherited", 1, "failed"), ("inherited", 2, "failed"),
+        ("inherited", 3, "running"), ("inherited", 4, "finished"), ("inherited", 6, "running"),
+        ("finetuned", 0, "finished"),
+    ]  # fmt: skip
+
+
+def test_a_line_that_is_being_written_is_not_there_yet(tmp_path):
+    journal = tmp_path / "journal.log"
+    fill(journal)
+    before = journal_rows(journal)
+    with journal.open("ab") as file:
+        file.write(b'{"op_code":6,"worker_id":"w","trial_id":3,"st')
+    assert journal_rows(journal) == before
+
+
+def test_every_beginning_of_a_journal_can_be_read(tmp_path):
+    whole, part = tmp_path / "journal.log", tmp_path / "part.log"
+    fill(whole)
+    lines = whole.read_bytes().splitlines(keepends=True)
+    for count in range(len(lines) + 1):
+        part.write_bytes(b"".join(lines[:count]))
+        begun = [record for record in read_records(part) if record.state is not State.WAITING]
+        assert [(row["stage"], row["number"], row["state"]) for row in journal_rows(part)] == [
+            (record.stage, record.number, record.state) for record in begun
+        ]
+
+
+@pytest.mark.parametrize(
+    "line", [b"\n", b"{}\n", b"[1]\n", b'"text"\n', b'{"op_code":6,"trial_id":99}\n', b"\xff\xfe\n"]
+)
+def test_a_damaged_line_is_named(tmp_path, line):
+    journal = tmp_path / "journal.log"
+    fill(journal)
+    count = len(journal.read_bytes().splitlines())
+    with journal.open("ab") as file:
+        file.write(line)
+    with pytest.raises(JournalError, match=f"line {count + 1} of .*journal.log is not an operation"):
+        journal_rows(journal)
+
+
+def test_a_deleted_study_is_gone(tmp_path):
+    journal = tmp_path / "journal.log"
+    fill(journal)
+    with journal.open("a") as file:
+        file.write(json.dumps({"op_code": 1, "worker_id": "w", "study_id": 0}) + "\n")
+    assert [row["stage"] for row in journal_rows(journal)] == ["finetuned"]
+    assert len(read_records(journal)) == 1
+
+
+def test_the_journal_of_optuna_5_is_read_for_ever(tmp_path):
+    journal = tmp_path / "journal.log"
+    shutil.copy(ARTEFACTS / "journal-optuna-5.log", journal)
+    first, failed, running = journal_rows(journal)
+    assert first["architecture"] == "c8k3g1 | c16k3g1"
+    assert {name: first[name] for name in METRICS} == METRICS
+    assert (failed["state"], failed["reason"], failed["attempt"]) == ("failed", "out of memory", 2)
+    assert (running["state"], running["parents"]) == ("running", ["id0"])
