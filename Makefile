@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 # Where a demonstration is kept.
 DEMO ?= runs/demo
 
-.PHONY: help venv test lint types demo benchmarks clean
+.PHONY: help venv test lint types demo docs benchmarks clean
 .DELETE_ON_ERROR:
 
 help: ## List what can be made
@@ -37,6 +37,9 @@ types: venv ## Check types
 demo: venv ## Search a small space on the digits data set; again to carry on
 	@if [ -e $(DEMO) ]; then $(BIN)/binarynas resume $(DEMO); else $(BIN)/binarynas search nasbnn-digits --out $(DEMO); fi
 	@echo "The run is in $(DEMO)."
+
+docs: venv ## Write docs/api.md from the docstrings
+	$(BIN)/python docs/make_api.py
 
 benchmarks: venv ## Measure
 	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file; done
