@@ -27,8 +27,9 @@ def front(trials: pd.DataFrame, x: str = "ops", y: str = "accuracy") -> pd.DataF
     `y` is no objective.
     """
     directions = (objective_direction(x), objective_direction(y))
-    done = trials[trials["state"] == "finished"]
-    kept = done[pareto_front(numbers(done, x, y), directions)]
+    values = numbers(trials, x, y)
+    values[(trials["state"] != "finished").to_numpy()] = float("nan")  # never on a front
+    kept = trials[pareto_front(values, directions)]
     return kept.sort_values([x, y, "number"], kind="stable").reset_index(drop=True)
 
 
