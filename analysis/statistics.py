@@ -89,6 +89,9 @@ def rank_correlation(first: npt.ArrayLike, second: npt.ArrayLike, seed: int = 0)
     count = len(values)
     if count > _MOST_PAIRS:
         return _many_pairs(values)
+    if count == 0:
+        nothing = Interval(math.nan, math.nan, math.nan, 0)
+        return RankCorrelation(0, nothing, nothing)
     orders = [np.sign(column[:, None] - column[None, :]) for column in values.T]
     ones = np.ones((1, count))
     rho, tau = float(_spearman(orders, ones)[0]), float(_kendall(orders, ones)[0])

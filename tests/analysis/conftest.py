@@ -14,6 +14,7 @@ from analysis.front import front, front_table
 from analysis.schema import write_trials
 from analysis.trials import load_trials
 from spaces import get_space
+from spaces import get_space
 
 
 def fake_rows(count: int, seed: int = 0, proposer: str = "evolution") -> list[dict[str, object]]:
@@ -60,6 +61,31 @@ def fake_row(number: int, ops: float, accuracy: float | None, **more: object) ->
         "seconds": 12.5,
     }
     return row | more
+
+
+def searched_rows(
+    count: int, seed: int = 0, noise: float = 0.004, kernel_effect: float = 0.0, space: str = "nasbnn-digits"
+) -> list[dict[str, object]]:
+    """Finished trials whose accuracy is a cubic in log OPs, an effect of one kernel size, and noise."""
+    chosen, rng, errors = get_space(space), random.Random(seed), np.random.default_rng(seed)
+    rows: list[dict[str, object]] = []
+    for number in range(count):
+        member = chosen.sample(rng)
+        cost = chosen.cost(member)
+        log = np.log(cost.ops / 1e5)
+        large = member.stages[1][0].kernel_size == 5
+        accuracy = 0.6 + 0.05 * log - 0.004 * log**3 + kernel_effect * large + noise * errors.normal()
+        rows.append(
+            {
+                "stage": "inherited", "number": number, "state": "finished", "space": space,
+                "architecture": str(member), "id": chosen.id(member), "generation": number // 32,
+                "proposer": "evolution", "operator": "random" if number % 3 else "mutation", "parents": [],
+                "accuracy": float(accuracy), "loss": float(2 - accuracy), "flops": cost.flops,
+                "int8_ops": cost.int8_ops, "bops": cost.bops, "ops": cost.ops, "params": cost.params,
+                "bits": cost.bits, "bytes": cost.bytes, "seed": 1000 * seed + number, "attempt": 1, "seconds": 1.0,
+            }
+        )  # fmt: skip
+    return rows
 
 
 @pytest.fixture
@@ -147,3 +173,8 @@ def digits_rows(count: int, seed: int = 0, proposer: str = "evolution") -> list[
 @pytest.fixture
 def make_digits_rows() -> Callable[..., list[dict[str, object]]]:
     return digits_rows
+
+
+@pytest.fixture
+def make_search() -> Callable[..., list[dict[str, object]]]:
+    return searched_rows

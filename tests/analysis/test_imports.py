@@ -7,7 +7,8 @@ from analysis.schema import write_trials
 
 MODULES = (
     "analysis, analysis.schema, analysis.trials, analysis.pareto, analysis.hypervolume, analysis.front, "
-    "analysis.published, analysis.units, analysis.plots"
+    "analysis.published, analysis.units, analysis.plots, analysis.journal, analysis.genes, analysis.effects, "
+    "analysis.importance, analysis.statistics, analysis.attainment, analysis.events, analysis.cells"
 )
 
 
@@ -18,7 +19,19 @@ def loaded(statement: str) -> set[str]:
 
 
 def test_importing_everything_loads_no_heavy_library():
-    heavy = {"torch", "torchvision", "ray", "optuna", "pandas", "pyarrow", "matplotlib", "models", "search"}
+    heavy = {
+        "torch",
+        "torchvision",
+        "ray",
+        "optuna",
+        "pandas",
+        "pyarrow",
+        "matplotlib",
+        "sklearn",
+        "scipy",
+        "models",
+        "search",
+    }
     assert loaded(f"import {MODULES}") & heavy == set()
 
 

@@ -1,0 +1,94 @@
+"""Genes come back from text forms: names, order, and what is not there."""
+
+import random
+
+import pandas as pd
+import pytest
+
+from analysis.cells import Edge, parse_cells
+from analysis.genes import gene_table, genes_of, summary_table
+from spaces import SPACES
+
+CELLS = "normal: none@1 dil3@0 ; conv3@1 none@2 | reduce: max@0 max@1 ; avg@0 conv5@2"
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_genes_agree_with_the_space(name):
+    space, rng = SPACES[name], random.Random(0)
+    for _ in range(30):
+        member = space.sample(rng)
+        genes, choices, encoded = genes_of(str(member)), space.genes(), space.encode(member)
+        for gene, value in genes.items():
+            assert value in choices[gene]
+            if gene in encoded:
+                assert choices[gene][encoded[gene]] == value
+        assert sum(gene.endswith("_width") for gene in genes) == 1 + len(member.layers())
+
+
+def test_columns_run_from_input_to_output():
+    table = gene_table(["c8k3g1 | c16k3g1 | c32k5g2", "c8k3g1 | c16k3g1 c24k3g1 | c48k3g1 c48k3g2"])
+    assert list(table.columns) == [
+        "stem_width",
+        "s1_depth", "s1l1_width", "s1l1_kernel_size", "s1l1_groups",
+        "s1l2_width", "s1l2_kernel_size", "s1l2_groups",
+        "s2_depth", "s2l1_width", "s2l1_kernel_size", "s2l1_groups",
+        "s2l2_width", "s2l2_kernel_size", "s2l2_groups",
+    ]  # fmt: skip
+    assert table["s1l2_width"].isna().tolist() == [True, False]
+    assert table["s2_depth"].tolist() == [1, 2]
+
+
+def test_more_than_nine_layers_stay_in_order():
+    text = "c8k3g1 | " + " ".join(f"c{16 + place}k3g1" for place in range(12))
+    assert [name for name in gene_table([text]).columns if name.endswith("width")] == [
+        "stem_width", *(f"s1l{place}_width" for place in range(1, 13)),
+    ]  # fmt: skip
+
+
+def test_other_text_forms():
+    assert genes_of("1-0.5-2") == {"l1_width": 1.0, "l2_width": 0.5, "l3_width": 2.0}
+    genes = genes_of(CELLS)
+    assert genes["normal_n1_e2_layer"] == "dil3"
+    assert genes["reduce_n2_e2_input"] == 2
+    assert len(genes) == 16
+    with pytest.raises(ValueError, match="'nonsense'"):
+        genes_of("nonsense")
+
+
+def test_texts_without_genes_and_missing_texts_are_rows_of_nothing():
+    texts = pd.Series(["c8k3g1 | c16k3g1", "nonsense", None], index=[7, 3, 5])
+    table = gene_table(texts)
+    assert table.index.tolist() == [7, 3, 5]
+    assert table["stem_width"].isna().tolist() == [False, True, True]
+    assert gene_table([]).shape == (0, 0)
+    assert gene_table(["nonsense"]).shape == (1, 0)
+
+
+def test_summaries_are_means_over_layers():
+    table = summary_table(["c8k3g1 | c16k3g1 c24k5g2 | c32k5g4", "nonsense"])
+    assert table.iloc[0].tolist() == [3, 24, 13 / 3, 7 / 3]
+    assert table.iloc[1].isna().all()
+    assert list(summary_table([]).columns) == ["depth", "width", "kernel_size", "groups"]
+
+
+def test_cells_are_read_as_written():
+    normal, reduce = parse_cells(CELLS)
+    assert (normal.name, reduce.name) == ("normal", "reduce")
+    assert normal.nodes == ((Edge("none", 1), Edge("dil3", 0)), (Edge("conv3", 1), Edge("none", 2)))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "'' is no cell"),
+        ("normal none@1", "is no cell"),
+        ("normal: none@1 | normal: none@0", "two cells 'normal'"),
+        ("normal: none@1 ;", "a node without edges"),
+        ("normal: none", "'none' is no edge"),
+        ("normal: none@01", "'none@01' is no edge"),
+        ("normal: none@2", "reads state 2, but only those before 2 are there"),
+    ],
+)
+def test_what_is_no_cell_is_quoted(text, words):
+    with pytest.raises(ValueError, match=words):
+        parse_cells(text)
