@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from analysis.front import TEST_ACCURACY, numbers
 from analysis.html import Html, join, tag
 from analysis.report_facts import RunFacts
+from analysis.report_learned import ranks_words
 from analysis.units import percent
 
 _Z = 1.959963984540054  # the 97.5 % quantile of the normal distribution
@@ -110,6 +111,8 @@ def certainty_section(run: RunFacts) -> Html:
         said[-1] = f"{said[-1]}; the largest loss is {max(found.worst_gap, 0.0) * 100:.2f} points."
     else:
         said.append("No network has been measured on the test split yet; that happens when the run ends.")
+    if ranks_words(run):
+        said.append(ranks_words(run))
     failed = sum(run.failures.values())
     if failed:
         share = f"{failed:,} of {len(run.trials):,} trials failed and are on no front. The reasons:"

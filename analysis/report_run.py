@@ -10,6 +10,7 @@ from analysis.html_frontier import SHORT, WORDS, frontier_figure
 from analysis.report_certainty import certainty_section, wilson
 from analysis.report_facts import RunFacts, Values, number, section, whole
 from analysis.report_layers import layers_section
+from analysis.report_learned import effects_table, operators_table
 from analysis.report_plots import gene_figure, hypervolume_figure, training_figures
 from analysis.report_use import shell_path, use_section, versions_section
 from analysis.units import percent, quantity
@@ -32,7 +33,9 @@ def run_sections(run: RunFacts, key: str) -> Html:
             part("sure", "How sure one can be", certainty_section(run)),
             part(
                 "went", "How the search went", tag("h3", "Hypervolume"), hypervolume_figure({run.name: run.trials}),
-                tag("h3", "Genes of the front"), gene_figure(run.front), tag("h3", "Training"), training_figures(run),
+                tag("h3", "Genes of the front"), gene_figure(run.front),
+                tag("h3", "What a choice is worth at equal operations"), effects_table(run),
+                tag("h3", "Operators"), operators_table(run), tag("h3", "Training"), training_figures(run),
             ),
             part("use", "How to use it, and how to go on", use_section(run)),
             part("versions", "Versions and seeds", versions_section(run)),

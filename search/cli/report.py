@@ -31,10 +31,16 @@ def report(
         Path | None, typer.Option(help="The file; report.html in the run's folder, or here for several, if left out.")
     ] = None,
 ) -> None:
-    """Write one HTML file on a run, or on several side by side, that opens without a network."""
+    """Write one HTML file on a run, or on several side by side, that opens without a network.
+
+    Into a run's own folder it also writes the frontier alone, as plots/frontier.html.
+    """
+    from analysis.html_frontier import write_frontier
     from analysis.report import write_report
 
     stdout().print(f"report: {write_report(runs, out)}", soft_wrap=True, markup=False)
+    if out is None and len(runs) == 1 and runs[0].is_dir():
+        stdout().print(f"frontier: {write_frontier(runs[0])}", soft_wrap=True, markup=False)
 
 
 def best(
