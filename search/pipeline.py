@@ -1,6 +1,7 @@
 """A run from its first second to its report: supernet, search, finetuning, the front's networks as files."""
 
 import dataclasses
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
@@ -37,6 +38,7 @@ def prepare(config: RunConfig, path: Path) -> Run:
 
     Raises `ConfigError` that lists every problem, `DataError` or `RunError`, before anything is trained.
     """
+    config = _with_absolute_paths(config)
     problems: list[str] = []
     if config.execution.device == "cuda" and not torch.cuda.is_available():
         problems.append("execution.device is cuda, but torch sees no CUDA device: leave it at auto")
@@ -51,6 +53,16 @@ def prepare(config: RunConfig, path: Path) -> Run:
             raise ConfigError("; ".join(problems))
         write_facts(run, config, data.describe())
     return Run(path)
+
+
+def _with_absolute_paths(config: RunConfig) -> RunConfig:
+    """Paths that mean the same wherever a run is resumed from."""
+    data, supernet = config.data, config.supernet
+    if data.path is not None:
+        data = data.model_copy(update={"path": data.path.absolute()})
+    if supernet.checkpoint is not None:
+        supernet = supernet.model_copy(update={"checkpoint": str(Path(supernet.checkpoint).absolute())})
+    return config.model_copy(update={"data": data, "supernet": supernet})
 
 
 def _misfits(config: RunConfig, data: DataSet) -> list[str]:
@@ -221,7 +233,7 @@ def _best_per_architecture(records: Sequence[Record]) -> list[Record]:
 
 def export_trials(run: Run) -> None:
     """Write `trials.parquet` from the journal."""
-    versions = str(run.info["versions"])
+    versions = json.dumps(run.info["versions"])
     rows = [
         _row(record, run.space.name, versions)
         for record in read_records(run.journal)
