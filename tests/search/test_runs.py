@@ -105,7 +105,9 @@ def test_interrupted_again_and_again_the_run_is_the_same(inline, tmp_path, execu
     arguments = search(run, f"execution.executor={executor}", "execution.workers=2")
     stops = [(signal.SIGINT, "step-000000001"), (signal.SIGTERM, '"outcome"'), (signal.SIGKILL, '"study_id":1')]
     for number, (kind, sign) in enumerate(stops):
-        process = subprocess.Popen(arguments if number == 0 else command("resume", run), stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            arguments if number == 0 else command("resume", run), stderr=subprocess.PIPE, text=True
+        )
         deadline = time.monotonic() + 120
         while process.poll() is None and not happened(run, sign) and time.monotonic() < deadline:
             time.sleep(0.02)
