@@ -46,6 +46,7 @@ def frontier_figure(run: RunFacts, link: str | None = None) -> Html:
     if len(behind) > MOST_DOTS:
         behind = behind[np.linspace(0, len(behind) - 1, MOST_DOTS).round().astype(int)]
     chart.stairs([(a, b) for a, b in data.front.tolist()], 6)
+    done = _with_measured(done, run.front)
     stages, told = done["stage"].astype("str").tolist(), _told(done, run, x)
     identities = done["id"].astype("str").tolist()
     for index in [*behind.tolist(), *np.flatnonzero(mask).tolist()]:
@@ -120,6 +121,15 @@ def write_whole(file: Path, content: str) -> None:
 def _keys(found: pd.DataFrame) -> list[tuple[str, int]]:
     """What names a trial."""
     return list(zip(found["stage"].astype("str").tolist(), found["number"].astype("int64").tolist(), strict=True))
+
+
+def _with_measured(done: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
+    """Trials with the test accuracies that the front's table has of them."""
+    rows = _with_test(found)
+    names = zip(rows["id"].astype("str").tolist(), rows["stage"].astype("str").tolist(), strict=True)
+    known = dict(zip(names, numbers(rows, TEST_ACCURACY)[:, 0].tolist() if len(rows) else [], strict=True))
+    own = zip(done["id"].astype("str").tolist(), done["stage"].astype("str").tolist(), strict=True)
+    return done.assign(**{TEST_ACCURACY: [known.get(name, math.nan) for name in own]})
 
 
 def _with_test(found: pd.DataFrame) -> pd.DataFrame:

@@ -49,17 +49,17 @@ def effects_table(run: RunFacts) -> Html:
         words = "No choice of a gene stands out at equal operations, or there are too few trials to tell."
         return tag("p", words, class_="note")
     order = sure[np.argsort(-np.abs(values[sure, 0]), kind="stable")][:MOST_EFFECTS].tolist()
-    genes = [str(gene) for gene in found["gene"].tolist()]
+    genes = [str(gene).replace("_", " ") for gene in found["gene"].tolist()]
     choices = found["value"].tolist()
     counts = numbers(found, "trials")[:, 0].tolist()
     rows = [
-        [f"{genes[at].replace('_', ' ')} = {_plain(choices[at])}", f"{counts[at]:,.0f}", f"{100 * values[at, 0]:+.2f}",
+        [f"{genes[at]} = {_plain(choices[at])}", f"{counts[at]:,.0f}", f"{100 * values[at, 0]:+.2f}",
          f"{100 * values[at, 1]:+.2f} to {100 * values[at, 2]:+.2f}"]
         for at in order
     ]  # fmt: skip
     words = (
         "How many points of accuracy trials with a choice lie above what trials of their operations usually reach, "
-        "where the 95 % interval leaves out zero. One in twenty does so by chance: take it as a hint for the next space."
+        "where the 95 % interval leaves out zero. One in twenty does so by chance: take it as a hint for a next space."
     )
     head = ("choice", "trials", "points", "95 % interval")
     return join([table(head, rows), tag("p", words, class_="note")])
