@@ -17,7 +17,7 @@ from analysis.schema import write_trials
 from analysis.trials import load_trials
 from models.checkpoint import CheckpointError
 from models.files import write_atomically
-from models.storage import load_supernet
+from models.storage import load_supernet, save_supernet
 from search.config import ConfigError, RunConfig
 from search.data.dataset import DataSet
 from search.data.errors import DataError
@@ -52,6 +52,8 @@ def prepare(config: RunConfig, path: Path) -> Run:
         if problems:
             raise ConfigError("; ".join(problems))
         write_facts(run, config, data.describe())
+        if config.supernet.checkpoint is not None:
+            save_supernet(run.supernet, load_supernet(config.supernet.checkpoint), {"from": config.supernet.checkpoint})
     return Run(path)
 
 

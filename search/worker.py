@@ -82,25 +82,22 @@ class Worker:
     def _train_supernet(self, task: Task) -> Iterator[Report]:
         """Train the supernet, or go on with it, and save it."""
         config = self._config.supernet
-        if config.checkpoint is not None:
-            supernet = load_supernet(Path(config.checkpoint))
-        else:
-            options = SupernetOptions(
-                bi_transformation=config.bi_transformation,
-                weight_normalisation=WeightNormalisation(config.weight_normalisation),
-            )
-            with torch.random.fork_rng():
-                torch.manual_seed(self._seed("supernet", "initial weights"))
-                supernet = Supernet(self._space, options).to(self.device)
-            for epoch in train(
-                supernet,
-                sandwich_step(supernet, config),
-                self._data.train,
-                config,
-                seed=self._seed("supernet", "training"),
-                checkpoints=self._run.supernet_checkpoints,
-            ):
-                yield {"kind": "epoch", "phase": "supernet", **asdict(epoch)}
+        options = SupernetOptions(
+            bi_transformation=config.bi_transformation,
+            weight_normalisation=WeightNormalisation(config.weight_normalisation),
+        )
+        with torch.random.fork_rng():
+            torch.manual_seed(self._seed("supernet", "initial weights"))
+            supernet = Supernet(self._space, options).to(self.device)
+        for epoch in train(
+            supernet,
+            sandwich_step(supernet, config),
+            self._data.train,
+            config,
+            seed=self._seed("supernet", "training"),
+            checkpoints=self._run.supernet_checkpoints,
+        ):
+            yield {"kind": "epoch", "phase": "supernet", **asdict(epoch)}
         save_supernet(self._run.supernet, supernet, {"data": self._data.fingerprint})
         yield {"kind": "trained", "last": True}
 
