@@ -66,12 +66,13 @@ def plot_training(data: TrainingData) -> Figure:
 
 
 def _title(phase: str, networks: dict[str, pd.DataFrame]) -> str:
-    going = [rows for rows in networks.values() if rows["epoch"].max() < rows["epochs"].max()]
+    ends = [numbers(rows, "epoch", "epochs").max(axis=0) for rows in networks.values()]
+    going = [(at, end) for at, end in ends if at < end]  # false where a log does not say how many there are to be
     what = f"{phase}: {style.plural(len(networks), 'network')}" if phase != "supernet" else phase
     if not going:
         return what
     if len(networks) == 1:
-        return f"{what}, {int(going[0]['epoch'].max())} of {int(going[0]['epochs'].max())} epochs so far"
+        return f"{what}, {going[0][0]:.0f} of {going[0][1]:.0f} epochs so far"
     return f"{what}, {len(going)} of them not at the end"
 
 
@@ -90,9 +91,9 @@ def _draw(axes: Axes, networks: dict[str, pd.DataFrame], name: str) -> None:
             alpha=1 if few else 0.35, label=style.plain(network) or None,
         )  # fmt: skip
         drawn = drawn or bool(np.isfinite(values[:, 1]).any())
-    last = np.nanmax([float(numbers(rows, "epochs").max()) for rows in networks.values()])
-    if np.isfinite(last):  # a log may lack it
-        axes.set_xlim(0.5 if last > 1 else 0, last + 0.5)
+    last = np.concatenate([numbers(rows, "epochs")[:, 0] for rows in networks.values()])
+    if np.isfinite(last).any():
+        axes.set_xlim(0.5, float(np.nanmax(last)) + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     if not drawn:
         style.say_instead(axes, "no value on record")

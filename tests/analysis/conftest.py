@@ -14,7 +14,6 @@ from analysis.front import front, front_table
 from analysis.schema import write_trials
 from analysis.trials import load_trials
 from spaces import get_space
-from spaces import get_space
 
 
 def fake_rows(count: int, seed: int = 0, proposer: str = "evolution") -> list[dict[str, object]]:
