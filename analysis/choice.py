@@ -177,8 +177,8 @@ def _weights(path: Path, identity: str, stage: str) -> tuple[Path | None, str]:
         return trained, "the folder holds its weights, finetuned"
     if stage == "inherited":
         return None, (
-            "they are those of the supernet: models.storage.load_supernet of the run's supernet/trained, then "
-            "extract(space.parse(text)) and search.evaluation.recalibrate"
+            "its weights are the supernet's, in supernet/trained: take it out of there by Supernet.extract and "
+            "search.evaluation.recalibrate_on (docs/deploy.md shows how)"
         )
     return None, "the run has not written them; go on with it by `binarynas resume`"
 

@@ -6,9 +6,9 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from analysis.front import TEST_ACCURACY, front, numbers
 from analysis.html import Html, page, tag
@@ -18,6 +18,9 @@ from analysis.plots.frontier_data import STAGES, frontier_data
 from analysis.report_certainty import wilson
 from analysis.report_facts import RunFacts, run_facts
 from analysis.units import percent, quantity
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MOST_DOTS = 3000  # of trials that are not on the front; a browser draws no more with ease
 SHORT = {"inherited": "supernet's", "finetuned": "finetuned", "scratch": "from scratch"}

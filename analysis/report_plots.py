@@ -6,10 +6,9 @@ import math
 import re
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from analysis.events import load_epochs
 from analysis.genes import gene_table
@@ -18,6 +17,9 @@ from analysis.html_chart import Axis, Chart, axis, legend
 from analysis.plots.hypervolume import hypervolume_data
 from analysis.report_facts import RunFacts
 from analysis.units import percent, quantity
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MOST_STEPS = 1500  # of a curve; more are not told apart at the width of a page
 MOST_CURVES = 12

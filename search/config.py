@@ -323,11 +323,18 @@ def _fields_at(where: list[str]) -> list[str]:
     """The keys of the section at a place."""
     section: Any = RunConfig
     for part in where:
+        if part.isdigit():  # a place in a list of sections, as `stages` is
+            continue
         annotation = section.model_fields[part].annotation
-        section = next((t for t in (annotation, *get_args(annotation)) if hasattr(t, "model_fields")), None)
+        section = next((t for t in _types_in(annotation) if hasattr(t, "model_fields")), None)
         if section is None:
             return []
     return list(section.model_fields)
+
+
+def _types_in(annotation: Any) -> list[Any]:
+    """A type and all types within it: `tuple[Stage, ...] | None` holds `Stage`."""
+    return [annotation, *(found for inner in get_args(annotation) for found in _types_in(inner))]
 
 
 def _nested(setting: str) -> dict[str, Any]:
