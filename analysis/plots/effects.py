@@ -27,7 +27,7 @@ def plot_gene_effects(effects: pd.DataFrame, most: int = 16, y: str = "accuracy"
     chosen = sorted(sorted(genes, key=lambda gene: -spread[gene])[:most], key=genes.index)
     figure, axes = style.new_figure(height=1.5 + 0.27 * max(len(chosen), 4))
     scale, unit = (100, "percentage points") if y == "accuracy" else (1, y)
-    title = "every gene" if len(chosen) == len(genes) else f"the {len(chosen)} genes of {len(genes)} that do most"
+    title = "" if len(chosen) == len(genes) else f"the {len(chosen)} genes of {len(genes)} that do most"
     style.label_axes(axes, f"{y} against the mean of networks of equal cost ({unit})", title=title)
     if not chosen:
         style.say_instead(axes, "too few trials to tell what genes do")
@@ -59,7 +59,7 @@ def plot_importance(data: Importance, most: int = 15) -> Figure:
     rows = data.frame.head(most)
     figure, axes = style.new_figure(height=1.5 + 0.24 * max(len(rows), 4))
     title = f"{data.trials:,} trials" + (
-        f"; of unseen trials, the forest explains {100 * data.r2:.0f} %" if data.r2 > 0 else ""
+        f"; the forest has an R² of {data.r2:.2f} on unseen ones" if data.r2 > 0 else ""
     )
     what = f" ({data.target})" if data.target else ""
     style.label_axes(axes, style.plain(f"importance: fall of R² when shuffled{what}"), title=title)

@@ -27,13 +27,11 @@ def plot_gene_frequency(data: GenesData) -> Figure:
 
     A bar ends below 100 % where some networks of the front do without the layer.
     """
+    if data.networks == 0:
+        return _nothing(data)
     figure, panels = style.new_panels(3, 1, height=5.6)
     title = f"the {style.plural(data.networks, 'network')} on the front, layer by layer; darker: larger"
     figure.suptitle(title, fontsize=style.TEXT_SIZE, x=0.01, ha="left")
-    if data.networks == 0:
-        for (axes,), words in zip(panels, (data.missing, "", ""), strict=True):
-            style.say_instead(axes, words)
-        return figure
     stages, layers = data.shares["stage"].tolist(), data.shares["layer"].tolist()
     # a gap between stages, so that they are seen as such
     order = dict.fromkeys(zip(stages, layers, strict=True))
@@ -61,14 +59,12 @@ def plot_genes_along_front(data: GenesData) -> Figure:
     Colours tell where a value stands between the least and the greatest that any trial has in that stage (means over
     the stage's layers); a stage with one value alone is blank.
     """
+    if data.networks == 0:
+        return _nothing(data)
     figure, panels = style.new_panels(2, 2, height=4.6)
     title = f"stages of the {style.plural(data.networks, 'network')} on the front, from the cheapest to the dearest"
     figure.suptitle(title, fontsize=style.TEXT_SIZE, x=0.01, ha="left")
     flat = [axes for row in panels for axes in row]
-    if data.networks == 0:
-        for axes, words in zip(flat, (data.missing, "", "", ""), strict=True):
-            style.say_instead(axes, words)
-        return figure
     costs = numbers(data.along.drop_duplicates("network"), "cost")[:, 0]
     scale = style.axis_scale(data.x, float(costs.max()))
     marks = np.unique(np.linspace(0, len(costs) - 1, min(len(costs), 6)).round().astype(int))
@@ -95,6 +91,12 @@ def plot_genes_along_front(data: GenesData) -> Figure:
     bar.ax.tick_params(labelsize=style.SMALL_SIZE)
     bar.outline.set_visible(False)
     _say_missing(figure, data)
+    return figure
+
+
+def _nothing(data: GenesData) -> Figure:
+    figure, axes = style.new_figure(height=3)
+    style.say_instead(axes, data.missing)
     return figure
 
 

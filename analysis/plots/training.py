@@ -50,11 +50,11 @@ def training_data(run: str | os.PathLike[str]) -> TrainingData:
 def plot_training(data: TrainingData) -> Figure:
     """Loss, learning rate and speed over the epochs: the supernet's, and beside them those of the networks after it."""
     trainings = data.trainings()
-    figure, panels = style.new_panels(3, max(len(trainings), 1), height=5.2)
     if not trainings:
-        for (axes,), words in zip(panels, ("no epoch of a training is on record", "", ""), strict=True):
-            style.say_instead(axes, words)
+        figure, axes = style.new_figure(height=3)
+        style.say_instead(axes, "no epoch of a training is on record")
         return figure
+    figure, panels = style.new_panels(3, len(trainings), height=5.2)
     for column, (phase, networks) in enumerate(trainings.items()):
         panels[0][column].set_title(style.plain(_title(phase, networks)), fontsize=style.TEXT_SIZE, loc="left")
         for (name, label), row in zip(_ROWS.items(), panels, strict=True):

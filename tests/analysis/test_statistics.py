@@ -64,22 +64,23 @@ def test_the_bootstrap_is_the_one_that_draws_pairs():
     rng = np.random.default_rng(0)
     first = rng.normal(size=25).round(1)
     second = first + rng.normal(size=25).round(1)
-    draws = rng.integers(0, 25, (1500, 25))
+    draws = rng.integers(0, 25, (600, 25))
     found = rank_correlation(first, second)
     for interval, test in ((found.spearman, scipy.stats.spearmanr), (found.kendall, scipy.stats.kendalltau)):
         values = [test(first[draw], second[draw]).statistic for draw in draws]
-        assert (interval.low, interval.high) == pytest.approx(np.quantile(values, [0.025, 0.975]), abs=0.06)
+        assert (interval.low, interval.high) == pytest.approx(np.quantile(values, [0.025, 0.975]), abs=0.08)
 
 
-def test_many_pairs_agree_with_the_bootstrap_of_few():
+def test_many_pairs_agree_with_the_bootstrap_of_few(monkeypatch):
+    monkeypatch.setattr("analysis.statistics._MOST_PAIRS", 300)
     rng = np.random.default_rng(0)
-    first = rng.normal(size=1001)
-    second = first + rng.normal(size=1001)
-    many, few = rank_correlation(first, second), rank_correlation(first[:1000], second[:1000])
+    first = rng.normal(size=301)
+    second = first + rng.normal(size=301)
+    many, few = rank_correlation(first, second), rank_correlation(first[:300], second[:300])
     for name in ("spearman", "kendall"):
         one, other = getattr(many, name), getattr(few, name)
-        assert (one.value, one.low, one.high) == pytest.approx((other.value, other.low, other.high), abs=0.015)
-    assert rank_correlation(first, first).spearman == Interval(1.0, 1.0, 1.0, 1001)
+        assert (one.value, one.low, one.high) == pytest.approx((other.value, other.low, other.high), abs=0.03)
+    assert rank_correlation(first, first).spearman == Interval(1.0, 1.0, 1.0, 301)
 
 
 def test_same_and_reversed_orders():
