@@ -99,6 +99,8 @@ def _checkpoint_misfits(folder: Path, space: NasBnnSpace) -> list[str]:
 
 def carry_out(run: Run, executor: Executor, view: View) -> None:
     """Do what is left to do of a run; of a finished one, nothing. The caller holds the run's lock."""
+    if (run.path / FRONT_FILE).exists():
+        return
     _train_supernet(run, executor, view)
     executor.run(Chain(_phases(run, view)))
 
@@ -115,12 +117,11 @@ def _phases(run: Run, view: View) -> Iterator[Work]:
         yield finetuned
         export_trials(run)
         records += finetuned.records
-    if not (run.path / FRONT_FILE).exists():
-        best = _best_per_architecture(front_records(records, run.config.search.objectives[1:]))
-        deployed = _deploy(run, view, best)
-        yield deployed
-        draw(run)
-        _write_front(run, best, {result["id"]: result["test_accuracy"] for result in deployed.results})
+    best = _best_per_architecture(front_records(records, run.config.search.objectives[1:]))
+    deployed = _deploy(run, view, best)
+    yield deployed
+    draw(run)
+    _write_front(run, best, {result["id"]: result["test_accuracy"] for result in deployed.results})
 
 
 def _train_supernet(run: Run, executor: Executor, view: View) -> None:

@@ -31,7 +31,7 @@ def progress(run: Run) -> dict[str, Any]:
         "of": run.config.search.trials,
         "front": [
             {
-                "accuracy": record.metrics["accuracy"],
+                "accuracy": round(record.metrics["accuracy"], 6),
                 "ops": record.metrics["ops"],
                 "stage": record.stage.value,
                 "id": record.id,

@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,17 +53,21 @@ class _Trainable(tune.Trainable):
 class _Feeder(Searcher):
     """Gives Tune the next task when it asks for a trial."""
 
-    def __init__(self, run: Run, work: Work) -> None:
+    def __init__(self, run: Run, work: Work, listener: "_Listener") -> None:
         super().__init__(metric="report", mode="max")
-        self._run, self._work = run, work
+        self._run, self._work, self._listener = run, work, listener
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles its searcher into a state of its own, which we never read
 
     def suggest(self, trial_id: str) -> Any:
-        if self._work.finished:
+        if self._work.finished or self._listener.failure is not None:
             return Searcher.FINISHED
-        task = self._work.next_task()
+        try:
+            task = self._work.next_task()
+        except Exception as error:  # noqa: BLE001 -- raised again by `TuneExecutor.run`
+            self._listener.failure = error
+            return Searcher.FINISHED
         if task is None:
             return Searcher.FINISHED if self._work.finished else None
         return {"run": str(self._run.path.resolve()), "task": json.dumps(task)}
@@ -78,25 +83,33 @@ class _Feeder(Searcher):
 
 
 class _Listener(tune.Callback):
-    """Passes the reports of Tune's trials on to the work."""
+    """Passes the reports of Tune's trials on to the work; keeps what the work raises, which Tune would wrap and log."""
 
     def __init__(self, work: Work) -> None:
         self._work: Work | None = work
+        self.failure: Exception | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_work": None}  # as above
+        return {"_work": None, "failure": None}  # as above
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        if self._work is not None and "report" in result:
-            self._work.report(_task(trial), json.loads(result["report"]))
+        if "report" in result:
+            self._pass_on(lambda work: work.report(_task(trial), json.loads(result["report"])))
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        if self._work is not None:
-            error = trial.get_error()
-            reason = str(error).strip().splitlines()[-1] if error else "no reason was given"
-            self._work.lost(_task(trial), f"the worker was lost: {reason}")
+        error = trial.get_error()
+        reason = str(error).strip().splitlines()[-1] if error else "no reason was given"
+        self._pass_on(lambda work: work.lost(_task(trial), f"the worker was lost: {reason}"))
+
+    def _pass_on(self, tell: Callable[[Work], None]) -> None:
+        if self._work is None or self.failure is not None:
+            return
+        try:
+            tell(self._work)
+        except Exception as error:  # noqa: BLE001 -- raised again by `TuneExecutor.run`
+            self.failure = error
 
 
 class TuneExecutor:
@@ -104,26 +117,32 @@ class TuneExecutor:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        execution = run.config.execution
-        self.workers = execution.workers or os.cpu_count() or 1
-        if not ray.is_initialized():
-            local: dict[str, Any] = {"num_cpus": self.workers, "include_dashboard": False}
-            settings: dict[str, Any] = {"address": execution.address} if execution.address else local
-            on_termination = signal.getsignal(signal.SIGTERM)
-            ray.init(log_to_driver=False, logging_level=logging.ERROR, **settings)
-            signal.signal(signal.SIGTERM, on_termination)  # Ray's own would end the process at once
+        self.workers = run.config.execution.workers or os.cpu_count() or 1
+
+    def _connect(self) -> None:
+        """Start Ray on this machine, or connect to the cluster that the configuration names."""
+        execution = self._run.config.execution
+        cores = max(self.workers * execution.threads, execution.training_threads)
+        local: dict[str, Any] = {"num_cpus": cores, "include_dashboard": False}
+        settings: dict[str, Any] = {"address": execution.address} if execution.address else local
+        on_termination = signal.getsignal(signal.SIGTERM)
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, **settings)
+        signal.signal(signal.SIGTERM, on_termination)  # Ray's own would end the process at once
+        for name in ("ray.tune", "ray.train", "ray"):
+            logging.getLogger(name).setLevel(logging.ERROR)
 
     def run(self, work: Work) -> None:
         """See `Executor.run`."""
-        for name in ("ray.tune", "ray.train", "ray"):
-            logging.getLogger(name).setLevel(logging.ERROR)
         if work.finished:
             return
+        if not ray.is_initialized():
+            self._connect()
+        listener = _Listener(work)
         with tempfile.TemporaryDirectory(prefix="binarynas-tune-") as scratch:
             tuner = tune.Tuner(
                 tune.with_resources(_Trainable, self._resources(work)),
                 tune_config=tune.TuneConfig(
-                    search_alg=_Feeder(self._run, work),
+                    search_alg=_Feeder(self._run, work, listener),
                     num_samples=-1,
                     max_concurrent_trials=self.workers,
                     reuse_actors=True,
@@ -132,12 +151,14 @@ class TuneExecutor:
                     name="run",
                     storage_path=scratch,
                     verbose=0,
-                    callbacks=[_Listener(work)],
+                    callbacks=[listener],
                     failure_config=tune.FailureConfig(max_failures=0),
                     checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 ),
             )
             tuner.fit()
+        if listener.failure is not None:
+            raise listener.failure
         if not work.finished:
             raise KeyboardInterrupt  # Tune swallows Ctrl-C and returns
 
@@ -145,7 +166,7 @@ class TuneExecutor:
         """A whole machine's cores for training with several threads, a core for anything else; a share of the GPU."""
         execution = self._run.config.execution
         threads = execution.training_threads if work.exclusive else execution.threads
-        resources: dict[str, float] = {"cpu": min(threads, self.workers)}
+        resources: dict[str, float] = {"cpu": threads}
         if pick_device(execution.device).type == "cuda":
             resources["gpu"] = 1 if work.exclusive else 1 / self.workers
         return resources

@@ -45,16 +45,22 @@ def print_json(value: Any) -> None:
 
 
 def print_table(
-    columns: Sequence[str], rows: Iterable[Sequence[str]], total: Sequence[str] = (), left: Container[int] = (0,)
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    total: Sequence[str] = (),
+    left: Container[int] = (0,),
+    wrapped: int | None = None,
 ) -> None:
     """Print a table, ruled in a terminal that is wide enough for it and as plain lines elsewhere; nothing is cut off.
 
-    `total` is a last row, `left` numbers the columns that are flush left.
+    `total` is a last row, `left` numbers the columns that are flush left. In a terminal that is too narrow, the column
+    numbered `wrapped` takes several lines, where there is one.
     """
     body = list(rows)
     lines = [columns, *body, total] if total else [columns, *body]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    if not stdout().is_terminal or sum(widths) + 2 * len(widths) + 2 > stdout().width:
+    too_narrow = sum(widths) + 2 * len(widths) + 2 > stdout().width
+    if not stdout().is_terminal or (too_narrow and wrapped is None):
         for line in lines:
             cells = [
                 cell.ljust(width) if index in left else cell.rjust(width)
@@ -68,7 +74,7 @@ def print_table(
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False, show_footer=bool(total))
     for index, column in enumerate(columns):
         justify = "left" if index in left else "right"
-        table.add_column(column, total[index] if total else "", justify=justify, no_wrap=True)
+        table.add_column(column, total[index] if total else "", justify=justify, no_wrap=index != wrapped)
     for row in body:
         table.add_row(*row)
     stdout().print(table)

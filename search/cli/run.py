@@ -1,6 +1,7 @@
 """Commands that make, go on with and look at runs."""
 
 import signal
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -106,10 +107,17 @@ def _show_front(run: Any) -> None:
     rows = front_rows(load_front(run.path))
     if not rows:
         fail(f"no trial of {run.path} has finished; see the reasons in its trials.parquet", 1)
-    print_table(list(rows[0]), [list(row.values()) for row in rows])
+    _print_front(rows)
     stdout().print(
         f"networks: {run.path / 'front'}, table: {run.path / 'front.csv'}, plot: {run.path / 'plots'}", soft_wrap=True
     )
+
+
+def _print_front(rows: Sequence[Mapping[str, Any]]) -> None:
+    """A table that ends with the architecture's text, which is long."""
+    columns = list(rows[0])
+    last = len(columns) - 1
+    print_table(columns, [[str(cell) for cell in row.values()] for row in rows], left=(last - 1, last), wrapped=last)
 
 
 def status(folder: RunFolder, json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
@@ -123,8 +131,7 @@ def status(folder: RunFolder, json: Annotated[bool, typer.Option("--json", help=
         return
     stdout().print("\n".join(f"{key}: {value}" for key, value in found.items() if key != "front"), soft_wrap=True)
     if found["front"]:
-        rows = found["front"]
-        print_table(list(rows[0]), [[str(value) for value in row.values()] for row in rows])
+        _print_front(found["front"])
 
 
 def presets() -> None:
