@@ -32,7 +32,7 @@ def write_report(runs: Paths, out: str | os.PathLike[str] | None = None) -> Path
     try:
         write_whole(file, content)
     except OSError as error:
-        raise RunError(f"cannot write the report to {file}: {error}; name another file with --out") from error
+        raise RunError(f"cannot write the report to {file}: {error.strerror}; name another file with --out") from error
     return file
 
 

@@ -39,7 +39,7 @@ def wilson(fraction: float, images: int | None) -> tuple[float, float] | None:
     It takes images as drawn independently, and says nothing of other seeds.
 
     >>> [round(end, 4) for end in wilson(0.95, 400)]
-    [0.9241, 0.9674]
+    [0.924, 0.9674]
     """
     if images is None or images < 1 or not 0 <= fraction <= 1:  # NaN is in no range
         return None

@@ -53,7 +53,7 @@ def duration(seconds: float | None) -> str:
     """Seconds as people say them.
 
     >>> duration(3700), duration(95), duration(4.2)
-    ('1 h 2 min', '1 min 35 s', '4 s')
+    ('1 h 1 min', '1 min 35 s', '4 s')
     """
     if seconds is None or not math.isfinite(seconds):
         return ""

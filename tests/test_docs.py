@@ -1,4 +1,4 @@
-"""Every command and every piece of code in docs/ runs, page by page, in a folder with some images and two small runs."""
+"""Every command and piece of code in docs/ runs, page by page, in a folder with some images and two small runs."""
 
 import os
 import re

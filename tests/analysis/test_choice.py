@@ -68,17 +68,17 @@ def test_weights_of_the_front_are_found(three):
 
 
 def test_without_candidate_the_nearest_are_named(three):
-    with pytest.raises(NoCandidateError, match="at most 500 K OPs; the nearest are a with 1.00 M OPs at 80.00 % and b"):
+    with pytest.raises(NoCandidateError, match=r"at most 500 K OPs; the nearest are a with 1.00 M OPs at 80.00 % and b"):
         choose(three, Limits(ops=5e5))
-    with pytest.raises(NoCandidateError, match="at least 99.00 % accuracy; the nearest are c with 3.00 M OPs"):
+    with pytest.raises(NoCandidateError, match=r"at least 99.00 % accuracy; the nearest are c with 3.00 M OPs"):
         choose(three, Limits(accuracy=0.99))
 
 
 def test_nothing_has_finished(make_run, make_row):
     run = make_run(rows=[make_row(0, 1e6, None, state="failed", reason="lost")], finished=False)
-    with pytest.raises(NoCandidateError, match="no trial of .* has finished"):
+    with pytest.raises(NoCandidateError, match=r"no trial of .* has finished"):
         choose(run)
-    with pytest.raises(NoCandidateError, match="no trial of .* has finished"):
+    with pytest.raises(NoCandidateError, match=r"no trial of .* has finished"):
         choose(make_run("empty", rows=[], finished=False))
 
 
@@ -96,7 +96,7 @@ def test_latency_counts_where_there_is_one(make_run, make_row):
     table = pq.read_table(file)
     pq.write_table(table.append_column("latency_ms", pa.array([1.0, 4.0])), file)
     assert choose(run, Limits(latency=2)).id == "a"
-    with pytest.raises(NoCandidateError, match="at most 0.5 ms"):
+    with pytest.raises(NoCandidateError, match=r"at most 0.5 ms"):
         choose(run, Limits(latency=0.5))
 
 
