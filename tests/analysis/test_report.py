@@ -1,5 +1,6 @@
 """The report as a browser and a reader see it: whole, safe whatever a run holds, and there for the poorest run."""
 
+import doctest
 import json
 import re
 from html.parser import HTMLParser
@@ -7,6 +8,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from analysis import html, html_chart, report_certainty, report_compare, report_run, report_use
 from analysis.html import page, tag, text
 from analysis.html_chart import ticks
 from analysis.html_frontier import frontier_page, write_frontier
@@ -222,3 +224,10 @@ def test_ticks_are_round_and_within(low, high):
     found = ticks(low, high)
     assert 3 <= len(found) <= 8
     assert all(low - 1e-12 <= tick <= high * (1 + 1e-9) for tick in found)
+
+
+@pytest.mark.parametrize("module", [html, html_chart, report_certainty, report_compare, report_run, report_use])
+def test_examples_in_docstrings_are_right(module):
+    result = doctest.testmod(module)
+    assert result.attempted > 0
+    assert result.failed == 0
