@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 import torch
 
 from analysis.front import FRONT_FILE, TEST_ACCURACY, front_table
+from analysis.html_frontier import write_frontier
 from analysis.pareto import pareto_front
 from analysis.plots import frontier_data, plot_frontier, save_figure
 from analysis.schema import write_trials
@@ -94,7 +95,9 @@ def _checkpoint_misfits(folder: Path, space: NasBnnSpace) -> list[str]:
     except CheckpointError as error:
         return [str(error)]
     ours = dataclasses.replace(space, name=theirs.name, non_decreasing=theirs.non_decreasing)
-    return [] if ours == theirs else [f"the supernet in {folder} was trained for another space, {theirs.name!r}"]
+    differ = [f.name for f in dataclasses.fields(ours) if getattr(ours, f.name) != getattr(theirs, f.name)]
+    told = ", ".join(f"{name} {getattr(theirs, name)} there, {getattr(ours, name)} here" for name in differ)
+    return [f"the supernet in {folder} was trained for another space, {theirs.name!r}: {told}"] if differ else []
 
 
 def carry_out(run: Run, executor: Executor, view: View) -> None:
@@ -273,7 +276,7 @@ def _row(record: Record, space: str, versions: str) -> Mapping[str, object]:
 
 
 def draw(run: Run) -> None:
-    """Draw the frontier, as PNG and SVG, into the run's `plots`."""
+    """Draw the frontier, as PNG and SVG with its data, and as a page to hover over, into the run's `plots`."""
     folder = run.path / "plots"
     folder.mkdir(exist_ok=True)
     space, config = run.space, run.config.search
@@ -284,7 +287,8 @@ def draw(run: Run) -> None:
     # Only ImageNet has a thousand classes here, and only at its usual size are the papers' points comparable.
     imagenet = (space.classes, space.image_size) == (1000, 224)
     dataset = "imagenet" if imagenet else run.info["data"]["name"]
-    figure = plot_frontier(frontier_data(load_trials(run.path), x, dataset=dataset, budget=budget))
+    data = frontier_data(load_trials(run.path), x, dataset=dataset, budget=budget)
     with TemporaryDirectory(dir=folder) as scratch:
-        for file in save_figure(figure, Path(scratch) / "frontier"):
+        for file in save_figure(plot_frontier(data), Path(scratch) / "frontier", data):
             file.replace(folder / file.name)
+    write_frontier(run.path)

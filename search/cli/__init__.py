@@ -45,3 +45,7 @@ def main() -> None:
         if type(error).__module__.partition(".")[0] not in PACKAGES:
             raise
         fail(str(error))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        fail(f"cannot use {error.filename}: {error.strerror}")
