@@ -33,7 +33,7 @@ def main() -> None:
     if problem:
         sys.exit(problem)
     # Read when torch is loaded, here and in every worker: threads that wait spin for a moment only. Spinning for long
-    # halves the speed of training on a machine that is busy otherwise; not spinning at all costs a third on a quiet one.
+    # halves the speed of training on a machine that is busy otherwise; not spinning costs a third on a quiet one.
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")
     from search.cli import main as command
 

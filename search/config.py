@@ -227,6 +227,7 @@ class ExecutionConfig(Section):
     threads: int = Field(default=1, ge=1, description="torch threads of a candidate's evaluation")
     training_threads: int = Field(default=2, ge=1, description="torch threads of supernet training")
     candidates_per_task: int = Field(default=4, ge=1, description="cheap candidates travel several to a Tune trial")
+    ray_output: bool = Field(default=False, description="let Ray and Tune print what they do, for finding faults")
     retries: int = Field(default=1, ge=0, description="how often a candidate that failed is tried again")
 
 

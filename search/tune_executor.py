@@ -126,10 +126,11 @@ class TuneExecutor:
         local: dict[str, Any] = {"num_cpus": cores, "include_dashboard": False}
         settings: dict[str, Any] = {"address": execution.address} if execution.address else local
         on_termination = signal.getsignal(signal.SIGTERM)
-        ray.init(log_to_driver=False, logging_level=logging.ERROR, **settings)
+        level = logging.INFO if execution.ray_output else logging.ERROR
+        ray.init(log_to_driver=execution.ray_output, logging_level=level, **settings)
         signal.signal(signal.SIGTERM, on_termination)  # Ray's own would end the process at once
         for name in ("ray.tune", "ray.train", "ray"):
-            logging.getLogger(name).setLevel(logging.ERROR)
+            logging.getLogger(name).setLevel(level)
 
     def run(self, work: Work) -> None:
         """See `Executor.run`."""
@@ -150,7 +151,7 @@ class TuneExecutor:
                 run_config=tune.RunConfig(
                     name="run",
                     storage_path=scratch,
-                    verbose=0,
+                    verbose=1 if self._run.config.execution.ray_output else 0,
                     callbacks=[listener],
                     failure_config=tune.FailureConfig(max_failures=0),
                     checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
