@@ -162,7 +162,8 @@ class PlainView(_Base):
             return
         self._last = time.monotonic()
         left = f", {elapsed / done * (self._total - done):.0f} s left" if 0 < done < self._total else ""
-        self._console.print(f"{self._title}: {done}/{self._total} in {elapsed:.0f} s{left}; {text}", soft_wrap=True)
+        told = f"; {text}" if text else ""
+        self._console.print(f"{self._title}: {done}/{self._total} in {elapsed:.0f} s{left}{told}", soft_wrap=True)
 
 
 @contextmanager

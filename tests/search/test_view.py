@@ -1,0 +1,55 @@
+"""What is shown while a run goes on, where there is no terminal."""
+
+from io import StringIO
+
+from rich.console import Console
+
+from search.records import Record, Stage, State
+from search.view import PlainView, make_view
+
+
+def record(number, accuracy, ops, state=State.FINISHED):
+    metrics = {"accuracy": accuracy, "ops": ops} if state is State.FINISHED else {}
+    return Record(
+        number=number,
+        stage=Stage.INHERITED,
+        state=state,
+        architecture="",
+        id=str(number),
+        generation=0,
+        proposer="",
+        operator="",
+        parents=(),
+        seed=0,
+        metrics=metrics,
+    )
+
+
+def test_lines_tell_what_is_done_the_front_and_failures():
+    out = StringIO()
+    with make_view(Console(file=out, width=200)) as view:
+        assert isinstance(view, PlainView)
+        view.phase("Supernet", 2)
+        for epoch in (1, 2):
+            view.epoch({"phase": "supernet", "epoch": epoch, "loss": 0.5, "images_per_second": 321.4})
+        view.phase("Search", 4)
+        view.trials([])
+        view.trial(record(0, 0.8, 2e3))
+        view.trial(record(1, 0.7, 3e3))
+        view.trial(record(2, 0.0, 0.0, State.FAILED))
+        view.trial(record(3, 0.9, 4e3))
+    lines = out.getvalue().splitlines()
+    assert lines[-1].startswith("Search: 4/4 in 0 s; front of 2: 80.00 % at 2.00 K OPs to 90.00 % at 4.00 K OPs")
+    assert lines[-1].endswith(", 1 failed")
+    assert any(line.startswith("Supernet: 2/2 in 0 s; loss 0.500, 321 images/s") for line in lines)
+
+
+def test_a_finished_phase_is_told_even_right_after_another_line():
+    out = StringIO()
+    with make_view(Console(file=out, width=200)) as view:
+        view.phase("Networks", 3)
+        for number in range(3):
+            view.result({"id": str(number), "test_accuracy": 0.5})
+    lines = out.getvalue().splitlines()
+    assert len(lines) == 2, "one soon, one at the end: the others come too quickly"
+    assert lines[-1] == "Networks: 3/3 in 0 s; 50.00 % on the test split"
