@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# How many processes share the tests.
+JOBS ?= 2
 # Where a demonstration is kept.
 DEMO ?= runs/demo
 
@@ -25,7 +27,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@
 
 test: venv ## Run the tests (FAST=1 leaves out the slow ones)
-	$(BIN)/python -m pytest $(if $(FAST),-m "not slow")
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(if $(FAST),-m "not slow")
 
 lint: venv ## Check style and format
 	$(BIN)/ruff check .
