@@ -15,7 +15,8 @@ PAGES = {
     ),
     "Models": ("models.network", "models.supernet", "models.storage", "models.checkpoint", "models.import_nasbnn"),
     "Search": (
-        "search.config", "search.data.config", "search.run", "search.pipeline", "search.executors", "search.view",
+        "search.config", "search.configuration",
+        "search.data.config", "search.run", "search.pipeline", "search.executors", "search.view",
         "search.proposers.base", "search.records", "search.training", "search.evaluation", "search.progress",
         "search.tensorboard",
     ),

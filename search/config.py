@@ -1,18 +1,16 @@
 """What a run is asked to do: one configuration, checked whole before anything starts."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from difflib import get_close_matches
 from enum import StrEnum
-from importlib.resources import files
-from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from search.data.config import DataConfig
-from spaces import SPACES, NasBnnSpace, SpaceError, Stage, get_space
+from spaces import SPACES, NasBnnSpace, Stage, get_space
 from spaces.limits import Limits
 
 FORMAT_VERSION = 1
@@ -21,6 +19,12 @@ COST_OBJECTIVES = ("ops", "params", "bytes")
 
 class ConfigError(ValueError):
     """A configuration that cannot be: lists every problem, each with what is allowed."""
+
+
+def nearest(given: str, known: Iterable[str]) -> str:
+    """A hint at the known word that is most like the one given, to be put behind a refusal; empty where none is."""
+    near = get_close_matches(given, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 class Section(BaseModel):
@@ -188,7 +192,7 @@ class SearchConfig(Section):
         from search.proposers.names import PROPOSER_NAMES
 
         if name not in PROPOSER_NAMES:
-            raise ValueError(f"there is no proposer {name!r}{_nearest(name, PROPOSER_NAMES)}")
+            raise ValueError(f"there is no proposer {name!r}{nearest(name, PROPOSER_NAMES)}")
         return name
 
     @model_validator(mode="after")
@@ -246,120 +250,3 @@ class RunConfig(Section):
     def to_yaml(self) -> str:
         """The configuration as it is stored with a run, complete."""
         return yaml.safe_dump({"version": FORMAT_VERSION, **self.model_dump(mode="json")}, sort_keys=False)
-
-
-def presets() -> dict[str, str]:
-    """The presets by name, as YAML texts."""
-    folder = files("search") / "presets"
-    texts = {
-        item.name.removesuffix(".yaml"): item.read_text() for item in folder.iterdir() if item.name.endswith(".yaml")
-    }
-    return dict(sorted(texts.items()))
-
-
-def load_config(source: str, settings: Iterable[str] = (), overrides: Mapping[str, Any] | None = None) -> RunConfig:
-    """The configuration of a preset's name or a YAML file's path, with `key=value` settings on top.
-
-    `overrides` are nested values of options of their own (`--data`, `--trials`), applied before the settings. Raises
-    `ConfigError` that lists every problem.
-    """
-    named = presets()
-    if source in named:
-        text = named[source]
-    elif Path(source).suffix in (".yaml", ".yml"):
-        try:
-            text = Path(source).read_text()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"cannot read the configuration {source}: {error}") from error
-    else:
-        raise ConfigError(
-            f"{source!r} is neither a preset nor a .yaml file{_nearest(source, named)}; "
-            f"the presets are {', '.join(named)}"
-        )
-    values = parse_yaml(text, source)
-    _merge(values, overrides or {})
-    for setting in settings:
-        _merge(values, _nested(setting))
-    return check_config(values, source)
-
-
-def parse_yaml(text: str, source: str) -> dict[str, Any]:
-    """A YAML text as nested values; raises `ConfigError` where it is none, or of another version."""
-    try:
-        values = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise ConfigError(f"{source} is not readable as YAML: {' '.join(str(error).split())}") from error
-    if values is None:
-        values = {}
-    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-        raise ConfigError(f"{source} must be a mapping of sections such as space, data, supernet and search")
-    version = values.pop("version", FORMAT_VERSION)
-    if version != FORMAT_VERSION:
-        raise ConfigError(f"{source} has version {version!r}; this binarynas reads version {FORMAT_VERSION}")
-    return values
-
-
-def check_config(values: Mapping[str, Any], source: str) -> RunConfig:
-    """The configuration that nested values stand for. Raises `ConfigError` that lists every problem."""
-    try:
-        return RunConfig.model_validate(values)
-    except (ValidationError, SpaceError) as error:
-        problems = [str(error)] if isinstance(error, SpaceError) else [_explain(problem) for problem in error.errors()]
-        raise ConfigError(f"{source}: " + "; ".join(problems)) from error
-
-
-def _explain(problem: Any) -> str:
-    """One problem that pydantic found, in the user's words."""
-    where = [str(part) for part in problem["loc"]]
-    key = ".".join(where) or "the configuration"
-    if problem["type"] == "extra_forbidden":
-        known = _fields_at(where[:-1])
-        return f"there is no key {key!r}{_nearest(where[-1], known)} (known here: {', '.join(known)})"
-    given = repr(problem["input"])
-    message = problem["msg"].removeprefix("Value error, ")
-    return f"{key} is {given if len(given) <= 60 else given[:57] + '...'}: {message[:1].lower() + message[1:]}"
-
-
-def _fields_at(where: list[str]) -> list[str]:
-    """The keys of the section at a place."""
-    section: Any = RunConfig
-    for part in where:
-        if part.isdigit():  # a place in a list of sections, as `stages` is
-            continue
-        annotation = section.model_fields[part].annotation
-        section = next((t for t in _types_in(annotation) if hasattr(t, "model_fields")), None)
-        if section is None:
-            return []
-    return list(section.model_fields)
-
-
-def _types_in(annotation: Any) -> list[Any]:
-    """A type and all types within it: `tuple[Stage, ...] | None` holds `Stage`."""
-    return [annotation, *(found for inner in get_args(annotation) for found in _types_in(inner))]
-
-
-def _nested(setting: str) -> dict[str, Any]:
-    """`search.trials=50` as nested values."""
-    key, equals, value = setting.partition("=")
-    if not equals or not all(key.split(".")):
-        raise ConfigError(f"a setting is KEY=VALUE with dots in the key, such as search.trials=50; got {setting!r}")
-    try:
-        nested: Any = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"the value of setting {setting!r} is not readable as YAML") from error
-    for part in reversed(key.split(".")):
-        nested = {part: nested}
-    return nested
-
-
-def _merge(values: dict[str, Any], changes: Mapping[str, Any]) -> None:
-    for key, change in changes.items():
-        if isinstance(change, Mapping) and isinstance(values.get(key), dict):
-            _merge(values[key], change)
-        else:
-            values[key] = dict(change) if isinstance(change, Mapping) else change
-
-
-def _nearest(given: str, known: Iterable[str]) -> str:
-    near = get_close_matches(given, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""

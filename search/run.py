@@ -19,7 +19,8 @@ from filelock import FileLock, Timeout
 
 from analysis.trials import RunError
 from models.files import sync_folder, write_atomically
-from search.config import RunConfig, check_config, parse_yaml
+from search.config import RunConfig
+from search.configuration import check_config, parse_yaml
 from search.study import JOURNAL, mend_journal
 from spaces import NasBnnSpace
 

@@ -45,7 +45,7 @@ def search(
     ] = None,
 ) -> None:
     """Search for accurate binary networks; ends with a frontier, its networks as files, and a plot."""
-    from search.config import load_config
+    from search.configuration import load_config
     from search.data.config import recognise
 
     overrides: dict[str, Any] = {"search": {}, "execution": {}}
@@ -136,7 +136,7 @@ def status(folder: RunFolder, json: Annotated[bool, typer.Option("--json", help=
 
 def presets() -> None:
     """The presets, with what each is for."""
-    from search.config import presets as texts
+    from search.configuration import presets as texts
 
     for name, text in texts().items():
         stdout().print(f"{name}: {text.splitlines()[0].removeprefix('#').strip()}", soft_wrap=True)

@@ -5,7 +5,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.config import ConfigError, RunConfig, check_config, load_config, parse_yaml, presets
+from search.config import ConfigError, RunConfig
+from search.configuration import check_config, load_config, parse_yaml, presets
 
 
 @pytest.mark.parametrize("name", presets())

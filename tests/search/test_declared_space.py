@@ -6,7 +6,8 @@ import pytest
 
 from analysis.report_facts import run_facts
 from analysis.schema import write_trials
-from search.config import ConfigError, RunConfig, SpaceConfig, check_config, parse_yaml
+from search.config import ConfigError, RunConfig, SpaceConfig
+from search.configuration import check_config, parse_yaml
 from spaces import SPACES, get_space
 
 

@@ -173,7 +173,7 @@ def test_the_learning_rate_rises_linearly_and_falls_as_a_cosine():
 def test_an_ablation_changes_what_it_says_and_nothing_else(tmp_path, setting, gone):
     """Before training: the same initial weights, but for what is switched off; the switch is kept with the weights."""
     from models.storage import load_supernet
-    from search.config import load_config
+    from search.configuration import load_config
     from search.pipeline import prepare
     from search.worker import Worker
 
