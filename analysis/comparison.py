@@ -182,7 +182,8 @@ def _configuration(run: RunFacts) -> str:
         return json.dumps({"run": run.name})  # nothing is known of it, so it is alike to no other
     kept = {name: value for name, value in run.config.items() if name not in ("seed", "execution")}
     # how long a search lasts does not tell groups apart: all are judged at the same number of trials
-    kept["search"] = {name: value for name, value in section(run.config, "search").items() if name != "trials"}
+    search = section(run.config, "search")
+    kept["search"] = {name: value for name, value in search.items() if name not in ("trials", "seed")}
     # a setting that is left open is as good as absent: older runs do not know those that came later
     return json.dumps(_without_null(kept), sort_keys=True, default=str)
 

@@ -161,6 +161,9 @@ class SearchConfig(Section):
     """Which candidates are tried."""
 
     proposer: str = "evolution"
+    seed: int | None = Field(
+        default=None, ge=0, description="of the proposals alone, to repeat a search on the same data; else the run's"
+    )
     trials: int = Field(default=512, ge=1)
     first_generation: int | None = Field(
         default=None, ge=1, description="candidates of the first generation; `generation` otherwise"

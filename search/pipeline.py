@@ -147,7 +147,7 @@ def _workers(run: Run) -> int:
 
 def _search(run: Run, view: View) -> Trials:
     config = run.config.search
-    proposer = make_proposer(run.space, config, run.config.seed)
+    proposer = make_proposer(run.space, config, run.config.seed if config.seed is None else config.seed)
     first = config.first_generation or config.generation
 
     def propose(generation: int, history: History) -> Sequence[Proposal]:
