@@ -1,6 +1,7 @@
 """What a person sees while a run goes on: progress bars in a terminal, plain lines anywhere else."""
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -78,15 +79,15 @@ class _Front:
         return text + (f", {failed} failed" if failed else "")
 
 
-class _Base:
+class _Base(ABC):
     """Turns events into one state: how much is done, and a text beside it."""
 
     def __init__(self) -> None:
         self._front = _Front()
 
+    @abstractmethod
     def show(self, done: int, text: str) -> None:
         """Draw the state of the current phase."""
-        raise NotImplementedError
 
     def epoch(self, report: Report) -> None:
         """See `View.epoch`."""

@@ -6,6 +6,7 @@ tried before, or lies outside the limits, is repaired by a short walk of mutatio
 """
 
 import warnings
+from abc import ABC, abstractmethod
 from typing import Any
 
 import optuna
@@ -20,7 +21,7 @@ from spaces import Space
 from spaces.seeds import derive_rng, derive_seed
 
 
-class _SamplerProposer:
+class _SamplerProposer(ABC):
     """What the two have in common."""
 
     name = ""
@@ -30,9 +31,9 @@ class _SamplerProposer:
         self._config = config
         self._seed = seed
 
+    @abstractmethod
     def sampler(self, seed: int) -> BaseSampler:
         """The sampler of one generation."""
-        raise NotImplementedError
 
     def propose(self, generation: int, size: int, history: History) -> list[Proposal]:
         """See `Proposer.propose`."""
