@@ -97,7 +97,10 @@ def _carry_out(run: Any) -> None:
 
 
 def _interrupt(number: int, frame: object) -> None:
-    """End as Ctrl-C does: whoever is at work has a way of its own to take that."""
+    """End as Ctrl-C does: whoever is at work has a way of its own to take that. A command that a shell has put into the
+    background ignores Ctrl-C, but not this."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.raise_signal(signal.SIGINT)
 
 

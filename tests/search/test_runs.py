@@ -106,7 +106,10 @@ def test_interrupted_again_and_again_the_run_is_the_same(inline, tmp_path, execu
     stops = [(signal.SIGINT, "step-000000001"), (signal.SIGTERM, '"outcome"'), (signal.SIGKILL, '"study_id":1')]
     for number, (kind, sign) in enumerate(stops):
         process = subprocess.Popen(
-            arguments if number == 0 else command("resume", run), stderr=subprocess.PIPE, text=True
+            arguments if number == 0 else command("resume", run),
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=take_ctrl_c if kind == signal.SIGINT else ignore_ctrl_c,
         )
         deadline = time.monotonic() + 120
         while process.poll() is None and not happened(run, sign) and time.monotonic() < deadline:
@@ -122,6 +125,16 @@ def test_interrupted_again_and_again_the_run_is_the_same(inline, tmp_path, execu
     call(command("resume", run))
     assert facts(run) == facts(inline)
     assert before <= load_trials_done(run), "a finished trial is not run again"
+
+
+def take_ctrl_c() -> None:
+    """As a command in the foreground does, however the tests were started."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def ignore_ctrl_c() -> None:
+    """As a command does that a shell has put into the background; SIGTERM has to end it all the same."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def happened(run: Path, sign: str) -> bool:
