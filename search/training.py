@@ -16,7 +16,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.checkpoint import latest_checkpoint, save_step
-from models.network import BinaryNetwork
 from models.supernet import Mode, Supernet
 from search.config import SupernetConfig, Teacher, TrainConfig
 from search.data.dataset import Split
@@ -194,8 +193,3 @@ def _restore(network: nn.Module, optimizer: torch.optim.Optimizer, checkpoints: 
 def _autocast(device: torch.device) -> torch.autocast:
     """bfloat16 on CUDA (its range needs no loss scaling); float32 elsewhere."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
-
-
-def train_to_end(network: BinaryNetwork, split: Split, config: TrainConfig, *, seed: int) -> list[Epoch]:
-    """Train one network on the labels, whole: for notebooks and scripts."""
-    return list(train(network, plain_step(network, config), split, config, seed=seed))

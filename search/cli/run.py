@@ -12,7 +12,6 @@ from search.cli.output import fail, parse_count, print_json, print_table, stderr
 INTERRUPTED = 130
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")]
-Count = Annotated[float | None, typer.Option(parser=parse_count, metavar="OPS", show_default=False)]
 
 
 def register(app: typer.Typer) -> None:
