@@ -118,15 +118,39 @@ class Teacher(StrEnum):
     FWFA = "fwfa"
 
 
+class Optimiser(StrEnum):
+    """How gradients move weights."""
+
+    ADAM = "adam"
+    ADAMW = "adamw"
+    SGD = "sgd"
+
+
+class Schedule(StrEnum):
+    """How the learning rate goes over a training; see `search.training.learning_rate`."""
+
+    COSINE = "cosine"
+    STEPS = "steps"
+    ONE_CYCLE = "one-cycle"
+    CONSTANT = "constant"
+
+
 class TrainConfig(Section):
-    """How a network is trained: Adam with a cosine schedule."""
+    """How a network is trained."""
 
     epochs: int = Field(ge=0)
     batch_size: int = Field(ge=1)
+    optimiser: Optimiser = Optimiser.ADAM
     learning_rate: float = Field(gt=0)
+    final_learning_rate: float = Field(default=0.0, ge=0, description="where the cosine and the cycle end")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="of SGD")
     weight_decay: float = Field(default=0.0, ge=0, description="on convolution and linear weights only")
+    schedule: Schedule = Schedule.COSINE
+    milestones: tuple[float, ...] = Field(
+        default=(), description="epochs behind which the schedule `steps` divides by 10; else 0.3, 0.6, 0.9 of them"
+    )
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    warmup_epochs: float = Field(default=0.0, ge=0, description="epochs of linear rise before the cosine")
+    warmup_epochs: float = Field(default=0.0, ge=0, description="epochs of linear rise before the schedule")
 
 
 class SupernetConfig(TrainConfig):

@@ -12,7 +12,7 @@ from models.supernet import Mode, Supernet
 from search.config import SupernetConfig, Teacher, TrainConfig
 from search.data.augment import Augmentation
 from search.data.dataset import Normalisation, TensorSplit
-from search.training import TrainingError, learning_rate, plain_step, sandwich_step, train
+from search.training import Batch, TrainingError, learning_rate, plain_step, sandwich_step, train
 from spaces.seeds import derive_rng
 
 
@@ -51,7 +51,7 @@ def test_a_sandwich_step_adds_up_its_four_losses(tiny, split, teacher, distillat
     images, labels = batch(split)
     settings = config(teacher=teacher, distillation=distillation, label_smoothing=0.1)
     supernet = new_supernet(tiny).train()
-    loss = sandwich_step(supernet, settings)(images, labels, seed=5)
+    loss = sandwich_step(supernet, settings)(Batch(images, labels, 5))
     found = gradients(supernet)
 
     twin = new_supernet(tiny).train()
@@ -81,7 +81,7 @@ def test_as_many_random_subnets_as_asked_for(tiny, split, random_subnets, monkey
     seen = []
     forward = supernet.forward
     monkeypatch.setattr(supernet, "forward", lambda x, a, mode: seen.append(a) or forward(x, a, mode))
-    sandwich_step(supernet, config(random_subnets=random_subnets))(images, labels, seed=1)
+    sandwich_step(supernet, config(random_subnets=random_subnets))(Batch(images, labels, 1))
     assert seen[:2] == [tiny.largest(), tiny.smallest()]
     assert len(seen) == 2 + random_subnets
 
@@ -133,7 +133,7 @@ def test_weight_decay_pulls_on_convolution_and_linear_weights_only(tiny, split):
     before = {name: p.detach().clone() for name, p in network.named_parameters()}
     settings = TrainConfig(epochs=1, batch_size=96, learning_rate=1e-3, weight_decay=0.1)
 
-    def no_gradient(images, labels, seed):
+    def no_gradient(batch):
         for parameter in network.parameters():
             parameter.grad = torch.zeros_like(parameter)
         return torch.zeros(())
@@ -158,6 +158,67 @@ def test_the_learning_rate_rises_linearly_and_falls_as_a_cosine():
     settings = TrainConfig(epochs=10, batch_size=1, learning_rate=0.2, warmup_epochs=2)
     rates = [learning_rate(settings, epoch) for epoch in (0, 1, 2, 6, 10)]
     assert rates == pytest.approx([0, 0.1, 0.2, 0.1, 0], abs=1e-6)
+
+
+def test_the_other_schedules():
+    def rates(schedule, *epochs, **changes):
+        settings = TrainConfig(epochs=200, batch_size=1, learning_rate=0.1, schedule=schedule, **changes)
+        return [learning_rate(settings, epoch) for epoch in epochs]
+
+    paper = [0.1, 0.1, 0.01, 0.01, 0.001, 0.0001]
+    assert rates("steps", 0, 59.9, 60, 119, 120, 180) == pytest.approx(paper)
+    assert rates("steps", 49, 50, 100, 135, milestones=(50, 100, 135)) == pytest.approx([0.1, 0.01, 0.001, 0.0001])
+    assert rates("one-cycle", 0, 30, 60, 200) == pytest.approx([0.005, 0.0525, 0.1, 0])
+    assert rates("constant", 0, 199) == [0.1, 0.1]
+    assert rates("cosine", 0, 100, 200, final_learning_rate=0.02) == pytest.approx([0.1, 0.06, 0.02])
+
+
+class Remembering:
+    """A step that counts, keeps its counts with the checkpoints, and notes what every epoch's end told it."""
+
+    def __init__(self, network, settings):
+        self.inner = plain_step(network, settings)
+        self.steps = torch.zeros((), dtype=torch.int64)
+        self.losses = torch.zeros(settings.epochs)
+
+    def __call__(self, batch):
+        self.steps += 1
+        return self.inner(batch)
+
+    def epoch_ended(self, epoch):
+        self.losses[epoch.epoch - 1] = epoch.loss
+
+    def tensors(self):
+        return {"steps": self.steps, "losses": self.losses}
+
+    def restore(self, tensors):
+        self.steps, self.losses = tensors["steps"].clone(), tensors["losses"].clone()
+
+
+def noisy(tiny):
+    """A network with a layer that draws random numbers."""
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.Dropout(0.5), nn.BatchNorm1d(32), nn.Linear(32, 10))
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "adamw", "sgd"])
+def test_every_optimiser_goes_on_bit_for_bit_with_the_step_and_the_layers_that_draw(tiny, split, tmp_path, optimiser):
+    settings = TrainConfig(epochs=4, batch_size=32, learning_rate=0.01, optimiser=optimiser, weight_decay=1e-3)
+    whole = noisy(tiny)
+    counted = Remembering(whole, settings)
+    losses = [epoch.loss for epoch in train(whole, counted, split, settings, seed=1)]
+    parts: list[float] = []
+    for until in (1, 3, None):
+        torch.manual_seed(until or 9)  # the global generator must not matter
+        network = noisy(tiny)
+        step = Remembering(network, settings)
+        run = train(network, step, split, settings, seed=1, checkpoints=tmp_path, until=until)
+        parts += [epoch.loss for epoch in run]
+    assert parts == losses
+    assert step.steps == counted.steps == 12
+    assert torch.equal(step.losses, counted.losses)
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, network.state_dict()[name]), name
 
 
 @pytest.mark.parametrize(
