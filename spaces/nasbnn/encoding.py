@@ -1,11 +1,10 @@
 """A NAS-BNN space as independent integers, and back."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spaces.nasbnn.architecture import Architecture, Layer
-from spaces.parameters import Integer
+from spaces.parameters import Integer, Values
 from spaces.space import SpaceError
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ class Encoding:
                 chosen |= {gene.name: value for gene, value in zip(slot, layer, strict=True)}
         return {p.name: self.genes[p.name].index(chosen[p.name]) for p in self.parameters}
 
-    def decode(self, values: Mapping[str, int]) -> tuple[int, list[list[Layer]]]:
+    def decode(self, values: Values) -> tuple[int, list[list[Layer]]]:
         """Stem width and layers, without regard to the constraint on widths. Raises `SpaceError` for a missing or
         impossible index."""
         stages = [
@@ -62,10 +61,10 @@ class Encoding:
         ]
         return self._pick(self._stem, values), stages
 
-    def _pick(self, gene: _Gene, values: Mapping[str, int]) -> int:
+    def _pick(self, gene: _Gene, values: Values) -> int:
         if len(gene.choices) == 1:
             return gene.choices[0]
         index = values.get(gene.name)
-        if index is None or not 0 <= index < len(gene.choices):
+        if not isinstance(index, int) or not 0 <= index < len(gene.choices):
             raise SpaceError(f"{gene.name} must be an index from 0 to {len(gene.choices) - 1}, got {index!r}")
         return gene.choices[index]

@@ -5,14 +5,15 @@ import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 from spaces.cost import Cost, Costs, itemise, total
+from spaces.declared import declared, fitted
 from spaces.nasbnn import checks, operators, pricing
 from spaces.nasbnn.architecture import Architecture, Layer, format_architecture, parse
 from spaces.nasbnn.encoding import Encoding
 from spaces.nasbnn.ranking import Ranking
-from spaces.parameters import Integer, SuggestsIntegers, suggest_values, tune_space
+from spaces.parameters import Integer, Suggests, Values, suggest_values, tune_space
 from spaces.space import Membership, SpaceError, content_id
 
 JSON_VERSION = 1
@@ -43,6 +44,8 @@ class NasBnnSpace:
     Raises `SpaceError` that lists everything wrong with a declaration.
     """
 
+    family: ClassVar[str] = "nasbnn"
+
     name: str
     stem_widths: tuple[int, ...]
     stem_stride: int
@@ -61,6 +64,22 @@ class NasBnnSpace:
 
     def __getstate__(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # caches cannot be pickled
+
+    def declaration(self) -> dict[str, Any]:
+        """Every field as JSON, with the family; the inverse of `spaces.declared.space_from`."""
+        return declared(self)
+
+    @classmethod
+    def from_declaration(cls, fields: Mapping[str, Any]) -> "NasBnnSpace":
+        """The space of the fields of a declaration, its family left out."""
+        values: dict[str, Any] = {**fields, "stages": tuple(Stage(**stage) for stage in fields["stages"])}
+        return cls(**values)
+
+    def for_data(
+        self, image_size: int | None = None, classes: int | None = None, channels: int | None = None
+    ) -> "NasBnnSpace":
+        """The same space for images of another size, number of classes or number of channels; None leaves it."""
+        return fitted(self, image_size, classes, channels)
 
     # Size and order ---------------------------------------------------------------------------------------------------
 
@@ -189,7 +208,7 @@ class NasBnnSpace:
         """One setting of `parameters()` that decodes to this member."""
         return self._encoding.encode(self.require(architecture))
 
-    def decode(self, values: Mapping[str, int]) -> Architecture:
+    def decode(self, values: Values) -> Architecture:
         """The member that a setting of `parameters()` stands for; every setting stands for one."""
         return self.fit(*self._encoding.decode(values))
 
@@ -197,7 +216,7 @@ class NasBnnSpace:
         """The space for Ray Tune; `decode` turns a sampled configuration into a member."""
         return tune_space(self.parameters())
 
-    def suggest(self, trial: SuggestsIntegers) -> Architecture:
+    def suggest(self, trial: Suggests) -> Architecture:
         """A member, from an Optuna trial."""
         return self.decode(suggest_values(self.parameters(), trial))
 
@@ -216,12 +235,8 @@ class NasBnnSpace:
     def _prices(
         self, architectures: list[Architecture], image_size: int | None, classes: int | None
     ) -> list[pricing.Price]:
-        image_size = self.image_size if image_size is None else image_size
-        classes = self.classes if classes is None else classes
-        declared = self
-        if (image_size, classes) != (self.image_size, self.classes):
-            declared = dataclasses.replace(self, image_size=image_size, classes=classes)
-        return pricing.prices(declared, pricing.table(self.stages, architectures))
+        data = fitted(self, image_size, classes)
+        return pricing.prices(data, pricing.table(self.stages, architectures))
 
 
 def _layer_from_json(data: Mapping[str, Any]) -> Layer:
