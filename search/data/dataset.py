@@ -1,8 +1,8 @@
 """What an opened data set is: three splits that give normalised batches, and the facts a report tells about them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, replace
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor
@@ -23,6 +23,10 @@ class Split(Protocol):
 
     def batches(self, batch_size: int, *, order: Order, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches of (float32 normalised (N, C, H, W), int64 (N,)) on `device`; see `Order`."""
+        ...
+
+    def subset(self, positions: Tensor) -> Self:
+        """The images at these positions, int64 and ascending, as a split of their own; nothing is written to this."""
         ...
 
 
@@ -64,6 +68,10 @@ class TensorSplit:
             if order.seed is not None:
                 batch = augment(batch, self.augmentation, order.generator("augment", number))
             yield self.normalisation(batch), self.labels[positions].to(device)
+
+    def subset(self, positions: Tensor) -> Self:
+        """See `Split.subset`; the images are copied."""
+        return replace(self, images=self.images[positions], labels=self.labels[positions], _copies={})
 
     def _on(self, device: torch.device) -> Tensor:
         if device == self.images.device:

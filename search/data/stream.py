@@ -1,8 +1,8 @@
 """A split whose images stay in their files and are decoded and augmented by worker processes as they are needed."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -54,6 +54,10 @@ class StreamSplit:
         for positions, images in zip(batches, loader, strict=True):
             batch = images.to(device, non_blocking=True)
             yield self.normalisation(batch), self.labels[positions].to(device)
+
+    def subset(self, positions: Tensor) -> Self:
+        """See `Split.subset`; no image is read."""
+        return replace(self, members=self.members[positions], labels=self.labels[positions])
 
     def _positions(self, order: Order) -> Tensor:
         blocks = None if order.seed is None else self.images.blocks(self.members)
