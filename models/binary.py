@@ -1,13 +1,16 @@
 """What binarisation is: the sign, normalised weights and their pseudo-gradient (that of activations: `models.unit`)."""
 
+import math
+from collections.abc import Callable
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import Function, once_differentiable
 
 PAPER_EPSILON = 1e-5
+Method = TypeVar("Method")
 
 
 class WeightNormalisation(Enum):
@@ -27,11 +30,39 @@ class Kernel(NamedTuple):
     """What a convolution multiplies with.
 
     `weight` has shape (out, in / groups, k, k): signs, or floats where weights are not binary. `scale` has shape
-    (out,), is applied behind the convolution and carries no gradient; it is None for float weights.
+    (out,), is applied behind the convolution and carries no gradient (but XNOR-Net's, `models.binarisers`); it is None
+    for float weights.
     """
 
     weight: Tensor
     scale: Tensor | None
+
+
+class KernelCache:
+    """The last kernel of a layer, kept while gradients are off and its weight is the same and unchanged."""
+
+    def __init__(self) -> None:
+        self._kept: tuple[tuple[object, ...], Kernel] | None = None
+
+    def get(self, weight: nn.Parameter, make: Callable[[Tensor, Method], Kernel], method: Method) -> Kernel:
+        """make(weight, method), or what it gave last time."""
+        if torch.is_grad_enabled() or weight.is_inference():
+            self._kept = None
+            return make(weight, method)
+        # a weight that is replaced, moved or written to differs in one of these
+        state = id(weight), weight.data_ptr(), weight._version, weight.dtype, weight.device, make, method
+        if self._kept is None or self._kept[0] != state:
+            self._kept = (state, make(weight, method))
+        return self._kept[1]
+
+
+def new_weight(*shape: int) -> nn.Parameter:
+    """A convolution's weight, uniform within 1 / sqrt(fan in), drawn from torch's global generator."""
+    weight = torch.empty(shape)
+    if not weight.is_meta:  # where values come later, as in extraction, drawing none saves a third of the time
+        bound = math.prod(shape[1:]) ** -0.5
+        weight.uniform_(-bound, bound)
+    return nn.Parameter(weight)
 
 
 def sign(x: Tensor) -> Tensor:

@@ -1,6 +1,5 @@
 """One binary network on its own: what an architecture of a NAS-BNN space stands for."""
 
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -8,10 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.binary import Kernel, WeightNormalisation, binary_kernel
+from models.binary import Kernel, KernelCache, WeightNormalisation, binary_kernel, new_weight
 from models.lsq import initial_step, quantise_weights
+from models.modes import Activations
 from models.tail import BATCH_NORM_MOMENTUM, Tail
-from models.unit import Activations, BinaryUnit
+from models.unit import BinaryUnit
 from spaces import Architecture, Layer, NasBnnSpace
 
 STEM_KERNEL_SIZE = 3
@@ -22,15 +22,6 @@ class NetworkOptions:
     """Choices of the method that a network's weights depend on; kept with its checkpoint."""
 
     weight_normalisation: WeightNormalisation = WeightNormalisation.PAPER
-
-
-def new_weight(*shape: int) -> nn.Parameter:
-    """A convolution's weight, uniform within 1 / sqrt(fan in), drawn from torch's global generator."""
-    weight = torch.empty(shape)
-    if not weight.is_meta:  # where values come later, as in extraction, drawing none saves a third of the time
-        bound = math.prod(shape[1:]) ** -0.5
-        weight.uniform_(-bound, bound)
-    return nn.Parameter(weight)
 
 
 class Stem(nn.Module):
@@ -62,18 +53,11 @@ class ConvolutionUnit(BinaryUnit):
         self.stride = stride
         self.groups = groups
         self.options = options
-        self._cached: tuple[tuple[object, ...], Kernel] | None = None
+        self._kernels = KernelCache()
 
     def kernel(self) -> Kernel:
         """Signs and scales of the weight; kept while gradients are off and the weight is the same and unchanged."""
-        if torch.is_grad_enabled() or self.weight.is_inference():
-            self._cached = None
-            return binary_kernel(self.weight, self.options.weight_normalisation)
-        # a weight that is replaced, moved or written to differs in one of these
-        state = (id(self.weight), self.weight.data_ptr(), self.weight._version, self.weight.dtype, self.weight.device)
-        if self._cached is None or self._cached[0] != state:
-            self._cached = (state, binary_kernel(self.weight, self.options.weight_normalisation))
-        return self._cached[1]
+        return self._kernels.get(self.weight, binary_kernel, self.options.weight_normalisation)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in, H, W) -> (N, out, H / stride, W / stride)."""

@@ -1,6 +1,5 @@
 """One weight for every width, kernel size and number of groups of a layer (NAS-BNN, section 3.3.2 and Figure 2)."""
 
-from enum import Enum
 from itertools import pairwise
 from typing import Any
 
@@ -8,16 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import Function, once_differentiable
 
-from models.binary import Kernel, WeightNormalisation, binary_kernel, float_kernel
-from models.network import new_weight
+from models.binary import Kernel, WeightNormalisation, binary_kernel, float_kernel, new_weight
+from models.modes import Weights
 from models.unit import BinaryUnit
-
-
-class Weights(Enum):
-    """The domain of a convolution's weights."""
-
-    BINARY = "binary"
-    FLOAT = "float"
 
 
 class _Part(Function):

@@ -2,39 +2,17 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import Enum
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.binary import WeightNormalisation
+from models.modes import Mode, Weights
 from models.network import BinaryNetwork, ConvolutionUnit, NetworkOptions, Stem
-from models.sharing import SharedKxK, SharedPointwise, Weights, kernel_of, part
-from models.unit import Activations, BinaryUnit
+from models.sharing import SharedKxK, SharedPointwise, kernel_of, part
+from models.unit import BinaryUnit
 from spaces import Architecture, Layer, NasBnnSpace
-
-
-class Mode(Enum):
-    """The domains of weights and activations in one forward pass (NAS-BNN, section 3.3.1).
-
-    BWBA is what subnets are, and are trained as. FWBA is the paper's Bi-Teacher: normalised float weights, binary
-    activations. FWFA is a teacher of full precision: no sign at all, convolutions read the shifted activations.
-    """
-
-    BWBA = (Weights.BINARY, Activations.BINARY)
-    FWBA = (Weights.FLOAT, Activations.BINARY)
-    FWFA = (Weights.FLOAT, Activations.FLOAT)
-
-    @property
-    def weights(self) -> Weights:
-        """The domain of the weights of the binary convolutions."""
-        return self.value[0]
-
-    @property
-    def activations(self) -> Activations:
-        """What the binary convolutions read."""
-        return self.value[1]
 
 
 @dataclass(frozen=True)

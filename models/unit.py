@@ -1,6 +1,5 @@
 """One unit of a block: RSign, a binary convolution, and the tail; on its own and on slices of shared channels."""
 
-from enum import Enum
 from typing import Any
 
 import torch
@@ -10,14 +9,8 @@ from torch.autograd.function import Function, once_differentiable
 
 from models.binary import Kernel, first, pad_to, per_channel
 from models.convolution import convolve, input_gradient, weight_gradient
+from models.modes import Activations
 from models.tail import Tail
-
-
-class Activations(Enum):
-    """What a convolution reads: signs, or the shifted values themselves (for a teacher of full precision)."""
-
-    BINARY = "binary"
-    FLOAT = "float"
 
 
 class BinaryUnit(nn.Module):

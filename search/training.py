@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.checkpoint import latest_checkpoint, save_step
-from models.supernet import Mode, Supernet
+from models.modes import Mode
+from models.supernet import Supernet
 from search.config import Optimiser, Schedule, SupernetConfig, Teacher, TrainConfig
 from search.data.dataset import Split
 from search.data.order import batch_count, shuffled

@@ -11,7 +11,8 @@ from models.binary import (
     sign,
     sign_weights,
 )
-from models.unit import Activations, binary_convolution
+from models.modes import Activations
+from models.unit import binary_convolution
 
 POINTS = torch.tensor([-2.0, -1.0, -0.5, -1e-38, -0.0, 0.0, 1e-38, 0.25, 1.0, 1.5])
 SIGNS = torch.tensor([-1.0, -1.0, -1.0, -1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0])

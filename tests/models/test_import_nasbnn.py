@@ -9,8 +9,9 @@ import torch
 from models.binary import WeightNormalisation
 from models.checkpoint import CheckpointError
 from models.import_nasbnn import import_checkpoint, published_names
+from models.modes import Mode
 from models.storage import load_supernet, save_supernet
-from models.supernet import Mode, Supernet, SupernetOptions
+from models.supernet import Supernet, SupernetOptions
 from spaces import get_space
 
 DIGITS = get_space("nasbnn-digits")

@@ -8,9 +8,9 @@ import reference
 import torch
 
 from models.binary import WeightNormalisation
+from models.modes import Mode, Weights
 from models.network import BinaryNetwork
-from models.sharing import Weights
-from models.supernet import Mode, Supernet, SupernetOptions
+from models.supernet import Supernet, SupernetOptions
 from spaces import SpaceError, get_space
 
 DOMAINS = {Mode.BWBA: ("binary", "binary"), Mode.FWBA: ("float", "binary"), Mode.FWFA: ("float", "float")}

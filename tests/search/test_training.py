@@ -7,8 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from models.modes import Mode
 from models.network import BinaryNetwork
-from models.supernet import Mode, Supernet
+from models.supernet import Supernet
 from search.config import SupernetConfig, Teacher, TrainConfig
 from search.data.augment import Augmentation
 from search.data.dataset import Normalisation, TensorSplit
