@@ -1,113 +1,32 @@
 """What a run is asked to do: one configuration, checked whole before anything starts."""
 
-import dataclasses
-from collections.abc import Iterable
-from difflib import get_close_matches
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from search.data.config import DataConfig
-from spaces import SPACES, NasBnnSpace, Stage, get_space
+from search.differentiable_config import DifferentiableConfig
+from search.sections import Section, TrainConfig, nearest
+from search.space_config import SpaceConfig
 from spaces.limits import Limits
 
 FORMAT_VERSION = 1
 COST_OBJECTIVES = ("ops", "params", "bytes")
 
 
-class ConfigError(ValueError):
-    """A configuration that cannot be: lists every problem, each with what is allowed."""
+class Method(StrEnum):
+    """How the accuracy of a candidate is found.
 
+    ONE_SHOT: a supernet is trained once, and candidates are measured with its weights (NAS-BNN; cells as well).
+    TRAINING: every candidate is trained for some epochs (the width search, hyperparameters).
+    DIFFERENTIABLE: every trial is a whole bilevel search, and its genotype is what counts (BNAS).
+    """
 
-def nearest(given: str, known: Iterable[str]) -> str:
-    """A hint at the known word that is most like the one given, to be put behind a refusal; empty where none is."""
-    near = get_close_matches(given, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
-
-
-class Section(BaseModel):
-    """A part of the configuration: immutable, and an unknown key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class StageConfig(Section):
-    """A stage of a declared space: its choices, in rising order; its first layer has the stride."""
-
-    depths: tuple[int, ...]
-    widths: tuple[int, ...]
-    kernel_sizes: tuple[int, ...]
-    groups: tuple[int, ...]
-    stride: int
-
-
-class SpaceConfig(Section):
-    """A named space and what is changed about it; or, with `stages`, a space of one's own under a new name, which then
-    stands in the run's configuration whole. Classes and channels follow the data."""
-
-    # before the name, whose check depends on them
-    stages: tuple[StageConfig, ...] | None = Field(default=None, description="declares a space, stage by stage")
-    stem_widths: tuple[int, ...] | None = Field(default=None, description="of a declared space")
-    stem_stride: int | None = Field(default=None, description="of a declared space")
-    name: str = Field(
-        default="nasbnn-digits",
-        validate_default=True,
-        description="a space of `binarynas spaces`, or a new name for a declared one",
-    )
-    image_size: int | None = Field(default=None, ge=1, description="pixels; the named space's own where left out")
-    non_decreasing: bool = Field(
-        default=True, description="the constraint of equation 3; false is the paper's ablation"
-    )
-
-    @field_validator("name")
-    @classmethod
-    def _named(cls, name: str, info: ValidationInfo) -> str:
-        if info.data.get("stages") is None:
-            get_space(name)
-        elif name in SPACES:
-            raise ValueError("is a space already: give a declared one another name")
-        return name
-
-    @model_validator(mode="after")
-    def _declared(self) -> "SpaceConfig":
-        needed = {"stem_widths": self.stem_widths, "stem_stride": self.stem_stride}
-        if self.stages is None:
-            known = [key for key, value in needed.items() if value is not None]
-            if known:
-                raise ValueError(
-                    f"{' and '.join(known)} without stages declare no space: give stages, too, or leave them out"
-                )
-            return self
-        missing = [key for key, value in {**needed, "image_size": self.image_size}.items() if value is None]
-        if missing:
-            raise ValueError(f"a declared space needs {', '.join(missing)}, too")
-        self.build()
-        return self
-
-    @classmethod
-    def of(cls, space: NasBnnSpace) -> "SpaceConfig":
-        """The section that declares a space made in Python; raises `ValidationError` where a named one is called so."""
-        declared = dataclasses.asdict(space)
-        return cls.model_validate({name: value for name, value in declared.items() if name in cls.model_fields})
-
-    def build(self, classes: int | None = None, channels: int | None = None) -> NasBnnSpace:
-        """The space itself, for data with so many classes and channels."""
-        if self.stages is None:
-            space = get_space(self.name)
-        else:
-            stages = tuple(Stage(**stage.model_dump()) for stage in self.stages)
-            # the validator let no part be missing; a zero, as any other impossible value, is refused by the space
-            size, stride = self.image_size or 0, self.stem_stride or 0
-            space = NasBnnSpace(self.name, self.stem_widths or (), stride, stages, size, classes=10)
-        return dataclasses.replace(
-            space,
-            image_size=self.image_size or space.image_size,
-            classes=classes or space.classes,
-            channels=channels or space.channels,
-            non_decreasing=self.non_decreasing,
-        )
+    ONE_SHOT = "one-shot"
+    TRAINING = "training"
+    DIFFERENTIABLE = "differentiable"
 
 
 class Teacher(StrEnum):
@@ -116,41 +35,6 @@ class Teacher(StrEnum):
     FWBA = "fwba"
     BWBA = "bwba"
     FWFA = "fwfa"
-
-
-class Optimiser(StrEnum):
-    """How gradients move weights."""
-
-    ADAM = "adam"
-    ADAMW = "adamw"
-    SGD = "sgd"
-
-
-class Schedule(StrEnum):
-    """How the learning rate goes over a training; see `search.training.learning_rate`."""
-
-    COSINE = "cosine"
-    STEPS = "steps"
-    ONE_CYCLE = "one-cycle"
-    CONSTANT = "constant"
-
-
-class TrainConfig(Section):
-    """How a network is trained."""
-
-    epochs: int = Field(ge=0)
-    batch_size: int = Field(ge=1)
-    optimiser: Optimiser = Optimiser.ADAM
-    learning_rate: float = Field(gt=0)
-    final_learning_rate: float = Field(default=0.0, ge=0, description="where the cosine and the cycle end")
-    momentum: float = Field(default=0.9, ge=0, lt=1, description="of SGD")
-    weight_decay: float = Field(default=0.0, ge=0, description="on convolution and linear weights only")
-    schedule: Schedule = Schedule.COSINE
-    milestones: tuple[float, ...] = Field(
-        default=(), description="epochs behind which the schedule `steps` divides by 10; else 0.3, 0.6, 0.9 of them"
-    )
-    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    warmup_epochs: float = Field(default=0.0, ge=0, description="epochs of linear rise before the schedule")
 
 
 class SupernetConfig(TrainConfig):
@@ -223,7 +107,7 @@ class SearchConfig(Section):
         return name
 
     @model_validator(mode="after")
-    def _limits(self) -> "SearchConfig":
+    def _limits(self) -> Self:
         _ = self.limits
         return self
 
@@ -242,6 +126,54 @@ class FinetuneConfig(TrainConfig):
     epochs: int = Field(default=25, ge=1)
     batch_size: int = Field(default=128, ge=1)
     learning_rate: float = Field(default=1e-5, gt=0)
+
+
+class ParentConfig(TrainConfig):
+    """Training of the space's largest network (uniform 4x), from whose leading channels candidates start."""
+
+    epochs: int = Field(default=0, ge=0, description="0: there is no parent, and candidates start from random weights")
+    batch_size: int = Field(default=128, ge=1)
+    learning_rate: float = Field(default=1e-3, gt=0)
+
+
+class CandidateConfig(TrainConfig):
+    """Training of one candidate, and when it is stopped early: see `search.halving`."""
+
+    epochs: int = Field(default=10, ge=1)
+    batch_size: int = Field(default=128, ge=1)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    early_stopping: bool = Field(default=True, description="successive halving on the non-dominated rank")
+    first_rung: int = Field(default=1, ge=1, description="epochs behind which candidates are compared first")
+    reduction: float = Field(default=2.0, gt=1, description="one in so many goes on, for so many times the epochs")
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """The epochs behind which candidates are compared; the last one is the end of training."""
+        if not self.early_stopping:
+            return (self.epochs,)
+        found, rung = [], float(self.first_rung)
+        while round(rung) < self.epochs:
+            found.append(round(rung))
+            rung = max(rung * self.reduction, rung + 1)
+        return (*found, self.epochs)
+
+
+class FinalConfig(TrainConfig):
+    """Final training of networks of the front, and of networks to compare them with."""
+
+    networks: int = Field(default=0, ge=0, description="how many of the front, spread over its cost; 0 trains none")
+    epochs: int = Field(default=200, ge=1)
+    batch_size: int = Field(default=128, ge=1)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    start: Literal["scratch", "inherited"] = Field(
+        default="scratch", description="random weights, or those that the candidate was measured with"
+    )
+    multi_stage: bool = Field(
+        default=False, description="first binary activations with float weights, then both (BNAS v2); epochs each"
+    )
+    drop_path: float = Field(default=0.0, ge=0, lt=1, description="chance to drop an edge of a cell while training")
+    uniform: tuple[float, ...] = Field(default=(), description="uniform ratios to compare with (width spaces)")
+    full_precision: bool = Field(default=False, description="train a full-precision twin to compare with")
 
 
 class ExecutionConfig(Section):
@@ -266,12 +198,17 @@ class RunConfig(Section):
     """Everything about a run."""
 
     seed: int = Field(default=0, ge=0)
+    method: Method = Method.ONE_SHOT
     space: SpaceConfig = SpaceConfig()
     data: DataConfig = DataConfig()
     supernet: SupernetConfig = SupernetConfig()
+    parent: ParentConfig = ParentConfig()
+    training: CandidateConfig = CandidateConfig()
+    differentiable: DifferentiableConfig = DifferentiableConfig()
     search: SearchConfig = SearchConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     finetune: FinetuneConfig = FinetuneConfig()
+    final: FinalConfig = FinalConfig()
     execution: ExecutionConfig = ExecutionConfig()
 
     def to_yaml(self) -> str:

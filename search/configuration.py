@@ -8,7 +8,8 @@ from typing import Any, get_args
 import yaml
 from pydantic import ValidationError
 
-from search.config import FORMAT_VERSION, ConfigError, RunConfig, nearest
+from search.config import FORMAT_VERSION, RunConfig
+from search.sections import ConfigError, nearest
 from spaces import SpaceError
 
 

@@ -19,7 +19,7 @@ from analysis.trials import load_trials
 from models.checkpoint import CheckpointError
 from models.files import write_atomically
 from models.storage import load_supernet, save_supernet
-from search.config import ConfigError, RunConfig
+from search.config import RunConfig
 from search.data.dataset import DataSet
 from search.data.errors import DataError
 from search.data.opening import open_data
@@ -27,6 +27,7 @@ from search.phases import Chain, MakeTask, Propose, Tasks, Trials, evaluation_ta
 from search.proposers import History, make_proposer
 from search.records import Proposal, Record, Stage, State
 from search.run import Run, creating, write_facts
+from search.sections import ConfigError
 from search.study import Study, read_records
 from search.view import View
 from search.work import Executor, Task, Work

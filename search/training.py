@@ -18,9 +18,10 @@ from torch import Tensor, nn
 from models.checkpoint import latest_checkpoint, save_step
 from models.modes import Mode
 from models.supernet import Supernet
-from search.config import Optimiser, Schedule, SupernetConfig, Teacher, TrainConfig
+from search.config import SupernetConfig, Teacher
 from search.data.dataset import Split
 from search.data.order import batch_count, shuffled
+from search.sections import Optimiser, Schedule, TrainConfig
 from spaces.seeds import derive_rng, derive_seed
 
 STEP_SHARES, STEP_FACTOR = (0.3, 0.6, 0.9), 0.1

@@ -6,8 +6,10 @@ import pytest
 
 from analysis.report_facts import run_facts
 from analysis.schema import write_trials
-from search.config import ConfigError, RunConfig, SpaceConfig
+from search.config import RunConfig
 from search.configuration import check_config, parse_yaml
+from search.sections import ConfigError
+from search.space_config import SpaceConfig
 from spaces import SPACES, get_space
 
 

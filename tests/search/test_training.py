@@ -10,7 +10,7 @@ from torch import nn
 from models.modes import Mode
 from models.network import BinaryNetwork
 from models.supernet import Supernet
-from search.config import SupernetConfig, Teacher, TrainConfig
+from search.config import SupernetConfig, Teacher
 from search.data.augment import Augmentation
 from search.data.dataset import Normalisation, TensorSplit
 from search.training import Batch, TrainingError, learning_rate, plain_step, sandwich_step, train
