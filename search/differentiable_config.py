@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from search.config import Optimiser, TrainConfig
+from search.sections import Optimiser, TrainConfig
 
 
 class DifferentiableConfig(TrainConfig):
