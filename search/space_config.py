@@ -93,13 +93,14 @@ class SpaceConfig(Section):
             raise ValueError("stages, base and template exclude each other: give one of them")
         family = declared[0] if declared else get_space(self.name).family
         alien = [key for other, keys in FAMILY_KEYS.items() if other != family for key in keys if self._has(key)]
-        if not declared:
-            alien += [key for key in ("stem_widths", "stem_stride") if self._has(key)]
         if alien:
-            what = (
-                f"a declared space of the kind {family}" if declared else f"space {self.name!r}, of the kind {family}"
-            )
+            what = f"a {family} space" if declared else f"space {self.name!r}, a {family} space"
             raise ValueError(f"{' and '.join(alien)} cannot be said of {what}: leave them out")
+        parts = [key for key in ("stem_widths", "stem_stride") if self._has(key)]
+        if parts and not declared:
+            raise ValueError(
+                f"{' and '.join(parts)} without stages declare no space: give stages, too, or leave them out"
+            )
         missing = [key for key in REQUIRED[family] if not self._has(key)] if declared else []
         if missing:
             raise ValueError(f"a declared space needs {', '.join(missing)}, too")

@@ -13,6 +13,7 @@ from models.supernet import Supernet
 from search.config import SupernetConfig, Teacher
 from search.data.augment import Augmentation
 from search.data.dataset import Normalisation, TensorSplit
+from search.sections import TrainConfig
 from search.training import Batch, TrainingError, learning_rate, plain_step, sandwich_step, train
 from spaces.seeds import derive_rng
 
