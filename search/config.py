@@ -185,13 +185,21 @@ class ExecutionConfig(Section):
     workers: int | None = Field(
         default=None, ge=1, description="candidates in flight; the machine's cores where left out"
     )
-    address: str | None = Field(default=None, description="a Ray cluster; this machine where left out")
+    address: str | None = Field(
+        default=None, description="a Ray cluster, auto or HOST:PORT; this machine where left out"
+    )
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = Field(default=1, ge=1, description="torch threads of a candidate's evaluation")
     training_threads: int = Field(default=2, ge=1, description="torch threads of supernet training")
     candidates_per_task: int = Field(default=4, ge=1, description="cheap candidates travel several to a Tune trial")
     ray_output: bool = Field(default=False, description="let Ray and Tune print what they do, for finding faults")
     retries: int = Field(default=1, ge=0, description="how often a candidate that failed is tried again")
+    timeout: float | None = Field(
+        default=None, gt=0, description="seconds for one candidate's evaluation or one epoch; its worker is then killed"
+    )
+    gpu_share: float | None = Field(
+        default=None, gt=0, le=1, description="of a GPU, for a candidate; 1/workers on one machine, 1 on a cluster"
+    )
 
 
 class RunConfig(Section):

@@ -42,7 +42,7 @@ def prepare(config: RunConfig, path: Path) -> Run:
     """
     config = _with_absolute_paths(config)
     problems: list[str] = []
-    if config.execution.device == "cuda" and not torch.cuda.is_available():
+    if config.execution.device == "cuda" and not config.execution.address and not torch.cuda.is_available():
         problems.append("execution.device is cuda, but torch sees no CUDA device: leave it at auto")
     with creating(path) as run:
         try:
