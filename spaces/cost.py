@@ -177,3 +177,26 @@ def linear(name: str, cin: Ints, classes: int) -> Price:
     weights = classes * (cin + 1)
     nothing = np.zeros_like(weights)
     return Price(name, np.full_like(cin, classes), 1, weights, nothing, nothing, weights, FLOAT_BITS * weights)
+
+
+def float_convolution(name: str, cin: Ints, cout: Ints, kernel_size: int, size: int) -> Price:
+    """A float convolution without bias, with batch norm behind it (2 numbers a channel)."""
+    weights = cout * cin * kernel_size**2
+    nothing = np.zeros_like(weights)
+    params = weights + 2 * cout
+    return Price(name, cout, size, weights * size**2, nothing, nothing, params, FLOAT_BITS * params)
+
+
+def normed_binary_convolution(name: str, cin: Ints, cout: Ints, kernel_size: int, size: int) -> Price:
+    """A binary convolution whose scale follows from its weights, with batch norm behind it, into which it folds."""
+    weights = cout * cin * kernel_size**2
+    nothing = np.zeros_like(weights)
+    norms = 2 * cout
+    return Price(name, cout, size, nothing, nothing, weights * size**2, weights + norms, weights + FLOAT_BITS * norms)
+
+
+def in_full_precision(price: Price) -> Price:
+    """The same layer with every operation and every number in float."""
+    nothing = np.zeros_like(price.flops)
+    flops = price.flops + price.int8_ops + price.bops
+    return price._replace(flops=flops, int8_ops=nothing, bops=nothing, bits=FLOAT_BITS * price.params)

@@ -1,0 +1,145 @@
+"""The base networks whose widths are searched, as data: "Searching for accurate binary neural architectures" (2019).
+
+The first layer and the linear layer stay float (section 2), every other convolution is binary. Each convolution names
+the gene that sets its width: convolutions whose outputs are added to one another must be equally wide, so they share
+one.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+IMAGE = "image"
+
+
+class LayerKind(StrEnum):
+    """What a layer computes with."""
+
+    FLOAT = "float"
+    BINARY = "binary"
+    LINEAR = "linear"
+
+
+class PoolKind(StrEnum):
+    """How a pool makes one number out of a window."""
+
+    MAX = "max"
+    AVERAGE = "average"
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A pool that takes windows of `kernel_size`, `stride` apart, and puts out size // stride."""
+
+    kind: PoolKind
+    kernel_size: int
+    stride: int
+    padding: int = 0
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """One convolution of a base network, with batch norm behind it (and the pool between the two).
+
+    `gene` sets its width, `channels` is its width at ratio 1. `source` is the layer whose output it reads, `IMAGE` for
+    the first; `shortcut` the layer whose output is added behind its batch norm. What a layer puts out includes both.
+    """
+
+    name: str
+    gene: str
+    channels: int
+    source: str
+    kind: LayerKind = LayerKind.BINARY
+    kernel_size: int = 3
+    stride: int = 1
+    pool: Pool | None = None
+    shortcut: str | None = None
+
+
+class Head(StrEnum):
+    """How the linear layer takes the last maps: as they are, pixel by pixel, or averaged to one number a channel."""
+
+    FLATTEN = "flatten"
+    AVERAGE = "average"
+
+
+@dataclass(frozen=True)
+class BaseNetwork:
+    """A network at ratio 1: convolutions in an order in which each comes after those it reads, then a linear layer."""
+
+    name: str
+    convolutions: tuple[Convolution, ...]
+    head: Head
+
+    @property
+    def genes(self) -> tuple[str, ...]:
+        """The genes in the order in which an image meets them, which is the order of the ratios in the text form."""
+        return tuple(dict.fromkeys(convolution.gene for convolution in self.convolutions))
+
+    @property
+    def stride(self) -> int:
+        """By how much the maps shrink on the way to the last convolution: image sizes are multiples of it."""
+        shrinks = {IMAGE: 1}
+        for convolution in self.convolutions:
+            pooled = convolution.pool.stride if convolution.pool else 1
+            shrinks[convolution.name] = shrinks[convolution.source] * convolution.stride * pooled
+        return shrinks[self.convolutions[-1].name]
+
+
+_HALVE = Pool(PoolKind.MAX, 2, 2)
+
+
+def _vgg(name: str, *blocks: int) -> BaseNetwork:
+    """Two convolutions a block with a max pool behind the second: the VGG of DoReFa-Net. One gene a convolution.
+
+    The pool stands between convolution and batch norm, where maxima of sums of signs are taken before anything is
+    scaled. The float first layer's width is searched, too: the uniform 4x network has the paper's 166 M OPs only so.
+    """
+    convolutions: list[Convolution] = []
+    source = IMAGE
+    for channels in blocks:
+        for pool in (None, _HALVE):
+            label = f"conv{len(convolutions) + 1}"
+            kind = LayerKind.BINARY if convolutions else LayerKind.FLOAT
+            convolutions.append(Convolution(label, label, channels, source, kind, pool=pool))
+            source = label
+    return BaseNetwork(name, tuple(convolutions), Head.FLATTEN)
+
+
+def _resnet(
+    name: str, widths: tuple[int, ...], blocks: int, stem_kernel_size: int, stem_stride: int, stem_pool: Pool | None
+) -> BaseNetwork:
+    """A ResNet of blocks of two convolutions with a shortcut around both.
+
+    Genes: `s1` is the width of the stem and of all that blocks of stage 1 put out, since identity shortcuts add these
+    up; `s2`, `s3`, ... that of the blocks of a later stage, with the 1x1 convolution that lets their sum begin anew;
+    `s1b1`, ... that of the convolution within one block, which nothing is added to. So ResNet-18 has 4 + 8 genes for
+    its 20 convolutions. The 1x1 convolutions are binary as all but the first layer are: in float, the network at
+    ratio 1 would have more than the paper's 149 M OPs.
+    """
+    stem = Convolution("stem", "s1", widths[0], IMAGE, LayerKind.FLOAT, stem_kernel_size, stem_stride, stem_pool)
+    convolutions = [stem]
+    source = stem.name
+    for stage, width in enumerate(widths, 1):
+        for block in range(1, blocks + 1):
+            label = f"s{stage}b{block}"
+            stride = 2 if stage > 1 and block == 1 else 1
+            inner = Convolution(f"{label}.conv1", label, width, source, stride=stride)
+            shortcut = source
+            convolutions.append(inner)
+            if stride == 2:
+                shortcut = f"{label}.down"
+                convolutions.append(Convolution(shortcut, f"s{stage}", width, source, kernel_size=1, stride=2))
+            convolutions.append(Convolution(f"{label}.conv2", f"s{stage}", width, inner.name, shortcut=shortcut))
+            source = f"{label}.conv2"
+    return BaseNetwork(name, tuple(convolutions), Head.AVERAGE)
+
+
+BASES = {
+    base.name: base
+    for base in (
+        _vgg("vgg-small", 128, 256, 512),
+        _resnet("resnet-18", (64, 128, 256, 512), 2, 7, 2, Pool(PoolKind.MAX, 3, 2, 1)),
+        _resnet("resnet-20", (16, 32, 64), 3, 3, 1, None),
+        _vgg("vgg-digits", 32, 64),
+    )
+}

@@ -1,0 +1,83 @@
+"""What is wrong with the declaration of a width space, and why an architecture is not in one."""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from spaces.parameters import Values
+from spaces.space import SpaceError
+from spaces.width.architecture import Widths, channels, number_text
+from spaces.width.bases import BASES
+
+if TYPE_CHECKING:
+    from spaces.width.space import WidthSpace
+
+BINARISERS = ("dorefa", "xnor", "bireal", "reactnet")
+LEAST_RATIO, MOST_RATIO = 0.01, 100
+
+
+def problems(space: "WidthSpace") -> Iterator[str]:
+    """Everything wrong with a declaration."""
+    for field, value, known in (("base network", space.base, BASES), ("binariser", space.binariser, BINARISERS)):
+        if value not in known:
+            near = get_close_matches(str(value), known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ";"
+            yield f"there is no {field} {value!r}{hint} there are {', '.join(known)}"
+    ratios = space.ratios
+    numbers = all(type(ratio) in (int, float) for ratio in ratios)
+    ascending = numbers and bool(ratios) and all(a < b for a, b in pairwise((0, *ratios)))
+    if not ascending or not LEAST_RATIO <= ratios[0] <= ratios[-1] <= MOST_RATIO:
+        yield f"ratios must be ascending numbers from {LEAST_RATIO} to {MOST_RATIO}, got ({_listed(ratios)})"
+        ascending = False
+    for field in ("classes", "channels"):
+        if getattr(space, field) < 1:
+            yield f"{field} must be at least 1, got {getattr(space, field)}"
+    if space.base not in BASES:
+        return
+    network = BASES[space.base]
+    if space.image_size < 1 or space.image_size % network.stride:
+        yield (
+            f"image_size must be a multiple of {network.stride}, the product of the strides and pools of {space.base}; "
+            f"got {space.image_size}"
+        )
+    if ascending:
+        for convolution in network.convolutions:
+            for one, other in pairwise(ratios):
+                width = channels(one, convolution.channels)
+                if width == channels(other, convolution.channels):
+                    yield (
+                        f"ratios {number_text(one)} and {number_text(other)} both give {convolution.name} a width of "
+                        f"{width}; leave one out"
+                    )
+                    return
+
+
+def objections(space: "WidthSpace", architecture: Widths) -> Iterator[str]:
+    """Every reason why an architecture is not in the space."""
+    genes = space.network.genes
+    if len(architecture.ratios) != len(genes):
+        yield f"{len(architecture.ratios)} ratios where {space.base} has {len(genes)}: {', '.join(genes)}"
+        return
+    for place, (gene, ratio) in enumerate(zip(genes, architecture.ratios, strict=True), 1):
+        if ratio not in space.ratios:
+            yield f"ratio {number_text(ratio)} in place {place} ({gene}) is not one of {_listed(space.ratios)}"
+
+
+def number(value: object) -> float:
+    """A number of JSON; raises `TypeError` for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"expected a number, got {value!r}")
+    return float(value)
+
+
+def index(name: str, values: Values, size: int) -> int:
+    """The index below `size` that a setting holds under a name; 0 where there is no choice. Raises `SpaceError`."""
+    chosen = values.get(name) if size > 1 else 0
+    if not isinstance(chosen, int) or not 0 <= chosen < size:
+        raise SpaceError(f"{name} must be an index from 0 to {size - 1}, got {chosen!r}")
+    return chosen
+
+
+def _listed(values: tuple[object, ...]) -> str:
+    return ", ".join(number_text(value) if isinstance(value, int | float) else repr(value) for value in values)
