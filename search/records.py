@@ -11,17 +11,22 @@ from typing import Any
 class Stage(StrEnum):
     """Where the weights of a trial come from."""
 
-    INHERITED = "inherited"
-    FINETUNED = "finetuned"
+    INHERITED = "inherited"  # a supernet's
+    FINETUNED = "finetuned"  # a supernet's, trained on
+    TRAINED = "trained"  # a candidate's own, from the training of a search
+    SEARCHED = "searched"  # a whole differentiable search
+    FINAL = "final"  # final training
+    REFERENCE = "reference"  # a network to start from or to compare with, never on a front
 
 
 class State(StrEnum):
-    """How far a trial is. Failed trials are never on a front."""
+    """How far a trial is. Failed and pruned trials (stopped early) are never on a front."""
 
     WAITING = "waiting"
     RUNNING = "running"
     FINISHED = "finished"
     FAILED = "failed"
+    PRUNED = "pruned"
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,8 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Record:
-    """One trial. `values` are the objectives in the study's order, `metrics` all that was measured or counted."""
+    """One trial. `values` are the objectives in the study's order, `metrics` all that was measured or counted, `facts`
+    what was found besides numbers, `rungs` the metrics behind each number of epochs at which it was compared."""
 
     number: int
     stage: Stage
@@ -51,7 +57,9 @@ class Record:
     seed: int
     metrics: Mapping[str, float] = field(default_factory=dict[str, float])
     values: tuple[float, ...] = ()
-    params: Mapping[str, int] = field(default_factory=dict[str, int])
+    facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    rungs: Mapping[int, Mapping[str, Any]] = field(default_factory=dict[int, Mapping[str, Any]])
+    params: Mapping[str, int | str] = field(default_factory=dict[str, int | str])
     sampler_state: Mapping[str, Any] = field(default_factory=dict[str, Any])
     reason: str | None = None
     attempt: int = 1
@@ -63,7 +71,7 @@ class Record:
     @property
     def done(self) -> bool:
         """Whether the trial has ended, well or not."""
-        return self.state in (State.FINISHED, State.FAILED)
+        return self.state in (State.FINISHED, State.FAILED, State.PRUNED)
 
 
 @dataclass(frozen=True)
@@ -77,6 +85,7 @@ class Outcome:
     seconds: float
     host: str
     worker: str
+    facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def __post_init__(self) -> None:
         bad = [name for name, value in self.metrics.items() if not math.isfinite(value)]

@@ -15,26 +15,27 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend, JournalFileBackend, JournalFileOpenLock
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search.records import Outcome, Proposal, Record, Stage, State
-from spaces.parameters import Integer
+from spaces.parameters import Integer, Parameter
 from spaces.seeds import derive_seed
 
 logger = logging.getLogger(__name__)
 optuna.logging.set_verbosity(optuna.logging.WARNING)  # the view tells what happens
 
 JOURNAL = "journal.log"
+_RUNGS = "rungs"
 _STATES = {
     TrialState.WAITING: State.WAITING,
     TrialState.RUNNING: State.RUNNING,
     TrialState.COMPLETE: State.FINISHED,
     TrialState.FAIL: State.FAILED,
-    TrialState.PRUNED: State.FAILED,
+    TrialState.PRUNED: State.PRUNED,
 }
 
 
@@ -42,7 +43,7 @@ class Study:
     """The trials of one stage of a run, in a journal. One process writes at a time (the run's lock sees to that)."""
 
     def __init__(
-        self, journal: Path, stage: Stage, objectives: Sequence[str], parameters: Sequence[Integer], seed: int
+        self, journal: Path, stage: Stage, objectives: Sequence[str], parameters: Sequence[Parameter], seed: int
     ) -> None:
         self.stage = stage
         self.objectives = tuple(objectives)
@@ -61,7 +62,7 @@ class Study:
         """Every trial, by number."""
         return [to_record(trial, self.stage) for trial in self._storage.get_all_trials(self._id)]
 
-    def create(self, proposal: Proposal, generation: int, proposer: str, params: Mapping[str, int]) -> Record:
+    def create(self, proposal: Proposal, generation: int, proposer: str, params: Mapping[str, int | str]) -> Record:
         """Add a trial that waits to be run."""
         attributes = {
             "architecture": proposal.architecture,
@@ -88,13 +89,25 @@ class Study:
         if self._storage.get_trial(trial_id).state == TrialState.WAITING:
             self._storage.set_trial_state_values(trial_id, TrialState.RUNNING)
 
-    def finish(self, outcome: Outcome, attempt: int) -> Record:
-        """End a trial with what a worker reported; durable when this returns. A trial that has ended stays as it is."""
+    def note_rung(self, number: int, epochs: int, metrics: Mapping[str, float]) -> Record:
+        """Keep what a trial reached after so many epochs; durable when this returns."""
+        trial_id = self._trial_id(number)
+        rungs = self._storage.get_trial(trial_id).user_attrs.get(_RUNGS, {})
+        self._storage.set_trial_user_attr(trial_id, _RUNGS, {**rungs, str(epochs): dict(metrics)})
+        return to_record(self._storage.get_trial(trial_id), self.stage)
+
+    def finish(self, outcome: Outcome, attempt: int, *, pruned: bool = False) -> Record:
+        """End a trial with what a worker reported; durable when this returns. A trial that has ended stays as it is.
+
+        A pruned trial was stopped early: its metrics are those of the epochs it had, and it has a reason.
+        """
         trial_id = self._trial_id(outcome.number)
         if not self._storage.get_trial(trial_id).state.is_finished():
             self.start(outcome.number)
             self._storage.set_trial_user_attr(trial_id, "outcome", {**dataclasses.asdict(outcome), "attempt": attempt})
-            if outcome.reason is None:
+            if pruned:
+                self._storage.set_trial_state_values(trial_id, TrialState.PRUNED)
+            elif outcome.reason is None:
                 values = [outcome.metrics[objective] for objective in self.objectives]
                 self._storage.set_trial_state_values(trial_id, TrialState.COMPLETE, values)
             else:
@@ -121,6 +134,8 @@ def to_record(trial: FrozenTrial, stage: Stage) -> Record:
         parents=tuple(attributes["parents"]),
         seed=attributes["seed"],
         metrics=outcome.get("metrics", {}),
+        facts=outcome.get("facts", {}),
+        rungs={int(epochs): metrics for epochs, metrics in attributes.get(_RUNGS, {}).items()},
         values=tuple(trial.values or ()),
         params=dict(trial.params),
         sampler_state=dict(trial.system_attrs),
@@ -164,9 +179,12 @@ def direction(objective: str) -> StudyDirection:
     return StudyDirection.MAXIMIZE if objective == "accuracy" else StudyDirection.MINIMIZE
 
 
-def distributions(parameters: Sequence[Integer]) -> dict[str, BaseDistribution]:
-    """The declaration of a space's integers that Optuna keeps with each trial."""
-    return {p.name: IntDistribution(p.low, p.high) for p in parameters}
+def distributions(parameters: Sequence[Parameter]) -> dict[str, BaseDistribution]:
+    """The declaration of a space's parameters that Optuna keeps with each trial."""
+    return {
+        p.name: IntDistribution(p.low, p.high) if isinstance(p, Integer) else CategoricalDistribution(p.choices)
+        for p in parameters
+    }
 
 
 def mend_journal(journal: Path) -> None:
