@@ -200,3 +200,22 @@ def in_full_precision(price: Price) -> Price:
     nothing = np.zeros_like(price.flops)
     flops = price.flops + price.int8_ops + price.bops
     return price._replace(flops=flops, int8_ops=nothing, bops=nothing, bits=FLOAT_BITS * price.params)
+
+
+def binary_convolution_behind_norm(name: str, cin: Ints, cout: Ints, kernel_size: int, groups: int, size: int) -> Price:
+    """Batch norm (2 numbers an input channel), sign, a binary convolution and ReLU: one unit of a BNAS network.
+
+    A filter's scale follows from its weights, but is a number of its own once these are bits.
+    """
+    weights = cout * (cin // groups) * kernel_size**2
+    nothing = np.zeros_like(weights)
+    bits = weights + FLOAT_BITS * (2 * cin + cout)
+    return Price(name, cout, size, nothing, nothing, weights * size**2, weights + 2 * cin, bits)
+
+
+def float_convolution_behind_norm(name: str, cin: Ints, cout: Ints, kernel_size: int, size: int) -> Price:
+    """Batch norm (2 numbers an input channel), then a float convolution without padding, into which it folds."""
+    weights = cout * cin * kernel_size**2
+    nothing = np.zeros_like(weights)
+    params, bits = weights + 2 * cin, FLOAT_BITS * (weights + cout)
+    return Price(name, cout, size, weights * size**2, nothing, nothing, params, bits)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import NamedTuple, cast
 
-from spaces.cell.canonical import canonical
+from spaces.cell.canonical import INPUTS, canonical
 from spaces.space import SpaceError
 
 LAYER_TYPES = ("none", "max", "avg", "dil3", "dil5", "conv3", "conv5")
-INPUTS = 2  # states 0 and 1 of a cell: the outputs of the cell before the last and of the last
+
 MOST_NODES = 5  # the orders of more nodes are too many to compare
 _EDGE = re.compile(r"([a-zA-Z][a-zA-Z0-9_]*)@(0|[1-9][0-9]{0,2})")
 
