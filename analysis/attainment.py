@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from analysis.pareto import Floats, to_minimise
 from analysis.schema import Direction
+from analysis.stages import of_stage
 from analysis.statistics import mean_interval, split_runs
 
 if TYPE_CHECKING:
@@ -66,19 +67,21 @@ def as_groups(groups: Groups) -> dict[str, list[pd.DataFrame]]:
 
 
 def hypervolume_curves(
-    groups: Groups, x: str = "ops", y: str = "accuracy", stage: str = "inherited",
+    groups: Groups, x: str = "ops", y: str = "accuracy", stage: str | None = None,
     reference: tuple[float, float] | None = None,
 ) -> dict[str, Floats]:  # fmt: skip
     """Hypervolume of every group's runs after 1, 2, ... trials, as the share of one box that all runs have in common.
 
-    Arrays of shape (runs, trials); of runs of different length, the trials that all runs of the group have. The box is
-    that of `analysis.plots.hypervolume_data`.
+    Arrays of shape (runs, trials); of runs of different length, the trials that all runs of the group have. The trials
+    are those of a stage (see `analysis.stages.of_stage`), the box is that of `analysis.plots.hypervolume_data`.
     """
     from analysis.plots.hypervolume import hypervolume_data
 
     frames = as_groups(groups)
-    flat = {f"{name}\0{index}": frame for name, part in frames.items() for index, frame in enumerate(part)}
-    curves = hypervolume_data(flat, x, y, reference, stage).curves
+    flat = {
+        f"{name}\0{index}": of_stage(frame, stage) for name, part in frames.items() for index, frame in enumerate(part)
+    }
+    curves = hypervolume_data(flat, x, y, reference).curves
     grouped: dict[str, Floats] = {}
     for name, part in frames.items():
         own = [curves[f"{name}\0{index}"] for index in range(len(part))]
@@ -88,7 +91,7 @@ def hypervolume_curves(
 
 
 def hypervolume_table(
-    groups: Groups, x: str = "ops", y: str = "accuracy", trials: int | None = None, stage: str = "inherited"
+    groups: Groups, x: str = "ops", y: str = "accuracy", trials: int | None = None, stage: str | None = None
 ) -> pd.DataFrame:
     """Hypervolume of groups of runs after the same number of trials (`trials`, or as many as the shortest run has).
 

@@ -13,13 +13,14 @@ import numpy as np
 
 from analysis.front import TEST_ACCURACY, load_front, numbers
 from analysis.pareto import Bools
+from analysis.schema import LATENCY
+from analysis.stages import WORDS, competing
 from analysis.trials import RunError, load_trials
-from analysis.units import percent, quantity
+from analysis.units import cost_words, percent
 
 if TYPE_CHECKING:
     import pandas as pd
 
-LATENCY = "latency_ms"
 _MANIFEST = "manifest.json"  # written last: a folder with it holds whole weights
 
 
@@ -58,7 +59,7 @@ class Limits:
         return {column: value for column, value in every.items() if value is not None}
 
     def __str__(self) -> str:
-        words = [f"at most {_cost(column, value)}" for column, value in self.most.items()]
+        words = [f"at most {cost_words(column, value)}" for column, value in self.most.items()]
         if self.accuracy is not None:
             words.append(f"at least {percent(self.accuracy)} accuracy")
         return " and ".join(words) or "no limit"
@@ -90,7 +91,7 @@ def choose(run: str | os.PathLike[str], limits: Limits | None = None) -> Choice:
 
     It is the most accurate one (on the validation split, as the search saw it), of equally accurate ones the cheapest
     in OPs. Where only an accuracy is asked for it is the cheapest network that has it. All finished trials count, not
-    the front alone, as a network off the front of OPs may be the best by size.
+    the front alone, as a network off the front of OPs may be the best by size; those for comparison do not.
 
     Raises `NoCandidateError` where none is within the limits, `RunError` where the run cannot be
     read or lacks what the limits ask for.
@@ -101,7 +102,7 @@ def choose(run: str | os.PathLike[str], limits: Limits | None = None) -> Choice:
     missing = [column for column in limits.most if column not in trials.columns or trials[column].isna().all()]
     if LATENCY in missing:
         raise RunError(f"{path} has no latencies: its networks were not timed, so leave that limit out and use ops")
-    done = trials[trials["state"] == "finished"]
+    done = trials[competing(trials)]
     usable: Bools = np.asarray(np.isfinite(numbers(done, "accuracy", "ops")).all(axis=1))
     done = done.loc[usable]
     if not len(done):
@@ -138,15 +139,9 @@ def _nearest(done: pd.DataFrame, limits: Limits) -> str:
     told: list[str] = []
     for at in np.argsort(missed, kind="stable").tolist()[:2]:
         values = numbers(done.iloc[[at]], *columns)[0].tolist()
-        costs = " and ".join(_cost(column, value) for column, value in zip(columns[1:], values[1:], strict=True))
+        costs = " and ".join(cost_words(column, value) for column, value in zip(columns[1:], values[1:], strict=True))
         told.append(f"{done['id'].iloc[at]} with {costs} at {percent(values[0])}")
     return ("the nearest is " if len(told) == 1 else "the nearest are ") + " and ".join(told)
-
-
-def _cost(column: str, value: float) -> str:
-    if column == LATENCY:
-        return f"{value:g} ms"
-    return quantity(value, {"ops": "OPs", "params": "parameters", "bytes": "B"}[column])
 
 
 def _choice(path: Path, row: Mapping[str, object]) -> Choice:
@@ -172,14 +167,16 @@ def _weights(path: Path, identity: str, stage: str) -> tuple[Path | None, str]:
     deployed = path / "front" / identity
     if (deployed / _MANIFEST).is_file() and _test_accuracy(path, identity, stage) is not None:
         return deployed, "the folder holds its weights"
-    trained = path / "finetuned" / identity / "network"
-    if stage == "finetuned" and (trained / _MANIFEST).is_file():
-        return trained, "the folder holds its weights, finetuned"
+    trained = path / stage / identity / "network"
+    if stage != "inherited" and (trained / _MANIFEST).is_file():
+        return trained, f"the folder holds its weights, {WORDS.get(stage, stage)}"
     if stage == "inherited":
         return None, (
             "its weights are the supernet's, in supernet/trained: take it out of there by Supernet.extract and "
             "search.evaluation.recalibrate_on (docs/deploy.md shows how)"
         )
+    if stage == "trained":
+        return None, "it was trained as a candidate alone, and its weights were not kept: train it to the end"
     return None, "the run has not written them; go on with it by `binarynas resume`"
 
 

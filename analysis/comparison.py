@@ -15,13 +15,13 @@ from analysis.front import front, numbers
 from analysis.pareto import Floats
 from analysis.plots.hypervolume import hypervolume_data
 from analysis.report_facts import RunFacts, run_facts, section
+from analysis.stages import competing, of_stage
 from analysis.statistics import Interval, mean_interval
 from analysis.trials import RunError, run_paths
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SEARCH_STAGE = "inherited"
 LEVELS = 4  # operations at which accuracies are compared
 
 
@@ -90,7 +90,7 @@ def compare_runs(runs: Sequence[RunFacts]) -> Comparison:
     # a run that has only begun would leave nothing to compare the others by
     budget = min((len(frame) for frame in ordered.values() if len(frame)), default=0)
     frames = {name: frame.head(budget) for name, frame in ordered.items()}
-    volumes = hypervolume_data(frames, stage=SEARCH_STAGE)
+    volumes = hypervolume_data(frames)
     labels = _group_names(runs)
     levels = _levels(frames)
     results: list[RunResult] = []
@@ -121,13 +121,13 @@ def compare_runs(runs: Sequence[RunFacts]) -> Comparison:
 
 def _searched(trials: pd.DataFrame) -> pd.DataFrame:
     """The trials of the search itself that have ended, in their order; what was trained on later is left out."""
-    chosen = trials[(trials["stage"] == SEARCH_STAGE) & (trials["state"] != "running")]
-    return chosen.sort_values("number", kind="stable").reset_index(drop=True)
+    chosen = of_stage(trials)
+    return chosen[chosen["state"] != "running"].sort_values("number", kind="stable").reset_index(drop=True)
 
 
 def _finite(frame: pd.DataFrame) -> Floats:
     """Operations and accuracy of the finished trials, shape (trials, 2)."""
-    values = numbers(frame[frame["state"] == "finished"], "ops", "accuracy")
+    values = numbers(frame[competing(frame)], "ops", "accuracy")
     return values[np.isfinite(values).all(axis=1)]
 
 

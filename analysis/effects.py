@@ -17,6 +17,7 @@ from analysis.front import numbers
 from analysis.genes import gene_table
 from analysis.pareto import Floats
 from analysis.schema import objective_direction
+from analysis.stages import competing, of_stage
 from analysis.statistics import student
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def equal_cost_residuals(trials: pd.DataFrame, x: str = "ops", y: str = "accurac
     return residuals.reindex(done.index).rename(f"{y} at equal {x}")
 
 
-def gene_effects(trials: pd.DataFrame, x: str = "ops", y: str = "accuracy", stage: str = "inherited") -> pd.DataFrame:
+def gene_effects(trials: pd.DataFrame, x: str = "ops", y: str = "accuracy", stage: str | None = None) -> pd.DataFrame:
     """What each value of each gene does to `y` at equal `x`, against the mean over the trials that have the gene.
 
     Columns `gene`, `value`, `trials`, `effect`, `low`, `high` (95 %, in the unit of `y`), in the order of the genes.
@@ -56,7 +57,7 @@ def gene_effects(trials: pd.DataFrame, x: str = "ops", y: str = "accuracy", stag
     """
     import pandas as pd
 
-    done = _usable(trials[trials["stage"] == stage], x, y).reset_index(drop=True)
+    done = _usable(of_stage(trials, stage), x, y).reset_index(drop=True)
     rows: list[dict[str, object]] = []
     genes = gene_table(done["architecture"])
     for gene in genes.columns:
@@ -71,7 +72,7 @@ def gene_effects(trials: pd.DataFrame, x: str = "ops", y: str = "accuracy", stag
 def _usable(trials: pd.DataFrame, x: str, y: str) -> pd.DataFrame:
     for name in (x, y):
         objective_direction(name)  # raises where it is none
-    done = trials[trials["state"] == "finished"]
+    done = trials[competing(trials)]
     values = numbers(done, x, y)
     done = done.assign(**{x: values[:, 0], y: values[:, 1]})
     return done[np.isfinite(values).all(axis=1) & (values[:, 0] > 0)]

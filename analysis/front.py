@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from analysis.pareto import Floats, pareto_front
 from analysis.schema import objective_direction
+from analysis.stages import competing
 from analysis.trials import RunError, load_trials
 from analysis.units import percent, quantity
 
@@ -23,12 +24,13 @@ def front(trials: pd.DataFrame, x: str = "ops", y: str = "accuracy") -> pd.DataF
     """The finished trials on the Pareto front of two objectives, sorted by `x`, then `y`, then number.
 
     The schema says which way is better in a column. Trials of equal values are all kept, whatever their stage; a trial
-    with a value that is not finite is left out, as is every one that has not finished. Raises `ValueError` where `x` or
-    `y` is no objective.
+    with a value that is not finite is left out, as is every one that does not count (see `analysis.stages.competing`):
+    what has not finished or was pruned, what is there for comparison, differentiable searches. Raises `ValueError`
+    where `x` or `y` is no objective.
     """
     directions = (objective_direction(x), objective_direction(y))
     values = numbers(trials, x, y)
-    values[(trials["state"] != "finished").to_numpy()] = float("nan")  # never on a front
+    values[~competing(trials).to_numpy()] = float("nan")  # never on a front
     kept = trials[pareto_front(values, directions)]
     return kept.sort_values([x, y, "number"], kind="stable").reset_index(drop=True)
 

@@ -115,6 +115,16 @@ class Chart:
                 class_=f"bar c{colour % COLOURS}")
         )  # fmt: skip
 
+    def level(self, y: float, colour: int, told: str, name: str) -> None:
+        """A dashed line from end to end with its name above it; it tells more when it is pointed at."""
+        left, height = self.at((self.x.low, y))
+        right, _ = self.at((self.x.high, y))
+        self._marks.append(
+            tag("path", tag("title", told), d=f"M{left:.1f} {height:.1f}H{right:.1f}",
+                class_=f"line dashed c{colour % COLOURS}")
+        )  # fmt: skip
+        self._marks.append(tag("text", name, x=f"{left + 6:.1f}", y=f"{height - 9:.1f}", class_="name"))
+
     def render(self, name: str) -> Html:
         """The picture; `name` says what it shows to those who cannot see it."""
         base, right = self.height - BOTTOM, self.width - RIGHT

@@ -14,34 +14,38 @@ from analysis.front import TEST_ACCURACY, front, numbers
 from analysis.html import Html, page, tag
 from analysis.html_chart import Chart, axis, legend
 from analysis.pareto import Bools, Floats
-from analysis.plots.frontier_data import STAGES, frontier_data
+from analysis.plots.frontier_data import FrontierData, frontier_data
 from analysis.report_certainty import wilson
 from analysis.report_facts import RunFacts, run_facts
-from analysis.units import percent, quantity
+from analysis.schema import LATENCY
+from analysis.stages import STAGES, WORDS, competing
+from analysis.units import cost_words, percent, quantity
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MOST_DOTS = 3000  # of trials that are not on the front; a browser draws no more with ease
-SHORT = {"inherited": "supernet's", "finetuned": "finetuned", "scratch": "from scratch"}
-WORDS = {"inherited": "weights from the supernet", "finetuned": "finetuned", "scratch": "trained from scratch"}
-_UNITS = {"ops": " OPs", "params": " parameters", "bytes": "B", "bits": "bit"}
+COSTS = ("ops", "params", "bytes", "bits", LATENCY)
+# a run has either the first or the second of a colour; 3 is the test split, 4 what others published
+_COLOURS = {"inherited": 0, "trained": 0, "finetuned": 1, "final": 1, "scratch": 2}
+_OTHER = 6
+_COMPARED = 5
 
 
 def frontier_figure(run: RunFacts, link: str | None = None) -> Html:
     """All finished trials of a run and their front; `link` and a network's id behind it is its address in the page."""
-    x = run.objectives[1] if len(run.objectives) > 1 and run.objectives[1] in _UNITS else "ops"
+    x = run.objectives[1] if len(run.objectives) > 1 and run.objectives[1] in COSTS else "ops"
     data = frontier_data(run.trials, x, dataset=run.dataset)
-    done = run.trials[run.trials["state"] == "finished"]
+    done = run.trials[competing(run.trials)]
     values = numbers(done, x, "accuracy")
-    usable: Bools = np.asarray(np.isfinite(values).all(axis=1))
     usable: Bools = np.asarray(np.isfinite(values).all(axis=1))
     done, values = done.loc[usable], values[usable]
     if not len(done):
         return tag("p", "No trial has finished, so there is no frontier to draw yet.", class_="warning")
     tested = _tested(run.front, x)
-    heights = [*values[:, 1].tolist(), *tested[:, 1].tolist(), *(r.y for r in data.published)]
-    chart = Chart(axis(x, [*values[:, 0].tolist(), *(r.x for r in data.published)]), axis("accuracy", heights))
+    heights = [*values[:, 1].tolist(), *tested[:, 1].tolist(), *(mark.y for mark in [*data.published, *data.compared])]
+    placed = [*data.published, *(compared for compared in data.compared if not compared.full_precision)]
+    chart = Chart(axis(x, [*values[:, 0].tolist(), *(mark.x for mark in placed)]), axis("accuracy", heights))
     on_front = set(_keys(front(run.trials, x)))
     keys = _keys(done)
     mask = np.array([key in on_front for key in keys])
@@ -55,23 +59,44 @@ def frontier_figure(run: RunFacts, link: str | None = None) -> Html:
     for index in [*behind.tolist(), *np.flatnonzero(mask).tolist()]:
         point = (float(values[index, 0]), float(values[index, 1]))
         kind = "front" if mask[index] else ""
-        colour = STAGES.index(stages[index]) if stages[index] in STAGES else 6
+        colour = _COLOURS.get(stages[index], _OTHER)
         chart.dot(point, colour, told[index], kind, f"{link}{identities[index]}" if link and mask[index] else None)
     for (cost, accuracy), words in zip(tested.tolist(), _told(_with_test(run.front), run, x), strict=True):
         chart.dot((cost, accuracy), 3, f"on the test split\n{words}", "test")
     for reference in data.published:
         chart.dot((reference.x, reference.y), 4, f"{reference.model}\npublished: {percent(reference.y)}", "front")
+    _draw_compared(chart, data)
     drawn = chart.render(f"validation accuracy against {x} of {len(done)} trials, and their front")
-    entries = [(WORDS.get(stage, stage), STAGES.index(stage), "") for stage in STAGES if stage in stages]
+    entries = [(WORDS[stage], _COLOURS.get(stage, _OTHER), "") for stage in STAGES if stage in stages]
     entries.append((f"front ({int(mask.sum())} trials)", 6, "line"))
     if len(tested):
         entries.append(("front on the test split", 3, "test"))
     if data.published:
         entries.append(("published (test accuracy)", 4, ""))
+    if any(not compared.full_precision for compared in data.compared):
+        entries.append((WORDS["reference"], _COMPARED, "test"))
+    if any(compared.full_precision for compared in data.compared):
+        entries.append(("full precision", _COMPARED, "line dashed"))
     left = int((~mask).sum()) - len(behind)
     caption = "Point at a dot, or tap it, for its network."
+    pruned = run.count("pruned")
+    if pruned:
+        caption += f" {pruned:,} pruned trials are not drawn: their accuracy is that of a part of the budget."
     caption += f" {left:,} trials behind the front are not drawn." if left else ""
     return tag("figure", drawn, legend(entries), tag("figcaption", caption))
+
+
+def _draw_compared(chart: Chart, data: FrontierData) -> None:
+    """What was measured for comparison: hollow dots on a line, and full precision as a level."""
+    uniform = [compared for compared in data.compared if not compared.full_precision]
+    chart.line([(compared.x, compared.y) for compared in uniform], _COMPARED, "dotted")
+    for compared in data.compared:
+        over = f" (mean of {compared.count})" if compared.count > 1 else ""
+        told = f"{compared.name}, for comparison\n{percent(compared.y)}{over}\n{cost_words(data.x, compared.x)}"
+        if compared.full_precision:
+            chart.level(compared.y, _COMPARED, told, f"{compared.name}, {cost_words(data.x, compared.x)}")
+        else:
+            chart.dot((compared.x, compared.y), _COMPARED, told, "test front")
 
 
 def fronts_figure(
@@ -158,8 +183,7 @@ def _told(found: pd.DataFrame, run: RunFacts, x: str) -> list[str]:
         words = f"validation {percent(accuracy)}"
         words += f" ({percent(interval[0])} to {percent(interval[1])})" if interval else ""
         words += f"\ntest {percent(test)}" if math.isfinite(test) else ""
-        unit = _UNITS.get(x, "").strip()
-        costs = [quantity(cost, unit)] if x not in ("params", "bytes") else []
+        costs = [cost_words(x, cost)] if x not in ("params", "bytes") else []
         costs += [quantity(params, "parameters"), quantity(size, "B")]
         told.append(f"{architecture}\n{words}\n{', '.join(costs)}\n{WORDS.get(stage, stage)}, {identity}")
     return told

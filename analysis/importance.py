@@ -19,6 +19,7 @@ import numpy as np
 from analysis.effects import equal_cost_residuals
 from analysis.genes import gene_table
 from analysis.pareto import Floats
+from analysis.stages import of_stage
 from analysis.statistics import mean_interval
 
 if TYPE_CHECKING:
@@ -94,9 +95,9 @@ def importance(features: pd.DataFrame, target: pd.Series[float], seed: int = 0) 
     return Importance(frame, r2, len(kept), str(target.name or ""), note)
 
 
-def gene_importance(trials: pd.DataFrame, x: str = "ops", y: str = "accuracy", stage: str = "inherited") -> Importance:
+def gene_importance(trials: pd.DataFrame, x: str = "ops", y: str = "accuracy", stage: str | None = None) -> Importance:
     """Importance of every gene for `y` at equal `x` (see `analysis.effects.equal_cost_residuals`)."""
-    chosen = trials[trials["stage"] == stage].reset_index(drop=True)
+    chosen = of_stage(trials, stage).reset_index(drop=True)
     residuals = equal_cost_residuals(chosen, x, y)
     genes = gene_table(chosen["architecture"].loc[residuals.index])
     # of a gene with one value, all that differs is whether the layer is there, which the gene of depth says

@@ -20,8 +20,8 @@ from analysis.schema import BY_NAME
 JOURNAL_FILE = "journal.log"
 
 _CREATE_STUDY, _DELETE_STUDY, _CREATE_TRIAL, _SET_STATE, _SET_ATTRIBUTE = 0, 1, 4, 6, 8
-_STATES = {0: "running", 1: "finished", 2: "failed", 3: "failed", 4: "waiting"}  # pruned counts as failed
-_WHOLE = frozenset(name for name, column in BY_NAME.items() if column.direction and column.type == "int64")
+_STATES = {0: "running", 1: "finished", 2: "pruned", 3: "failed", 4: "waiting"}
+_WHOLE = frozenset(name for name, column in BY_NAME.items() if column.type in ("int32", "int64"))
 _PROPOSED = ("architecture", "id", "generation", "proposer", "operator", "parents", "seed")
 _MEASURED = ("reason", "attempt", "seconds", "host", "worker")
 
@@ -41,7 +41,7 @@ class _Trial:
 
     @property
     def ended(self) -> bool:
-        return self.state in ("finished", "failed")
+        return self.state in ("finished", "failed", "pruned")
 
 
 def journal_rows(journal: Path) -> list[dict[str, object]]:
@@ -107,6 +107,11 @@ def _row(trial: _Trial) -> dict[str, object]:
     # the outcome is written before the state: it counts once the state says that the trial has ended
     outcome = cast("Json", trial.attributes.get("outcome", {}) if trial.ended else {})
     row |= {name: outcome[name] for name in _MEASURED if name in outcome}
+    facts, rungs = outcome.get("facts"), cast("Json", trial.attributes.get("rungs") or {})
+    if facts:
+        row["facts"] = json.dumps(facts)
+    if rungs:  # what it reached behind so many epochs, also while it is being trained
+        row["epochs"] = max(map(int, rungs))
     if outcome.get("started") is not None:
         row["started"] = datetime.fromisoformat(str(outcome["started"]))
     for name, value in cast("Mapping[str, float]", outcome.get("metrics", {})).items():

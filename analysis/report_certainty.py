@@ -9,6 +9,7 @@ from analysis.front import TEST_ACCURACY, numbers
 from analysis.html import Html, join, tag
 from analysis.report_facts import RunFacts
 from analysis.report_learned import ranks_words
+from analysis.stages import competing
 from analysis.units import percent
 
 _Z = 1.959963984540054  # the 97.5 % quantile of the normal distribution
@@ -51,7 +52,7 @@ def wilson(fraction: float, images: int | None) -> tuple[float, float] | None:
 
 def certainty(run: RunFacts) -> Certainty:
     """What can be said of a run's accuracies."""
-    done = run.trials[run.trials["state"] == "finished"]
+    done = run.trials[competing(run.trials)]
     accuracy = numbers(done, "accuracy")[:, 0]
     accuracy = accuracy[(accuracy >= 0) & (accuracy <= 1)]
     best: tuple[float, float, float] | None = None

@@ -6,13 +6,14 @@ import math
 
 from analysis.front import TEST_ACCURACY, numbers
 from analysis.html import Html, copyable, facts, join, table, tag
-from analysis.html_frontier import SHORT, WORDS, frontier_figure
+from analysis.html_frontier import frontier_figure
 from analysis.report_certainty import certainty_section, wilson
 from analysis.report_facts import RunFacts, Values, number, section, whole
 from analysis.report_layers import layers_section
 from analysis.report_learned import effects_table, operators_table
 from analysis.report_plots import gene_figure, hypervolume_figure, training_figures
 from analysis.report_use import shell_path, use_section, versions_section
+from analysis.stages import SHORT, WORDS
 from analysis.units import percent, quantity
 from spaces import NasBnnSpace
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 VERSION_KEY = b"binarynas.schema_version"
+LATENCY = "latency_ms"
 
 Direction = Literal["min", "max"]
 ArrowType = Literal["string", "int32", "int64", "float64", "strings", "time"]
@@ -48,8 +49,10 @@ COLUMNS = (
         "stage",
         "string",
         "",
-        "how the weights came about: taken from the supernet, those trained on, or trained from nothing",
-        choices=("inherited", "finetuned", "scratch"),
+        "what was done: measured with a supernet's weights (inherited) or those trained on (finetuned), trained as "
+        "a candidate (trained) or to the end (final; scratch in older files), a differentiable search (searched), or "
+        "measured for comparison alone (reference)",
+        choices=("inherited", "finetuned", "scratch", "trained", "searched", "final", "reference"),
     ),
     Column("number", "int64", "", "number of the trial, unique within a stage"),
     Column("state", "string", "", "what became of the trial", choices=("running", "finished", "failed", "pruned")),
@@ -70,6 +73,9 @@ COLUMNS = (
     Column("params", "int64", "numbers", "learnable numbers", "min"),
     Column("bits", "int64", "bits", "size when deployed", "min"),
     Column("bytes", "int64", "bytes", "size when deployed, rounded up to whole bytes", "min"),
+    Column(LATENCY, "float64", "ms", "median latency of one image", "min"),
+    Column("epochs", "int32", "epochs", "epochs that the trial has trained so far; null where nothing was trained"),
+    Column("facts", "string", "JSON", "what the trial found besides numbers, such as the genotype of a search"),
     Column("seed", "int64", "", "seed of the trial"),
     Column("attempt", "int32", "", "which attempt at the trial this row tells of, from 1"),
     Column("started", "time", "UTC", "when the attempt began"),

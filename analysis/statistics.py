@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from analysis.front import front, numbers
 from analysis.pareto import Floats
+from analysis.stages import LATER, of_stage, search_stage
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -157,12 +158,15 @@ def _fisher(value: float, error: float, count: int) -> Interval:
 
 
 def paired_stages(
-    trials: pd.DataFrame, first: str = "inherited", second: str = "finetuned", y: str = "accuracy"
+    trials: pd.DataFrame, first: str | None = None, second: str | None = None, y: str = "accuracy"
 ) -> pd.DataFrame:
     """Architectures that finished in both stages: `id`, `architecture`, and `y` in columns named after the stages.
 
-    One row an architecture and, where there is a column `run`, a run; the mean where a stage measured it several times.
+    Where none is named, the first stage is that of the search and the second the one behind it: inherited and
+    finetuned, or trained and final. One row an architecture and, where there is a column `run`, a run; the mean where
+    a stage measured it several times.
     """
+    first, second = two_stages(trials, first, second)
     done = trials[(trials["state"] == "finished") & trials["stage"].isin([first, second])]
     done = done.assign(**{y: numbers(done, y)[:, 0]})
     done = done[np.isfinite(done[y])]
@@ -171,14 +175,21 @@ def paired_stages(
     return table.reindex(columns=[first, second]).dropna().reset_index().rename_axis(columns=None)
 
 
+def two_stages(trials: pd.DataFrame, first: str | None = None, second: str | None = None) -> tuple[str, str]:
+    """The two stages named; in place of None, that of the search, and the one in which its networks are trained on."""
+    first = first or search_stage(trials)
+    return first, second or LATER.get(first, "finetuned")
+
+
 def stage_correlation(
-    trials: pd.DataFrame, first: str = "inherited", second: str = "finetuned", y: str = "accuracy", seed: int = 0
+    trials: pd.DataFrame, first: str | None = None, second: str | None = None, y: str = "accuracy", seed: int = 0
 ) -> RankCorrelation:
     """Whether the second stage ranks architectures as the first did: whether the first is worth searching with.
 
     Only architectures that were chosen for the second stage are in both, usually those of the front: the agreement
     over the whole space may be another.
     """
+    first, second = two_stages(trials, first, second)
     pairs = paired_stages(trials, first, second, y)
     return rank_correlation(pairs[first], pairs[second], seed)
 
@@ -224,7 +235,7 @@ def pooled_deviation(spread: pd.DataFrame) -> Interval:
     return Interval(math.sqrt(squares / freedom), low, high, int(spread["count"].sum()))
 
 
-def operator_table(trials: pd.DataFrame, x: str = "ops", y: str = "accuracy", stage: str = "inherited") -> pd.DataFrame:
+def operator_table(trials: pd.DataFrame, x: str = "ops", y: str = "accuracy", stage: str | None = None) -> pd.DataFrame:
     """Which operator made the front's networks.
 
     Columns `operator`, `trials`, `failed`, `front` (how many are on the front, each run's own), `rate` (front /
@@ -233,7 +244,8 @@ def operator_table(trials: pd.DataFrame, x: str = "ops", y: str = "accuracy", st
     """
     import pandas as pd
 
-    chosen = trials[(trials["stage"] == stage) & (trials["state"] != "running")]
+    chosen = of_stage(trials, stage)
+    chosen = chosen[chosen["state"] != "running"]
     best = pd.concat([front(part, x, y) for part in split_runs(chosen).values()])
     rows: list[dict[str, object]] = []
     for operator, group in chosen.assign(operator=chosen["operator"].fillna("unknown")).groupby("operator", sort=True):

@@ -32,6 +32,18 @@ def quantity(value: float, unit: str) -> str:
     return f"{scaled:,.{digits}f} {written.strip()}".strip()
 
 
+def cost_words(column: str, value: float) -> str:
+    """A value of a cost's column with its unit.
+
+    >>> cost_words("bytes", 12_300), cost_words("latency_ms", 0.25)
+    ('12.3 KB', '0.25 ms')
+    """
+    if column == "latency_ms":
+        return f"{value:.4g} ms" if math.isfinite(value) else "-"
+    units = {"ops": "OPs", "params": "parameters", "bytes": "B", "bits": "bit"}
+    return quantity(value, units.get(column, column))
+
+
 def percent(fraction: float) -> str:
     """A fraction as percent with two digits, as papers print it; "-" where there is none.
 

@@ -11,8 +11,10 @@ import numpy as np
 
 from analysis.pareto import Floats
 from analysis.plots import style
-from analysis.plots.frontier_data import STAGES, FrontierData
-from analysis.plots.labels import Box, place_labels
+from analysis.plots.frontier_data import FrontierData
+from analysis.plots.frontier_labels import label_points
+from analysis.stages import WORDS
+from analysis.units import cost_words, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,17 +25,20 @@ _STAGE_LOOKS = {
     "inherited": (style.SKY, "o", 12, 0.5),
     "finetuned": (style.ORANGE, "D", 18, 0.95),
     "scratch": (style.PURPLE, "s", 18, 0.95),
+    "trained": (style.SKY, "o", 12, 0.6),
+    "final": (style.ORANGE, "D", 18, 0.95),
 }
-_STAGE_WORDS = {"inherited": "inherited weights", "finetuned": "finetuned", "scratch": "trained from scratch"}
-_LEADER_FROM = 9.0  # pixels between a point and its label from which on a line joins them
+_STAGE_WORDS = WORDS | {"inherited": "inherited weights"}
 _DATASETS = {"imagenet": "ImageNet", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 
 
 def plot_frontier(data: FrontierData, colour: Literal["stage", "generation"] = "stage") -> Figure:
     """Draw a frontier (see `frontier_data`), its trials coloured by stage or by generation.
 
-    Published models are labelled where a label fits without covering another. A run without a usable trial gives a
-    figure that says so.
+    What the run measured for comparison is joined by a line of hollow squares; a twin in full precision is a level.
+    References and published models are labelled where a label fits without covering another. Pruned trials are counted
+    but not drawn, as their accuracy is that of a part of the budget. A run without a usable trial gives a figure that
+    says so.
     """
     figure, axes = style.new_figure()
     x = style.axis_scale(data.x, _largest(data, 0))
@@ -56,6 +61,7 @@ def plot_frontier(data: FrontierData, colour: Literal["stage", "generation"] = "
     if data.knee:
         knee = np.array(data.knee) / scales
         axes.plot(*knee, "*", color=style.BLACK, markersize=12, markeredgecolor="white", label="knee", zorder=6)
+    _draw_compared(axes, data, scales)
     for design, marker in (("auto", "^"), ("manual", "v")):
         chosen = np.array([(r.x, r.y) for r in data.published if r.design == design]).reshape(-1, 2) / scales
         if len(chosen):
@@ -67,13 +73,14 @@ def plot_frontier(data: FrontierData, colour: Literal["stage", "generation"] = "
     _set_limits(axes, data)
     _say_what_is_missing(axes, data)
     style.legend_below(figure, axes)
-    _label_published(figure, axes, data, scales)
+    label_points(figure, axes, data, scales)
     return figure
 
 
 def _largest(data: FrontierData, objective: int) -> float:
     columns = [data.points[:, objective], data.baseline_front[:, objective]]
-    columns.append(np.array([(r.x, r.y)[objective] for r in data.published]))
+    marks = [*data.published, *(c for c in data.compared if not c.full_precision)]
+    columns.append(np.array([(mark.x, mark.y)[objective] for mark in marks]))
     if objective == 0 and data.budget:
         columns.append(np.array(data.budget))
     return float(np.concatenate(columns).max(initial=0.0))
@@ -103,7 +110,7 @@ def _draw_trials(figure: Figure, axes: Axes, data: FrontierData, points: Floats,
         bar.locator = MaxNLocator(integer=True, nbins=6)
         bar.outline.set_visible(False)
         return
-    for stage in STAGES:
+    for stage in _STAGE_LOOKS:
         chosen = points[np.array(data.stages) == stage]
         if len(chosen):
             ink, marker, size, alpha = _STAGE_LOOKS[stage]
@@ -120,11 +127,33 @@ def _stairs(axes: Axes, data: FrontierData, front: Floats, label: str, colour: s
     axes.plot(*front.T, ".", color=colour, markersize=5, zorder=3)
 
 
+def _draw_compared(axes: Axes, data: FrontierData, scales: Floats) -> None:
+    """Uniform networks and other references as a line of hollow squares; full precision as a level with its cost."""
+    twins = [c for c in data.compared if c.full_precision and data.y == "accuracy"]
+    others = np.array([(c.x, c.y) for c in data.compared if c not in twins]).reshape(-1, 2) / scales
+    if len(others):
+        axes.plot(
+            *others.T, "s-", color=style.BLACK, linewidth=0.9, markersize=5, markerfacecolor="white",
+            markeredgewidth=1.0, alpha=0.8, label="for comparison, not searched", zorder=3.5,
+        )  # fmt: skip
+    for place, twin in enumerate(sorted(twins, key=lambda twin: -twin.y)):
+        level = twin.y / scales[1]
+        axes.axhline(level, color=style.GREY, linewidth=1.1, linestyle="--", zorder=1.5)
+        words = f"{twin.name}: {percent(twin.y)}, {cost_words(data.x, twin.x)}"
+        # the first above its line on the left, the next below, then the same on the right
+        above, left = place % 2 == 0, place % 4 < 2
+        axes.annotate(
+            style.plain(words), (0.01 if left else 0.99, level), xycoords=axes.get_yaxis_transform(),
+            xytext=(0, 2 if above else -2), textcoords="offset points", ha="left" if left else "right",
+            va="bottom" if above else "top", fontsize=style.SMALL_SIZE, color=style.GREY, zorder=7,
+        )  # fmt: skip
+
+
 def _set_limits(axes: Axes, data: FrontierData) -> None:
-    axes.margins(x=0.04, y=0.12 if data.published else 0.06)  # labels need room
+    axes.margins(x=0.04, y=0.12 if data.published or data.compared else 0.06)  # labels need room
     if data.y == "accuracy":
         low, high = axes.get_ylim()
-        axes.set_ylim(max(low, 0.0) if len(data.points) or data.published else 0.0, min(high, 100.0))
+        axes.set_ylim(max(low, 0.0) if len(data.points) or data.published or data.compared else 0.0, min(high, 100.0))
 
 
 def _say_what_is_missing(axes: Axes, data: FrontierData) -> None:
@@ -140,7 +169,7 @@ def _say_what_is_missing(axes: Axes, data: FrontierData) -> None:
         return
     note = "; ".join(words)
     if len(data.points) == 0:
-        if not data.published and not len(data.baseline_front):
+        if not data.published and not data.compared and not len(data.baseline_front):
             axes.set(xticks=[], yticks=[])  # numbers on the axes would mean nothing
         axes.text(0.5, 0.5, note, transform=axes.transAxes, ha="center", va="center", color=style.GREY)
         return
@@ -148,45 +177,3 @@ def _say_what_is_missing(axes: Axes, data: FrontierData) -> None:
         0.99, 0.015, f"not shown: {note}", transform=axes.transAxes, ha="right", va="bottom", color=style.GREY,
         fontsize=style.SMALL_SIZE,
     )  # fmt: skip
-
-
-def _label_published(figure: Figure, axes: Axes, data: FrontierData, scales: Floats) -> None:
-    if not data.published:
-        return
-    figure.draw_without_rendering()  # settles the layout, so that positions in pixels stay
-    figure.set_layout_engine("none")
-    order = sorted(data.published, key=lambda reference: -reference.y)
-    spots = [(reference.x / scales[0], reference.y / scales[1]) for reference in order]
-    texts = [
-        axes.annotate(
-            style.plain(reference.model), spot,
-            xytext=(0, 0), textcoords="offset points", fontsize=6.5, ha="center", va="center",
-            zorder=7, bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.2},
-        )
-        for reference, spot in zip(order, spots, strict=True)
-    ]  # fmt: skip
-    extents = [text.get_window_extent() for text in texts]
-    to_pixels = axes.transData.transform
-    anchors = to_pixels(np.array(spots))
-    knee = np.array([data.knee or ()]).reshape(-1, 2)
-    # a front's point counts more than another trial, and the knee's star is not to be covered where that can be helped
-    weighed = [data.points, np.repeat(data.front, 2, axis=0), np.repeat(knee, 20, axis=0)]
-    covered = to_pixels(np.concatenate(weighed) / scales)
-    frame = axes.get_window_extent()
-    boxes = place_labels(
-        [tuple(anchor) for anchor in anchors.tolist()],
-        [(extent.width + 2, extent.height) for extent in extents],
-        Box(frame.x0, frame.y0, frame.x1, frame.y1),
-        covered,
-    )
-    for text, spot, box, (x, y) in zip(texts, spots, boxes, anchors.tolist(), strict=True):
-        if box is None:
-            text.remove()
-            continue
-        # in points, so that the place holds at any resolution the figure is saved with
-        middle = np.array([(box.left + box.right) / 2 - x, (box.bottom + box.top) / 2 - y]) * 72 / figure.dpi
-        text.set_position((float(middle[0]), float(middle[1])))
-        near_x, near_y = min(max(x, box.left), box.right), min(max(y, box.bottom), box.top)
-        if np.hypot(near_x - x, near_y - y) > _LEADER_FROM:
-            end = axes.transData.inverted().transform((near_x, near_y))
-            axes.plot((spot[0], end[0]), (spot[1], end[1]), color=style.GREY, linewidth=0.5, zorder=3.5)

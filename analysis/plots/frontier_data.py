@@ -11,11 +11,10 @@ from analysis.front import front, numbers
 from analysis.pareto import Floats, knee
 from analysis.published import published_points
 from analysis.schema import BY_NAME, Direction, objective_direction
+from analysis.stages import competing, references
 
 if TYPE_CHECKING:
     import pandas as pd
-
-STAGES = BY_NAME["stage"].choices
 
 
 @dataclass(frozen=True)
@@ -28,13 +27,32 @@ class Reference:
     design: str
 
 
+@dataclass(frozen=True)
+class Compared:
+    """A network that a run measured for comparison; of `count` trials of one name, the means.
+
+    `name` is the operator of its trials, such as "uniform 2x" or "full precision 1x".
+    """
+
+    name: str
+    x: float
+    y: float
+    count: int
+
+    @property
+    def full_precision(self) -> bool:
+        """Whether it is a twin with float weights and activations, a level to reach rather than a point to beat."""
+        return self.name.startswith("full precision")
+
+
 @dataclass(frozen=True, eq=False)
 class FrontierData:
     """What `plot_frontier` draws; all values in the schema's units (fractions, single operations).
 
     `points` has the shape (finished trials with two finite values, 2), `stages` and `generations` (NaN where there is
     none) one entry for each; `front` and `baseline_front` the shape (points on it, 2), sorted by x. `counts` tells how
-    many trials there are of every state, and `unusable` how many finished without two finite values.
+    many trials there are of every state, and `unusable` how many finished without two finite values. `compared` are
+    the run's own references, which are among neither points nor front.
     """
 
     x: str
@@ -53,6 +71,7 @@ class FrontierData:
     published: tuple[Reference, ...]
     baseline_name: str
     baseline_front: Floats
+    compared: tuple[Compared, ...] = ()
 
     @property
     def trials(self) -> int:
@@ -60,9 +79,10 @@ class FrontierData:
         return sum(self.counts.values())
 
     def table(self) -> pd.DataFrame:
-        """One row a mark: `kind` (trial, front, knee, published, baseline or budget), `name`, x and y.
+        """One row a mark: `kind` (trial, front, knee, reference, published, baseline or budget), `name`, x and y.
 
-        The name is a trial's stage, a published model or the baseline; a budget has two rows, its ends, without y.
+        The name is a trial's stage, a reference, a published model or the baseline; a budget has two rows, its ends,
+        without y.
         """
         import pandas as pd
 
@@ -71,6 +91,7 @@ class FrontierData:
         ]
         rows += [("front", "", x, y) for x, y in self.front.tolist()]
         rows += [("knee", "", *self.knee)] if self.knee else []
+        rows += [("reference", compared.name, compared.x, compared.y) for compared in self.compared]
         rows += [("published", reference.model, reference.x, reference.y) for reference in self.published]
         rows += [("baseline", self.baseline_name, x, y) for x, y in self.baseline_front.tolist()]
         rows += [("budget", "", end, float("nan")) for end in self.budget or ()]
@@ -92,7 +113,8 @@ def frontier_data(
     `dataset` is the data set's name; for "imagenet" and operations against accuracy, the binary models of NAS-BNN's
     Table 2 are shown unless `published` (a frame as `published_points` gives it) says otherwise. Of published models,
     those of 32 bits, without operations, or far beyond the trials and the budget are left out. `budget` is the range of
-    `x` that was searched, `baseline` the name and the trials of a run to compare with.
+    `x` that was searched, `baseline` the name and the trials of a run to compare with. `x` and `y` are any objectives
+    of the schema, such as `params`, `bytes` or `latency_ms` against accuracy.
 
     Raises `ValueError` where `x` or `y` is no objective, the budget is not a range, or published points, which are
     accuracy at operations, are asked for beside other objectives.
@@ -102,7 +124,7 @@ def frontier_data(
     if published is not None and (x, y) != ("ops", "accuracy"):
         raise ValueError(f"published points have ops and accuracy, and the plot shows {x} and {y}: leave them out")
     # few columns, as copying all of them takes longer than everything else
-    done = trials.loc[trials["state"] == "finished", list(dict.fromkeys(["stage", "generation", x, y]))]
+    done = trials.loc[competing(trials), list(dict.fromkeys(["stage", "generation", x, y]))]
     values = numbers(done, x, y)
     usable = np.flatnonzero(np.isfinite(values).all(axis=1))
     points = values[usable]
@@ -131,7 +153,22 @@ def frontier_data(
         published=() if published is None else _references(published, 1.15 * reach),
         baseline_name=baseline[0] if baseline else "",
         baseline_front=numbers(front(baseline[1], x, y), x, y) if baseline else np.empty((0, 2)),
+        compared=_compared(references(trials), x, y),
     )
+
+
+def _compared(trials: pd.DataFrame, x: str, y: str) -> tuple[Compared, ...]:
+    """References with two finite values, by name, the cheapest first."""
+    values = numbers(trials, x, y)
+    named: dict[str, list[list[float]]] = {}
+    for name, pair in zip(trials["operator"].fillna("reference").astype("str"), values.tolist(), strict=True):
+        if np.isfinite(pair).all():
+            named.setdefault(name, []).append(pair)
+    found: list[Compared] = []
+    for name, pairs in named.items():
+        means = np.mean(pairs, axis=0).tolist()
+        found.append(Compared(name, means[0], means[1], len(pairs)))
+    return tuple(sorted(found, key=lambda compared: (compared.full_precision, compared.x)))
 
 
 def _references(published: pd.DataFrame, reach: float) -> tuple[Reference, ...]:

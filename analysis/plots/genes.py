@@ -10,6 +10,7 @@ import numpy as np
 
 from analysis.front import front, numbers
 from analysis.plots import style
+from analysis.stages import NEVER_ON_A_FRONT
 from spaces.nasbnn.architecture import Architecture, Layer, parse
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def genes_data(trials: pd.DataFrame, x: str = "ops", y: str = "accuracy") -> Gen
         if (member := _parsed(text))
     ]
     members = [member for _, member in pairs]
-    every = [member for text in trials["architecture"].dropna().unique() if (member := _parsed(text))]
+    every = [member for text in _tried(trials).dropna().unique() if (member := _parsed(text))]
     values = _values(every)
     layers = {
         (stage, place)
@@ -83,6 +84,11 @@ def genes_data(trials: pd.DataFrame, x: str = "ops", y: str = "accuracy") -> Gen
     return GenesData(
         x, pd.DataFrame(shares, columns=list(SHARES)), pd.DataFrame(along, columns=list(ALONG)), len(members), missing
     )
+
+
+def _tried(trials: pd.DataFrame) -> pd.Series[str]:
+    """The architectures of a run's own trials, whatever became of them."""
+    return trials.loc[~trials["stage"].isin(NEVER_ON_A_FRONT), "architecture"]
 
 
 def _parsed(text: object) -> Architecture | None:

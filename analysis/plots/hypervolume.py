@@ -15,8 +15,8 @@ from analysis.front import numbers
 from analysis.hypervolume import hypervolume_history
 from analysis.pareto import Floats
 from analysis.plots import style
-from analysis.plots.frontier_data import STAGES
 from analysis.schema import objective_direction
+from analysis.stages import NEVER_ON_A_FRONT, STAGES, competing
 from analysis.units import percent, quantity
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ def hypervolume_data(
     """Hypervolume after every trial, for one frame of trials or several by name.
 
     Trials count in the order of their numbers (stages one after the other, or the one `stage` alone); those that
-    failed take their place and add nothing. All runs share one box, so that their curves compare: from the worst to the
+    failed or were pruned take their place and add nothing. What is there for comparison, and differentiable searches,
+    are left out. All runs share one box, so that their curves compare: from the worst to the
     best value of any finished trial of any run, or from `reference` where one is given (fix it to compare with runs
     that are not at hand).
     """
@@ -114,14 +115,13 @@ def plot_hypervolume(data: HypervolumeData) -> Figure:
 
 
 def _values(frame: pd.DataFrame, x: str, y: str, stage: str | None) -> Floats:
-    """Both objectives in the order of the trials, NaN for a trial that did not finish; running ones left out."""
-    if stage is not None:
-        frame = frame[frame["stage"] == stage]
+    """Both objectives in the order of the trials, NaN for a trial that does not count; running ones left out."""
+    frame = frame[~frame["stage"].isin(NEVER_ON_A_FRONT) if stage is None else frame["stage"] == stage]
     frame = frame[frame["state"] != "running"]
     order = frame.assign(_stage=frame["stage"].map({name: i for i, name in enumerate(STAGES)}))
     frame = order.sort_values(["_stage", "number"], kind="stable")
     values = numbers(frame, x, y)
-    values[(frame["state"] != "finished").to_numpy()] = np.nan
+    values[~competing(frame).to_numpy()] = np.nan
     return values
 
 

@@ -16,6 +16,7 @@ from analysis.genes import SUMMARIES, gene_table, summary_table
 from analysis.pareto import Floats, pareto_front
 from analysis.plots import style
 from analysis.schema import BY_NAME, objective_direction
+from analysis.stages import competing
 from analysis.units import prefix
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ _WORDS = {
 
 @dataclass(frozen=True, eq=False)
 class ParallelData:
-    """What `plot_parallel` draws: finished trials of shape (trials, columns), in the columns' units.
+    """What `plot_parallel` draws: finished trials, except those for comparison, of shape (trials, columns).
+
+    Values are in the columns' units.
 
     `front` tells which of them are on the front, `colour` which column gives the front's lines their colour; `missing`
     says what is not shown, and why.
@@ -66,7 +69,7 @@ def parallel_data(
     import pandas as pd
 
     directions = (objective_direction(x), objective_direction(y))
-    done = trials[trials["state"] == "finished"]
+    done = trials[competing(trials)]
     wanted = list(dict.fromkeys(columns or (*DEFAULT[:-1], x, y)))
     known = [name for name, column in BY_NAME.items() if column.type in ("int32", "int64", "float64")]
     texts = done["architecture"]

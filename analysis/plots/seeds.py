@@ -56,7 +56,7 @@ class SeedsData:
 
 def seeds_data(
     groups: Groups, x: str = "ops", y: str = "accuracy", reference: tuple[float, float] | None = None,
-    stage: str = "inherited",
+    stage: str | None = None,
 ) -> SeedsData:  # fmt: skip
     """Groups as for `attainment_data`; of runs of different length, as many trials as the shortest of a group has.
 

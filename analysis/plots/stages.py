@@ -12,13 +12,12 @@ import numpy as np
 
 from analysis.pareto import Floats
 from analysis.plots import style
-from analysis.statistics import Interval, RankCorrelation, paired_stages, rank_correlation
+from analysis.stages import WORDS
+from analysis.statistics import Interval, RankCorrelation, paired_stages, rank_correlation, two_stages
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
-
-_WORDS = {"inherited": "with inherited weights", "finetuned": "finetuned", "scratch": "trained from scratch"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,9 +38,10 @@ class StagesData:
 
 
 def stages_data(
-    trials: pd.DataFrame, first: str = "inherited", second: str = "finetuned", y: str = "accuracy"
+    trials: pd.DataFrame, first: str | None = None, second: str | None = None, y: str = "accuracy"
 ) -> StagesData:
     """Architectures that finished in both stages (see `analysis.statistics.paired_stages`)."""
+    first, second = two_stages(trials, first, second)
     pairs = paired_stages(trials, first, second, y)[[first, second]].to_numpy(dtype="float64")
     return StagesData(first, second, y, pairs, rank_correlation(pairs[:, 0], pairs[:, 1]))
 
@@ -50,7 +50,7 @@ def plot_stages(data: StagesData) -> Figure:
     """One dot an architecture; the line where both stages are equal; both rank correlations with their intervals."""
     figure, axes = style.new_figure(width=4.6, height=4.4)
     scale = style.axis_scale(data.y, float(data.pairs.max(initial=0.0)))
-    labels = [f"{scale.label},\n{_WORDS.get(stage, stage)}" for stage in (data.first, data.second)]
+    labels = [f"{scale.label},\n{WORDS.get(stage, stage)}" for stage in (data.first, data.second)]
     style.label_axes(axes, *labels, title=style.plural(len(data.pairs), "architecture"))
     if len(data.pairs) == 0:
         style.say_instead(axes, f"no architecture finished both\n{data.first} and {data.second}")

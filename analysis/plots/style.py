@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from analysis.schema import BY_NAME
+from analysis.schema import BY_NAME, LATENCY
 from analysis.units import prefix
 
 if TYPE_CHECKING:
@@ -62,6 +62,8 @@ def axis_scale(column: str, largest: float) -> Scale:
         "bits": ("size", "bit"),
         "bytes": ("size", "B"),
     }
+    if column == LATENCY:
+        return Scale("latency of one image (ms)", 1.0)
     if column not in words:
         unit = BY_NAME[column].unit if column in BY_NAME else ""
         return Scale(f"{column} ({unit})" if unit else column, 1.0)

@@ -88,13 +88,8 @@ def test_latency_is_refused_where_there_is_none(three):
 
 
 def test_latency_counts_where_there_is_one(make_run, make_row):
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    run = make_run(rows=[make_row(0, 1e6, 0.8, id="a"), make_row(1, 2e6, 0.9, id="b")])
-    file = run / "trials.parquet"
-    table = pq.read_table(file)
-    pq.write_table(table.append_column("latency_ms", pa.array([1.0, 4.0])), file)
+    rows = [make_row(0, 1e6, 0.8, id="a", latency_ms=1.0), make_row(1, 2e6, 0.9, id="b", latency_ms=4.0)]
+    run = make_run(rows=rows)
     assert choose(run, Limits(latency=2)).id == "a"
     with pytest.raises(NoCandidateError, match=r"at most 0.5 ms"):
         choose(run, Limits(latency=0.5))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from analysis.journal import JournalError, journal_rows
+from analysis.schema import to_table
 from search.records import Outcome, Proposal, Stage, State
 from search.study import Study, read_records
 from spaces.parameters import Integer
@@ -52,6 +53,9 @@ def as_row(record) -> dict[str, object]:
     fields = dataclasses.asdict(record)
     for name in ("params", "sampler_state", "values"):
         del fields[name]
+    facts, rungs = fields.pop("facts"), fields.pop("rungs")
+    fields["facts"] = json.dumps(facts) if facts else None
+    fields["epochs"] = max(rungs) if rungs else None
     metrics = {name: value for name, value in fields.pop("metrics").items() if name != "extra"}
     return {**fields, **metrics, "parents": list(record.parents)}
 
@@ -127,3 +131,36 @@ def test_the_journal_of_optuna_5_is_read_for_ever(tmp_path):
     assert {name: first[name] for name in METRICS} == METRICS
     assert (failed["state"], failed["reason"], failed["attempt"]) == ("failed", "out of memory", 2)
     assert (running["state"], running["parents"]) == ("running", ["id0"])
+
+
+def operations(journal: Path, *entries: dict[str, object]) -> None:
+    journal.write_text("".join(json.dumps({"worker_id": "w", **entry}) + "\n" for entry in entries))
+
+
+def test_pruned_trials_and_what_a_trial_found_are_read(tmp_path):
+    journal = tmp_path / "journal.log"
+    measured = {
+        "metrics": {"accuracy": 0.3, "ops": 10.0}, "reason": "behind the others after 2 epochs",
+        "attempt": 1, "started": "2026-11-21T09:30:00+00:00", "seconds": 1.0, "host": "h", "worker": "h-1",
+    }  # fmt: skip
+    searched = {**measured, "metrics": {"accuracy": 0.5, "epochs": 50.0}, "facts": {"genotype": "normal: none@1"}}
+    operations(
+        journal,
+        {"op_code": 0, "study_name": "trained", "directions": [2]},
+        {"op_code": 4, "study_id": 0, "state": 0, "user_attrs": {"architecture": "1-2"}},
+        {"op_code": 8, "trial_id": 0, "user_attr": {"rungs": {"1": {"accuracy": 0.2}}}},
+        {"op_code": 8, "trial_id": 0, "user_attr": {"rungs": {"1": {}, "2": {"accuracy": 0.3}}}},
+        {"op_code": 8, "trial_id": 0, "user_attr": {"outcome": measured}},
+        {"op_code": 6, "trial_id": 0, "state": 2, "values": None},
+        {"op_code": 8, "trial_id": 0, "user_attr": {"outcome": {}}},  # it has ended: nothing changes
+        {"op_code": 0, "study_name": "searched", "directions": [2]},
+        {"op_code": 4, "study_id": 1, "state": 0, "user_attrs": {"architecture": "seed=0"}},
+        {"op_code": 8, "trial_id": 1, "user_attr": {"outcome": searched}},
+        {"op_code": 6, "trial_id": 1, "state": 1, "values": [0.5]},
+    )
+    table = to_table(journal_rows(journal)).to_pylist()
+    assert [(row["stage"], row["state"], row["epochs"]) for row in table] == [
+        ("trained", "pruned", 2), ("searched", "finished", 50),
+    ]  # fmt: skip
+    assert table[0]["reason"] == "behind the others after 2 epochs"
+    assert json.loads(table[1]["facts"]) == {"genotype": "normal: none@1"}

@@ -10,6 +10,7 @@ import pytest
 from analysis.schema import (
     BY_NAME,
     COLUMNS,
+    LATENCY,
     SCHEMA_VERSION,
     VERSION_KEY,
     objective_direction,
@@ -19,17 +20,17 @@ from analysis.schema import (
 )
 
 
-def test_the_schema_is_what_version_1_was_released_with():
+def test_the_schema_is_version_1_with_the_columns_that_came_later():
     types = {field.name: str(field.type) for field in trial_schema()}
     text = ["stage", "state", "reason", "space", "architecture", "id", "proposer", "operator", "host", "worker"]
     whole = ["number", "flops", "int8_ops", "bops", "params", "bits", "bytes", "seed"]
     assert SCHEMA_VERSION == 1
     assert trial_schema().metadata == {VERSION_KEY: b"1"}
     assert types == {
-        **dict.fromkeys([*text, "versions"], "string"),
+        **dict.fromkeys([*text, "versions", "facts"], "string"),
         **dict.fromkeys(whole, "int64"),
-        **dict.fromkeys(["generation", "attempt"], "int32"),
-        **dict.fromkeys(["accuracy", "loss", "ops", "seconds"], "double"),
+        **dict.fromkeys(["generation", "attempt", "epochs"], "int32"),
+        **dict.fromkeys(["accuracy", "loss", "ops", "seconds", "latency_ms"], "double"),
         "parents": "list<item: string>",
         "started": "timestamp[us, tz=UTC]",
     }
@@ -44,8 +45,9 @@ def test_every_column_says_what_it_means():
 
 def test_rows_come_back_as_they_went_in(make_row):
     row = make_row(
-        3, 2e7, 0.6, parents=["a", "b"], versions=json.dumps({"torch": "2.10"}), host="h", worker="w", reason=None
-    )
+        3, 2e7, 0.6, parents=["a", "b"], versions=json.dumps({"torch": "2.10"}), host="h", worker="w", reason=None,
+        stage="searched", latency_ms=0.25, epochs=50, facts=json.dumps({"genotype": "normal: none@1"}),
+    )  # fmt: skip
     file = io.BytesIO()
     write_trials([row], file)
     assert pq.read_table(io.BytesIO(file.getvalue())).to_pylist() == [row]
@@ -77,7 +79,7 @@ def test_times_become_utc():
         ({"generation": 2**40}, "'generation' .* int32"),
         ({"accuracy": "high"}, "'accuracy' .* double"),
         ({"state": "done"}, "state must be one of running, finished, failed, pruned, got 'done'"),
-        ({"stage": "search"}, "stage must be one of inherited, finetuned, scratch"),
+        ({"stage": "search"}, "stage must be one of inherited, finetuned, scratch, trained, searched, final, refer"),
         ({"started": datetime.datetime(2026, 1, 1)}, "time zone"),  # noqa: DTZ001
     ],
 )
@@ -90,5 +92,6 @@ def test_objectives_know_which_way_is_better():
     assert (objective_direction("accuracy"), objective_direction("ops")) == ("max", "min")
     with pytest.raises(ValueError, match=r"'opps' is not an objective .*'ops'"):
         objective_direction("opps")
+    assert objective_direction(LATENCY) == "min"
     with pytest.raises(ValueError, match="'seed' is not an objective"):
         objective_direction("seed")

@@ -112,6 +112,9 @@ def test_version_1_is_read_for_ever():
     assert (trials["accuracy"][0], trials["bytes"][0], trials["ops"][0]) == (0.875, 10_000, 650 + 4608 / 8 + 3125)
     assert trials["reason"][1] == "out of memory"
     assert trials["started"][0] == pd.Timestamp("2026-11-21T09:30Z")
+    for later in ("latency_ms", "epochs", "facts"):  # columns that came without a new version
+        assert trials[later].isna().all()
+    assert (trials["latency_ms"].dtype, trials["epochs"].dtype) == ("float64", "Int32")
 
 
 def going_on(folder: Path) -> Path:
