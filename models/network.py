@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from models.binary import Kernel, KernelCache, WeightNormalisation, binary_kernel, new_weight
 from models.lsq import initial_step, quantise_weights
 from models.modes import Activations
-from models.tail import BATCH_NORM_MOMENTUM, Tail
+from models.tail import Tail
 from models.unit import BinaryUnit
 from spaces import Architecture, Layer, NasBnnSpace
 
@@ -116,23 +116,24 @@ class BinaryNetwork(nn.Module):
 
 
 @torch.no_grad()
-def recalibrate(network: BinaryNetwork, batches: Iterable[Tensor]) -> None:
+def recalibrate(network: nn.Module, batches: Iterable[Tensor]) -> None:
     """Replace the batch norms' running statistics by the average over batches of images (the public recipe of NAS-BNN).
 
     Each batch counts the same, as with torch's cumulative average. Leaves the network in evaluation mode. Raises
     `ValueError` where there is no batch.
     """
-    tails = [module for module in network.modules() if isinstance(module, Tail)]
+    norms = [module for module in network.modules() if isinstance(module, Tail | nn.BatchNorm2d)]
+    usual = [norm.momentum for norm in norms]
     network.train()
     seen = 0
     try:
         for seen, images in enumerate(batches, 1):
-            for tail in tails:
-                tail.momentum = 1 / seen
+            for norm in norms:
+                norm.momentum = 1 / seen
             network(images)
     finally:
         network.eval()
-        for tail in tails:
-            tail.momentum = BATCH_NORM_MOMENTUM
+        for norm, momentum in zip(norms, usual, strict=True):
+            norm.momentum = momentum
     if seen == 0:
         raise ValueError("recalibration needs at least one batch of images, got none")

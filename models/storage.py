@@ -1,93 +1,70 @@
 """Supernets and networks as checkpoints: which space, architecture and options their tensors belong to."""
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
-from models.binary import WeightNormalisation
 from models.checkpoint import CheckpointError, Verify, load_checkpoint, save_checkpoint
-from models.network import BinaryNetwork, NetworkOptions
-from models.supernet import Supernet, SupernetOptions
-from spaces import NasBnnSpace, Stage
+from models.families import family_of, options_from, options_to_json
+from spaces import Space
+from spaces.declared import space_from
 
 M = TypeVar("M", bound=nn.Module)
 
 
-def space_to_json(space: NasBnnSpace) -> dict[str, Any]:
-    """A space as JSON: every field of its declaration."""
-    return dataclasses.asdict(space)
-
-
-def space_from_json(data: Mapping[str, Any]) -> NasBnnSpace:
-    """The inverse of `space_to_json`. Raises `SpaceError` or `CheckpointError` for anything else."""
-    try:
-        stages = tuple(Stage(**stage) for stage in data["stages"])
-        return NasBnnSpace(**{**data, "stages": stages, "stem_widths": tuple(data["stem_widths"])})
-    except (KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"this is not the JSON form of a NAS-BNN space: {error}") from error
-
-
-def supernet_meta(supernet: Supernet) -> dict[str, Any]:
+def supernet_meta(supernet: nn.Module) -> dict[str, Any]:
     """What a checkpoint must say for `supernet_from` to read its tensors."""
-    options = supernet.options
-    return {
-        "kind": "supernet",
-        "space": space_to_json(supernet.space),
-        "options": {
-            "bi_transformation": options.bi_transformation,
-            "weight_normalisation": options.weight_normalisation.value,
-        },
-    }
+    net = cast("Any", supernet)
+    return {"kind": "supernet", "space": net.space.declaration(), "options": options_to_json(net.options)}
 
 
-def network_meta(network: BinaryNetwork) -> dict[str, Any]:
+def network_meta(network: nn.Module) -> dict[str, Any]:
     """What a checkpoint must say for `network_from` to read its tensors."""
+    net = cast("Any", network)
     return {
         "kind": "network",
-        "space": space_to_json(network.space),
-        "architecture": network.space.format(network.architecture),
-        "options": {"weight_normalisation": network.options.weight_normalisation.value},
+        "space": net.space.declaration(),
+        "architecture": net.space.format(net.architecture),
+        "options": options_to_json(net.options),
     }
 
 
-def supernet_from(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> Supernet:
+def supernet_from(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> Any:
     """The supernet of a `state_dict` (used as it is, not copied) and its `supernet_meta`, in evaluation mode.
 
-    Raises `CheckpointError` where the two do not belong together.
+    Raises `CheckpointError` where the two do not belong together, `SpaceError` for a space that cannot be.
     """
-    _require_kind(meta, "supernet")
-    options = meta.get("options", {})
+    space = _space(meta, "supernet")
+    family = family_of(space.family)
+    if family.supernet is None or family.supernet_options is None:
+        raise CheckpointError(f"spaces of the family {space.family!r} have no supernet")
     with torch.device("meta"):
-        supernet = Supernet(
-            space_from_json(meta["space"]),
-            SupernetOptions(bool(options.get("bi_transformation", True)), _normalisation(options)),
-        )
+        supernet = family.supernet(space, _options(family.supernet_options, meta))
     return fill(supernet, tensors)
 
 
-def network_from(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> BinaryNetwork:
+def network_from(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> Any:
     """The network of a `state_dict` (used as it is, not copied) and its `network_meta`, in evaluation mode.
 
     Raises `CheckpointError` where the two do not belong together, `SpaceError` for an architecture outside its space.
     """
-    _require_kind(meta, "network")
-    space = space_from_json(meta["space"])
+    space = _space(meta, "network")
+    family = family_of(space.family)
     with torch.device("meta"):
-        options = NetworkOptions(_normalisation(meta.get("options", {})))
-        network = BinaryNetwork(space, space.parse(str(meta.get("architecture"))), options)
+        architecture = space.parse(str(meta.get("architecture")))
+        network = family.network(space, architecture, _options(family.network_options, meta))
     return fill(network, tensors)
 
 
-def save_supernet(folder: Path | str, supernet: Supernet, extra_meta: Mapping[str, Any] | None = None) -> None:
+def save_supernet(folder: Path | str, supernet: nn.Module, extra_meta: Mapping[str, Any] | None = None) -> None:
     """Write a supernet as a checkpoint; `extra_meta` is kept under `extra`. Raises as `save_checkpoint` does."""
     save_checkpoint(folder, supernet.state_dict(), {**supernet_meta(supernet), "extra": dict(extra_meta or {})})
 
 
-def load_supernet(folder: Path | str, verify: Verify = Verify.HASHES) -> Supernet:
+def load_supernet(folder: Path | str, verify: Verify = Verify.HASHES) -> Any:
     """The supernet of a checkpoint, in evaluation mode, its weights mapped from the file (processes share them).
 
     Raises `CheckpointError`.
@@ -95,28 +72,28 @@ def load_supernet(folder: Path | str, verify: Verify = Verify.HASHES) -> Superne
     return supernet_from(*load_checkpoint(folder, verify))
 
 
-def save_network(folder: Path | str, network: BinaryNetwork, extra_meta: Mapping[str, Any] | None = None) -> None:
+def save_network(folder: Path | str, network: nn.Module, extra_meta: Mapping[str, Any] | None = None) -> None:
     """Write a network as a checkpoint; `extra_meta` is kept under `extra`. Raises as `save_checkpoint` does."""
     save_checkpoint(folder, network.state_dict(), {**network_meta(network), "extra": dict(extra_meta or {})})
 
 
-def load_network(folder: Path | str, verify: Verify = Verify.HASHES) -> BinaryNetwork:
+def load_network(folder: Path | str, verify: Verify = Verify.HASHES) -> Any:
     """The network of a checkpoint, in evaluation mode, its weights mapped from the file. Raises `CheckpointError`."""
     return network_from(*load_checkpoint(folder, verify))
 
 
-def _require_kind(meta: Mapping[str, Any], kind: str) -> None:
+def _space(meta: Mapping[str, Any], kind: str) -> Space[Any]:
     if meta.get("kind") != kind or not isinstance(meta.get("space"), Mapping):
         raise CheckpointError(f"expected the checkpoint of a {kind}; this is one of {meta.get('kind')!r}")
+    return space_from(meta["space"])
 
 
-def _normalisation(options: Mapping[str, Any]) -> WeightNormalisation:
-    value = options.get("weight_normalisation")
+def _options(kind: type[Any], meta: Mapping[str, Any]) -> Any:
+    options = meta.get("options", {})
     try:
-        return WeightNormalisation(value)
+        return options_from(kind, options if isinstance(options, Mapping) else {})
     except ValueError as error:
-        names = ", ".join(repr(choice.value) for choice in WeightNormalisation)
-        raise CheckpointError(f"weight_normalisation must be one of {names}; the checkpoint says {value!r}") from error
+        raise CheckpointError(f"the checkpoint's options do not fit: {error}") from error
 
 
 def fill(module: M, tensors: Mapping[str, Tensor]) -> M:

@@ -4,14 +4,15 @@ from itertools import islice
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
-from models.network import BinaryNetwork, recalibrate
+from models.network import recalibrate
 from search.config import EvaluationConfig
 from search.data.dataset import Split
 from search.data.order import in_order, shuffled
 
 
-def recalibrate_on(network: BinaryNetwork, split: Split, config: EvaluationConfig, *, seed: int) -> None:
+def recalibrate_on(network: nn.Module, split: Split, config: EvaluationConfig, *, seed: int) -> None:
     """Compute every batch norm's statistics anew from training images.
 
     A subnet cannot use the statistics of the supernet, which mix those of all subnets. The images depend on `seed`
@@ -23,7 +24,7 @@ def recalibrate_on(network: BinaryNetwork, split: Split, config: EvaluationConfi
 
 
 @torch.no_grad()
-def evaluate(network: BinaryNetwork, split: Split, batch_size: int) -> dict[str, float]:
+def evaluate(network: nn.Module, split: Split, batch_size: int) -> dict[str, float]:
     """`accuracy` (0 to 1) and mean cross entropy `loss` of a network on every image of a split; leaves the network in
     evaluation mode."""
     network.eval()

@@ -23,15 +23,16 @@ from models.network import BinaryNetwork
 from models.storage import (
     load_network,
     load_supernet,
+    network_from,
+    network_meta,
     save_network,
     save_supernet,
-    space_from_json,
-    space_to_json,
     supernet_from,
     supernet_meta,
 )
 from models.supernet import Supernet, SupernetOptions
-from spaces import get_space
+from spaces import SpaceError, get_space
+from spaces.declared import space_from
 
 TENSORS = {
     "a": torch.arange(6.0).view(2, 3),
@@ -300,9 +301,25 @@ def test_tensors_that_do_not_fit_are_refused():
 
 
 def test_spaces_survive_json(space):
-    assert space_from_json(json.loads(json.dumps(space_to_json(space)))) == space
-    with pytest.raises(CheckpointError, match="not the JSON form"):
-        space_from_json({"stages": [{"colour": 3}]})
+    assert space_from(json.loads(json.dumps(space.declaration()))) == space
+
+
+def test_checkpoints_from_before_there_were_families_are_read(tmp_path):
+    network = BinaryNetwork(get_space("nasbnn-digits"), get_space("nasbnn-digits").smallest())
+    meta = network_meta(network)
+    del meta["space"]["family"]
+    assert network_from(network.state_dict(), meta).space == network.space
+    meta["space"]["family"] = "nasbn"
+    with pytest.raises(SpaceError, match="no family of spaces 'nasbn'; did you mean 'nasbnn'"):
+        network_from(network.state_dict(), meta)
+
+
+def test_unknown_options_are_refused():
+    network = BinaryNetwork(get_space("nasbnn-digits"), get_space("nasbnn-digits").smallest())
+    meta = network_meta(network)
+    meta["options"]["colour"] = 3
+    with pytest.raises(CheckpointError, match="there is no option 'colour'; the options are weight_normalisation"):
+        network_from(network.state_dict(), meta)
 
 
 # Files ----------------------------------------------------------------------------------------------------------------
