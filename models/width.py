@@ -45,7 +45,8 @@ class PooledConvolution(nn.Module):
 
     def forward(self, x: Tensor, shortcut: Tensor | None) -> Tensor:
         """(N, cin, H, W) -> (N, cout, H / strides, W / strides)."""
-        x = self.norm(self.pool(self.convolution(x)))
+        x = self.convolution(x).contiguous(memory_format=torch.channels_last)  # it is not, for images of one channel
+        x = self.norm(self.pool(x))
         return x if shortcut is None else x + shortcut
 
 
