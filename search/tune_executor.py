@@ -4,50 +4,79 @@ Tune is built anew for every phase and after every interruption. Its own state i
 it is a pickle.
 """
 
+import faulthandler
 import json
-import logging
 import os
-import signal
 import tempfile
+import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-# Read when ray is imported or started: no loggers of Tune's, no second output engine, no usage statistics.
-os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
-os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ.setdefault("RAY_AUTH_MODE", "token")
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+from search.cluster import HERE, connect, watching  # before ray, which it sets up
 
+# isort: split
 import ray
 from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
 from binarynas import shadowed
+from search.executors import ExecutionError, timed_out
 from search.run import Run
 from search.work import Report, Task, Work
 from search.worker import Worker, pick_device
+
+_GRACE = 10.0
+"""Seconds in which a worker ends itself at its time limit; one that is frozen is then killed from here."""
+
+_NODE_LOST = ("its node has died", "its owner has died")
+"""What Ray says of workers that went with their node. That is nobody's fault, and no try of the task's."""
+
+_MOST_MOVES = 20
+"""How often a task may move on because its node was lost."""
 
 
 class _Trainable(tune.Trainable):
     """A thin shell around a worker: one report a step."""
 
     def setup(self, config: dict[str, Any]) -> None:
-        problem = shadowed()
-        if problem:
-            raise RuntimeError(problem)
-        self._worker = Worker(Path(config["run"]))
+        run = Path(config["run"])
+        self._limit: float | None = config["limit"]
+        self._problem = shadowed() or _unseen(run)
+        if self._problem is None:
+            self._worker = Worker(run)
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self._reports = self._worker.run(json.loads(new_config["task"]))
+        if self._problem is None:
+            self._reports = self._worker.run(json.loads(new_config["task"]))
+        else:
+            self._reports = iter([{"kind": _UNFIT, "reason": self._problem, "last": True}])
         return True  # the actor goes on with the next task
 
     def step(self) -> dict[str, Any]:
-        report: Report = next(self._reports)
+        if self._limit is not None:  # ends the process from a thread of C's own, whatever holds the interpreter
+            faulthandler.dump_traceback_later(self._limit, exit=True, file=2)
+        try:
+            report: Report = next(self._reports)
+        finally:
+            faulthandler.cancel_dump_traceback_later()
         return {"report": json.dumps(report), "done": bool(report.get("last"))}
+
+
+_UNFIT = "unfit"
+
+
+def _unseen(run: Path) -> str | None:
+    """Why a worker cannot work on a run: its node does not see the folder."""
+    if (run / "run.json").is_file():
+        return None
+    return (
+        f"a worker on {os.uname().nodename} does not see the run's folder {run}: on a cluster it must be on storage "
+        "that every node mounts at the same path"
+    )
 
 
 class _Feeder(Searcher):
@@ -61,7 +90,11 @@ class _Feeder(Searcher):
         return {}  # Tune pickles its searcher into a state of its own, which we never read
 
     def suggest(self, trial_id: str) -> Any:
-        if self._work.finished or self._listener.failure is not None:
+        if self._listener.failure is not None:
+            return Searcher.FINISHED
+        if self._listener.moved:
+            return self._trial(self._listener.moved.popleft())
+        if self._work.finished:
             return Searcher.FINISHED
         try:
             task = self._work.next_task()
@@ -70,7 +103,11 @@ class _Feeder(Searcher):
             return Searcher.FINISHED
         if task is None:
             return Searcher.FINISHED if self._work.finished else None
-        return {"run": str(self._run.path.resolve()), "task": json.dumps(task)}
+        return self._trial(task)
+
+    def _trial(self, task: Task) -> dict[str, Any]:
+        limit = self._run.config.execution.timeout
+        return {"run": str(self._run.path.resolve()), "task": json.dumps(task), "limit": limit}
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:  # noqa: FBT001, FBT002
         """The reports have come through the callback."""
@@ -85,23 +122,60 @@ class _Feeder(Searcher):
 class _Listener(tune.Callback):
     """Passes the reports of Tune's trials on to the work; keeps what the work raises, which Tune would wrap and log."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, limit: float | None) -> None:
         self._work: Work | None = work
+        self._limit = limit
+        self._running: dict[str, tuple[Trial, float, set[int]]] = {}  # since when silent, and which candidates came
+        self._moves = 0
+        self.moved: deque[Task] = deque()
         self.failure: Exception | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {"_work": None, "failure": None}  # as above
 
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self._running[trial.trial_id] = (trial, time.monotonic(), set())
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Kill workers that are frozen: the others have ended themselves at their time limit."""
+        if self._limit is None:
+            return
+        for trial, since, _ in self._running.values():
+            actor = trial.temporary_state.ray_actor
+            if actor is not None and time.monotonic() - since > self._limit + _GRACE:
+                ray.kill(actor)
+
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        if "report" in result:
-            self._pass_on(lambda work: work.report(_task(trial), json.loads(result["report"])))
+        if "report" not in result:
+            return
+        report: Report = json.loads(result["report"])
+        _, _, came = self._running.get(trial.trial_id, (trial, 0.0, set()))
+        if report["kind"] == "outcome":
+            came.add(report["number"])
+        self._running[trial.trial_id] = (trial, time.monotonic(), came)
+        if report["kind"] == _UNFIT:
+            self.failure = self.failure or ExecutionError(report["reason"])
+        else:
+            self._pass_on(lambda work: work.report(_task(trial), report))
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self._running.pop(trial.trial_id, None)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        error = trial.get_error()
-        reason = str(error).strip().splitlines()[-1] if error else "no reason was given"
-        self._pass_on(lambda work: work.lost(_task(trial), f"the worker was lost: {reason}"))
+        _, since, came = self._running.pop(trial.trial_id, (trial, time.monotonic(), set()))
+        error = str(trial.get_error() or "no reason was given").strip()
+        task = _task(trial)
+        if any(sign in error for sign in _NODE_LOST) and self._moves < _MOST_MOVES:
+            self._moves += 1
+            self.moved.append(_without(task, came))
+            return
+        if self._limit is not None and time.monotonic() - since >= self._limit:
+            reason = timed_out(self._limit)
+        else:
+            reason = f"the worker was lost: {error.splitlines()[-1]}"
+        self._pass_on(lambda work: work.lost(task, reason))
 
     def _pass_on(self, tell: Callable[[Work], None]) -> None:
         if self._work is None or self.failure is not None:
@@ -111,41 +185,33 @@ class _Listener(tune.Callback):
         except Exception as error:  # noqa: BLE001 -- raised again by `TuneExecutor.run`
             self.failure = error
 
+    def fail(self, error: ExecutionError) -> None:
+        """Take note that nothing can be run any more."""
+        self.failure = self.failure or error
+
 
 class TuneExecutor:
-    """Runs a phase's tasks as Tune trials on workers that are reused."""
+    """Runs a phase's tasks as Tune trials on workers that are reused, on this machine or on a cluster."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, address: str | None = None) -> None:
         self._run = run
-        self.workers = run.config.execution.workers or os.cpu_count() or 1
-
-    def _connect(self) -> None:
-        """Start Ray on this machine, or connect to the cluster that the configuration names."""
-        execution = self._run.config.execution
-        cores = max(self.workers * execution.threads, execution.training_threads)
-        local: dict[str, Any] = {"num_cpus": cores, "include_dashboard": False}
-        settings: dict[str, Any] = {"address": execution.address} if execution.address else local
-        on_termination = signal.getsignal(signal.SIGTERM)
-        level = logging.INFO if execution.ray_output else logging.ERROR
-        ray.init(log_to_driver=execution.ray_output, logging_level=level, **settings)
-        signal.signal(signal.SIGTERM, on_termination)  # Ray's own would end the process at once
-        for name in ("ray.tune", "ray.train", "ray"):
-            logging.getLogger(name).setLevel(level)
+        address = address or run.config.execution.address
+        self._address = None if address == HERE else address
 
     def run(self, work: Work) -> None:
-        """See `Executor.run`."""
+        """See `Executor.run`. Raises `ExecutionError` where Ray cannot be reached, or is lost."""
         if work.finished:
             return
-        if not ray.is_initialized():
-            self._connect()
-        listener = _Listener(work)
-        with tempfile.TemporaryDirectory(prefix="binarynas-tune-") as scratch:
+        connect(self._run.config.execution, self._address)
+        listener = _Listener(work, self._run.config.execution.timeout)
+        remedy = f"go on with: binarynas resume {self._run.path}"
+        with tempfile.TemporaryDirectory(prefix="binarynas-tune-") as scratch, watching(listener.fail, remedy):
             tuner = tune.Tuner(
                 tune.with_resources(_Trainable, self._resources(work)),
                 tune_config=tune.TuneConfig(
                     search_alg=_Feeder(self._run, work, listener),
                     num_samples=-1,
-                    max_concurrent_trials=self.workers,
+                    max_concurrent_trials=self._workers(),
                     reuse_actors=True,
                 ),
                 run_config=tune.RunConfig(
@@ -163,15 +229,40 @@ class TuneExecutor:
         if not work.finished:
             raise KeyboardInterrupt  # Tune swallows Ctrl-C and returns
 
+    def _workers(self) -> int:
+        """How many tasks are in flight: what was asked for, else all that this machine or the cluster has room for."""
+        execution = self._run.config.execution
+        if execution.workers or self._address is None:
+            return execution.workers or os.cpu_count() or 1
+        there = ray.cluster_resources()
+        room = there.get("CPU", 0) / execution.threads
+        if self._on_gpus():
+            room = min(room, there.get("GPU", 0) / (execution.gpu_share or 1))
+        return max(1, int(room))
+
+    def _on_gpus(self) -> bool:
+        device = self._run.config.execution.device
+        if self._address is None:
+            return pick_device(device).type == "cuda"
+        return device == "cuda" or (device == "auto" and ray.cluster_resources().get("GPU", 0) > 0)
+
     def _resources(self, work: Work) -> dict[str, float]:
-        """A whole machine's cores for training with several threads, a core for anything else; a share of the GPU."""
+        """Several cores for training with several threads, one for anything else; a share of a GPU."""
         execution = self._run.config.execution
         threads = execution.training_threads if work.exclusive else execution.threads
         resources: dict[str, float] = {"cpu": threads}
-        if pick_device(execution.device).type == "cuda":
-            resources["gpu"] = 1 if work.exclusive else 1 / self.workers
+        if self._on_gpus():
+            one_of_many = execution.gpu_share or (1 / self._workers() if self._address is None else 1)
+            resources["gpu"] = 1 if work.exclusive else one_of_many
         return resources
 
 
 def _task(trial: Trial) -> Task:
     return json.loads(trial.config["task"])
+
+
+def _without(task: Task, numbers: set[int]) -> Task:
+    """A task without the candidates that have been reported."""
+    if "candidates" not in task:
+        return task
+    return {**task, "candidates": [c for c in task["candidates"] if c["number"] not in numbers]}

@@ -12,6 +12,7 @@ from search.cli.output import fail, parse_count, print_json, print_table, stderr
 INTERRUPTED = 130
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")]
+_ADDRESS = "A Ray cluster: auto, or HOST:PORT of its head. The run's folder must be on storage that its nodes share."
 
 
 def register(app: typer.Typer) -> None:
@@ -39,6 +40,7 @@ def search(
     objectives: Annotated[str | None, typer.Option(help="Such as accuracy,ops or accuracy,params,bytes.")] = None,
     workers: Annotated[int | None, typer.Option(help="Candidates in flight.")] = None,
     seed: Annotated[int | None, typer.Option(help="The root of all randomness.")] = None,
+    address: Annotated[str | None, typer.Option(help=_ADDRESS)] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other setting, e.g. supernet.epochs=5.")
     ] = None,
@@ -54,6 +56,7 @@ def search(
         ("search", "ops_max", ops_max),
         ("search", "objectives", objectives.split(",") if objectives else None),
         ("execution", "workers", workers),
+        ("execution", "address", address),
     ):
         if value is not None:
             overrides[section][key] = value
@@ -69,17 +72,20 @@ def search(
     _carry_out(run)
 
 
-def resume(folder: RunFolder) -> None:
+def resume(
+    folder: RunFolder,
+    address: Annotated[str | None, typer.Option(help=_ADDRESS + " Here: local.")] = None,
+) -> None:
     """Go on with a run that was stopped, killed or lost; nothing that was finished is done again."""
     from search.run import open_run
 
-    _carry_out(open_run(folder))
+    _carry_out(open_run(folder), address)
 
 
-def _carry_out(run: Any) -> None:
+def _carry_out(run: Any, address: str | None = None) -> None:
     """Do what is left of a run, and show what came out."""
     signal.signal(signal.SIGTERM, _interrupt)
-    from search.executors import make_executor
+    from search.executors import ExecutionError, make_executor
     from search.pipeline import carry_out
     from search.run import writing
     from search.training import TrainingError
@@ -87,10 +93,10 @@ def _carry_out(run: Any) -> None:
 
     try:
         with writing(run), make_view(stderr()) as view:
-            carry_out(run, make_executor(run), view)
+            carry_out(run, make_executor(run, address), view)
     except KeyboardInterrupt:
         fail(f"stopped; go on with: binarynas resume {run.path}", INTERRUPTED)
-    except TrainingError as error:
+    except (TrainingError, ExecutionError) as error:
         fail(f"{error}; go on with: binarynas resume {run.path}", 1)
     _show_front(run)
 
