@@ -45,7 +45,7 @@ def space_from(data: Mapping[str, Any]) -> Space[Any]:
     module, name = FAMILIES[family]
     kind = getattr(import_module(module), name)
     fields = {key: value for key, value in data.items() if key != "family"}
-    known = {field.name: field for field in dataclasses.fields(kind)}
+    known = {field.name: field for field in dataclasses.fields(kind) if field.init}
     unknown = [key for key in fields if key not in known]
     missing = [key for key, field in known.items() if key not in fields and _is_needed(field)]
     if unknown or missing:

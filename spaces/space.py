@@ -3,6 +3,7 @@
 # ruff: noqa: D102 - the spaces themselves document their methods
 
 import hashlib
+import math
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -91,3 +92,12 @@ def content_id(space_name: str, text: str) -> str:
     `text` must be canonical, so that two spellings of one network get one id.
     """
     return hashlib.sha256(f"{space_name}\n{text}".encode()).hexdigest()[:12]
+
+
+def number_text(value: float) -> str:
+    """The one text of a number: without a point where it is whole, and no digit too many.
+
+    >>> number_text(0.25), number_text(4.0)
+    ('0.25', '4')
+    """
+    return str(int(value)) if math.isfinite(value) and value == int(value) else repr(float(value))

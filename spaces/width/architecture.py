@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from spaces.space import SpaceError
+from spaces.space import SpaceError, number_text
 
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,20})?")
 
@@ -28,15 +28,6 @@ class Widths:
 
     def __format__(self, spec: str) -> str:
         return format_widths(self).__format__(spec)
-
-
-def number_text(value: float) -> str:
-    """The one text of a number: without a point where it is whole, and no digit too many.
-
-    >>> number_text(0.25), number_text(4.0)
-    ('0.25', '4')
-    """
-    return str(int(value)) if value == int(value) else repr(float(value))
 
 
 def format_widths(widths: Widths) -> str:

@@ -5,15 +5,14 @@ from difflib import get_close_matches
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from spaces.parameters import Values
-from spaces.space import SpaceError
-from spaces.width.architecture import Widths, channels, number_text
-from spaces.width.bases import BASES
+from spaces.known import BINARISERS
+from spaces.space import number_text
+from spaces.width.architecture import Widths, channels
+from spaces.width.bases import BASES, BaseNetwork
 
 if TYPE_CHECKING:
     from spaces.width.space import WidthSpace
 
-BINARISERS = ("dorefa", "xnor", "bireal", "reactnet")
 LEAST_RATIO, MOST_RATIO = 0.01, 100
 
 
@@ -42,15 +41,28 @@ def problems(space: "WidthSpace") -> Iterator[str]:
             f"got {space.image_size}"
         )
     if ascending:
-        for convolution in network.convolutions:
-            for one, other in pairwise(ratios):
-                width = channels(one, convolution.channels)
-                if width == channels(other, convolution.channels):
-                    yield (
-                        f"ratios {number_text(one)} and {number_text(other)} both give {convolution.name} a width of "
-                        f"{width}; leave one out"
-                    )
-                    return
+        yield from _misfits(space, network)
+
+
+def _misfits(space: "WidthSpace", network: BaseNetwork) -> Iterator[str]:
+    """Well-formed ratios that do not go together with the base network or the binariser."""
+    base = {convolution.name: convolution.channels for convolution in network.convolutions}
+    for name, width in base.items():
+        for one, other in pairwise(space.ratios):
+            if channels(one, width) == channels(other, width):
+                yield (
+                    f"ratios {number_text(one)} and {number_text(other)} both give {name} a width of "
+                    f"{channels(one, width)}; leave one out"
+                )
+                return
+    if space.binariser == "xnor":
+        for convolution in network.convolutions[1:]:
+            if channels(space.ratios[0], base[convolution.source]) == 1:
+                yield (
+                    f"ratio {number_text(space.ratios[0])} gives {convolution.source} a single channel, whose filters "
+                    "the binariser xnor would centre to zero; leave it out"
+                )
+                return
 
 
 def objections(space: "WidthSpace", architecture: Widths) -> Iterator[str]:
@@ -69,14 +81,6 @@ def number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"expected a number, got {value!r}")
     return float(value)
-
-
-def index(name: str, values: Values, size: int) -> int:
-    """The index below `size` that a setting holds under a name; 0 where there is no choice. Raises `SpaceError`."""
-    chosen = values.get(name) if size > 1 else 0
-    if not isinstance(chosen, int) or not 0 <= chosen < size:
-        raise SpaceError(f"{name} must be an index from 0 to {size - 1}, got {chosen!r}")
-    return chosen
 
 
 def _listed(values: tuple[object, ...]) -> str:

@@ -1,26 +1,22 @@
 """Which widths exist: a base network, the ratios each of its layers may have, membership, operators and costs."""
 
-import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar
 
 from spaces.cost import Cost, Costs, in_full_precision, itemise, total
 from spaces.declared import declared, fitted
-from spaces.parameters import Integer, Suggests, Values, suggest_values, tune_space
-from spaces.product import Indices, Product
-from spaces.space import Membership, SpaceError, content_id
+from spaces.parameters import Integer, Values
+from spaces.product import Indices, Product, ProductSpace, read_index
+from spaces.space import SpaceError
 from spaces.width import checks, pricing
-from spaces.width.architecture import Widths, channels, format_widths, parse
+from spaces.width.architecture import Widths, channels, parse
 from spaces.width.bases import BASES, BaseNetwork
 from spaces.width.plan import LayerPlan, plan
 
-JSON_VERSION = 1
-
 
 @dataclass(frozen=True)
-class WidthSpace:
+class WidthSpace(ProductSpace[Widths]):
     """Every network that a base network becomes when each gene takes one of the ratios ("Searching for accurate binary
     neural architectures", equation 2).
 
@@ -47,9 +43,6 @@ class WidthSpace:
         if problems:
             raise SpaceError(f"space {self.name!r}: " + "; ".join(problems))
         object.__setattr__(self, "ratios", tuple(map(float, self.ratios)))
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}  # caches cannot be pickled
 
     def declaration(self) -> dict[str, Any]:
         """Every field as JSON, with the family; the inverse of `spaces.declared.space_from`."""
@@ -83,10 +76,9 @@ class WidthSpace:
         """The member with one ratio everywhere; raises `SpaceError` where it is not one of the ratios."""
         return self.require(Widths((ratio,) * len(self.network.genes)))
 
-    # Size and order ---------------------------------------------------------------------------------------------------
+    # Members ----------------------------------------------------------------------------------------------------------
 
-    @cached_property
-    def _product(self) -> Product:
+    def _lists(self) -> Product:
         return Product((len(self.ratios),) * len(self.network.genes))
 
     def _indices(self, architecture: Widths) -> Indices:
@@ -95,36 +87,8 @@ class WidthSpace:
     def _member(self, indices: Indices) -> Widths:
         return Widths(tuple(self.ratios[index] for index in indices))
 
-    def count(self) -> int:
-        """How many architectures the space holds, exactly."""
-        return self._product.count
-
-    def rank(self, architecture: Widths) -> int:
-        """The place of a member in lexicographic order, from 0 to `count() - 1`."""
-        return self._product.rank(self._indices(architecture))
-
-    def unrank(self, index: int) -> Widths:
-        """The member at a place; the inverse of `rank`. Raises `IndexError` outside `range(count())`."""
-        if not 0 <= index < self.count():
-            raise IndexError(f"space {self.name!r} has {self.count()} architectures; there is none at {index}")
-        return self._member(self._product.unrank(index))
-
-    def sample(self, rng: random.Random) -> Widths:
-        """A member, exactly uniform over the space."""
-        return self._member(self._product.sample(rng))
-
-    # Membership -------------------------------------------------------------------------------------------------------
-
-    def contains(self, architecture: Widths) -> Membership:
-        """Whether the architecture belongs to the space and, where not, the first reason why."""
-        return Membership(next(checks.objections(self, architecture), None))
-
-    def require(self, architecture: Widths) -> Widths:
-        """The architecture itself where it is a member; raises `SpaceError` with the reason where not."""
-        membership = self.contains(architecture)
-        if not membership:
-            raise SpaceError(f"{format_widths(architecture)!r} is not in space {self.name!r}: {membership.reason}")
-        return architecture
+    def _objections(self, architecture: Widths) -> Iterator[str]:
+        return checks.objections(self, architecture)
 
     def smallest(self) -> Widths:
         """The member with the fewest operations: the least ratio everywhere."""
@@ -134,53 +98,18 @@ class WidthSpace:
         """The member with the most operations: the greatest ratio everywhere."""
         return self.uniform(self.ratios[-1])
 
-    # Operators --------------------------------------------------------------------------------------------------------
-
-    def mutate(self, architecture: Widths, rng: random.Random, probability: float = 0.2) -> Widths:
-        """Another member: every ratio is drawn again with `probability`. Differs from its parent unless the space has
-        one member only."""
-        return self._member(self._product.mutate(self._indices(architecture), rng, probability))
-
-    def crossover(self, first: Widths, second: Widths, rng: random.Random) -> Widths:
-        """A member whose every ratio comes from either parent."""
-        return self._member(self._product.crossover(self._indices(first), self._indices(second), rng))
-
-    def neighbours(self, architecture: Widths) -> Iterator[Widths]:
-        """Every member that differs by one ratio."""
-        return map(self._member, self._product.neighbours(self._indices(architecture)))
-
     # Text, JSON and parameters ----------------------------------------------------------------------------------------
 
     def parse(self, text: str) -> Widths:
-        """Read the text form of a member; raises `SpaceError` with the reason where it is none."""
+        """Read the text form of a member, such as `1-0.5-2-4-0.25-1`: the ratios in the order in which an image meets
+        them. Raises `SpaceError` with the reason where it is none."""
         return self.require(parse(text))
 
-    def format(self, architecture: Widths) -> str:
-        """The text form, such as `1-0.5-2-4-0.25-1`: the ratios in the order in which an image meets them."""
-        return format_widths(architecture)
+    def _to_json(self, architecture: Widths) -> dict[str, Any]:
+        return {"ratios": list(architecture.ratios)}
 
-    def to_json(self, architecture: Widths) -> dict[str, Any]:
-        """The JSON form, with the version of the form, the space and the ratios."""
-        return {"version": JSON_VERSION, "space": self.name, "ratios": list(architecture.ratios)}
-
-    def from_json(self, data: Mapping[str, Any]) -> Widths:
-        """Read the JSON form of a member; raises `SpaceError` where it is not one."""
-        try:
-            version, space = data["version"], data["space"]
-            if version == JSON_VERSION and space == self.name:
-                return self.require(Widths(tuple(checks.number(ratio) for ratio in data["ratios"])))
-        except KeyError as error:
-            raise SpaceError(f"an architecture of space {self.name!r} in JSON needs the field {error}") from error
-        except (AttributeError, OverflowError, TypeError) as error:
-            raise SpaceError(f"this is not the JSON form of an architecture of space {self.name!r}: {error}") from error
-        raise SpaceError(
-            f"expected version {JSON_VERSION} of an architecture of space {self.name!r}; got version {version!r} of "
-            f"space {space!r}"
-        )
-
-    def id(self, architecture: Widths) -> str:
-        """The content id of a member: twelve hexadecimal digits made of the space's name and the text form."""
-        return content_id(self.name, format_widths(architecture))
+    def _from_json(self, data: Mapping[str, Any]) -> Widths:
+        return Widths(tuple(checks.number(ratio) for ratio in data["ratios"]))
 
     @property
     def _names(self) -> tuple[str, ...]:
@@ -202,15 +131,7 @@ class WidthSpace:
     def decode(self, values: Values) -> Widths:
         """The member that a setting of `parameters()` stands for. Raises `SpaceError` for a missing or impossible
         index."""
-        return self._member(tuple(checks.index(name, values, len(self.ratios)) for name in self._names))
-
-    def param_space(self) -> dict[str, Any]:
-        """The space for Ray Tune; `decode` turns a sampled configuration into a member."""
-        return tune_space(self.parameters())
-
-    def suggest(self, trial: Suggests) -> Widths:
-        """A member, from an Optuna trial."""
-        return self.decode(suggest_values(self.parameters(), trial))
+        return self._member(tuple(read_index(name, values, len(self.ratios)) for name in self._names))
 
     # Cost -------------------------------------------------------------------------------------------------------------
 
