@@ -9,7 +9,8 @@ value rather than another, not what the value does with all else held fixed.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,9 +24,13 @@ from analysis.statistics import student
 if TYPE_CHECKING:
     import pandas as pd
 
+    from spaces.space import Space
+
 DEGREE = 3
 _TRIALS_A_TERM = 5  # fewer different costs than this for a term of the polynomial, and its degree is lowered
 _LEAST_TRIALS = 5  # of a value, or its mean says too little
+_MOST_VALUES = 8  # of a number, such as a rate on a fine grid
+_RANGES = 5
 EFFECTS = ("gene", "value", "trials", "effect", "low", "high")
 
 
@@ -47,26 +52,47 @@ def equal_cost_residuals(trials: pd.DataFrame, x: str = "ops", y: str = "accurac
     return residuals.reindex(done.index).rename(f"{y} at equal {x}")
 
 
-def gene_effects(trials: pd.DataFrame, x: str = "ops", y: str = "accuracy", stage: str | None = None) -> pd.DataFrame:
+def gene_effects(
+    trials: pd.DataFrame, x: str = "ops", y: str = "accuracy", stage: str | None = None,
+    space: Space[Any] | None = None,
+) -> pd.DataFrame:  # fmt: skip
     """What each value of each gene does to `y` at equal `x`, against the mean over the trials that have the gene.
 
     Columns `gene`, `value`, `trials`, `effect`, `low`, `high` (95 %, in the unit of `y`), in the order of the genes.
-    Left out are genes with one value alone and values with fewer than 5 trials. Intervals take trials as independent,
-    which those of a search are not quite, and of
-    twenty intervals one misses by chance.
+    Genes are those of the text forms, or of the `space` where it is given; hyperparameters are among them. Left out are
+    genes with one value alone and values with fewer than 5 trials. A number with more than 8 values is put into 5
+    ranges of about as many trials each, whose `value` is a text. Intervals take trials as independent, which those of a
+    search are not quite, and of twenty intervals one misses by chance.
     """
     import pandas as pd
 
     done = _usable(of_stage(trials, stage), x, y).reset_index(drop=True)
     rows: list[dict[str, object]] = []
-    genes = gene_table(done["architecture"])
+    genes = gene_table(done["architecture"], space)
     for gene in genes.columns:
+        genes[gene], order = _in_ranges(genes[gene])
         counts = genes[gene].value_counts()
-        values = sorted(counts[counts >= _LEAST_TRIALS].index)
+        values = [value for value in order if counts[value] >= _LEAST_TRIALS]
         chosen = genes[gene].isin(values)
         if len(values) > 1:
             rows += _effects(gene, values, genes[gene][chosen], done[chosen], x, y)
     return pd.DataFrame(rows, columns=list(EFFECTS))
+
+
+def _in_ranges(gene: pd.Series[Any]) -> tuple[pd.Series[Any], list[Any]]:
+    """A gene and its values in order; of a number with many values, ranges of it."""
+    import pandas as pd
+
+    values = sorted(gene.dropna().unique().tolist(), key=lambda value: (isinstance(value, str), value))
+    if len(values) <= _MOST_VALUES or not pd.api.types.is_numeric_dtype(gene):
+        return gene, values
+    own = numbers(gene.to_frame("gene"), "gene")[:, 0]
+    # ends of ranges are values, so that a value is in one range only; NaN comes behind the last
+    ends = np.unique(np.nanquantile(own, np.linspace(0, 1, _RANGES + 1)[1:], method="higher"))
+    place = np.searchsorted(ends, own).tolist()
+    found = [[value for value in values if low < value <= end] for low, end in pairwise([-np.inf, *ends.tolist()])]
+    names = [f"{some[0]:g} to {some[-1]:g}" if len(some) > 1 else f"{some[0]:g}" for some in found]
+    return pd.Series([*names, None], dtype="object")[place].set_axis(gene.index), names
 
 
 def _usable(trials: pd.DataFrame, x: str, y: str) -> pd.DataFrame:

@@ -12,7 +12,7 @@ forest of our own would be neither as fast nor as well tested.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,6 +24,8 @@ from analysis.statistics import mean_interval
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from spaces.space import Space
 
 FOLDS = 5
 LEAST_TRIALS = 30
@@ -95,11 +97,17 @@ def importance(features: pd.DataFrame, target: pd.Series[float], seed: int = 0) 
     return Importance(frame, r2, len(kept), str(target.name or ""), note)
 
 
-def gene_importance(trials: pd.DataFrame, x: str = "ops", y: str = "accuracy", stage: str | None = None) -> Importance:
-    """Importance of every gene for `y` at equal `x` (see `analysis.effects.equal_cost_residuals`)."""
+def gene_importance(
+    trials: pd.DataFrame, x: str = "ops", y: str = "accuracy", stage: str | None = None,
+    space: Space[Any] | None = None,
+) -> Importance:  # fmt: skip
+    """Importance of every gene for `y` at equal `x` (see `analysis.effects.equal_cost_residuals`).
+
+    Genes are those of the text forms, or of the `space` where it is given; hyperparameters are among them.
+    """
     chosen = of_stage(trials, stage).reset_index(drop=True)
     residuals = equal_cost_residuals(chosen, x, y)
-    genes = gene_table(chosen["architecture"].loc[residuals.index])
+    genes = gene_table(chosen["architecture"].loc[residuals.index], space)
     # of a gene with one value, all that differs is whether the layer is there, which the gene of depth says
     return importance(genes[[name for name in genes.columns if genes[name].nunique() > 1]], residuals)
 

@@ -140,12 +140,13 @@ def _draw_compared(axes: Axes, data: FrontierData, scales: Floats) -> None:
         level = twin.y / scales[1]
         axes.axhline(level, color=style.GREY, linewidth=1.1, linestyle="--", zorder=1.5)
         words = f"{twin.name}: {percent(twin.y)}, {cost_words(data.x, twin.x)}"
-        # the first above its line on the left, the next below, then the same on the right
-        above, left = place % 2 == 0, place % 4 < 2
+        # the first above its line on the right, where no front rises, the next below, then the same on the left
+        above, left = place % 2 == 0, place % 4 >= 2
         axes.annotate(
             style.plain(words), (0.01 if left else 0.99, level), xycoords=axes.get_yaxis_transform(),
             xytext=(0, 2 if above else -2), textcoords="offset points", ha="left" if left else "right",
             va="bottom" if above else "top", fontsize=style.SMALL_SIZE, color=style.GREY, zorder=7,
+            bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.2},
         )  # fmt: skip
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,7 +47,9 @@ def label_points(figure: Figure, axes: Axes, data: FrontierData, scales: Floats)
     anchors = to_pixels(np.array(spots))
     knee = np.array([data.knee or ()]).reshape(-1, 2)
     # a front's point counts more than another trial, and the knee's star is not to be covered where that can be helped
-    weighed = [data.points, np.repeat(data.front, 2, axis=0), np.repeat(knee, 20, axis=0)]
+    weighed: list[Floats] = [data.points, np.repeat(data.front, 2, axis=0), np.repeat(knee, 20, axis=0), *_along(data)]
+    left, right = (end * float(scales[0]) for end in axes.get_xlim())
+    weighed += [np.linspace((left, c.y), (right, c.y), 200) for c in data.compared if c.full_precision]
     covered = to_pixels(np.concatenate(weighed) / scales)
     frame = axes.get_window_extent()
     boxes = place_labels(
@@ -66,3 +69,10 @@ def label_points(figure: Figure, axes: Axes, data: FrontierData, scales: Floats)
         if np.hypot(near_x - x, near_y - y) > _LEADER_FROM:
             end = axes.transData.inverted().transform((near_x, near_y))
             axes.plot((spot[0], end[0]), (spot[1], end[1]), color=style.GREY, linewidth=0.5, zorder=3.5)
+
+
+def _along(data: FrontierData) -> list[Floats]:
+    """Points on the line that joins the references and on the front's stairs: both are to stay visible."""
+    joined = [(c.x, c.y) for c in data.compared if not c.full_precision]
+    corners = [corner for before, after in pairwise(data.front.tolist()) for corner in (before, [after[0], before[1]])]
+    return [np.linspace(start, end, 40) for start, end in [*pairwise(joined), *pairwise(corners)]]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.front import front, numbers
+from analysis.genes import split_text
 from analysis.plots import style
 from analysis.stages import NEVER_ON_A_FRONT
 from spaces.nasbnn.architecture import Architecture, Layer, parse
@@ -93,7 +94,7 @@ def _tried(trials: pd.DataFrame) -> pd.Series[str]:
 
 def _parsed(text: object) -> Architecture | None:
     try:
-        return parse(str(text))
+        return parse(split_text(str(text))[0])
     except ValueError:
         return None
 
