@@ -30,7 +30,9 @@ class Binariser(StrEnum):
     even 0), the gradient passed where 0 <= x <= 1.
     XNOR (XNOR-Net, as BNAS uses it): filters are centred over their inputs and clamped to [-1, 1]; sign times the mean
     absolute value per filter. The gradient is that of this product, the mean included (XNOR-Net, equation 12), with the
-    identity where |w| <= 1 for that of the sign. Activations sign(x), the gradient passed where |x| <= 1.
+    identity where |w| <= 1 for that of the sign, times the number of weights of a filter: the public code of BNAS has
+    this factor, and its learning rates for SGD train next to nothing without. Activations sign(x), the gradient passed
+    where |x| <= 1.
     BIREAL (Bi-Real Net): sign(w) times the mean |w| per filter, held constant in the gradient, the identity where
     |w| <= 1 for that of the sign; activations sign(x) with the gradient 2 - 2|x| inside [-1, 1].
     REACTNET (ReActNet's scale with NAS-BNN's normalisation, its equation 6): as BIREAL, of normalised filters.
@@ -86,6 +88,20 @@ class _StraightThrough(Function):
         return gradient / scale, None  # the scale is applied behind the convolution: the gradient came through it
 
 
+class _Amplified(Function):
+    """Values as they are, with a gradient that is so many times larger."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, factor: int) -> Tensor:
+        ctx.factor = factor
+        return x.view_as(x)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return gradient * ctx.factor, None
+
+
 def binarise_weights(weight: Tensor, binariser: Binariser) -> Kernel:
     """Signs (out, in / groups, k, k) and scales (out,); only XNOR's scale carries a gradient.
 
@@ -95,7 +111,7 @@ def binarise_weights(weight: Tensor, binariser: Binariser) -> Kernel:
         scale = weight.detach().abs().mean().clamp(min=torch.finfo(weight.dtype).tiny)  # the gradient divides by it
         return Kernel(_StraightThrough.apply(weight, scale), scale.expand(weight.shape[0]))
     if binariser is Binariser.XNOR:
-        centred = _centred(weight)
+        centred = _centred(_Amplified.apply(weight, weight[0].numel()))
         signs = clipped_sign(centred)
         # |w| as w * sign(w), whose gradient has two values where that of torch's |w| has a third at 0
         return Kernel(signs, (centred.clamp(-1, 1) * signs.detach()).mean((1, 2, 3)))

@@ -83,11 +83,11 @@ def weight_gradient(weight, g, binariser):
     """By hand: the gradient of w, where g is that of scale * sign(w)."""
     if binariser is Binariser.DOREFA:
         return g
-    if binariser is Binariser.XNOR:  # XNOR-Net, equation 12, behind the clamp and the centring
+    if binariser is Binariser.XNOR:  # XNOR-Net, equation 12, behind the clamp and the centring; times BNAS's factor
         latent = centred(weight)
         signs, inside = torch.where(latent >= 0, 1.0, -1.0), latent.abs() <= 1
         scale = per_filter(latent.clamp(-1, 1).abs())
-        return centred((scale * g + signs * per_filter(g * signs)) * inside)
+        return centred((scale * g + signs * per_filter(g * signs)) * inside) * weight[0].numel()
     if binariser is Binariser.BIREAL:
         return per_filter(weight.abs()) * g * (weight.abs() <= 1)
     normal = normalise_weights(weight, WeightNormalisation.PAPER)
@@ -186,3 +186,14 @@ def test_channels_that_do_not_fit_are_refused():
         BinaryConv2d(6, 8, 3, groups=4, binariser=Binariser.DOREFA)
     with pytest.raises(ValueError, match="reads one, and would be zero"):
         BinaryConv2d(8, 8, 3, groups=8, binariser=Binariser.XNOR)
+
+
+def test_under_autocast_small_sums_stay_exact_and_gradients_come_in_the_parameters_type(binariser):
+    layer = BinaryConv2d(8, 6, 3, padding=1, binariser=binariser)
+    x = torch.randn(2, 8, 6, 6, requires_grad=True)
+    exact = layer(x)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output = layer(x)
+    assert torch.equal(output, exact)  # sums of fewer than 256 terms
+    output.sum().backward()
+    assert x.grad.dtype == layer.weight.grad.dtype == torch.float32
