@@ -64,6 +64,12 @@ class CellRanking:
         )
 
 
+@lru_cache(maxsize=32)
+def cell_ranking(layer_types: tuple[str, ...], nodes: int) -> CellRanking:
+    """The ranking of all spaces with these cells, so that its tables are made once."""
+    return CellRanking(layer_types, nodes)
+
+
 class Labellings:
     """The ways to colour places, those that a group of symmetries takes to each other being one, in an order.
 

@@ -1,28 +1,26 @@
 """Which cell architectures exist: the search space of BNAS as data, membership, operators and costs."""
 
-import dataclasses
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
+from spaces.base import BaseSpace
 from spaces.cell import checks, operators, pricing
-from spaces.cell.architecture import LAYER_TYPES, Edge, Genotype, format_genotype, parse, read_cell
+from spaces.cell.architecture import LAYER_TYPES, Edge, Genotype, parse, read_cell
 from spaces.cell.encoding import CELLS, Encoding
 from spaces.cell.plan import LayerPlan, NetworkPlan
-from spaces.cell.ranking import CellRanking
+from spaces.cell.ranking import CellRanking, cell_ranking
 from spaces.cell.template import Template, network_plan
 from spaces.cost import Cost, Costs, itemise
 from spaces.declared import declared, fitted
-from spaces.parameters import Choice, Suggests, Values, suggest_values, tune_space
-from spaces.space import Membership, SpaceError, content_id
-
-JSON_VERSION = 1
+from spaces.parameters import Choice, Values
+from spaces.space import SpaceError
 
 
 @dataclass(frozen=True)
-class CellSpace:
+class CellSpace(BaseSpace[Genotype]):
     """Every network that repeats a normal and a reduction cell of binary layers (BNAS v2, table 1 and figure 2b).
 
     A cell has `nodes` intermediate nodes, each the sum of two layers that read two different earlier states. Two
@@ -66,9 +64,6 @@ class CellSpace:
         if problems:
             raise SpaceError(f"space {self.name!r}: " + "; ".join(problems))
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # caches cannot be pickled
-
     def declaration(self) -> dict[str, Any]:
         """Every field as JSON, with the family; the inverse of `spaces.declared.space_from`."""
         return declared(self)
@@ -88,7 +83,7 @@ class CellSpace:
 
     @cached_property
     def _ranking(self) -> CellRanking:
-        return CellRanking(self.layer_types, self.nodes)
+        return cell_ranking(self.layer_types, self.nodes)
 
     def count(self) -> int:
         """How many genotypes the space holds, exactly: the square of the number of cells."""
@@ -99,29 +94,18 @@ class CellSpace:
         genotype = self.require(architecture)
         return self._ranking.rank(genotype.normal) * self._ranking.count + self._ranking.rank(genotype.reduce)
 
-    def unrank(self, index: int) -> Genotype:
-        """The member at a place; the inverse of `rank`. Raises `IndexError` outside `range(count())`."""
-        if not 0 <= index < self.count():
-            raise IndexError(f"space {self.name!r} has {self.count()} architectures; there is none at {index}")
+    def _unrank(self, index: int) -> Genotype:
         normal, reduce = divmod(index, self._ranking.count)
         return Genotype(self._ranking.unrank(normal), self._ranking.unrank(reduce))
 
     def sample(self, rng: random.Random) -> Genotype:
         """A member, exactly uniform over the space (not gene by gene, which favours cells without symmetry)."""
-        return self.unrank(rng.randrange(self.count()))
+        return self._unrank(rng.randrange(self.count()))
 
     # Membership -------------------------------------------------------------------------------------------------------
 
-    def contains(self, architecture: Genotype) -> Membership:
-        """Whether the genotype belongs to the space and, where not, the first reason why."""
-        return Membership(next(checks.objections(self, architecture), None))
-
-    def require(self, architecture: Genotype) -> Genotype:
-        """The genotype itself where it is a member; raises `SpaceError` with the reason where not."""
-        membership = self.contains(architecture)
-        if not membership:
-            raise SpaceError(f"{format_genotype(architecture)!r} is not in space {self.name!r}: {membership.reason}")
-        return architecture
+    def _objections(self, architecture: Genotype) -> Iterator[str]:
+        return checks.objections(self, architecture)
 
     def smallest(self) -> Genotype:
         """A member with the fewest operations: the cheapest layer type everywhere."""
@@ -155,37 +139,16 @@ class CellSpace:
         """Read the text form of a member; raises `SpaceError` with the reason where it is none."""
         return self.require(parse(text))
 
-    def format(self, architecture: Genotype) -> str:
-        """The text form, such as `normal: dil3@0 none@1 ; ... | reduce: max@0 none@1 ; ...`."""
-        return format_genotype(architecture)
-
-    def to_json(self, architecture: Genotype) -> dict[str, Any]:
-        """The JSON form, with the version of the form, the space and the edges of each cell's nodes."""
-        cells = {
+    def _to_json(self, architecture: Genotype) -> dict[str, Any]:
+        """Under the name of each cell, of each node, the layer type and source of both edges."""
+        return {
             name: [[edge._asdict() for edge in node] for node in cell.nodes]
             for name, cell in zip(CELLS, (architecture.normal, architecture.reduce), strict=True)
         }
-        return {"version": JSON_VERSION, "space": self.name, **cells}
 
-    def from_json(self, data: Mapping[str, Any]) -> Genotype:
-        """Read the JSON form of a member; raises `SpaceError` where it is not one."""
-        try:
-            version, space = data["version"], data["space"]
-            if version == JSON_VERSION and space == self.name:
-                cells = {name: [[_edge_from_json(edge) for edge in node] for node in data[name]] for name in CELLS}
-                return self.require(Genotype(*(read_cell(name, nodes) for name, nodes in cells.items())))
-        except KeyError as error:
-            raise SpaceError(f"an architecture of space {self.name!r} in JSON needs the field {error}") from error
-        except (AttributeError, TypeError) as error:
-            raise SpaceError(f"this is not the JSON form of an architecture of space {self.name!r}: {error}") from error
-        raise SpaceError(
-            f"expected version {JSON_VERSION} of an architecture of space {self.name!r}; got version {version!r} of "
-            f"space {space!r}"
-        )
-
-    def id(self, architecture: Genotype) -> str:
-        """The content id of a member: twelve hexadecimal digits made of the space's name and the text form."""
-        return content_id(self.name, format_genotype(architecture))
+    def _from_json(self, data: Mapping[str, Any]) -> Genotype:
+        cells = {name: [[_edge_from_json(edge) for edge in node] for node in data[name]] for name in CELLS}
+        return Genotype(*(read_cell(name, nodes) for name, nodes in cells.items()))
 
     @cached_property
     def _encoding(self) -> Encoding:
@@ -209,14 +172,6 @@ class CellSpace:
     def decode(self, values: Values) -> Genotype:
         """The member that a setting of `parameters()` stands for; every setting stands for one."""
         return self._encoding.decode(values)
-
-    def param_space(self) -> dict[str, Any]:
-        """The space for Ray Tune; `decode` turns a sampled configuration into a member."""
-        return tune_space(self.parameters())
-
-    def suggest(self, trial: Suggests) -> Genotype:
-        """A member, from an Optuna trial."""
-        return self.decode(suggest_values(self.parameters(), trial))
 
     # Network and cost -------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from itertools import combinations, permutations, product
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spaces.cell import LAYER_TYPES, Cell, CellSpace, Edge, Genotype
@@ -138,6 +138,7 @@ def test_labellings_are_ranked_up_to_symmetries(structure):
     assert sorted(seen) == list(range(labellings.count))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**80), st.randoms(use_true_random=False))
 def test_other_orders_of_nodes_and_edges_spell_the_same_member(index: int, rng: random.Random):
     space = NAMED[0]
