@@ -95,8 +95,9 @@ def inherit(network: WidthNetwork, parent: WidthNetwork) -> None:
     """Give a network the leading channels of a wider one, inputs and outputs, batch norm statistics too (section 3.1).
 
     The parent is only read, so it may be mapped from a file. A network of the meta device gets its tensors here, of the
-    parent's type and device. Raises `ValueError` for a parent whose space differs in more than name and ratios, or that
-    is narrower in some layer; the network is then as it was.
+    parent's type and device. Binarisers may differ, as the float weights behind them are what is copied. Raises
+    `ValueError` for a parent of another base network, image size, number of channels or classes, or one that is
+    narrower in some layer; the network is then as it was.
     """
     _require_kin(network.space, parent.space)
     wide, tensors = _by_channels(parent), dict[str, Tensor]()
@@ -122,16 +123,16 @@ def _by_channels(network: WidthNetwork) -> dict[str, Tensor]:
 
 
 def _require_kin(space: WidthSpace, parent: WidthSpace) -> None:
-    if replace(space, name=parent.name, ratios=parent.ratios) == parent:
+    if replace(space, name=parent.name, ratios=parent.ratios, binariser=parent.binariser) == parent:
         return
 
     def facts(of: WidthSpace) -> str:
         size = f"{of.channels}x{of.image_size}x{of.image_size}"
-        return f"{of.base} ({of.binariser}, images {size}, {of.classes} classes)"
+        return f"{of.base} (images {size}, {of.classes} classes)"
 
     raise ValueError(
         f"a network of {facts(space)} cannot inherit from one of {facts(parent)}; train a parent of the same base, "
-        "binariser, image size and classes"
+        "images and classes"
     )
 
 
