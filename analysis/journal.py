@@ -8,13 +8,13 @@ distribution of every parameter of every trial.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import cast
 
+from analysis.journal_lines import Chain, Json, JournalError
 from analysis.schema import BY_NAME
 
 JOURNAL_FILE = "journal.log"
@@ -24,12 +24,6 @@ _STATES = {0: "running", 1: "finished", 2: "pruned", 3: "failed", 4: "waiting"}
 _WHOLE = frozenset(name for name, column in BY_NAME.items() if column.type in ("int32", "int64"))
 _PROPOSED = ("architecture", "id", "generation", "proposer", "operator", "parents", "seed")
 _MEASURED = ("reason", "attempt", "seconds", "host", "worker")
-
-Json = Mapping[str, object]
-
-
-class JournalError(ValueError):
-    """A journal with a line that is no operation: says which line of which file."""
 
 
 @dataclass
@@ -48,14 +42,15 @@ def journal_rows(journal: Path) -> list[dict[str, object]]:
     """Every trial that has begun, stage by stage, as rows for `analysis.schema.to_table`.
 
     Left out are trials that wait, and the columns `space` and `versions`, which a journal does not know. What stands
-    behind the last line end is being written and is not read. Raises `JournalError` for a line that is no operation.
+    behind the last line end is being written and is not read. Raises `JournalError` for a line that is damaged or no
+    operation.
     """
     studies: list[str | None] = []
     trials: list[_Trial] = []
     counts: dict[int, int] = {}
-    for number, line in enumerate(_lines(journal), 1):
+    records = Chain(journal).read(_lines(journal))
+    for number, entry in enumerate(records, 1):
         try:
-            entry = cast("Json", json.loads(line))
             _apply(entry, studies, trials, counts)
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise JournalError(f"line {number} of {journal} is not an operation of a study's journal") from error
@@ -68,7 +63,7 @@ def _lines(journal: Path) -> Iterator[bytes]:
     with journal.open("rb") as file:
         for line in file:
             if line.endswith(b"\n"):
-                yield line
+                yield line[:-1]
 
 
 def _apply(entry: Json, studies: list[str | None], trials: list[_Trial], counts: dict[int, int]) -> None:

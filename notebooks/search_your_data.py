@@ -79,7 +79,7 @@ from search.config import ExecutionConfig, FinetuneConfig, RunConfig, SearchConf
 from search.data.config import DataConfig
 from search.executors import InlineExecutor
 from search.pipeline import carry_out, prepare
-from search.run import writing
+from search.locking import writing
 from search.view import make_view
 
 config = RunConfig(

@@ -1,7 +1,6 @@
 """A run's directory: where everything about one run stands, readable without running code from it."""
 
 import json
-import os
 import platform
 import shutil
 import socket
@@ -15,13 +14,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from analysis.trials import RunError
 from models.files import sync_folder, write_atomically
 from search.config import RunConfig
 from search.configuration import check_config, parse_yaml
-from search.study import JOURNAL, mend_journal
+from search.study import JOURNAL
 from spaces import NasBnnSpace
 
 RUN_FORMAT = 1
@@ -145,33 +142,6 @@ def open_run(path: Path) -> Run:
     run = Run(path)
     _ = run.info, run.config
     return run
-
-
-@contextmanager
-def writing(run: Run) -> Iterator[None]:
-    """Hold the run's lock: one process writes a run at a time. Raises `RunError` that tells who holds it.
-
-    The lock is the operating system's, so a process that dies lets go of it.
-    """
-    lock, holder = FileLock(run.path / "lock"), run.path / "holder.json"
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        try:
-            who = json.loads(holder.read_text())
-            told = f"process {who['pid']} on {who['host']} since {who['since']}"
-        except (OSError, ValueError, KeyError):
-            told = "another process"
-        raise RunError(f"{run.path} is being written by {told}; wait for it, or stop it first") from None
-    except OSError as error:
-        raise RunError(f"cannot lock {run.path}: {error}; a search needs a folder that it can write") from error
-    try:
-        who = {"pid": os.getpid(), "host": socket.gethostname(), "since": datetime.now(UTC).isoformat()}
-        write_atomically(holder, json.dumps(who).encode())
-        mend_journal(run.journal)
-        yield
-    finally:
-        lock.release()
 
 
 def versions() -> dict[str, str]:

@@ -2,13 +2,10 @@
 
 The journal is one file that optuna-dashboard opens. Two records make a trial: one creates it with its architecture, one
 ends it. Everything that matters about its end stands in the attribute written before the state changes, so a trial
-counts as finished only when all of it is on disk; Optuna's file backend syncs after every record.
+counts as finished only when all of it is on disk; `search.journal` syncs after every record.
 """
 
 import dataclasses
-import json
-import logging
-import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,15 +14,14 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.storages import JournalStorage
-from optuna.storages.journal import BaseJournalBackend, JournalFileBackend, JournalFileOpenLock
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from search.journal import Journal, ReadOnlyJournal
 from search.records import Outcome, Proposal, Record, Stage, State
 from spaces.parameters import Integer, Parameter
 from spaces.seeds import derive_seed
 
-logger = logging.getLogger(__name__)
 optuna.logging.set_verbosity(optuna.logging.WARNING)  # the view tells what happens
 
 JOURNAL = "journal.log"
@@ -49,7 +45,7 @@ class Study:
         self.objectives = tuple(objectives)
         self._seed = seed
         self._distributions = distributions(parameters)
-        self._storage = JournalStorage(JournalFileBackend(str(journal), JournalFileOpenLock(str(journal))))
+        self._storage = JournalStorage(Journal(journal))
         known = {study.study_name: study._study_id for study in self._storage.get_all_studies()}
         if stage.value in known:
             self._id = known[stage.value]
@@ -148,25 +144,11 @@ def to_record(trial: FrozenTrial, stage: Stage) -> Record:
     )
 
 
-class _ReadOnly(BaseJournalBackend):
-    """A journal that is only looked at: while another process writes it, or in a folder that is read-only."""
-
-    def __init__(self, journal: Path) -> None:
-        self._journal = journal
-
-    def read_logs(self, log_number_from: int) -> list[dict[str, Any]]:
-        lines = self._journal.read_bytes().split(b"\n")[:-1]  # what stands behind the last line end is not whole yet
-        return [json.loads(line) for line in lines[log_number_from:]]
-
-    def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        raise PermissionError(f"{self._journal} is open for reading only")
-
-
 def read_records(journal: Path) -> list[Record]:
     """Every trial of a journal, of all stages, without writing anything; none where there is no journal yet."""
     if not journal.exists():
         return []
-    storage = JournalStorage(_ReadOnly(journal))
+    storage = JournalStorage(ReadOnlyJournal(journal))
     return [
         to_record(trial, Stage(study.study_name))
         for study in storage.get_all_studies()
@@ -185,26 +167,6 @@ def distributions(parameters: Sequence[Parameter]) -> dict[str, BaseDistribution
         p.name: IntDistribution(p.low, p.high) if isinstance(p, Integer) else CategoricalDistribution(p.choices)
         for p in parameters
     }
-
-
-def mend_journal(journal: Path) -> None:
-    """Make a journal that a killed process left writable again. Only for the one who holds the run's lock.
-
-    A last line without an end is cut off (the next record would be glued to it), and Optuna's own lock file, of which
-    no living process of this run can be the owner, is removed.
-    """
-    for lock in journal.parent.glob(f"{journal.name}.lock*"):
-        lock.unlink(missing_ok=True)
-    if not journal.exists():
-        return
-    with journal.open("r+b") as file:
-        data = file.read()
-        whole = data.rfind(b"\n") + 1
-        if whole < len(data):
-            logger.warning("%s ended in half a record, which was cut off", journal)
-            file.truncate(whole)
-            file.flush()
-            os.fsync(file.fileno())
 
 
 def now() -> str:

@@ -75,24 +75,27 @@ def search(
 def resume(
     folder: RunFolder,
     address: Annotated[str | None, typer.Option(help=_ADDRESS + " Here: local.")] = None,
+    take_over: Annotated[
+        bool, typer.Option("--take-over", help="Also from another machine, whose process has ended for sure.")
+    ] = False,
 ) -> None:
     """Go on with a run that was stopped, killed or lost; nothing that was finished is done again."""
     from search.run import open_run
 
-    _carry_out(open_run(folder), address)
+    _carry_out(open_run(folder), address, take_over=take_over)
 
 
-def _carry_out(run: Any, address: str | None = None) -> None:
+def _carry_out(run: Any, address: str | None = None, *, take_over: bool = False) -> None:
     """Do what is left of a run, and show what came out."""
     signal.signal(signal.SIGTERM, _interrupt)
     from search.executors import ExecutionError, make_executor
+    from search.locking import writing
     from search.pipeline import carry_out
-    from search.run import writing
     from search.training import TrainingError
     from search.view import make_view
 
     try:
-        with writing(run), make_view(stderr()) as view:
+        with writing(run, take_over=take_over), make_view(stderr()) as view:
             carry_out(run, make_executor(run, address), view)
     except KeyboardInterrupt:
         fail(f"stopped; go on with: binarynas resume {run.path}", INTERRUPTED)

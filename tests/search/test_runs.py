@@ -182,7 +182,7 @@ def test_status_tells_how_far_a_run_is(inline):
 
 
 def test_two_processes_do_not_write_one_run(inline):
-    from search.run import writing
+    from search.locking import writing
 
     with writing(open_run(inline)):
         refused = call(command("resume", inline), code=2)

@@ -1,0 +1,153 @@
+"""One writer a run: who it is, what happens to a lock that was left behind, and what to one that wakes up too late.
+
+On one machine the operating system's lock decides, and a process that dies lets go of it. It does not reach across
+machines on every file system, so `holder.json` says who writes, or wrote last and did not say that it had done. Such a
+run is only taken from another machine when that is asked for. Every holder has a token of its own, and looks before
+it writes whether that still stands in the file: a writer that was taken for dead and wakes up is refused.
+"""
+
+import json
+import os
+import secrets
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+
+from analysis.trials import RunError
+from models.files import write_atomically
+
+if TYPE_CHECKING:
+    from search.run import Run
+
+HOLDER = "holder.json"
+_tokens: dict[Path, str] = {}
+"""The tokens that this process holds runs by."""
+
+
+class FencedError(RunError):
+    """This process may not write the run, or may no longer."""
+
+
+@contextmanager
+def writing(run: "Run", *, take_over: bool = False) -> Iterator[None]:
+    """Hold the run's lock: one process writes a run at a time. Raises `RunError` that tells who holds it.
+
+    With `take_over` a run is also taken from a process of another machine that has not said that it had done.
+    """
+    from search.journal import mend_journal, renew_journal
+
+    folder = run.path.resolve()
+    lock = FileLock(folder / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        told = _told(_holder(folder)) or "another process"
+        raise RunError(f"{run.path} is being written by {told}; wait for it, or stop it first") from None
+    except (OSError, NotImplementedError) as error:
+        raise RunError(f"cannot lock {run.path}: {error}; a search needs a folder that it can write") from error
+    try:
+        before = _holder(folder)
+        if not take_over:
+            _require_left(run.path, before)
+        token = f"{_count(before) + 1}-{secrets.token_hex(8)}"
+        write_atomically(folder / HOLDER, json.dumps(_this_process(token)))
+        _tokens[folder] = token
+        if take_over:
+            renew_journal(run.journal)
+        mend_journal(run.journal)
+        yield
+    finally:
+        _let_go(folder)
+        lock.release()
+
+
+def require_held(folder: Path) -> None:
+    """Raise `FencedError` where the run in a folder is held by someone else than this process."""
+    folder = folder.resolve()
+    holder = _holder(folder)
+    if holder and holder.get("token") != _tokens.get(folder):
+        raise FencedError(
+            f"{folder} was taken over by {_told(holder) or 'another process'}; what this process has not written yet is "
+            "done again there"
+        )
+
+
+def _require_left(path: Path, holder: dict[str, Any]) -> None:
+    """Raise `RunError` unless the last holder has done, or was a process of this machine that is no more."""
+    if not holder or holder.get("released"):
+        return
+    told = _told(holder)
+    if told is None:
+        raise RunError(
+            f"{path / HOLDER} does not say who wrote the run last; when that process has ended for sure, go on with: "
+            f"binarynas resume {path} --take-over"
+        )
+    if holder["host"] != socket.gethostname():
+        raise RunError(
+            f"{path} was last written by {told}, which has not said that it had done, and locks do not reach across "
+            f"machines; when it has ended for sure, go on with: binarynas resume {path} --take-over"
+        )
+    if holder["pid"] != os.getpid() and _started(holder["pid"]) == holder.get("started", "") != "":
+        # it lives, but the lock was free: this file system's locks do not work
+        raise RunError(f"{path} is being written by {told}; wait for it, or stop it first")
+
+
+def _let_go(folder: Path) -> None:
+    """Say that this process has done, where the run is still its own."""
+    token = _tokens.pop(folder, None)
+    holder = _holder(folder)
+    if token is not None and holder.get("token") == token:
+        with suppress(OSError):  # the disk is full, say: whoever comes next on this machine sees that we are no more
+            write_atomically(folder / HOLDER, json.dumps({**holder, "released": _now()}))
+
+
+def _this_process(token: str) -> dict[str, Any]:
+    return {
+        "token": token,
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "started": _started(os.getpid()),
+        "since": _now(),
+    }
+
+
+def _holder(folder: Path) -> dict[str, Any]:
+    """What the file says; nothing where there is none, and something that names nobody where it is damaged."""
+    try:
+        found = json.loads((folder / HOLDER).read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError):
+        return {"token": None}
+    return found if isinstance(found, dict) and found else {"token": None}
+
+
+def _told(holder: dict[str, Any]) -> str | None:
+    try:
+        return f"process {int(holder['pid'])} on {holder['host']} since {holder['since']}"
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _count(holder: dict[str, Any]) -> int:
+    """How often the run has been held."""
+    number = str(holder.get("token")).partition("-")[0]
+    return int(number) if number.isdecimal() else 0
+
+
+def _started(pid: int) -> str:
+    """When a living process began, in the kernel's ticks, so that a number that is used again is another process; empty
+    where there is none, or no way to tell."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()
