@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from analysis.front import FRONT_FILE, load_front, numbers
 from analysis.trials import RunError, load_trials
-from spaces import NasBnnSpace, SpaceError, Stage, get_space
+from spaces import NasBnnSpace, Space, SpaceError, Stage, get_space
+from spaces.declared import space_from
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +35,7 @@ class RunFacts:
     info: Values
     trials: pd.DataFrame
     front: pd.DataFrame
-    space: NasBnnSpace | None
+    space: Space[Any] | None
     notes: tuple[str, ...]
 
     @property
@@ -113,7 +114,7 @@ def run_facts(run: str | os.PathLike[str], name: str | None = None) -> RunFacts:
         from analysis.front import front as pareto
 
         front = front_table(pareto(trials).assign(**{TEST_ACCURACY: float("nan")}))
-    space = _space(section(config, "space"), section(info, "data"), notes) if config else None
+    space = _space(config, info, notes)
     return RunFacts(path, name or path.resolve().name, config, info, trials, front, space, tuple(notes))
 
 
@@ -161,25 +162,30 @@ def _info(file: Path, notes: list[str]) -> Values:
     return cast("Values", found)
 
 
-def _space(declared: Values, data: Values, notes: list[str]) -> NasBnnSpace | None:
-    """The space that the run searched, with the data's classes and channels."""
+def _space(config: Values, info: Values, notes: list[str]) -> Space[Any] | None:
+    """The space that the run searched: as it is declared in full, or as its configuration names it (older runs)."""
     try:
-        if isinstance(declared.get("stages"), list):
-            stages = tuple(Stage(**stage) for stage in declared["stages"])
-            space = NasBnnSpace(
-                str(declared["name"]), declared["stem_widths"], declared["stem_stride"], stages,
-                image_size=declared["image_size"], classes=2,
-            )  # fmt: skip
-        else:
-            space = get_space(str(declared.get("name")))
-        names = data.get("class_names")
-        return dataclasses.replace(
-            space,
-            image_size=whole(declared, "image_size") or space.image_size,
-            classes=len(cast("list[Any]", names)) if isinstance(names, list) else space.classes,
-            channels=whole(data, "channels") or space.channels,
-            non_decreasing=declared.get("non_decreasing", True) is not False,
-        )
-    except (SpaceError, KeyError, TypeError, AttributeError) as error:
+        if section(info, "space"):
+            return space_from(section(info, "space"))
+        return _configured(section(config, "space"), section(info, "data")) if config else None
+    except (SpaceError, KeyError, TypeError, AttributeError, ValueError) as error:
         notes.append(f"the space of this run is not known here, so costs per layer are left out: {error}")
         return None
+
+
+def _configured(declared: Values, data: Values) -> Space[Any]:
+    """The space that a configuration names or declares by its stages, with the data's classes and channels."""
+    if isinstance(declared.get("stages"), list):
+        stages = tuple(Stage(**stage) for stage in declared["stages"])
+        space: Space[Any] = NasBnnSpace(
+            str(declared["name"]), declared["stem_widths"], declared["stem_stride"], stages,
+            image_size=declared["image_size"], classes=2,
+        )  # fmt: skip
+    else:
+        space = get_space(str(declared.get("name")))
+    names = data.get("class_names")
+    classes = len(cast("list[Any]", names)) if isinstance(names, list) else None
+    space = space.for_data(whole(declared, "image_size"), classes, whole(data, "channels"))
+    if isinstance(space, NasBnnSpace):
+        space = dataclasses.replace(space, non_decreasing=declared.get("non_decreasing", True) is not False)
+    return space

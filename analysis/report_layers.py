@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from analysis.front import numbers
+from analysis.genes import architectures_of, split_text
 from analysis.html import Html, copyable, join, table, tag
 from analysis.report_facts import RunFacts
 from analysis.units import percent, quantity
-from spaces import NasBnnSpace, SpaceError
+from spaces import Space, SpaceError
 
 
 def layers_section(run: RunFacts, key: str) -> Html:
@@ -31,10 +33,12 @@ def _rows(run: RunFacts) -> Iterable[tuple[str, str, float]]:
     return zip(run.front["architecture"].astype("str"), run.front["id"].astype("str"), accuracy, strict=True)
 
 
-def _priced(space: NasBnnSpace, row: tuple[str, str, float], key: str) -> Html:
+def _priced(space: Space[Any], row: tuple[str, str, float], key: str) -> Html:
     architecture, identity, accuracy = row
     try:
-        cost = space.cost(space.parse(architecture))
+        # a joint text may stand beside the space of architectures alone, and the other way round
+        alone = architectures_of(space) or space
+        cost = alone.cost(alone.parse(split_text(architecture)[0]))
     except SpaceError as error:
         return tag("details", tag("summary", identity), tag("p", f"cannot be priced: {error}"), id=f"{key}{identity}")
     rows: list[list[Html | str]] = []

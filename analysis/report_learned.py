@@ -10,11 +10,16 @@ from analysis.effects import gene_effects
 from analysis.front import numbers
 from analysis.html import Html, join, table, tag
 from analysis.report_facts import RunFacts
+from analysis.stages import search_stage
 from analysis.statistics import operator_table, stage_correlation
 from analysis.units import percent
 
 MOST_EFFECTS = 12
 FEWEST_PAIRS = 4  # of which a correlation says anything
+_LATER_WORDS = {
+    "inherited": "Finetuning ranks networks as the inherited weights did",
+    "trained": "Final training ranks networks as the short training of candidates did",
+}
 
 
 def operators_table(run: RunFacts) -> Html:
@@ -42,7 +47,7 @@ def operators_table(run: RunFacts) -> Html:
 
 def effects_table(run: RunFacts) -> Html:
     """The choices whose effect at equal operations is told apart from none, the largest first."""
-    found = gene_effects(run.trials)
+    found = gene_effects(run.trials, space=run.space)
     values = numbers(found, "effect", "low", "high") if len(found) else np.empty((0, 3))
     sure = np.flatnonzero((values[:, 1] > 0) | (values[:, 2] < 0))
     if not len(sure):
@@ -66,13 +71,13 @@ def effects_table(run: RunFacts) -> Html:
 
 
 def ranks_words(run: RunFacts) -> str:
-    """Whether finetuning ranks networks as the search did; empty without enough networks."""
+    """Whether later training ranks networks as the search did; empty without enough networks."""
     found = stage_correlation(run.trials)
     tau = found.kendall
-    if found.pairs < FEWEST_PAIRS or not math.isfinite(tau.value):
+    if search_stage(run.trials) not in _LATER_WORDS or found.pairs < FEWEST_PAIRS or not math.isfinite(tau.value):
         return ""
     return (
-        f"Finetuning ranks networks as the inherited weights did with Kendall's tau {tau.value:.2f} "
+        f"{_LATER_WORDS[search_stage(run.trials)]} with Kendall's tau {tau.value:.2f} "
         f"({tau.low:.2f} to {tau.high:.2f}, {found.pairs} networks): 1 is the same order, 0 none."
     )
 

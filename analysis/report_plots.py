@@ -16,23 +16,30 @@ from analysis.html import Html, join, tag
 from analysis.html_chart import Axis, Chart, axis, legend
 from analysis.plots.hypervolume import hypervolume_data
 from analysis.report_facts import RunFacts
+from analysis.stages import of_stage
 from analysis.units import percent, quantity
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from spaces import Space
+
 MOST_STEPS = 1500  # of a curve; more are not told apart at the width of a page
 MOST_CURVES = 12
+_PHASES = {
+    "supernet": "Supernet", "finetuned": "Finetuning", "trained": "Candidates", "final": "Final training",
+    "searched": "Differentiable searches", "reference": "For comparison",
+}  # fmt: skip
 
 Look = tuple[int, str]  # a colour and the kind of a line
-# the place of a gene and the choice there: s1l2_kernel_size, stem_width, s1_depth, normal_n1_e2_layer
-_GENE = re.compile(r"(stem|s\d+l\d+|s\d+|l\d+|.*_e\d+)_(.+)")
+# the place of a gene and the choice there: s1l2_kernel_size, stem_width, s1_depth, normal_n1_e2_layer, conv2_ratio
+_GENE = re.compile(r"(stem|s\d+l\d+|s\d+|l\d+|.*_e\d+|.*_n\d+)_(.+)|(.+)_(ratio)")
 
 
 def hypervolume_figure(frames: Mapping[str, pd.DataFrame], looks: Mapping[str, Look] | None = None) -> Html:
     """How the hypervolume of runs grows with their trials; the trials of the search itself alone."""
     looks = looks or {}
-    data = hypervolume_data(frames, stage="inherited")
+    data = hypervolume_data({name: of_stage(frame) for name, frame in frames.items()})
     longest = max((len(curve) for curve in data.curves.values()), default=0)
     if data.reference is None or data.ideal is None or longest < 2:
         return tag("p", "Fewer than two trials have ended, so there is no growth to show.", class_="note")
@@ -60,10 +67,10 @@ def hypervolume_figure(frames: Mapping[str, pd.DataFrame], looks: Mapping[str, L
     return tag("figure", drawn, legend(names) if len(names) > 1 else None, tag("figcaption", box))
 
 
-def gene_figure(front: pd.DataFrame) -> Html:
+def gene_figure(front: pd.DataFrame, space: Space[Any] | None = None) -> Html:
     """Which choices the networks of a front made, layer by layer, as a table shaded by share."""
     try:
-        genes = gene_table(front["architecture"])
+        genes = gene_table(front["architecture"], space)
     except ValueError as error:
         return tag("p", f"The genes of this front cannot be read: {error}", class_="note")
     if not len(genes):
@@ -71,17 +78,17 @@ def gene_figure(front: pd.DataFrame) -> Html:
     places: dict[str, dict[str, Html]] = {}
     for name in genes.columns:
         matched = _GENE.fullmatch(str(name))
-        place, choice = (matched[1], matched[2]) if matched else (str(name), "choice")
+        place, choice = (matched[1] or matched[3], matched[2] or matched[4]) if matched else (str(name), "choice")
         places.setdefault(place, {})[choice] = _choices(genes[name])
     columns = list(dict.fromkeys(choice for own in places.values() for choice in own))
     rows = [
         tag("tr", tag("th", place.replace("_", " ")), [tag("td", own.get(choice, "")) for choice in columns])
         for place, own in places.items()
     ]
+    staged = any(name.endswith("_kernel_size") for name in genes.columns)
     head = tag("tr", tag("th", ""), [tag("th", choice.replace("_", " ")) for choice in columns])
-    caption = (
-        f"Of the {len(genes)} networks on the front, the share that chose each value; deeper is more. Shares are of "
-        "those that have the layer: s2l3 is the third layer of the second stage."
+    caption = f"Of the {len(genes)} networks on the front, the share that chose each value; deeper is more." + (
+        " Shares are of those that have the layer: s2l3 is the third layer of the second stage." if staged else ""
     )
     drawn = tag("table", tag("thead", head), tag("tbody", rows), class_="heat")
     return tag("figure", tag("div", drawn, class_="wide"), tag("figcaption", caption))
@@ -102,10 +109,8 @@ def training_figures(run: RunFacts) -> Html:
     if epochs is None or not len(epochs):
         return tag("p", "This run keeps no record of its epochs, so there are no training curves.", class_="note")
     drawn: list[Html] = []
-    for phase, title in (("supernet", "Supernet"), ("finetuned", "Finetuning")):
-        part = epochs[epochs["phase"] == phase]
-        if len(part):
-            drawn.append(tag("div", tag("h3", title), _curves(part)))
+    for phase, part in epochs.groupby("phase", sort=False):
+        drawn.append(tag("div", tag("h3", _PHASES.get(str(phase), str(phase))), _curves(part)))
     return tag("div", drawn, class_="pair")
 
 

@@ -8,14 +8,14 @@ from analysis.front import TEST_ACCURACY, numbers
 from analysis.html import Html, copyable, facts, join, table, tag
 from analysis.html_frontier import frontier_figure
 from analysis.report_certainty import certainty_section, wilson
-from analysis.report_facts import RunFacts, Values, number, section, whole
+from analysis.report_facts import RunFacts, number, section, whole
 from analysis.report_layers import layers_section
 from analysis.report_learned import effects_table, operators_table
 from analysis.report_plots import gene_figure, hypervolume_figure, training_figures
+from analysis.report_space import ended_candidates, method_facts, space_facts
 from analysis.report_use import shell_path, use_section, versions_section
-from analysis.stages import SHORT, WORDS
+from analysis.stages import SHORT, WORDS, of_stage
 from analysis.units import percent, quantity
-from spaces import NasBnnSpace
 
 
 def run_sections(run: RunFacts, key: str) -> Html:
@@ -34,7 +34,7 @@ def run_sections(run: RunFacts, key: str) -> Html:
             part("sure", "How sure one can be", certainty_section(run)),
             part(
                 "went", "How the search went", tag("h3", "Hypervolume"), hypervolume_figure({run.name: run.trials}),
-                tag("h3", "Genes of the front"), gene_figure(run.front),
+                tag("h3", "Genes of the front"), gene_figure(run.front, run.space),
                 tag("h3", "What a choice is worth at equal operations"), effects_table(run),
                 tag("h3", "Operators"), operators_table(run), tag("h3", "Training"), training_figures(run),
             ),
@@ -70,8 +70,9 @@ def _summary(run: RunFacts) -> Html:
     if not run.finished:
         wanted = whole(section(run.config, "search"), "trials")
         asked = f" of {wanted:,}" if wanted else ""
-        done = run.count("finished", "inherited") + run.count("failed", "inherited")
-        words = f"This run has not finished: {done:,}{asked} trials of its search have ended. Go on with: "
+        words = (
+            f"This run has not finished: {ended_candidates(run):,}{asked} trials of its search have ended. Go on with: "
+        )
         warnings.append(tag("p", words, tag("code", f"binarynas resume {shell_path(run)}"), class_="warning"))
     accuracy, ops = (numbers(run.front, name)[:, 0].tolist() for name in ("accuracy", "ops"))
     if not accuracy:
@@ -87,9 +88,9 @@ def _summary(run: RunFacts) -> Html:
         words = f"The most accurate network reaches {told(best)}"
         lead = tag("p", f"{words}; the cheapest on the front reaches {told(least)}." if least != best else f"{words}.",
                    class_="lead")  # fmt: skip
-    ended, failed = run.count("finished"), run.count("failed")
+    ended, lost = run.count("finished"), [(run.count(state), state) for state in ("pruned", "failed")]
     cards = [
-        (f"{ended:,}", "finished trials" + (f", {failed:,} failed" if failed else "")),
+        (f"{ended:,}", "finished trials" + "".join(f", {count:,} {state}" for count, state in lost if count)),
         (f"{len(run.front):,}", "network on the front" if len(run.front) == 1 else "networks on the front"),
         (percent(max(accuracy)) if accuracy else "-", "best validation accuracy"),
         (quantity(min(ops), "OPs") if ops else "-", "cheapest on the front"),
@@ -100,8 +101,7 @@ def _summary(run: RunFacts) -> Html:
 
 
 def _searched(run: RunFacts) -> Html:
-    search, data, training = section(run.config, "search"), run.data, section(run.config, "supernet")
-    space, finetune = run.space, section(run.config, "finetune")
+    search, data = section(run.config, "search"), run.data
     splits = [(whole(data, name), name) for name in ("train", "validation", "test")]
     images = ", ".join(f"{count:,} {name}" for count, name in splits if count is not None)
     size = whole(data, "image_size")
@@ -115,13 +115,10 @@ def _searched(run: RunFacts) -> Html:
     stages = [
         f"{int((run.trials['stage'] == s).sum()):,} {w}" for s, w in WORDS.items() if (run.trials["stage"] == s).any()
     ]
-    proposers = ", ".join(
-        sorted(set(run.trials.loc[run.trials["stage"] == "inherited", "proposer"].dropna().astype("str")))
-    )
-    networks = whole(finetune, "networks")
+    proposers = ", ".join(sorted(set(of_stage(run.trials)["proposer"].dropna().astype("str"))))
     seconds = numbers(run.trials, "seconds")[:, 0]
     pairs = [
-        ("space", _space_words(space) if space else ", ".join(_counts(run, "space"))),
+        *space_facts(run),
         ("data", f"{data.get('name', '')}, {whole(data, 'classes')} classes" if data else ""),
         ("images", f"{images} ({shape} pixels)" if images else ""),
         ("objectives", ", ".join(run.objectives)),
@@ -130,36 +127,13 @@ def _searched(run: RunFacts) -> Html:
         ("trials asked for", f"{whole(search, 'trials'):,}" if whole(search, "trials") is not None else ""),
         ("trials", ", ".join(counted) or "none"),
         ("by weights", ", ".join(stages)),
-        ("supernet", _training_words(training)),
-        ("finetuning", f"{networks} of the front, {_training_words(finetune)}" if networks else ""),
+        *method_facts(run),
         ("begun", str(run.info.get("created", ""))[:19].replace("T", " ")),
         ("time", duration(run.span)),
         ("of all trials", duration(float(seconds[seconds == seconds].sum())) if len(seconds) else ""),
         ("seed", str(run.seed) if run.seed is not None else ""),
     ]  # fmt: skip
     return facts(pairs)
-
-
-def _counts(run: RunFacts, column: str) -> dict[str, int]:
-    """How many trials have each value of a column of texts, most first."""
-    return {str(name): int(count) for name, count in run.trials[column].dropna().astype("str").value_counts().items()}
-
-
-def _space_words(space: NasBnnSpace) -> str:
-    ends = [space.cost(end).ops for end in (space.smallest(), space.largest())]
-    count = quantity(float(space.count()), "") if space.count() < 1e12 else f"{space.count():.2e}"
-    return f"{space.name}: {count} networks of {quantity(ends[0], 'OPs')} to {quantity(ends[1], 'OPs')}" + (
-        "" if space.non_decreasing else "; widths may fall"
-    )
-
-
-def _training_words(config: Values) -> str:
-    if config.get("checkpoint"):
-        return f"taken from {config['checkpoint']}"
-    epochs, rate = whole(config, "epochs"), number(config, "learning_rate")
-    if epochs is None:
-        return ""
-    return f"{epochs} epochs, batch {config.get('batch_size')}" + (f", learning rate {rate:g}" if rate else "")
 
 
 def _front(run: RunFacts, key: str) -> Html:
