@@ -8,6 +8,7 @@ distribution of every parameter of every trial.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime

@@ -60,7 +60,7 @@ class Chain:
 
     def seal(self, record: Json) -> bytes:
         """The line of a record that comes behind all that has been read or sealed, with its end."""
-        body = json.dumps(record, separators=(",", ":"), allow_nan=False).removesuffix("}").encode()
+        body = json.dumps(record, separators=(",", ":")).removesuffix("}").encode()
         self._last = zlib.crc32(body, self._last)
         self._sealing.add(str(record.get("worker_id", "")))
         self.lines += 1
