@@ -12,7 +12,8 @@ from models.binary import WeightNormalisation
 from models.checkpoint import CheckpointError
 from models.storage import fill
 from models.supernet import Supernet, SupernetOptions
-from spaces import NasBnnSpace, get_space
+from spaces import NasBnnSpace
+from spaces.named import NASBNN
 
 _SHOWN = 12
 # computed again on use, or bookkeeping
@@ -27,7 +28,7 @@ def import_checkpoint(path: Path | str, space: NasBnnSpace | None = None) -> Sup
 
     Raises `CheckpointError` that lists missing and unexpected entries and wrong shapes; `OSError` where no file is.
     """
-    space = space or get_space("nasbnn")
+    space = space or NASBNN
     entries = _entries(Path(path))
     with torch.device("meta"):
         supernet = Supernet(space, SupernetOptions(weight_normalisation=WeightNormalisation.AUTHORS))

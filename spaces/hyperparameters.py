@@ -50,9 +50,6 @@ class HyperparameterSpace(ProductSpace[Hyperparameters]):
     """
 
     family: ClassVar[str] = "hyperparameters"
-    image_size: ClassVar[int] = 0  # there are no images without an architecture
-    classes: ClassVar[int] = 0
-    channels: ClassVar[int] = 0
 
     name: str
     hyperparameters: tuple[Hyperparameter, ...]
@@ -67,6 +64,21 @@ class HyperparameterSpace(ProductSpace[Hyperparameters]):
             problems = ["needs at least one hyperparameter"]
         if problems:
             raise SpaceError(f"space {self.name!r}: " + "; ".join(problems))
+
+    @property
+    def image_size(self) -> int:
+        """Zero: without an architecture there are no images."""
+        return 0
+
+    @property
+    def classes(self) -> int:
+        """Zero."""
+        return 0
+
+    @property
+    def channels(self) -> int:
+        """Zero."""
+        return 0
 
     def declaration(self) -> dict[str, Any]:
         """Every field as JSON, with the family; the inverse of `spaces.declared.space_from`."""

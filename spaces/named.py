@@ -2,9 +2,12 @@
 
 import dataclasses
 from difflib import get_close_matches
+from typing import Any
 
+from spaces.cell.named import NAMED as CELL_SPACES
 from spaces.nasbnn import NasBnnSpace, Stage
-from spaces.space import SpaceError
+from spaces.space import Space, SpaceError
+from spaces.width import WidthSpace
 
 _TABLE_1 = (
     Stage(depths=(2, 3), widths=(48, 64, 96), kernel_sizes=(3,), groups=(1,), stride=1),
@@ -62,12 +65,19 @@ NASBNN_DIGITS = NasBnnSpace(
     channels=1,
 )
 
-SPACES = {
-    space.name: space for space in (NASBNN, NASBNN_32, narrowed(NASBNN_32, 4, "nasbnn-32-quarter"), NASBNN_DIGITS)
-}
+WIDTH_SPACES = (
+    WidthSpace("vgg-small", "vgg-small"),
+    WidthSpace("resnet-18", "resnet-18", image_size=224, classes=1000),
+    WidthSpace("resnet-20", "resnet-20"),
+    WidthSpace("vgg-digits", "vgg-digits", image_size=8, channels=1),
+)
+
+_NASBNN_SPACES = (NASBNN, NASBNN_32, narrowed(NASBNN_32, 4, "nasbnn-32-quarter"), NASBNN_DIGITS)
+
+SPACES: dict[str, Space[Any]] = {space.name: space for space in (*_NASBNN_SPACES, *WIDTH_SPACES, *CELL_SPACES)}
 
 
-def get_space(name: str) -> NasBnnSpace:
+def get_space(name: str) -> Space[Any]:
     """The space of a name; raises `SpaceError` that names the nearest one otherwise."""
     if name in SPACES:
         return SPACES[name]

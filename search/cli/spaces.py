@@ -1,5 +1,6 @@
 """Commands about search spaces: what they hold, what an architecture costs, and random members."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -7,9 +8,14 @@ import typer
 from search.cli.output import human, human_bytes, parse_count, print_json, print_table, stdout
 
 if TYPE_CHECKING:
-    from spaces import Cost, LayerCost, NasBnnSpace
+    from spaces import Cost, LayerCost, Space
 
-SpaceName = Annotated[str, typer.Argument(metavar="SPACE", help="A space by name; `binarynas spaces` lists them.")]
+SpaceName = Annotated[
+    str,
+    typer.Argument(
+        metavar="SPACE|FILE.yaml", help="A space by name (`binarynas spaces` lists them), or a run's configuration."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 COLUMNS = ("flops", "int8_ops", "bops", "ops", "params", "bits", "bytes")
 
@@ -22,20 +28,22 @@ def register(app: typer.Typer) -> None:
 
 
 def list_spaces(
-    space: Annotated[str | None, typer.Argument(metavar="[SPACE]", help="Only this one, gene by gene.")] = None,
+    space: Annotated[
+        str | None, typer.Argument(metavar="[SPACE|FILE.yaml]", help="Only this one, gene by gene.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """List the search spaces, or describe one."""
-    from spaces import SPACES, get_space
+    from spaces import SPACES
 
     if as_json:
-        print_json(_describe(get_space(space)) if space else [_describe(each) for each in SPACES.values()])
+        print_json(_describe(_open(space)) if space else [_describe(each) for each in SPACES.values()])
     elif space:
-        chosen = get_space(space)
+        chosen = _open(space)
         _print_summary([chosen])
         stdout().print()
         print_table(
-            ("gene", "choices"), [(gene, " ".join(map(str, c))) for gene, c in chosen.genes().items()], left=(0, 1)
+            ("gene", "choices"), [(gene, " ".join(map(_text, c))) for gene, c in chosen.genes().items()], left=(0, 1)
         )
     else:
         _print_summary(list(SPACES.values()))
@@ -43,7 +51,10 @@ def list_spaces(
 
 def show_cost(
     space: SpaceName,
-    architecture: Annotated[str, typer.Argument(metavar="TEXT", help="An architecture: 'c24k3g1 | c48k3g1 ...'.")],
+    architecture: Annotated[
+        str,
+        typer.Argument(metavar="TEXT", help="An architecture as its space writes it; `binarynas sample` shows some."),
+    ],
     image_size: Annotated[
         int | None, typer.Option(help="Height and width of the images; the space's own if left out.")
     ] = None,
@@ -54,16 +65,16 @@ def show_cost(
 
     OPs = float + 8-bit / 8 + binary / 64.
     """
-    from spaces import get_space
-
-    chosen = get_space(space)
+    chosen = _open(space).for_data(image_size, classes)
     member = chosen.parse(architecture)
-    cost = chosen.cost(member, image_size, classes)
+    cost = chosen.cost(member)
+    twins, counted = _in_full_precision(chosen, member), _as_published(chosen, member)
     if as_json:
         layers = [{"name": layer.name} | _numbers(layer) for layer in cost.layers]
-        shape = {"image_size": image_size or chosen.image_size, "classes": classes or chosen.classes}
+        shape = {"image_size": chosen.image_size, "classes": chosen.classes}
         names = {"space": chosen.name, "architecture": chosen.format(member), "id": chosen.id(member)}
-        print_json(names | shape | _numbers(cost) | {"layers": layers})
+        floats = {key: _numbers(twin) | {"speedup": twin.ops / cost.ops} for key, twin in twins.items()}
+        print_json(names | shape | _numbers(cost) | counted | floats | {"layers": layers})
         return
     print_table(
         ("layer", "output", "float", "int8", "binary", "OPs", "params", "size"),
@@ -73,6 +84,14 @@ def show_cost(
         ],
         total=("in all", "", *_cells(cost)),
     )
+    for ops in counted.values():
+        typer.echo(f"As the paper counts, without the skips' float convolutions: {human(ops)} OPs")
+    for key, twin in twins.items():
+        if key != "full_precision" and twin == twins["full_precision"]:
+            continue  # ratio 1 everywhere: the twin is the base network
+        what = key.replace("_", " ").capitalize()
+        speedup = human(twin.ops / cost.ops)
+        typer.echo(f"{what}: {human(twin.ops)} OPs, {human_bytes(twin.bytes)}; speedup {speedup}")
 
 
 def draw(
@@ -86,43 +105,82 @@ def draw(
         float | None, typer.Option(parser=parse_count, metavar="OPS", help="At most so many OPs: 60M.")
     ] = None,
 ) -> None:
-    """Draw random architectures, uniform over the space, one a line."""
-    from spaces import Limits, get_space, sample_within
+    """Draw random members, uniform over the space, one a line."""
+    from spaces import Limits, sample_within
     from spaces.seeds import derive_rng
 
-    chosen = get_space(space)
+    chosen = _open(space)
     for member in sample_within(chosen, derive_rng(seed, "sample"), Limits(ops_min, ops_max), number):
         typer.echo(chosen.format(member))
 
 
-def _describe(space: "NasBnnSpace") -> dict[str, Any]:
+def _open(source: str) -> "Space[Any]":
+    """The space of a name, or of a run's configuration, which only then is imported."""
+    from spaces import get_space
+
+    if Path(source).suffix not in (".yaml", ".yml"):
+        return get_space(source)
+    from search.configuration import load_config
+
+    return load_config(source).space.build()
+
+
+def _describe(space: "Space[Any]") -> dict[str, Any]:
     return {
         "name": space.name,
+        "family": space.family,
         "count": space.count(),
         "image_size": space.image_size,
         "classes": space.classes,
         "channels": space.channels,
-        "non_decreasing": space.non_decreasing,
         "genes": {gene: list(choices) for gene, choices in space.genes().items()},
+        "declaration": space.declaration(),
     }
 
 
-def _print_summary(spaces: "list[NasBnnSpace]") -> None:
+def _print_summary(spaces: "list[Space[Any]]") -> None:
     print_table(
-        ("space", "architectures", "images", "classes", "OPs", "widths"),
+        ("space", "family", "members", "images", "classes", "OPs"),
         [
             (
                 space.name,
+                space.family,
                 human(space.count()),
                 f"{space.channels}×{space.image_size}×{space.image_size}",
                 str(space.classes),
                 " to ".join(human(space.cost(end).ops) for end in (space.smallest(), space.largest())),
-                "non-decreasing" if space.non_decreasing else "free",
             )
             for space in spaces
         ],
-        left=(0, 5),
+        left=(0, 1),
     )
+
+
+def _in_full_precision(space: "Space[Any]", member: Any) -> "dict[str, Cost]":
+    """What the float twins of a member of a width space cost: its own, and the base network's."""
+    from spaces import WidthSpace, split
+
+    architectures, architecture, _ = split(space, member)
+    if not isinstance(architectures, WidthSpace):
+        return {}
+    return {
+        "full_precision": architectures.full_precision_cost(architecture),
+        "base_network_in_full_precision": architectures.base_full_precision_cost(),
+    }
+
+
+def _as_published(space: "Space[Any]", member: Any) -> dict[str, float]:
+    """Operations of a member of a cell space as its paper counts them."""
+    from spaces import CellSpace, split
+
+    architectures, architecture, _ = split(space, member)
+    return {"papers_ops": architectures.papers_ops(architecture)} if isinstance(architectures, CellSpace) else {}
+
+
+def _text(choice: float | str) -> str:
+    from spaces.hyperparameters import value_text
+
+    return value_text(choice)
 
 
 def _numbers(cost: "Cost | LayerCost") -> dict[str, float]:

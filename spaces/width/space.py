@@ -1,7 +1,7 @@
 """Which widths exist: a base network, the ratios each of its layers may have, membership, operators and costs."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from spaces.cost import Cost, Costs, in_full_precision, itemise, total
@@ -149,3 +149,8 @@ class WidthSpace(ProductSpace[Widths]):
         """What a member's twin would cost that computes and stores everything in float (tables 1 and 2)."""
         layers = pricing.prices(fitted(self, image_size, classes), [self.require(architecture)])
         return itemise([in_full_precision(layer) for layer in layers])
+
+    def base_full_precision_cost(self, image_size: int | None = None, classes: int | None = None) -> Cost:
+        """What the base network costs in float at ratio 1, which the papers measure speedups against."""
+        space = replace(self, ratios=(1.0,))
+        return space.full_precision_cost(space.uniform(1), image_size, classes)

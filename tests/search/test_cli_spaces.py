@@ -64,7 +64,7 @@ def test_spaces_as_json():
     one = json.loads(answer("spaces", "nasbnn", "--json"))
     assert one == spaces[0]
     assert one["count"] == 332353674695147520
-    assert (one["image_size"], one["classes"], one["non_decreasing"]) == (224, 1000, True)
+    assert (one["image_size"], one["classes"], one["declaration"]["non_decreasing"]) == (224, 1000, True)
     assert one["genes"]["stem_width"] == [24, 32, 48]
     assert one["genes"]["s4_depth"] == [8, 9]
 

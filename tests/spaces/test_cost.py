@@ -62,7 +62,7 @@ def test_cost_is_the_plain_count(space, members):
         assert figures(space.cost(member)) == count_plainly(space, member)
 
 
-@pytest.mark.parametrize("name", SPACES)
+@pytest.mark.parametrize("name", [space.name for space in SPACES.values() if space.family == "nasbnn"])
 def test_many_costs_equal_single_costs_exactly(name):
     space = SPACES[name]
     rng = random.Random(0)
