@@ -73,11 +73,6 @@ def has_option(space: Space[Any], name: str) -> bool:
     return name in {field.name for field in dataclasses.fields(family_of(space.family).network_options)}
 
 
-def has_modes(space: Space[Any]) -> bool:
-    """Whether networks of a space can be built with float weights or activations as well."""
-    return has_option(space, "mode")
-
-
 def options_to_json(options: Any) -> dict[str, Any]:
     """Options as JSON values: an enumeration by its value where that is a word, else by its name."""
     return {field.name: _word(getattr(options, field.name)) for field in dataclasses.fields(options)}

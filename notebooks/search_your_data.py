@@ -63,7 +63,9 @@ space = NasBnnSpace(
     classes=10,
     channels=1,
 )
-print(f"{space.count():,} networks of {space.cost(space.smallest()).ops:,.0f} to {space.cost(space.largest()).ops:,.0f} OPs")
+print(
+    f"{space.count():,} networks of {space.cost(space.smallest()).ops:,.0f} to {space.cost(space.largest()).ops:,.0f} OPs"
+)
 
 # %% [markdown]
 # ## The run
@@ -78,7 +80,8 @@ from rich.console import Console
 from search.config import ExecutionConfig, FinetuneConfig, RunConfig, SearchConfig, SpaceConfig, SupernetConfig
 from search.data.config import DataConfig
 from search.executors import InlineExecutor
-from search.pipeline import carry_out, prepare
+from search.pipeline import carry_out
+from search.preparation import prepare
 from search.locking import writing
 from search.view import make_view
 

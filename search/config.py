@@ -1,7 +1,7 @@
 """What a run is asked to do: one configuration, checked whole before anything starts."""
 
 from enum import StrEnum
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import yaml
 from pydantic import Field, field_validator, model_validator
@@ -11,6 +11,9 @@ from search.differentiable_config import DifferentiableConfig
 from search.sections import Section, TrainConfig, nearest
 from search.space_config import SpaceConfig
 from spaces.limits import Limits
+
+if TYPE_CHECKING:
+    from spaces import Space
 
 FORMAT_VERSION = 1
 COST_OBJECTIVES = ("ops", "params", "bytes")
@@ -136,7 +139,16 @@ class ParentConfig(TrainConfig):
     learning_rate: float = Field(default=1e-3, gt=0)
 
 
-class CandidateConfig(TrainConfig):
+class NetworkTrainConfig(TrainConfig):
+    """Training of a network from its first weights to those that are kept."""
+
+    multi_stage: bool = Field(
+        default=False, description="first binary activations with float weights, then both (BNAS v2); epochs each"
+    )
+    drop_path: float = Field(default=0.0, ge=0, lt=1, description="chance to drop an edge of a cell while training")
+
+
+class CandidateConfig(NetworkTrainConfig):
     """Training of one candidate, and when it is stopped early: see `search.halving`."""
 
     epochs: int = Field(default=10, ge=1)
@@ -158,7 +170,7 @@ class CandidateConfig(TrainConfig):
         return (*found, self.epochs)
 
 
-class FinalConfig(TrainConfig):
+class FinalConfig(NetworkTrainConfig):
     """Final training of networks of the front, and of networks to compare them with."""
 
     networks: int = Field(default=0, ge=0, description="how many of the front, spread over its cost; 0 trains none")
@@ -168,10 +180,9 @@ class FinalConfig(TrainConfig):
     start: Literal["scratch", "inherited"] = Field(
         default="scratch", description="random weights, or those that the candidate was measured with"
     )
-    multi_stage: bool = Field(
-        default=False, description="first binary activations with float weights, then both (BNAS v2); epochs each"
+    genotype: Literal["genotype", "transfer"] = Field(
+        default="genotype", description="which of a search's genotypes: as it is, or with less Zeroise for transfer"
     )
-    drop_path: float = Field(default=0.0, ge=0, lt=1, description="chance to drop an edge of a cell while training")
     uniform: tuple[float, ...] = Field(default=(), description="uniform ratios to compare with (width spaces)")
     full_precision: bool = Field(default=False, description="train a full-precision twin to compare with")
 
@@ -218,6 +229,15 @@ class RunConfig(Section):
     finetune: FinetuneConfig = FinetuneConfig()
     final: FinalConfig = FinalConfig()
     execution: ExecutionConfig = ExecutionConfig()
+
+    def searched_space(self, classes: int | None = None, channels: int | None = None) -> "Space[Any]":
+        """What the proposers walk over: of differentiable searches their settings, else architectures."""
+        if self.method is not Method.DIFFERENTIABLE:
+            return self.space.build(classes, channels)
+        from spaces.hyperparameters import HyperparameterSpace, Listed
+
+        alone = HyperparameterSpace(f"{self.space.name} searches", (Listed("seed", (self.seed,)),))
+        return self.space.hyperparameter_space() or alone
 
     def to_yaml(self) -> str:
         """The configuration as it is stored with a run, complete."""

@@ -5,9 +5,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from search.config import RunConfig
 from search.halving import survivors
 from search.proposers import History
-from search.records import Outcome, Proposal, Record
+from search.records import Outcome, Proposal, Record, Stage
+from search.references import DEFAULT, PARENT, UNIFORM
 from search.study import Study, now
 from search.training import TrainingError
 from search.view import View
@@ -115,10 +117,8 @@ class Trials:
     `propose(generation, history)` gives the candidates of a generation, none when the search is over; `task(records)`
     makes a task of some trials. With early stopping a task trains to the next rung; when all candidates of the
     generation have reached it, some are stopped there. On resume, trials that have ended are not run again, and a
-    generation that was being created when the run was killed is completed.
+    generation that was being created when the run was killed is completed. `ended` is told all trials when one ends.
     """
-
-    exclusive = False
 
     def __init__(
         self,
@@ -135,8 +135,10 @@ class Trials:
         retries: int,
         stopping: EarlyStopping | None = None,
         exclusive: bool = False,
+        ended: Callable[[Sequence[Record]], None] | None = None,
     ) -> None:
         self.exclusive = exclusive
+        self._ended = ended or (lambda records: None)
         self._study, self._propose, self._encode, self._task = study, propose, encode, task
         self._view, self._log, self._proposer, self._retries = view, log, proposer, retries
         self._per_task, self._workers, self._stopping = candidates_per_task, workers, stopping
@@ -220,6 +222,7 @@ class Trials:
         outcome = replace(outcome, started=started, seconds=seconds)
         self._records[outcome.number] = self._study.finish(outcome, attempt, pruned=pruned)
         self._view.trial(self._records[outcome.number])
+        self._ended(self.records)
 
     def _next_rung(self, record: Record) -> int:
         """The epochs to which a trial is trained next; 0 without early stopping."""
@@ -279,10 +282,42 @@ def evaluation_task(records: Sequence[Record]) -> Task:
     return {"kind": "evaluate", "candidates": [_candidate(record) for record in records]}
 
 
-def finetune_task(records: Sequence[Record]) -> Task:
-    """One network to finetune."""
+def search_task(records: Sequence[Record]) -> Task:
+    """One differentiable search."""
     (record,) = records
-    return {"kind": "finetune", **_candidate(record), "candidates": [_candidate(record)]}
+    return {"kind": "search_cells", "candidates": [_candidate(record)]}
+
+
+def fit_task(stage: Stage, epochs: int, before: int, rungs: Sequence[int] = ()) -> MakeTask:
+    """One network to train for `epochs` (to its next rung where there are some), `before` of them in another mode."""
+
+    def make(records: Sequence[Record]) -> Task:
+        (record,) = records
+        until = next((rung for rung in rungs if rung not in record.rungs), epochs)
+        return {
+            "kind": "fit",
+            "stage": stage.value,
+            "until": until,
+            "epochs_before": before,
+            "candidates": [_candidate(record)],
+        }
+
+    return make
+
+
+def reference_task(config: RunConfig) -> MakeTask:
+    """One network to compare with; what is special about it stands in its operator."""
+
+    def make(records: Sequence[Record]) -> Task:
+        (record,) = records
+        sections = {PARENT: config.parent, DEFAULT: config.training}
+        section = sections.get(record.operator, config.final)
+        several = record.operator.startswith(UNIFORM) and config.final.multi_stage
+        task = fit_task(Stage.REFERENCE, section.epochs, section.epochs if several else 0)(records)
+        task["candidates"][0]["reference"] = record.operator
+        return {**task, "exclusive": record.operator == PARENT}
+
+    return make
 
 
 def _candidate(record: Record) -> dict[str, Any]:

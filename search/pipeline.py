@@ -1,212 +1,230 @@
-"""A run from its first second to its report: supernet, search, finetuning, the front's networks as files."""
+"""A run from its first second to its end: what to start from, the search, trainings behind it, the front as files."""
 
-import dataclasses
-import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from io import BytesIO
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-import torch
-
-from analysis.front import FRONT_FILE, TEST_ACCURACY, front_table
-from analysis.html_frontier import write_frontier
-from analysis.pareto import pareto_front
-from analysis.plots import frontier_data, plot_frontier, save_figure
-from analysis.schema import write_trials
-from analysis.trials import load_trials
-from models.checkpoint import CheckpointError
-from models.files import write_atomically
-from models.storage import load_supernet, save_supernet
-from search.config import RunConfig
-from search.data.dataset import DataSet
-from search.data.errors import DataError
-from search.data.opening import open_data
-from search.phases import Chain, MakeTask, Propose, Tasks, Trials, evaluation_task, finetune_task
+from analysis.front import FRONT_FILE
+from models.storage import load_network, load_supernet
+from search.config import Method
+from search.export import draw, export_trials, write_front
+from search.fronts import best_per_architecture, front_records, spread
+from search.phases import (
+    Chain,
+    EarlyStopping,
+    MakeTask,
+    Propose,
+    Tasks,
+    Trials,
+    evaluation_task,
+    fit_task,
+    reference_task,
+    search_task,
+)
 from search.proposers import History, make_proposer
 from search.records import Proposal, Record, Stage, State
-from search.run import Run, creating, write_facts
-from search.sections import ConfigError
-from search.study import Study, read_records
+from search.references import reference_proposals
+from search.run import Run
+from search.study import Study
+from search.sweeping import keep_only
 from search.view import View
 from search.work import Executor, Task, Work
-from spaces import NasBnnSpace, SpaceError
-from spaces.limits import require_reachable
 
-
-def prepare(config: RunConfig, path: Path) -> Run:
-    """Check everything that can be wrong, and make the run's folder, with the decoded images in it.
-
-    Raises `ConfigError` that lists every problem, `DataError` or `RunError`, before anything is trained.
-    """
-    config = _with_absolute_paths(config)
-    problems: list[str] = []
-    if config.execution.device == "cuda" and not config.execution.address and not torch.cuda.is_available():
-        problems.append("execution.device is cuda, but torch sees no CUDA device: leave it at auto")
-    with creating(path) as run:
-        try:
-            size = config.space.build().image_size
-            data = open_data(config.data, image_size=size, seed=config.seed, cache=run.data_cache)
-        except (DataError, SpaceError) as error:
-            raise ConfigError("; ".join([*problems, str(error)])) from error
-        problems += _misfits(config, data)
-        if problems:
-            raise ConfigError("; ".join(problems))
-        write_facts(run, config, data.describe())
-        if config.supernet.checkpoint is not None:
-            save_supernet(run.supernet, load_supernet(config.supernet.checkpoint), {"from": config.supernet.checkpoint})
-    return Run(path)
-
-
-def _with_absolute_paths(config: RunConfig) -> RunConfig:
-    """Paths that mean the same wherever a run is resumed from."""
-    data, supernet = config.data, config.supernet
-    if data.path is not None:
-        data = data.model_copy(update={"path": data.path.absolute()})
-    if supernet.checkpoint is not None:
-        supernet = supernet.model_copy(update={"checkpoint": str(Path(supernet.checkpoint).absolute())})
-    return config.model_copy(update={"data": data, "supernet": supernet})
-
-
-def _misfits(config: RunConfig, data: DataSet) -> list[str]:
-    """What in a configuration does not go with the data or with itself."""
-    problems: list[str] = []
-    try:
-        space = config.space.build(classes=len(data.class_names), channels=data.channels)
-        require_reachable(space, config.search.limits)
-        if config.supernet.checkpoint is not None:
-            problems += _checkpoint_misfits(Path(config.supernet.checkpoint), space)
-    except SpaceError as error:
-        problems.append(str(error))
-    sections = {"supernet": config.supernet.batch_size, "evaluation": config.evaluation.recalibration_batch_size}
-    if config.finetune.networks:
-        sections["finetune"] = config.finetune.batch_size
-    problems += [
-        f"the batch size of {section} is {size}, but there are {len(data.train)} training images"
-        for section, size in sections.items()
-        if size > len(data.train)
-    ]
-    return problems
-
-
-def _checkpoint_misfits(folder: Path, space: NasBnnSpace) -> list[str]:
-    try:
-        theirs = load_supernet(folder).space
-    except CheckpointError as error:
-        return [str(error)]
-    ours = dataclasses.replace(space, name=theirs.name, non_decreasing=theirs.non_decreasing)
-    differ = [f.name for f in dataclasses.fields(ours) if getattr(ours, f.name) != getattr(theirs, f.name)]
-    told = ", ".join(f"{name} {getattr(theirs, name)} there, {getattr(ours, name)} here" for name in differ)
-    return [f"the supernet in {folder} was trained for another space, {theirs.name!r}: {told}"] if differ else []
+# which stage each method's candidates are in, and which of a run's networks can be deployed as they are
+CANDIDATES = {Method.ONE_SHOT: Stage.INHERITED, Method.TRAINING: Stage.TRAINED, Method.DIFFERENTIABLE: Stage.SEARCHED}
 
 
 def carry_out(run: Run, executor: Executor, view: View) -> None:
     """Do what is left to do of a run; of a finished one, nothing. The caller holds the run's lock."""
     if (run.path / FRONT_FILE).exists():
         return
-    _train_supernet(run, executor, view)
+    if run.config.method is Method.ONE_SHOT:
+        _train_supernet(run, executor, view)
+    elif run.config.parent.epochs and run.config.method is Method.TRAINING:
+        _train_parent(run, executor, view)
     executor.run(Chain(_phases(run, view)))
-
-
-def _phases(run: Run, view: View) -> Iterator[Work]:
-    """What follows when there is a supernet."""
-    searched = _search(run, view)
-    yield searched
-    export_trials(run)
-    records = searched.records
-    chosen = spread(front_records(records, run.config.search.objectives[1:]), run.config.finetune.networks)
-    if chosen:
-        finetuned = _finetune(run, view, chosen)
-        yield finetuned
-        export_trials(run)
-        records += finetuned.records
-    best = _best_per_architecture(front_records(records, run.config.search.objectives[1:]))
-    deployed = _deploy(run, view, best)
-    yield deployed
-    draw(run)
-    _write_front(run, best, {result["id"]: result["test_accuracy"] for result in deployed.results})
 
 
 def _train_supernet(run: Run, executor: Executor, view: View) -> None:
     if (run.supernet / "manifest.json").exists():
         load_supernet(run.supernet)  # raises where it is damaged, before anything is measured with it
         return
-    view.phase("Supernet", run.config.supernet.epochs)
-    tasks = [{"kind": "train_supernet"}]
-    executor.run(Tasks(tasks, view, run.log_epoch, run.config.execution.retries, exclusive=True))
-
-
-def _study(run: Run, stage: Stage) -> Study:
     config = run.config
-    return Study(run.journal, stage, config.search.objectives, run.space.parameters(), config.seed)
+    cells = run.architectures.family == "cell"
+    view.phase("Supernet", config.differentiable.epochs if cells else config.supernet.epochs)
+    tasks: list[Task] = [{"kind": "train_supernet", "exclusive": True}]
+    executor.run(Tasks(tasks, view, run.log_epoch, config.execution.retries, exclusive=True))
 
 
-def _workers(run: Run) -> int:
-    return run.config.execution.workers or os.cpu_count() or 1
+def _train_parent(run: Run, executor: Executor, view: View) -> None:
+    """The largest network, from whose leading channels every candidate starts, as the first trial of the run."""
+    if (run.parent / "network" / "manifest.json").exists():
+        load_network(run.parent / "network")  # raises where it is damaged
+    space = run.architectures
+    proposal = Proposal(space.format(space.largest()), space.id(space.largest()), "parent")
+
+    def propose(generation: int, history: History) -> Sequence[Proposal]:
+        return [proposal] if generation == 0 else []
+
+    view.phase("Parent", 1)
+    executor.run(_trials(run, view, Stage.REFERENCE, propose, reference_task(run.config), "reference", exclusive=True))
+
+
+def _phases(run: Run, view: View) -> Iterator[Work]:
+    """What follows when there is something to start from."""
+    searched = _search(run, view)
+    yield searched
+    export_trials(run)
+    found = front_records(searched.records, run.config.search.objectives[1:])
+    records = _deployable(run, searched.records)
+    for later in (_finetune(run, view, found), _final(run, view, found), _references(run, view)):
+        if later is not None:
+            yield later
+            export_trials(run)
+            records += _deployable(run, later.records)
+    best = best_per_architecture(front_records(records, run.config.search.objectives[1:]))
+    deployed = _deploy(run, view, best)
+    yield deployed
+    draw(run)
+    write_front(run, best, {result["id"]: result["test_accuracy"] for result in deployed.results})
 
 
 def _search(run: Run, view: View) -> Trials:
-    config = run.config.search
-    proposer = make_proposer(run.space, config, run.config.seed if config.seed is None else config.seed)
-    first = config.first_generation or config.generation
+    config = run.config
+    search, stage = config.search, CANDIDATES[config.method]
+    proposer = make_proposer(run.space, search, config.seed if search.seed is None else search.seed)
+    first = search.first_generation or search.generation
 
     def propose(generation: int, history: History) -> Sequence[Proposal]:
-        before = 0 if generation == 0 else first + (generation - 1) * config.generation
-        size = min(config.generation if generation else first, config.trials - before)
+        before = 0 if generation == 0 else first + (generation - 1) * search.generation
+        size = min(search.generation if generation else first, search.trials - before)
         return proposer.propose(generation, size, history) if size > 0 else []
 
-    view.phase("Search", config.trials)
-    many = run.config.execution.candidates_per_task
-    return _trials(run, view, Stage.INHERITED, propose, evaluation_task, config.proposer, many)
+    view.phase("Search", min(search.trials, run.space.count()))
+    if config.method is Method.ONE_SHOT:
+        many = config.execution.candidates_per_task
+        return _trials(run, view, stage, propose, evaluation_task, search.proposer, candidates_per_task=many)
+    if config.method is Method.DIFFERENTIABLE:
+        return _trials(run, view, stage, propose, search_task, search.proposer)
+    training = config.training
+    stopping = EarlyStopping(training.rungs, training.reduction)
+    before = training.epochs if training.multi_stage else 0
+    return _trials(
+        run, view, stage, propose, fit_task(stage, training.epochs, before, training.rungs), search.proposer,
+        stopping=stopping, ended=lambda records: keep_only(run, stage, records, search.objectives[1:]),
+    )  # fmt: skip
 
 
-def _finetune(run: Run, view: View, chosen: Sequence[Record]) -> Trials:
+def _finetune(run: Run, view: View, found: Sequence[Record]) -> Trials | None:
+    """Pipeline 2 of NAS-BNN: networks of the front, trained on from the supernet's weights."""
+    config = run.config
+    chosen = spread(found, config.finetune.networks)
+    if config.method is not Method.ONE_SHOT or not chosen:
+        return None
     proposals = [Proposal(record.architecture, record.id, "finetune", (record.id,)) for record in chosen]
-    view.phase("Finetuning", len(proposals))
+    task = fit_task(Stage.FINETUNED, config.finetune.epochs, 0)
+    return _fixed(run, view, "Finetuning", Stage.FINETUNED, proposals, task)
 
-    def propose(generation: int, history: History) -> Sequence[Proposal]:
-        return proposals if generation == 0 else []
 
-    return _trials(run, view, Stage.FINETUNED, propose, finetune_task, "front", 1)
+def _final(run: Run, view: View, found: Sequence[Record]) -> Trials | None:
+    """Final training: of the front's networks or, behind differentiable searches, of the genotypes that were read."""
+    config = run.config.final
+    if run.config.method is Method.DIFFERENTIABLE:
+        proposals = _genotypes(run, config.networks)
+    else:
+        chosen = spread(found, config.networks)
+        proposals = [Proposal(record.architecture, record.id, "final", (record.id,)) for record in chosen]
+    if not proposals:
+        return None
+    task = fit_task(Stage.FINAL, config.epochs, config.epochs if config.multi_stage else 0)
+    return _fixed(run, view, "Final training", Stage.FINAL, proposals, task)
+
+
+def _genotypes(run: Run, count: int) -> list[Proposal]:
+    """The genotypes of the most accurate searches; those that found the same one are its parents together."""
+    records = _study(run, Stage.SEARCHED).records()
+    finished = [record for record in records if record.state is State.FINISHED]
+    finished.sort(key=lambda record: (-record.metrics["accuracy"], record.number))
+    space, parents = run.architectures, dict[str, list[str]]()
+    for record in finished:
+        parents.setdefault(record.facts[run.config.final.genotype], []).append(record.id)
+    texts = list(parents)[:count]
+    return [Proposal(text, space.id(space.parse(text)), "final", tuple(parents[text])) for text in texts]
+
+
+def _references(run: Run, view: View) -> Trials | None:
+    """Networks to compare with: uniform widths, full-precision twins, the default training."""
+    proposals = reference_proposals(run.config, run.architectures)
+    if not proposals:
+        return None
+    generation = 1 if run.config.parent.epochs and run.config.method is Method.TRAINING else 0
+    return _fixed(run, view, "References", Stage.REFERENCE, proposals, reference_task(run.config), generation)
+
+
+def _fixed(
+    run: Run, view: View, title: str, stage: Stage, proposals: Sequence[Proposal], task: MakeTask, generation: int = 0
+) -> Trials:
+    """Trials that are known beforehand; those of earlier generations are there already."""
+
+    def propose(number: int, history: History) -> Sequence[Proposal]:
+        if number < generation:
+            known = [record for record in _study(run, stage).records() if record.generation == number]
+            return [Proposal(record.architecture, record.id, record.operator) for record in known]
+        return proposals if number == generation else []
+
+    view.phase(title, len(proposals))
+    return _trials(run, view, stage, propose, task, "reference" if stage is Stage.REFERENCE else "front")
 
 
 def _trials(
-    run: Run, view: View, stage: Stage, propose: Propose, task: MakeTask, proposer: str, candidates_per_task: int
+    run: Run,
+    view: View,
+    stage: Stage,
+    propose: Propose,
+    task: MakeTask,
+    proposer: str,
+    *,
+    candidates_per_task: int = 1,
+    exclusive: bool = False,
+    stopping: EarlyStopping | None = None,
+    ended: Callable[[Sequence[Record]], None] | None = None,
 ) -> Trials:
-    config, space = run.config, run.space
+    execution, space = run.config.execution, run.space
+
+    def encode(text: str) -> Mapping[str, int | str]:
+        return space.encode(space.parse(text)) if _is_proposed(stage) else {}
+
     return Trials(
-        Study(run.journal, stage, config.search.objectives, space.parameters(), config.seed),
+        _study(run, stage),
         propose,
-        lambda text: space.encode(space.parse(text)),
+        encode,
         task,
         view,
         run.log_epoch,
         proposer=proposer,
         candidates_per_task=candidates_per_task,
-        workers=config.execution.workers or os.cpu_count() or 1,
-        retries=config.execution.retries,
+        workers=execution.workers or os.cpu_count() or 1,
+        retries=execution.retries,
+        stopping=stopping,
+        exclusive=exclusive,
+        ended=ended,
     )
 
 
-def front_records(records: Sequence[Record], costs: Sequence[str] = ("ops",)) -> list[Record]:
-    """The finished records that no other one beats, by cost."""
-    finished = [record for record in records if record.state is State.FINISHED]
-    if not finished:
-        return []
-    values = [[record.metrics["accuracy"], *(record.metrics[cost] for cost in costs)] for record in finished]
-    kept = pareto_front(values, ("max", *("min" for _ in costs)))
-    best = [record for record, keep in zip(finished, kept, strict=True) if keep]
-    return sorted(best, key=lambda record: (record.metrics["ops"], record.metrics["accuracy"], record.number))
+def _is_proposed(stage: Stage) -> bool:
+    """Whether the trials of a stage are members of the searched space; others are architectures alone."""
+    return stage in (*CANDIDATES.values(), Stage.FINETUNED)
 
 
-def spread(records: Sequence[Record], count: int) -> list[Record]:
-    """At most `count` of the records, spread evenly from the first to the last."""
-    if count >= len(records):
-        return list(records)
-    if count == 1:
-        return [records[-1]]
-    return [records[round(index * (len(records) - 1) / (count - 1))] for index in range(count)]
+def _study(run: Run, stage: Stage) -> Study:
+    parameters = run.space.parameters() if _is_proposed(stage) else ()
+    return Study(run.journal, stage, run.config.search.objectives, parameters, run.config.seed)
+
+
+def _deployable(run: Run, records: Sequence[Record]) -> list[Record]:
+    """The records whose weights make a network of their own: not those of searches, of mixed edges, of references."""
+    mixed = run.architectures.family == "cell"
+    without = {Stage.SEARCHED, Stage.REFERENCE, *([Stage.INHERITED] if mixed else [])}
+    return [record for record in records if record.stage not in without]
 
 
 def _deploy(run: Run, view: View, best: Sequence[Record]) -> Tasks:
@@ -217,79 +235,3 @@ def _deploy(run: Run, view: View, best: Sequence[Record]) -> Tasks:
         for record in best
     ]
     return Tasks(tasks, view, run.log_epoch, run.config.execution.retries, exclusive=False)
-
-
-def _write_front(run: Run, best: Sequence[Record], test_accuracy: Mapping[str, float]) -> None:
-    """The table of the front; written last, it says that the run has finished."""
-    keys = {(record.stage.value, record.number) for record in best}
-    trials = load_trials(run.path)
-    chosen = trials[[key in keys for key in zip(trials["stage"], trials["number"], strict=True)]]
-    table = chosen.assign(**{TEST_ACCURACY: chosen["id"].map(test_accuracy)}).sort_values(["ops", "number"])
-    write_atomically(run.path / FRONT_FILE, front_table(table).to_csv(index=False))
-
-
-def _best_per_architecture(records: Sequence[Record]) -> list[Record]:
-    """One record an architecture: the finetuned one where both stages are on the front, as it is the more accurate."""
-    best: dict[str, Record] = {}
-    for record in records:
-        known = best.get(record.id)
-        if known is None or record.metrics["accuracy"] > known.metrics["accuracy"]:
-            best[record.id] = record
-    return list(best.values())
-
-
-def export_trials(run: Run) -> None:
-    """Write `trials.parquet` from the journal."""
-    versions = json.dumps(run.info["versions"])
-    rows = [
-        _row(record, run.space.name, versions)
-        for record in read_records(run.journal)
-        if record.state is not State.WAITING
-    ]
-    buffer = BytesIO()
-    write_trials(rows, buffer)
-    write_atomically(run.path / "trials.parquet", buffer.getvalue())
-
-
-def _row(record: Record, space: str, versions: str) -> Mapping[str, object]:
-    whole = {"flops", "int8_ops", "bops", "params", "bits", "bytes"}
-    return {
-        **{name: int(value) if name in whole else value for name, value in record.metrics.items()},
-        "stage": record.stage.value,
-        "number": record.number,
-        "state": record.state.value,
-        "reason": record.reason,
-        "space": space,
-        "architecture": record.architecture,
-        "id": record.id,
-        "generation": record.generation,
-        "proposer": record.proposer,
-        "operator": record.operator,
-        "parents": list(record.parents),
-        "seed": record.seed,
-        "attempt": record.attempt,
-        "started": record.started,
-        "seconds": record.seconds,
-        "host": record.host,
-        "worker": record.worker,
-        "versions": versions,
-    }
-
-
-def draw(run: Run) -> None:
-    """Draw the frontier, as PNG and SVG with its data, and as a page to hover over, into the run's `plots`."""
-    folder = run.path / "plots"
-    folder.mkdir(exist_ok=True)
-    space, config = run.space, run.config.search
-    x = config.objectives[1] if len(config.objectives) > 1 else "ops"
-    ends = [getattr(space.cost(end), x) for end in (space.smallest(), space.largest())]
-    limited = x == "ops" and (config.ops_min is not None or config.ops_max is not None)
-    budget = (config.ops_min or ends[0], config.ops_max or ends[1]) if limited else None
-    # Only ImageNet has a thousand classes here, and only at its usual size are the papers' points comparable.
-    imagenet = (space.classes, space.image_size) == (1000, 224)
-    dataset = "imagenet" if imagenet else run.info["data"]["name"]
-    data = frontier_data(load_trials(run.path), x, dataset=dataset, budget=budget)
-    with TemporaryDirectory(dir=folder) as scratch:
-        for file in save_figure(plot_frontier(data), Path(scratch) / "frontier", data):
-            file.replace(folder / file.name)
-    write_frontier(run.path)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from analysis.front import FRONT_FILE
-from search.pipeline import front_records
+from search.fronts import front_records
 from search.records import Stage, State
 from search.run import Run
 from search.study import read_records

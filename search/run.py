@@ -18,8 +18,9 @@ from analysis.trials import RunError
 from models.files import sync_folder, write_atomically
 from search.config import RunConfig
 from search.configuration import check_config, parse_yaml
+from search.records import Stage
 from search.study import JOURNAL
-from spaces import NasBnnSpace
+from spaces import Space
 
 RUN_FORMAT = 1
 _PACKAGES = ("binarynas", "torch", "torchvision", "ray", "optuna", "numpy", "pyarrow")
@@ -53,10 +54,19 @@ class Run:
         return info
 
     @cached_property
-    def space(self) -> NasBnnSpace:
+    def space(self) -> Space[Any]:
         """The space that is searched, with the data's classes and channels."""
+        return self.config.searched_space(**self._shape)
+
+    @cached_property
+    def architectures(self) -> Space[Any]:
+        """The space of the architectures alone."""
+        return self.config.space.architectures(**self._shape)
+
+    @property
+    def _shape(self) -> dict[str, int]:
         data = self.info["data"]
-        return self.config.space.build(classes=len(data["class_names"]), channels=data["channels"])
+        return {"classes": len(data["class_names"]), "channels": data["channels"]}
 
     @property
     def journal(self) -> Path:
@@ -78,9 +88,18 @@ class Run:
         """Checkpoints of the supernet's training."""
         return self.path / "supernet" / "checkpoints"
 
-    def finetuned(self, identity: str) -> Path:
-        """A finetuned network, and the checkpoints of its training."""
-        return self.path / "finetuned" / identity
+    def weights(self, stage: Stage, identity: str) -> Path:
+        """The network of a trial that trained one, and the checkpoints of its training."""
+        return self.path / stage.value / identity
+
+    @property
+    def parent(self) -> Path:
+        """The trained network from whose leading channels candidates start."""
+        return self.weights(Stage.REFERENCE, "parent")
+
+    def searched(self, identity: str) -> Path:
+        """A differentiable search: its history, its checkpoints and its genotypes."""
+        return self.path / "searches" / identity
 
     def deployed(self, identity: str) -> Path:
         """A network of the front, as a file that can be deployed."""
@@ -121,13 +140,14 @@ def creating(path: Path) -> Iterator[Run]:
     sync_folder(path.parent)
 
 
-def write_facts(run: Run, config: RunConfig, data: Mapping[str, Any]) -> None:
-    """Write what a run is asked to do and what its data are; with these two files a folder is a run."""
+def write_facts(run: Run, config: RunConfig, data: Mapping[str, Any], space: Mapping[str, Any]) -> None:
+    """Write what a run is asked to do and what its data and its space are; with these two files a folder is a run."""
     info = {
         "format": RUN_FORMAT,
         "created": datetime.now(UTC).isoformat(),
         "host": socket.gethostname(),
         "data": dict(data),
+        "space": dict(space),
         "versions": versions(),
     }
     write_atomically(run.path / "config.yaml", config.to_yaml())

@@ -130,11 +130,13 @@ class SpaceConfig(Section):
 
     def architectures(self, classes: int | None = None, channels: int | None = None) -> "Space[Any]":
         """The space of architectures alone."""
-        given = {key: getattr(self, key) for keys in FAMILY_KEYS.values() for key in keys if self._has(key)}
+        given: dict[str, Any] = {
+            key: getattr(self, key) for keys in FAMILY_KEYS.values() for key in keys if self._has(key)
+        }
         space: Any
         if self.stages is not None:
-            stages = tuple(Stage(**stage.model_dump()) for stage in self.stages)
-            space = NasBnnSpace(self.name, **{**given, "stages": stages, "image_size": self.image_size, "classes": 10})
+            given["stages"] = tuple(Stage(**stage.model_dump()) for stage in self.stages)
+            space = NasBnnSpace(self.name, **given, image_size=self.image_size or 0, classes=10)
         elif self.base is not None:
             from spaces.width import WidthSpace
 

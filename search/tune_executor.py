@@ -23,10 +23,11 @@ from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
 from binarynas import shadowed
+from search.context import pick_device
 from search.executors import ExecutionError, timed_out
 from search.run import Run
 from search.work import Report, Task, Work
-from search.worker import Worker, pick_device
+from search.worker import Worker
 
 _GRACE = 10.0
 """Seconds in which a worker ends itself at its time limit; one that is frozen is then killed from here."""

@@ -237,7 +237,7 @@ def test_an_ablation_changes_what_it_says_and_nothing_else(tmp_path, setting, go
     """Before training: the same initial weights, but for what is switched off; the switch is kept with the weights."""
     from models.storage import load_supernet
     from search.configuration import load_config
-    from search.pipeline import prepare
+    from search.preparation import prepare
     from search.worker import Worker
 
     def untrained(name, *settings):

@@ -1,0 +1,156 @@
+"""What the tasks of a run share within one worker: the data, the weights to start from, how a network is measured."""
+
+from collections.abc import Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from models.checkpoint import Verify
+from models.families import build_network, has_option
+from models.storage import load_network, load_supernet
+from search.allocator import keep_memory
+from search.data.augment import Augmentation
+from search.data.dataset import DataSet, Split
+from search.data.opening import open_data
+from search.evaluation import evaluate, recalibrate_on
+from search.records import Stage
+from search.run import Run
+from spaces import Space
+from spaces.joint import split
+from spaces.seeds import derive_seed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+COSTS = ("flops", "int8_ops", "bops", "ops", "params", "bits", "bytes")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A member of the searched space, taken apart: an architecture in its own space, and hyperparameters by name."""
+
+    space: Space[Any]
+    architecture: Any
+    hyperparameters: Mapping[str, Any]
+
+    def cost(self) -> dict[str, float]:
+        """What it costs, as metrics."""
+        cost = self.space.cost(self.architecture)
+        return {name: getattr(cost, name) for name in COSTS}
+
+    def full_precision_cost(self) -> dict[str, float]:
+        """What its full-precision twin costs."""
+        cost = self.space.full_precision_cost(self.architecture)  # type: ignore[attr-defined]
+        return {name: getattr(cost, name) for name in COSTS}
+
+    @property
+    def augmentation(self) -> str | None:
+        """The augmentation that it asks for; None: the data's own."""
+        return self.hyperparameters.get("augmentation")
+
+
+class Context:
+    """One run, opened by a worker. Images and weights are mapped into memory and reach a worker without a copy."""
+
+    def __init__(self, path: Path) -> None:
+        keep_memory()
+        self.run = Run(path)
+        self.config = self.run.config
+        self.device = pick_device(self.config.execution.device)
+
+    @cached_property
+    def data(self) -> DataSet:
+        """The images."""
+        size = self.run.architectures.image_size
+        return open_data(self.config.data, image_size=size, seed=self.config.seed, cache=self.run.data_cache)
+
+    @cached_property
+    def supernet(self) -> Any:
+        """The trained supernet."""
+        # Its hash was checked when this phase began (`carry_out`); workers open it in milliseconds.
+        return load_supernet(self.run.supernet, Verify.SIZES).to(self.device)
+
+    @cached_property
+    def parent(self) -> Any:
+        """The trained network from whose leading channels candidates start."""
+        return load_network(self.run.parent / "network", Verify.SIZES)
+
+    def seed(self, *purpose: str | int) -> int:
+        """A seed of the run for one use."""
+        return derive_seed(self.config.seed, *purpose)
+
+    def candidate(self, text: str, stage: Stage) -> Candidate:
+        """The candidate of a trial's text form. Genotypes of searches are finally trained, so their text is that of an
+        architecture alone."""
+        space: Space[Any] = self.run.space
+        if stage in (Stage.FINAL, Stage.REFERENCE) and " with " not in text:
+            space = self.run.architectures
+        return Candidate(*split(space, space.parse(text)))
+
+    def candidate_settings(self, text: str) -> Mapping[str, Any]:
+        """The settings that the text of a differentiable search stands for."""
+        space: Any = self.run.space
+        return space.values(space.parse(text))
+
+    def new_network(self, candidate: Candidate, identity: str, **options: Any) -> nn.Module:
+        """A network with random weights that follow from the run's seed and the candidate's id."""
+        space = candidate.space
+        binariser = candidate.hyperparameters.get("binariser")
+        if binariser is not None and hasattr(space, "binariser"):
+            space = replace(space, binariser=binariser)  # type: ignore[type-var]
+        elif binariser is not None and has_option(space, "binariser"):
+            options["binariser"] = binariser
+        with initial_weights(self.seed("initial weights", identity)):
+            return build_network(space, candidate.architecture, **options).to(self.device)
+
+    def inherited(self, architecture: Any) -> nn.Module:
+        """A subnet with the supernet's weights and batch norm statistics made for it."""
+        network = self.supernet.extract(architecture)
+        self.recalibrate(network)
+        return network
+
+    def inherit(self, network: Any) -> None:
+        """Give a network the leading channels of the parent."""
+        from models.width import inherit
+
+        inherit(network, self.parent)
+
+    def recalibrate(self, network: nn.Module) -> None:
+        """Batch norm statistics anew, from the same training images for every network."""
+        recalibrate_on(network, self.data.train, self.config.evaluation, seed=self.seed("recalibration"))
+
+    def validate(self, network: nn.Module) -> dict[str, float]:
+        """Accuracy and loss on the validation split."""
+        return evaluate(network, self.data.validation, self.config.evaluation.batch_size)
+
+    def training_images(self, augmentation: str | None) -> Split:
+        """The training split, changed as a hyperparameter says: none, flip, crop or crop+flip."""
+        if augmentation is None:
+            return self.data.train
+        usual = Augmentation.of(self.config.data)
+        padding = usual.crop_padding or max(self.data.image_size // 8, 1)  # 4 pixels of 32, as is usual
+        chosen = Augmentation(
+            crop_padding=padding if "crop" in augmentation else 0,
+            flip="horizontal" if "flip" in augmentation else "none",
+        )
+        return replace(self.data.train, augmentation=chosen)  # type: ignore[type-var]
+
+
+@contextmanager
+def initial_weights(seed: int) -> "Iterator[None]":
+    """Random weights that are made inside follow from the seed alone; torch's generator is afterwards as it was."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
+
+
+def pick_device(name: str) -> torch.device:
+    """The device that a configuration names; `auto` is CUDA where there is one."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)

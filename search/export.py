@@ -1,0 +1,85 @@
+"""What a run leaves for people: the table of trials, the front, its plots."""
+
+import json
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from analysis.front import FRONT_FILE, TEST_ACCURACY, front_table
+from analysis.html_frontier import write_frontier
+from analysis.plots import frontier_data, plot_frontier, save_figure
+from analysis.schema import write_trials
+from analysis.trials import load_trials
+from models.files import write_atomically
+from search.records import Record, State
+from search.run import Run
+from search.study import read_records
+
+_WHOLE = {"flops", "int8_ops", "bops", "params", "bits", "bytes", "epochs"}
+
+
+def write_front(run: Run, best: Sequence[Record], test_accuracy: Mapping[str, float]) -> None:
+    """The table of the front; written last, it says that the run has finished."""
+    keys = {(record.stage.value, record.number) for record in best}
+    trials = load_trials(run.path)
+    chosen = trials[[key in keys for key in zip(trials["stage"], trials["number"], strict=True)]]
+    table = chosen.assign(**{TEST_ACCURACY: chosen["id"].map(test_accuracy)}).sort_values(["ops", "number"])
+    write_atomically(run.path / FRONT_FILE, front_table(table).to_csv(index=False))
+
+
+def export_trials(run: Run) -> None:
+    """Write `trials.parquet` from the journal."""
+    versions = json.dumps(run.info["versions"])
+    rows = [
+        _row(record, run.architectures.name, versions)
+        for record in read_records(run.journal)
+        if record.state is not State.WAITING
+    ]
+    buffer = BytesIO()
+    write_trials(rows, buffer)
+    write_atomically(run.path / "trials.parquet", buffer.getvalue())
+
+
+def _row(record: Record, space: str, versions: str) -> Mapping[str, object]:
+    return {
+        **{name: int(value) if name in _WHOLE else value for name, value in record.metrics.items()},
+        "stage": record.stage.value,
+        "number": record.number,
+        "state": record.state.value,
+        "reason": record.reason,
+        "space": space,
+        "architecture": record.architecture,
+        "id": record.id,
+        "generation": record.generation,
+        "proposer": record.proposer,
+        "operator": record.operator,
+        "parents": list(record.parents),
+        "seed": record.seed,
+        "attempt": record.attempt,
+        "started": record.started,
+        "seconds": record.seconds,
+        "host": record.host,
+        "worker": record.worker,
+        "versions": versions,
+        "facts": json.dumps(record.facts) if record.facts else None,
+    }
+
+
+def draw(run: Run) -> None:
+    """Draw the frontier, as PNG and SVG with its data, and as a page to hover over, into the run's `plots`."""
+    folder = run.path / "plots"
+    folder.mkdir(exist_ok=True)
+    space, config = run.architectures, run.config.search
+    x = config.objectives[1] if len(config.objectives) > 1 else "ops"
+    ends = [getattr(space.cost(end), x) for end in (space.smallest(), space.largest())]
+    limited = x == "ops" and (config.ops_min is not None or config.ops_max is not None)
+    budget = (config.ops_min or ends[0], config.ops_max or ends[1]) if limited else None
+    # Only ImageNet has a thousand classes here, and only at its usual size are the papers' points comparable.
+    imagenet = (space.classes, space.image_size) == (1000, 224)
+    dataset = "imagenet" if imagenet else run.info["data"]["name"]
+    data = frontier_data(load_trials(run.path), x, dataset=dataset, budget=budget)
+    with TemporaryDirectory(dir=folder) as scratch:
+        for file in save_figure(plot_frontier(data), Path(scratch) / "frontier", data):
+            file.replace(folder / file.name)
+    write_frontier(run.path)

@@ -1,0 +1,180 @@
+"""Before the first second of training: everything that can be wrong with a run is found, and its folder made."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from models.checkpoint import CheckpointError
+from models.families import has_option
+from models.storage import load_supernet, save_supernet
+from search.config import Method, RunConfig
+from search.data.dataset import DataSet
+from search.data.errors import DataError
+from search.data.opening import open_data
+from search.differentiable_config import DifferentiableConfig
+from search.run import Run, creating, write_facts
+from search.sections import ConfigError, TrainConfig
+from spaces import Space, SpaceError
+from spaces.limits import Limits, require_reachable
+
+
+def prepare(config: RunConfig, path: Path) -> Run:
+    """Check everything that can be wrong, and make the run's folder, with the decoded images in it.
+
+    Raises `ConfigError` that lists every problem, `DataError` or `RunError`, before anything is trained.
+    """
+    config = _with_absolute_paths(config)
+    problems: list[str] = []
+    if config.execution.device == "cuda" and not config.execution.address and not torch.cuda.is_available():
+        problems.append("execution.device is cuda, but torch sees no CUDA device: leave it at auto")
+    with creating(path) as run:
+        try:
+            size = config.space.architectures().image_size
+            data = open_data(config.data, image_size=size, seed=config.seed, cache=run.data_cache)
+        except (DataError, SpaceError) as error:
+            raise ConfigError("; ".join([*problems, str(error)])) from error
+        problems += _misfits(config, data)
+        if problems:
+            raise ConfigError("; ".join(problems))
+        shape = {"classes": len(data.class_names), "channels": data.channels}
+        space = config.space.build if config.method is not Method.DIFFERENTIABLE else config.space.architectures
+        write_facts(run, config, data.describe(), space(**shape).declaration())
+        if config.supernet.checkpoint is not None:
+            save_supernet(run.supernet, load_supernet(config.supernet.checkpoint), {"from": config.supernet.checkpoint})
+    return Run(path)
+
+
+def _with_absolute_paths(config: RunConfig) -> RunConfig:
+    """Paths that mean the same wherever a run is resumed from."""
+    data, supernet = config.data, config.supernet
+    if data.path is not None:
+        data = data.model_copy(update={"path": data.path.absolute()})
+    if supernet.checkpoint is not None:
+        supernet = supernet.model_copy(update={"checkpoint": str(Path(supernet.checkpoint).absolute())})
+    return config.model_copy(update={"data": data, "supernet": supernet})
+
+
+def _misfits(config: RunConfig, data: DataSet) -> list[str]:
+    """What in a configuration does not go with the data or with itself."""
+    problems: list[str] = []
+    shape = {"classes": len(data.class_names), "channels": data.channels}
+    try:
+        architectures = config.space.architectures(**shape)
+        space = config.searched_space(**shape)
+        if config.method is not Method.DIFFERENTIABLE:
+            require_reachable(space, config.search.limits)
+        if config.supernet.checkpoint is not None:
+            problems += _checkpoint_misfits(Path(config.supernet.checkpoint), architectures)
+        problems += _method_misfits(config, architectures)
+    except SpaceError as error:
+        problems.append(str(error))
+    problems += [
+        f"the batch size of {section} is {size}, but there are {len(data.train)} training images"
+        for section, size in _batch_sizes(config).items()
+        if size > len(data.train)
+    ]
+    return problems
+
+
+def _batch_sizes(config: RunConfig) -> dict[str, int]:
+    """Those of the trainings that the run will do, by section."""
+    sizes: dict[str, int] = {}
+    if config.method is Method.ONE_SHOT:
+        sizes["supernet"] = config.supernet.batch_size
+        sizes["evaluation"] = config.evaluation.recalibration_batch_size
+    if config.method is Method.TRAINING:
+        sizes["training"] = config.training.batch_size
+    if config.method is Method.DIFFERENTIABLE:
+        sizes["differentiable"] = config.differentiable.batch_size
+    if config.parent.epochs:
+        sizes["parent"] = config.parent.batch_size
+    if config.finetune.networks:
+        sizes["finetune"] = config.finetune.batch_size
+    if config.final.networks:
+        sizes["final"] = config.final.batch_size
+    return sizes
+
+
+def _method_misfits(config: RunConfig, space: Space[Any]) -> list[str]:
+    """What does not go with how accuracies are found, or with the family of the space."""
+    searched, family, name = config.space.hyperparameters, space.family, space.name
+    method = config.method
+    inherits = method is Method.TRAINING and config.parent.epochs > 0
+    of_searches = set(searched) & (set(DifferentiableConfig.model_fields) - set(TrainConfig.model_fields) | {"seed"})
+    rules = [
+        (
+            method is Method.ONE_SHOT and family == "width",
+            f"a width space has no supernet: search {name!r} with method: training",
+        ),
+        (
+            method is Method.ONE_SHOT and bool(searched),
+            "hyperparameters belong to trainings: search them with method: training, or leave them out",
+        ),
+        (
+            method is Method.DIFFERENTIABLE and family != "cell",
+            f"only cells are searched with method: differentiable; {name!r} is a {family} space",
+        ),
+        (
+            method is Method.DIFFERENTIABLE and config.final.networks == 0,
+            "a differentiable search needs final.networks: how many of the genotypes found are trained",
+        ),
+        (
+            method is Method.DIFFERENTIABLE and config.search.limits != Limits(),
+            "ops_min and ops_max do not limit a differentiable search: leave them out",
+        ),
+        (
+            method is Method.ONE_SHOT and family == "cell" and config.final.networks == 0,
+            "mixed edges make no network that can be deployed: give final.networks, to train some of the front",
+        ),
+        (inherits and family != "width", f"only width spaces have a parent: leave parent.epochs at 0 for {name!r}"),
+        (
+            inherits and "binariser" in searched,
+            "candidates cannot inherit from a parent of another binariser: leave parent.epochs at 0, or binariser out",
+        ),
+        (
+            config.final.start == "inherited" and method is not Method.TRAINING,
+            "final.start: inherited goes with method: training, whose candidates have weights of their own",
+        ),
+        (
+            config.final.start == "inherited" and "binariser" in searched,
+            "final.start: inherited and a searched binariser exclude each other: start from scratch",
+        ),
+        (
+            method is Method.TRAINING and "epochs" in searched and config.training.early_stopping,
+            "epochs and training.early_stopping exclude each other: candidates are compared after equal epochs",
+        ),
+        (
+            bool(of_searches) and method is not Method.DIFFERENTIABLE,
+            f"{', '.join(sorted(of_searches))} are settings of differentiable searches: set method: differentiable",
+        ),
+        (
+            bool(config.final.uniform or config.final.full_precision) and family != "width",
+            f"final.uniform and final.full_precision are for width spaces; {name!r} is a {family} space",
+        ),
+        (
+            (config.training.multi_stage or config.final.multi_stage) and not has_option(space, "mode"),
+            f"networks of {name!r} have no multi-stage training: leave multi_stage out",
+        ),
+        (
+            max(config.training.drop_path, config.final.drop_path) > 0 and not has_option(space, "drop_path"),
+            f"networks of {name!r} have no paths to drop: leave drop_path out",
+        ),
+        (
+            "binariser" in searched and not has_option(space, "binariser"),
+            f"networks of {name!r} have one binariser: leave it out of the hyperparameters",
+        ),
+    ]
+    return [problem for wrong, problem in rules if wrong]
+
+
+def _checkpoint_misfits(folder: Path, space: Space[Any]) -> list[str]:
+    try:
+        theirs = load_supernet(folder).space.declaration()
+    except CheckpointError as error:
+        return [str(error)]
+    ours = space.declaration()
+    free = {"name", "non_decreasing"}
+    differ = [key for key in ours if key not in free and ours[key] != theirs.get(key)]
+    told = ", ".join(f"{key} {theirs.get(key)} there, {ours[key]} here" for key in differ)
+    return [f"the supernet in {folder} was trained for another space, {theirs['name']!r}: {told}"] if differ else []
