@@ -1,35 +1,36 @@
 """The one order of the nodes of a cell that stands for all of them, and the symmetries of a cell."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 INPUTS = 2  # states 0 and 1 of a cell: the outputs of the cell before the last and of the last
 
 Sources = tuple[tuple[int, ...], ...]  # the states that every node reads, ascending: the structure of a cell
-Numbers = dict[int, int]  # a way to number states anew
+Numbers = tuple[int, ...]  # the new number of every state
 Numbered = tuple[int, int]  # an edge as the state it reads and the number of its layer type
 
 
-def first_orders(sources: Sequence[Iterable[int]]) -> tuple[Sources, list[Numbers]]:
+@lru_cache(maxsize=4096)  # there are 180 structures of four nodes
+def first_orders(sources: Sources) -> tuple[Sources, tuple[Numbers, ...]]:
     """The smallest structure among all orders of nodes in which no node reads a later one, and every order to it.
 
     Structures are compared node by node, so an order that falls behind is dropped on the way. Nodes may be given in any
     order, as long as they do not read each other in a circle.
 
-    >>> first_orders([(0, 1), (1, 2), (0, 1)])  # the last node moves before the second
-    (((0, 1), (0, 1), (1, 2)), [{0: 0, 1: 1, 2: 2, 4: 3, 3: 4}])
+    >>> first_orders(((0, 1), (1, 2), (0, 1)))  # the last node moves before the second
+    (((0, 1), (0, 1), (1, 2)), ((0, 1, 2, 4, 3),))
     """
-    given = [tuple(node) for node in sources]
-    orders: list[tuple[Numbers, Sources]] = [({state: state for state in range(INPUTS)}, ())]
-    for place in range(INPUTS, INPUTS + len(given)):
+    orders: list[tuple[dict[int, int], Sources]] = [({state: state for state in range(INPUTS)}, ())]
+    for place in range(INPUTS, INPUTS + len(sources)):
         longer = [
             ({**numbers, state: place}, (*written, tuple(sorted(numbers[source] for source in node))))
             for numbers, written in orders
-            for state, node in enumerate(given, INPUTS)
+            for state, node in enumerate(sources, INPUTS)
             if state not in numbers and all(source in numbers for source in node)
         ]
         first = min(written[-1] for _, written in longer)
         orders = [order for order in longer if order[1][-1] == first]
-    return orders[0][1], [numbers for numbers, _ in orders]
+    return orders[0][1], tuple(tuple(numbers[state] for state in sorted(numbers)) for numbers, _ in orders)
 
 
 def canonical(nodes: Sequence[Iterable[Numbered]]) -> tuple[tuple[Numbered, ...], ...]:
@@ -41,8 +42,8 @@ def canonical(nodes: Sequence[Iterable[Numbered]]) -> tuple[tuple[Numbered, ...]
     >>> canonical([[(1, 6), (0, 5)], [(2, 0), (1, 4)], [(0, 3), (1, 3)]])
     (((0, 5), (1, 6)), ((0, 3), (1, 3)), ((1, 4), (2, 0)))
     """
-    given = [tuple(node) for node in nodes]
-    _, orders = first_orders([[source for source, _ in node] for node in given])
+    given = [tuple(sorted(node)) for node in nodes]
+    _, orders = first_orders(tuple(tuple(source for source, _ in node) for node in given))
     return min(_renumbered(given, numbers) for numbers in orders)
 
 

@@ -109,14 +109,17 @@ class CellSpace(BaseSpace[Genotype]):
 
     def smallest(self) -> Genotype:
         """A member with the fewest operations: the cheapest layer type everywhere."""
-        return min(self._uniform(), key=lambda genotype: self.cost(genotype).ops)
+        return self._uniform_by_operations()[0]
 
     def largest(self) -> Genotype:
         """A member with the most operations: the dearest layer type everywhere."""
-        return max(self._uniform(), key=lambda genotype: self.cost(genotype).ops)
+        return self._uniform_by_operations()[-1]
 
-    def _uniform(self) -> list[Genotype]:
-        return [pricing.uniform(layer, self.nodes) for layer in self.layer_types]
+    def _uniform_by_operations(self) -> list[Genotype]:
+        """The genotypes with one layer type everywhere, from few operations to many."""
+        genotypes = [pricing.uniform(layer, self.nodes) for layer in self.layer_types]
+        order = self.costs(genotypes).ops.argsort(kind="stable")
+        return [genotypes[place] for place in order]
 
     # Operators --------------------------------------------------------------------------------------------------------
 
