@@ -1,0 +1,226 @@
+"""What several fault tests share: a small run, processes below one, clusters of several nodes on this machine."""
+
+import importlib.util
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+import time
+import traceback
+import venv
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SMALL = [
+    "supernet.epochs=1",
+    "data.train_limit=128",
+    "data.validation_limit=64",
+    "data.test_limit=64",
+    "search.trials=40",
+    "search.first_generation=20",
+    "search.generation=20",
+    "evaluation.recalibration_batches=1",
+    "evaluation.recalibration_batch_size=64",
+    "finetune.networks=0",
+    "execution.training_threads=1",
+]
+
+
+def binarynas(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "binarynas", *map(str, arguments)]
+
+
+def search_command(out: Path, *settings: str, options: tuple[str, ...] = ()) -> list[str]:
+    given = [f"--set={setting}" for setting in (*SMALL, *settings)]
+    return binarynas("search", "nasbnn-digits", "--out", out, *options, *given)
+
+
+@pytest.fixture(scope="session")
+def command() -> Callable[..., list[str]]:
+    """The command line with some arguments."""
+    return binarynas
+
+
+@pytest.fixture(scope="session")
+def small_search() -> Callable[..., list[str]]:
+    """The command of a search that takes seconds, into a folder, with settings on top."""
+    return search_command
+
+
+def processes_below(pid: int) -> dict[int, str]:
+    """Every process that descends from one, with its command line."""
+    parents: dict[int, int] = {}
+    titles: dict[int, str] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            titles[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue  # it has ended meanwhile
+
+    def below(other: int) -> bool:
+        return other in parents and (parents[other] == pid or below(parents[other]))
+
+    return {other: title for other, title in titles.items() if below(other)}
+
+
+@pytest.fixture(scope="session")
+def below() -> Callable[[int], dict[int, str]]:
+    """Every process below one."""
+    return processes_below
+
+
+def wait_until(condition: Callable[[], object], process: subprocess.Popen | None = None, seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert process is None or process.poll() is None, f"ended with {process.returncode} before its time"
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="session")
+def wait() -> Callable[..., None]:
+    """Wait until something is so, while a process lives."""
+    return wait_until
+
+
+def outcomes(run: Path) -> int:
+    """How many trials the journal of a run knows the end of."""
+    journal = run / "journal.log"
+    return journal.read_text().count('"outcome"') if journal.exists() else 0
+
+
+@pytest.fixture(scope="session")
+def ended() -> Callable[[Path], int]:
+    """How many trials of a run have ended."""
+    return outcomes
+
+
+class Nodes:
+    """A Ray cluster of several nodes on this machine, whose Python has the libraries but none of our packages."""
+
+    def __init__(self, python: Path, folder: Path) -> None:
+        self._python, self._folder = python, folder
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.address = f"127.0.0.1:{probe.getsockname()[1]}"
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "RAY_"))},
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": secrets.token_hex(32),
+            "RAY_USAGE_STATS_ENABLED": "0",
+        }
+        self.processes: list[subprocess.Popen] = []
+
+    def start(self, workers: int) -> None:
+        port, head = self.address.partition(":")[2], ("--num-cpus=0", f"--temp-dir={self._folder}")
+        self._start("--head", f"--port={port}", "--include-dashboard=false", *head)
+        for _ in range(workers):
+            self._start(f"--address={self.address}", "--num-cpus=1")
+
+    def _start(self, *arguments: str) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        command = [str(self._python), "-m", "ray.scripts.scripts", "start", "--block"]
+        name = self._folder / f"node{len(self.processes)}.log"
+        with name.open("w") as log:
+            process = subprocess.Popen(
+                [*command, *arguments],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self.environment,
+                cwd=self._folder,
+            )
+        self.processes.append(process)
+        wait_until(lambda: "runtime started" in name.read_text(), process)
+
+    def kill(self, node: int) -> None:
+        """Take a node away, without a word to anyone: 0 is the head."""
+        process = self.processes[node]
+        doomed = [process.pid, *processes_below(process.pid)]
+        for pid in doomed:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        process.wait()
+
+    def stop(self) -> None:
+        for node in range(len(self.processes)):
+            self.kill(node)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def start_nodes(tmp_path_factory) -> Iterator[Callable[[int], Nodes]]:
+    """Starts clusters; they end with the module."""
+    home = tmp_path_factory.mktemp("bare")
+    venv.create(home, with_pip=False)
+    python = home / "bin" / "python"
+    # A path in a .pth file is searched for packages, but not for other .pth files, through which ours are installed.
+    libraries = Path(sysconfig.get_path("purelib", vars={"base": str(home)}))
+    (libraries / "libraries.pth").write_text(sysconfig.get_path("purelib"))
+    found = subprocess.run([python, "-c", "import search"], cwd=home, capture_output=True, check=False)
+    assert b"No module named 'search'" in found.stderr
+    clusters: list[Nodes] = []
+
+    def start(workers: int) -> Nodes:
+        # Ray makes sockets below this folder, whose paths must not be long.
+        folder = Path(f"/tmp/ray-{secrets.token_hex(4)}")
+        clusters.append(Nodes(python, folder))
+        clusters[-1].start(workers)
+        return clusters[-1]
+
+    yield start
+    for cluster in clusters:
+        cluster.stop()
+
+
+def _pretended() -> ModuleType:
+    """The helpers of the search's own tests: a search whose trials cost nothing."""
+    spec = importlib.util.spec_from_file_location("pretended", ROOT / "tests" / "search" / "conftest.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def pretended() -> Callable[..., Any]:
+    """`pretended(folder, trials=..., generation=..., retries=...)`: a search in a folder; called again, it goes on."""
+    from search.config import SearchConfig
+
+    kind = _pretended().Search
+
+    def make(folder: Path, trials: int = 24, generation: int = 8, retries: int = 1, **settings: Any) -> Any:
+        folder.mkdir(exist_ok=True, parents=True)
+        return kind(folder, SearchConfig(trials=trials, generation=generation, **settings), 0, retries)
+
+    return make
+
+
+@pytest.fixture
+def forked() -> Callable[[Callable[[], object]], int]:
+    """Runs a function in a process of its own, begun by fork; its id. The exit code is what the function returns, 99
+    where it raised."""
+
+    def fork(function: Callable[[], object]) -> int:
+        pid = os.fork()
+        if pid == 0:
+            code = 99
+            try:
+                code = int(function() or 0)
+            except BaseException:  # noqa: BLE001 -- nothing of the test's may go on in the child
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+        return pid
+
+    return fork
