@@ -192,10 +192,14 @@ class Trials:
             self._view.epoch(report)
 
     def lost(self, task: Task, reason: str) -> None:
-        """See `Work.lost`."""
-        for candidate in task["candidates"]:
-            if candidate["number"] in self._running:
-                self._take(Outcome(candidate["number"], {}, reason, now(), 0.0, "", ""))
+        """See `Work.lost`. A worker takes its candidates one after another, so the first one without a report was in
+        hand; those behind it have not been tried, and are not charged with a try."""
+        left = [candidate["number"] for candidate in task["candidates"] if candidate["number"] in self._running]
+        for number in left[:1]:
+            self._take(Outcome(number, {}, reason, now(), 0.0, "", ""))
+        for number in left[1:]:
+            self._running.remove(number)
+            self._queue.append(number)
 
     def _take(self, outcome: Outcome) -> None:
         number = outcome.number
