@@ -86,6 +86,9 @@ class SearchConfig(Section):
     ops_min: float | None = Field(default=None, ge=0)
     ops_max: float | None = Field(default=None, gt=0)
     mutation_probability: float = Field(default=0.2, gt=0, le=1)
+    fitness_weight: float = Field(
+        default=4.0, ge=0, description="lambda of the proposer `fitness`: points of accuracy for the OPs of uniform 1x"
+    )
     bins: int = Field(default=80, ge=1, description="bins of the cost objective in which evolution keeps its best")
 
     @field_validator("objectives")

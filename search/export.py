@@ -6,7 +6,7 @@ from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from analysis.front import FRONT_FILE, TEST_ACCURACY, front_table
+from analysis.front import TEST_ACCURACY, front_table
 from analysis.html_frontier import write_frontier
 from analysis.plots import frontier_data, plot_frontier, save_figure
 from analysis.schema import write_trials
@@ -16,16 +16,20 @@ from search.records import Record, State
 from search.run import Run
 from search.study import read_records
 
+REFERENCES_FILE = "references.csv"
 _WHOLE = {"flops", "int8_ops", "bops", "params", "bits", "bytes", "epochs"}
 
 
-def write_front(run: Run, best: Sequence[Record], test_accuracy: Mapping[str, float]) -> None:
-    """The table of the front; written last, it says that the run has finished."""
-    keys = {(record.stage.value, record.number) for record in best}
+def write_table(run: Run, name: str, records: Sequence[Record], test_accuracy: Mapping[tuple[str, str], float]) -> None:
+    """A table of some trials, with their accuracy on the test split by stage and id."""
+    keys = {(record.stage.value, record.number) for record in records}
     trials = load_trials(run.path)
     chosen = trials[[key in keys for key in zip(trials["stage"], trials["number"], strict=True)]]
-    table = chosen.assign(**{TEST_ACCURACY: chosen["id"].map(test_accuracy)}).sort_values(["ops", "number"])
-    write_atomically(run.path / FRONT_FILE, front_table(table).to_csv(index=False))
+    tested = [test_accuracy[key] for key in zip(chosen["stage"], chosen["id"], strict=True)]
+    table = front_table(chosen.assign(**{TEST_ACCURACY: tested}).sort_values(["ops", "number"]))
+    if name == REFERENCES_FILE:
+        table.insert(0, "operator", chosen.sort_values(["ops", "number"])["operator"].to_list())
+    write_atomically(run.path / name, table.to_csv(index=False))
 
 
 def export_trials(run: Run) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from analysis.front import FRONT_FILE
 from models.storage import load_network, load_supernet
 from search.config import Method
-from search.export import draw, export_trials, write_front
+from search.export import REFERENCES_FILE, draw, export_trials, write_table
 from search.fronts import best_per_architecture, front_records, spread
 from search.phases import (
     Chain,
@@ -22,7 +22,7 @@ from search.phases import (
 )
 from search.proposers import History, make_proposer
 from search.records import Proposal, Record, Stage, State
-from search.references import reference_proposals
+from search.references import PARENT, reference_proposals
 from search.run import Run
 from search.study import Study
 from search.sweeping import keep_only
@@ -82,10 +82,14 @@ def _phases(run: Run, view: View) -> Iterator[Work]:
             export_trials(run)
             records += _deployable(run, later.records)
     best = best_per_architecture(front_records(records, run.config.search.objectives[1:]))
-    deployed = _deploy(run, view, best)
+    compared = [record for record in _references_of(run) if record.state is State.FINISHED]
+    deployed = _deploy(run, view, [*best, *compared])
     yield deployed
     draw(run)
-    write_front(run, best, {result["id"]: result["test_accuracy"] for result in deployed.results})
+    tested = {(result["stage"], result["id"]): result["test_accuracy"] for result in deployed.results}
+    if compared:
+        write_table(run, REFERENCES_FILE, compared, tested)
+    write_table(run, FRONT_FILE, best, tested)  # last: it says that the run has finished
 
 
 def _search(run: Run, view: View) -> Trials:
@@ -160,6 +164,11 @@ def _references(run: Run, view: View) -> Trials | None:
     return _fixed(run, view, "References", Stage.REFERENCE, proposals, reference_task(run.config), generation)
 
 
+def _references_of(run: Run) -> list[Record]:
+    """The networks that the run trained to compare with, the parent left out: its training was another one."""
+    return [record for record in _study(run, Stage.REFERENCE).records() if record.operator != PARENT]
+
+
 def _fixed(
     run: Run, view: View, title: str, stage: Stage, proposals: Sequence[Proposal], task: MakeTask, generation: int = 0
 ) -> Trials:
@@ -171,7 +180,8 @@ def _fixed(
             return [Proposal(record.architecture, record.id, record.operator) for record in known]
         return proposals if number == generation else []
 
-    view.phase(title, len(proposals))
+    there = sum(record.generation < generation for record in _study(run, stage).records())
+    view.phase(title, there + len(proposals))
     return _trials(run, view, stage, propose, task, "reference" if stage is Stage.REFERENCE else "front")
 
 

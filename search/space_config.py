@@ -144,7 +144,7 @@ class SpaceConfig(Section):
         elif self.template is not None:
             from spaces.cell import CellSpace
 
-            space = CellSpace(self.name, **given, image_size=self.image_size, classes=10)
+            space = CellSpace(self.name, **given, image_size=self.image_size or 0, classes=10)
         else:
             space = get_space(self.name)
             space = dataclasses.replace(space, **given) if given else space

@@ -24,6 +24,11 @@ class History:
         return [record for record in self.records if record.state is State.FINISHED]
 
     @property
+    def measured(self) -> list[Record]:
+        """Trials with metrics: finished ones, and those that were stopped early, with what they had reached."""
+        return [record for record in self.records if record.state in (State.FINISHED, State.PRUNED)]
+
+    @property
     def taken(self) -> set[str]:
         """The ids of all candidates that have been tried: none is tried twice."""
         return {record.id for record in self.records}
@@ -99,11 +104,13 @@ class RandomProposer:
 def make_proposer(space: Space[Any], config: SearchConfig, seed: int) -> Proposer:
     """The proposer that the configuration names."""
     from search.proposers.evolution import EvolutionProposer
+    from search.proposers.fitness import FitnessProposer
     from search.proposers.optuna import Nsga2Proposer, TpeProposer
 
     kinds: dict[str, type[Proposer]] = {
         "random": RandomProposer,
         "evolution": EvolutionProposer,
+        "fitness": FitnessProposer,
         "nsga2": Nsga2Proposer,
         "tpe": TpeProposer,
     }

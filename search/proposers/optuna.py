@@ -58,11 +58,13 @@ class _SamplerProposer(ABC):
                 sampler=self.sampler(seed), directions=[direction(name) for name in self._config.objectives]
             )
         declared = distributions(self._space.parameters())
-        for record in history.finished:
+        for record in history.measured:
             study.add_trial(
                 create_trial(
+                    # one that was stopped early counts with what it had reached, which is less than the others': were
+                    # it left out, NSGA-II would wait for its generation to become whole
                     state=TrialState.COMPLETE,
-                    values=list(record.values),
+                    values=[record.metrics[objective] for objective in self._config.objectives],
                     params=dict(record.params),
                     distributions={name: declared[name] for name in record.params},
                     system_attrs=dict(record.sampler_state),
