@@ -1,8 +1,12 @@
 """What a differentiable search may be told."""
 
+from typing import Annotated
+
 from pydantic import Field
 
 from search.sections import Optimiser, TrainConfig
+
+Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class DifferentiableConfig(TrainConfig):
@@ -30,7 +34,7 @@ class DifferentiableConfig(TrainConfig):
         default=3.0, gt=0, description="gamma: divides the weight of Zeroise where a genotype is read for larger images"
     )
     architecture_learning_rate: float = Field(default=3e-4, gt=0, description="of Adam, constant")
-    architecture_betas: tuple[float, float] = Field(default=(0.5, 0.999))
+    architecture_betas: tuple[Beta, Beta] = (0.5, 0.999)
     architecture_weight_decay: float = Field(default=1e-3, ge=0)
     architecture_fraction: float = Field(
         default=0.5, gt=0, lt=1, description="share of the training images that move the architecture weights alone"
