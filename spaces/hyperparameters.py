@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
+import numpy as np
+
 from spaces.cost import Cost, Costs
 from spaces.declared import declared
 from spaces.grids import Grid, Hyperparameter, Listed
@@ -210,19 +212,15 @@ class HyperparameterSpace(ProductSpace[Hyperparameters]):
     # Cost -------------------------------------------------------------------------------------------------------------
 
     def cost(self, architecture: Hyperparameters, image_size: int | None = None, classes: int | None = None) -> Cost:
-        """Always raises `SpaceError`: only an architecture costs something."""
-        raise self._no_cost()
+        """Nothing: only an architecture costs something."""
+        return Cost(())
 
     def costs(
         self, architectures: list[Hyperparameters], image_size: int | None = None, classes: int | None = None
     ) -> Costs:
-        """Always raises `SpaceError`: only architectures cost something."""
-        raise self._no_cost()
-
-    def _no_cost(self) -> SpaceError:
-        return SpaceError(
-            f"space {self.name!r}: hyperparameters alone cost nothing; join them with architectures (JointSpace)"
-        )
+        """Nothing for each: only architectures cost something."""
+        nothing = np.zeros(len(architectures), dtype=np.int64)
+        return Costs(nothing, nothing, nothing, nothing, nothing)
 
 
 def _read(text: str) -> Value:
