@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from analysis.intervals import mean_interval
 from analysis.pareto import Floats, to_minimise
 from analysis.schema import Direction
 from analysis.stages import of_stage
-from analysis.statistics import mean_interval, split_runs
+from analysis.statistics import split_runs
 
 if TYPE_CHECKING:
     import pandas as pd

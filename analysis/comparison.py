@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from analysis.front import front, numbers
+from analysis.intervals import Interval, mean_interval
 from analysis.pareto import Floats
 from analysis.plots.hypervolume import hypervolume_data
 from analysis.report_facts import RunFacts, run_facts, section
 from analysis.stages import competing, of_stage
-from analysis.statistics import Interval, mean_interval
 from analysis.trials import RunError, run_paths
 
 if TYPE_CHECKING:

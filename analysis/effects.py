@@ -16,10 +16,10 @@ import numpy as np
 
 from analysis.front import numbers
 from analysis.genes import gene_table
+from analysis.intervals import student
 from analysis.pareto import Floats
 from analysis.schema import objective_direction
 from analysis.stages import competing, of_stage
-from analysis.statistics import student
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,9 +18,9 @@ import numpy as np
 
 from analysis.effects import equal_cost_residuals
 from analysis.genes import gene_table
+from analysis.intervals import mean_interval
 from analysis.pareto import Floats
 from analysis.stages import of_stage
-from analysis.statistics import mean_interval
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import cast
 
-from analysis.journal_lines import Chain, Json, JournalError
+from analysis.journal_lines import Chain, JournalError, Json
 from analysis.schema import BY_NAME
 
 JOURNAL_FILE = "journal.log"

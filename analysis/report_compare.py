@@ -7,9 +7,9 @@ import math
 from analysis.comparison import Comparison, RunResult
 from analysis.html import Html, join, table, tag
 from analysis.html_frontier import fronts_figure
+from analysis.intervals import Interval
 from analysis.report_facts import RunFacts
 from analysis.report_plots import Look, hypervolume_figure
-from analysis.statistics import Interval
 from analysis.units import percent, quantity
 
 

@@ -5,14 +5,15 @@ from analysis.plots.cells import CellData, cell_data, draw_cell
 from analysis.plots.channels import ChannelsData, channels_data, plot_channels
 from analysis.plots.effects import plot_gene_effects, plot_importance
 from analysis.plots.frontier import plot_frontier
-from analysis.plots.frontier_data import FrontierData, Reference, frontier_data
+from analysis.plots.frontier_data import Compared, FrontierData, Reference, frontier_data
 from analysis.plots.gene_plots import plot_gene_frequency, plot_genes_along_front
 from analysis.plots.genes import GenesData, genes_data
+from analysis.plots.history import plot_entropy, plot_layer_probabilities, plot_search_accuracy
 from analysis.plots.hypervolume import HypervolumeData, hypervolume_data, plot_hypervolume
 from analysis.plots.operators import plot_operators
 from analysis.plots.parallel import ParallelData, parallel_data, plot_parallel
 from analysis.plots.seeds import SeedsData, plot_seeds, seeds_data
-from analysis.plots.stages import StagesData, plot_stages, stages_data
+from analysis.plots.stages import StagesData, paired_data, plot_stages, stages_data
 from analysis.plots.style import save_figure
 from analysis.plots.training import TrainingData, plot_training, training_data
 
@@ -20,6 +21,7 @@ __all__ = [
     "AttainmentData",
     "CellData",
     "ChannelsData",
+    "Compared",
     "FrontierData",
     "GenesData",
     "HypervolumeData",
@@ -35,17 +37,21 @@ __all__ = [
     "frontier_data",
     "genes_data",
     "hypervolume_data",
+    "paired_data",
     "parallel_data",
     "plot_attainment",
     "plot_channels",
+    "plot_entropy",
     "plot_frontier",
     "plot_gene_effects",
     "plot_gene_frequency",
     "plot_genes_along_front",
     "plot_hypervolume",
     "plot_importance",
+    "plot_layer_probabilities",
     "plot_operators",
     "plot_parallel",
+    "plot_search_accuracy",
     "plot_seeds",
     "plot_stages",
     "plot_training",

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analysis.cells import INPUTS, Cell, parse_cells
-from analysis.plots import style
+from analysis.genes import split_text
+from analysis.plots import layer_types, style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,11 +20,6 @@ if TYPE_CHECKING:
 OUTPUT = "output"
 _RISE = 0.45  # how high an arc is for each state that it passes
 _BELOW = 0.85  # room under the states, for the concatenation
-# layers of a kind share a colour; what does nothing is grey and dashed
-_COLOURS = {
-    "none": style.GREY, "max": style.GREEN, "avg": style.ORANGE, "conv": style.BLUE, "dil": style.VERMILION,
-    "skip": style.BLACK,
-}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +43,7 @@ class CellData:
 
 def cell_data(text: str) -> CellData:
     """States and edges of the cells of a text form (see `analysis.cells.parse_cells`, which also raises)."""
-    cells = parse_cells(text)
+    cells = parse_cells(split_text(text)[0])
     return CellData({cell.name: _nodes(cell) for cell in cells}, {cell.name: _edges(cell) for cell in cells})
 
 
@@ -94,7 +90,7 @@ def _edges(cell: Cell) -> tuple[tuple[str, str, str], ...]:
     return (*layers, *((_state(target), OUTPUT, "") for target in range(INPUTS, INPUTS + len(cell.nodes))))
 
 
-def _arcs(data: CellData, cell: str) -> list[tuple[float, float, float, str]]:
+def arcs(data: CellData, cell: str) -> list[tuple[float, float, float, str]]:
     """Both ends, the height and the layer of every arc; of two between the same states the second is higher."""
     places = data.nodes[cell]
     seen: dict[tuple[str, str], int] = {}
@@ -108,14 +104,14 @@ def _arcs(data: CellData, cell: str) -> list[tuple[float, float, float, str]]:
 
 
 def _top(data: CellData, cell: str) -> float:
-    return max((height for _, _, height, _ in _arcs(data, cell)), default=1.0)
+    return max((height for _, _, height, _ in arcs(data, cell)), default=1.0)
 
 
 def _draw(axes: Axes, data: CellData, cell: str, level: float) -> None:
     """Draw one cell with its states at a height."""
     places = data.nodes[cell]
     into: dict[float, int] = {}
-    for start, end, height, layer in _arcs(data, cell):
+    for start, end, height, layer in arcs(data, cell):
         into[end] = into.get(end, -1) + 1
         landing = end - 0.14 + 0.12 * into[end]  # arrows into one node do not share a head
         _arc(axes, start + 0.12, landing, level, _RISE * height, layer)
@@ -142,8 +138,7 @@ def _arc(axes: Axes, start: float, end: float, level: float, rise: float, layer:
     from matplotlib.patches import FancyArrowPatch
     from matplotlib.path import Path
 
-    kind = layer.rstrip("0123456789")
-    colour = _COLOURS.get(kind, style.PURPLE)
+    colour = layer_types.colour(layer)
     foot = level + 0.2
     peak = foot + 4 / 3 * rise  # a cubic curve reaches three quarters of the way to its control points
     path = Path(
@@ -153,7 +148,7 @@ def _arc(axes: Axes, start: float, end: float, level: float, rise: float, layer:
     axes.add_patch(
         FancyArrowPatch(
             path=path, arrowstyle="-|>", mutation_scale=9, color=colour, linewidth=1.3, fill=False,
-            linestyle="--" if kind == "none" else "-",
+            linestyle="--" if layer_types.kind(layer) == "none" else "-",
         )
     )  # fmt: skip
     axes.text(

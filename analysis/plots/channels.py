@@ -7,27 +7,33 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
+from analysis.genes import architectures_of, split_text
 from analysis.plots import style
 from spaces.nasbnn.architecture import STEM_KERNEL_SIZE, Architecture, parse
+from spaces.space import Space
+from spaces.width import WidthSpace
+from spaces.width.bases import LayerKind
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-Row = tuple[int, int, int, int, int]
-COLUMNS = ("architecture", "stage", "layer", "width", "kernel_size", "groups")
+Row = tuple[int, int, int, int, int, str]
+COLUMNS = ("architecture", "stage", "layer", "width", "kernel_size", "groups", "name")
 
 
 @dataclass(frozen=True, eq=False)
 class ChannelsData:
-    """`layers` holds, by the architecture's name, one row (stage, layer, width, kernel size, groups) a layer.
+    """`layers` holds, by the architecture's name, one row (stage, layer, width, kernel size, groups, name) a layer.
 
-    Stages and layers count from 1; the stem is the one layer of stage 0.
+    Stages and layers count from 1. Of NAS-BNN, the stem is the one layer of stage 0; of networks of widths, a stage is
+    the convolutions that write maps of one size. `stages` names the stages.
     """
 
     layers: dict[str, tuple[Row, ...]]
+    stages: dict[int, str]
 
     def table(self) -> pd.DataFrame:
         """One row a layer of an architecture."""
@@ -37,22 +43,52 @@ class ChannelsData:
         return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def channels_data(architectures: Mapping[str, str] | Iterable[str]) -> ChannelsData:
-    """NAS-BNN text forms by name, or text forms alone, which are then named 1, 2, ...
+def channels_data(architectures: Mapping[str, str] | Iterable[str], space: Space[Any] | None = None) -> ChannelsData:
+    """Text forms by name, or text forms alone, which are then named 1, 2, ...; without their hyperparameters.
 
-    Raises `ValueError` that quotes what cannot be read.
+    Those of NAS-BNN need no space; texts of widths need theirs, which knows the layers. Raises `ValueError` that quotes
+    what cannot be read, or for cells, which `draw_cell` draws.
     """
     if isinstance(architectures, Mapping):
-        named = cast("Mapping[str, str]", architectures)
-        return ChannelsData({name: _rows(parse(text)) for name, text in named.items()})
-    return ChannelsData({str(number): _rows(parse(text)) for number, text in enumerate(architectures, 1)})
+        named = dict(cast("Mapping[str, str]", architectures))
+    else:
+        named = {str(number): text for number, text in enumerate(architectures, 1)}
+    texts = {name: split_text(text)[0] for name, text in named.items()}
+    space = architectures_of(space)
+    if isinstance(space, WidthSpace):
+        return _of_widths(texts, space)
+    if space is not None and space.family != "nasbnn":
+        raise ValueError(f"networks of space {space.name!r} are made of cells: draw them with draw_cell")
+    layers = {name: _rows(parse(text)) for name, text in texts.items()}
+    found = sorted({stage for rows in layers.values() for stage, *_ in rows})
+    return ChannelsData(layers, {stage: "stem" if stage == 0 else f"stage {stage}" for stage in found})
 
 
 def _rows(architecture: Architecture) -> tuple[Row, ...]:
-    rows: list[Row] = [(0, 1, architecture.stem, STEM_KERNEL_SIZE, 1)]
+    rows: list[Row] = [(0, 1, architecture.stem, STEM_KERNEL_SIZE, 1, "stem")]
     for stage, layers in enumerate(architecture.stages, 1):
-        rows += [(stage, place, layer[0], layer[1], layer[2]) for place, layer in enumerate(layers, 1)]
+        rows += [(stage, at, layer[0], layer[1], layer[2], f"s{stage}l{at}") for at, layer in enumerate(layers, 1)]
     return tuple(rows)
+
+
+def _of_widths(texts: Mapping[str, str], space: WidthSpace) -> ChannelsData:
+    """The convolutions of networks of widths; they differ in their channels alone, so the stages are the same."""
+    layers: dict[str, tuple[Row, ...]] = {}
+    stages: dict[int, str] = {}
+    for name, text in texts.items():
+        rows: list[Row] = []
+        sizes: list[int] = []
+        for layer in space.layers(space.parse(text)):
+            if layer.kind is LayerKind.LINEAR:
+                continue
+            if layer.out_size not in sizes:
+                sizes.append(layer.out_size)
+                stages[len(sizes)] = f"{layer.out_size}×{layer.out_size}"
+            stage = sizes.index(layer.out_size) + 1
+            place = 1 + sum(row[0] == stage for row in rows)
+            rows.append((stage, place, layer.cout, layer.kernel_size, 1, layer.name))
+        layers[name] = tuple(rows)
+    return ChannelsData(layers, stages)
 
 
 def plot_channels(data: ChannelsData) -> Figure:
@@ -73,37 +109,35 @@ def plot_channels(data: ChannelsData) -> Figure:
     end = 0.0
     for stage in sorted(depths):
         starts[stage] = end
-        end += depths[stage] + 0.6
+        end += depths[stage] + (0.6 if depths[stage] > 1 or stage == 0 else 1.2)  # room for a name
     few = len(data.layers) <= len(style.LINES)
     for index, (name, rows) in enumerate(data.layers.items()):
         colour, line = style.LINES[index % len(style.LINES)] if few else (style.BLUE, "-")
         # a little apart, so that architectures that agree are all seen
         shift = 1 + 0.03 * (index - (len(data.layers) - 1) / 2) if few else 1.0
         x = [starts[stage] + layer for stage, layer, *_ in rows]
-        y = [width * shift for _, _, width, _, _ in rows]
+        y = [width * shift for _, _, width, *_ in rows]
         label = style.plain(name) if few else None
         axes.plot(x, y, line, color=colour, linewidth=1.2 if few else 0.8, alpha=0.9 if few else 0.25, label=label)
         for large, face in ((True, colour), (False, "white")):
-            chosen = [place for place, (*_, kernel, _) in enumerate(rows) if (kernel >= 5) == large]
+            chosen = [place for place, (_, _, _, kernel, *_) in enumerate(rows) if (kernel >= 5) == large]
             axes.plot(
                 [x[place] for place in chosen], [y[place] for place in chosen], "o", color=colour, markersize=4,
                 markerfacecolor=face, markeredgewidth=0.9, alpha=1 if few else 0.3,
             )  # fmt: skip
-    widths = sorted({width for rows in data.layers.values() for _, _, width, _, _ in rows})
+    widths = sorted({width for rows in data.layers.values() for _, _, width, *_ in rows})
     axes.set_yscale("log", base=2)
     axes.set_yticks(_apart(widths), [str(width) for width in _apart(widths)])
     axes.minorticks_off()
-    names = ["stem" if stage == 0 else f"stage {stage}" for stage in starts]
-    axes.set_xticks([starts[stage] + (depths[stage] + 1) / 2 for stage in starts], names)
+    axes.set_xticks([starts[stage] + (depths[stage] + 1) / 2 for stage in starts], [data.stages[s] for s in starts])
     axes.tick_params(axis="x", length=0)
     axes.grid(visible=False, axis="x")
     for stage in list(starts)[1:]:
         axes.axvline(starts[stage] + 0.2, color=style.GREY, linewidth=0.7, linestyle=":", zorder=1)
-    axes.set_title(
-        f"{style.plural(len(data.layers), 'architecture')}; filled: kernel of 5 or more",
-        fontsize=style.TEXT_SIZE,
-        loc="left",
-    )
+    title = style.plural(len(data.layers), "architecture")
+    if any(kernel >= 5 for rows in data.layers.values() for _, _, _, kernel, *_ in rows):
+        title += "; filled: kernel of 5 or more"
+    axes.set_title(title, fontsize=style.TEXT_SIZE, loc="left")
     style.legend_below(figure, axes)
     return figure
 

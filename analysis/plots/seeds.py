@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.attainment import hypervolume_curves
+from analysis.intervals import student
 from analysis.pareto import Floats
 from analysis.plots import style
-from analysis.statistics import student
 
 if TYPE_CHECKING:
     import pandas as pd

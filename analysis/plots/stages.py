@@ -10,19 +10,29 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analysis.front import numbers
+from analysis.intervals import Interval
 from analysis.pareto import Floats
 from analysis.plots import style
+from analysis.ranks import RankCorrelation, rank_correlation, table_correlation
 from analysis.stages import WORDS
-from analysis.statistics import Interval, RankCorrelation, paired_stages, rank_correlation, two_stages
+from analysis.statistics import paired_stages, two_stages
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+
+_WORDS = WORDS | {"one_shot": "one-shot: with the supernet's weights", "from_scratch": "trained from scratch"}
 
 
 @dataclass(frozen=True, eq=False)
 class StagesData:
-    """What `plot_stages` draws: `pairs` of shape (architectures, 2), in the unit of `y`, and how their orders agree."""
+    """What `plot_stages` draws: `pairs` of shape (architectures, 2), in the unit of `y`, and how their orders agree.
+
+    `first` and `second` are the stages, or the columns of a table that were paired.
+    """
 
     first: str
     second: str
@@ -46,27 +56,37 @@ def stages_data(
     return StagesData(first, second, y, pairs, rank_correlation(pairs[:, 0], pairs[:, 1]))
 
 
+def paired_data(
+    table: pd.DataFrame, first: str = "one_shot", second: str = "from_scratch", y: str = "accuracy"
+) -> StagesData:
+    """Two columns of a table in the unit of `y`, one row a network (see `analysis.ranks.table_correlation`).
+
+    Rows with a value that is not finite are left out.
+    """
+    correlation = table_correlation(table, first, second)
+    pairs = numbers(table, first, second)
+    return StagesData(first, second, y, pairs[np.isfinite(pairs).all(axis=1)], correlation)
+
+
 def plot_stages(data: StagesData) -> Figure:
-    """One dot an architecture; the line where both stages are equal; both rank correlations with their intervals."""
+    """One dot an architecture, and both rank correlations with their intervals.
+
+    A line shows where both stages are equal, unless their values lie too far apart for one scale.
+    """
     figure, axes = style.new_figure(width=4.6, height=4.4)
     scale = style.axis_scale(data.y, float(data.pairs.max(initial=0.0)))
-    labels = [f"{scale.label},\n{WORDS.get(stage, stage)}" for stage in (data.first, data.second)]
+    labels = [f"{scale.label},\n{_WORDS.get(stage, stage)}" for stage in (data.first, data.second)]
     style.label_axes(axes, *labels, title=style.plural(len(data.pairs), "architecture"))
     if len(data.pairs) == 0:
-        style.say_instead(axes, f"no architecture finished both\n{data.first} and {data.second}")
+        style.say_instead(axes, style.plain(f"no architecture finished both\n{data.first} and {data.second}"))
         return figure
     points = data.pairs / scale.factor
-    low, high = float(points.min()), float(points.max())
-    room = 0.06 * (high - low) or 1.0
-    ends = [low - room, high + room]
-    axes.plot(ends, ends, color=style.GREY, linewidth=0.9, linestyle="--", zorder=1)
-    axes.annotate(
-        "equal in both", (ends[1], ends[1]), xytext=(-4, -7), textcoords="offset points", ha="right", va="top",
-        rotation=45, rotation_mode="anchor", color=style.GREY, fontsize=style.SMALL_SIZE,
-    )  # fmt: skip
+    (low, other_low), (high, other_high) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+    if max(low, other_low) <= min(high, other_high) or len(points) < 2:
+        _equal_line(axes, min(low, other_low), max(high, other_high))
+    else:  # one scale would leave two thirds of it empty
+        axes.margins(0.06)
     axes.scatter(*points.T, color=style.BLUE, s=26, alpha=0.8, linewidths=0, zorder=3)
-    axes.set(xlim=ends, ylim=ends)
-    axes.set_aspect("equal")
     words = (
         f"{_correlation('Spearman', data.correlation.spearman)}\n{_correlation('Kendall', data.correlation.kendall)}"
     )
@@ -75,6 +95,19 @@ def plot_stages(data: StagesData) -> Figure:
         bbox={"facecolor": "white", "alpha": 0.85, "linewidth": 0, "pad": 1.5}, zorder=4,
     )  # fmt: skip
     return figure
+
+
+def _equal_line(axes: Axes, low: float, high: float) -> None:
+    """The line of equal values, on two axes that are alike."""
+    room = 0.06 * (high - low) or 1.0
+    ends = [low - room, high + room]
+    axes.plot(ends, ends, color=style.GREY, linewidth=0.9, linestyle="--", zorder=1)
+    axes.annotate(
+        "equal in both", (ends[1], ends[1]), xytext=(-4, -7), textcoords="offset points", ha="right", va="top",
+        rotation=45, rotation_mode="anchor", color=style.GREY, fontsize=style.SMALL_SIZE,
+    )  # fmt: skip
+    axes.set(xlim=ends, ylim=ends)
+    axes.set_aspect("equal")
 
 
 def _correlation(name: str, found: Interval) -> str:

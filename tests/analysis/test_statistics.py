@@ -7,15 +7,13 @@ import pandas as pd
 import pytest
 import scipy.stats
 
+from analysis.intervals import Interval, mean_interval, share_interval
+from analysis.ranks import rank_correlation
 from analysis.statistics import (
-    Interval,
-    mean_interval,
     operator_table,
     paired_stages,
     pooled_deviation,
-    rank_correlation,
     seed_spread,
-    share_interval,
     split_runs,
     stage_correlation,
 )
@@ -72,7 +70,7 @@ def test_the_bootstrap_is_the_one_that_draws_pairs():
 
 
 def test_many_pairs_agree_with_the_bootstrap_of_few(monkeypatch):
-    monkeypatch.setattr("analysis.statistics._MOST_PAIRS", 300)
+    monkeypatch.setattr("analysis.ranks._MOST_PAIRS", 300)
     rng = np.random.default_rng(0)
     first = rng.normal(size=301)
     second = first + rng.normal(size=301)
