@@ -11,7 +11,7 @@ from models.storage import load_supernet, save_supernet
 from search.config import Method, RunConfig
 from search.data.dataset import DataSet
 from search.data.errors import DataError
-from search.data.opening import open_data
+from search.data.opening import listing, open_data
 from search.differentiable_config import DifferentiableConfig
 from search.run import Run, creating, write_facts
 from search.sections import ConfigError, TrainConfig
@@ -39,7 +39,8 @@ def prepare(config: RunConfig, path: Path) -> Run:
             raise ConfigError("; ".join(problems))
         shape = {"classes": len(data.class_names), "channels": data.channels}
         space = config.space.build if config.method is not Method.DIFFERENTIABLE else config.space.architectures
-        write_facts(run, config, data.describe(), space(**shape).declaration())
+        facts = {**data.describe(), "listing": listing(config.data)}
+        write_facts(run, config, facts, space(**shape).declaration())
         if config.supernet.checkpoint is not None:
             save_supernet(run.supernet, load_supernet(config.supernet.checkpoint), {"from": config.supernet.checkpoint})
     return Run(path)

@@ -146,6 +146,7 @@ def write_facts(run: Run, config: RunConfig, data: Mapping[str, Any], space: Map
         "format": RUN_FORMAT,
         "created": datetime.now(UTC).isoformat(),
         "host": socket.gethostname(),
+        "config": config.model_dump(mode="json"),
         "data": dict(data),
         "space": dict(space),
         "versions": versions(),

@@ -66,7 +66,7 @@ def search(
         overrides["data"] = recognise(data).model_dump(mode="json", exclude_unset=True)
     config = load_config(source, settings or (), overrides)
 
-    from search.pipeline import prepare
+    from search.preparation import prepare
 
     run = prepare(config, out or Path("runs") / Path(source).stem)
     _carry_out(run)
@@ -78,11 +78,20 @@ def resume(
     take_over: Annotated[
         bool, typer.Option("--take-over", help="Also from another machine, whose process has ended for sure.")
     ] = False,
+    fork: Annotated[
+        Path | None, typer.Option(help="Go on in a new folder, with the configuration that was changed in this one.")
+    ] = None,
 ) -> None:
     """Go on with a run that was stopped, killed or lost; nothing that was finished is done again."""
+    from search import changes
     from search.run import open_run
 
-    _carry_out(open_run(folder), address, take_over=take_over)
+    run = open_run(folder)
+    if fork is None:
+        changes.require_unchanged(run)
+    else:
+        run = changes.fork(run, fork)
+    _carry_out(run, address, take_over=take_over)
 
 
 def _carry_out(run: Any, address: str | None = None, *, take_over: bool = False) -> None:
@@ -101,6 +110,11 @@ def _carry_out(run: Any, address: str | None = None, *, take_over: bool = False)
         fail(f"stopped; go on with: binarynas resume {run.path}", INTERRUPTED)
     except (TrainingError, ExecutionError) as error:
         fail(f"{error}; go on with: binarynas resume {run.path}", 1)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        remedy = "when that is mended (is the disk full?), go on with"
+        fail(f"cannot use {error.filename}: {error.strerror}; {remedy}: binarynas resume {run.path}", 1)
     _show_front(run)
 
 

@@ -62,6 +62,31 @@ def open_data(
     return _in_memory(decoded, config)
 
 
+def listing(config: DataConfig) -> str | None:
+    """A fingerprint of what a data set of one's own lists: its images' names, sizes and labels; reads no image.
+
+    None for data sets known by name, which do not change, and for one that is no longer there. Raises `DataError`.
+    """
+    if config.path is None or not config.path.exists():
+        return None
+    digest = hashlib.sha256()
+    for part, images in _source(config).splits.items():
+        if not isinstance(images, DecodedImages):
+            for index in range(len(images)):
+                digest.update(f"{part} {images.facts(index)} {images.labels[index]}\n".encode())
+    return digest.hexdigest()
+
+
+def fingerprint_of(data: DataSet) -> str:
+    """The fingerprint of what a data set holds now; of images in memory, or mapped into it, by their very bytes."""
+    tensors: dict[str, Tensor] = {}
+    for part, split in (("train", data.train), ("validation", data.validation), ("test", data.test)):
+        if not isinstance(split, TensorSplit):
+            return data.fingerprint  # streamed: made anew from the files whenever they are opened
+        tensors |= {f"{part}.images": split.images, f"{part}.labels": split.labels}
+    return _fingerprint(tensors)
+
+
 def _source(config: DataConfig) -> Source:
     if config.name == "folder" and config.path:
         from search.data.folders import folder_source
