@@ -157,6 +157,9 @@ class CandidateConfig(NetworkTrainConfig):
     epochs: int = Field(default=10, ge=1)
     batch_size: int = Field(default=128, ge=1)
     learning_rate: float = Field(default=1e-3, gt=0)
+    images_per_class: int | None = Field(
+        default=None, ge=1, description="candidates and their parent see so many; final training sees all"
+    )
     early_stopping: bool = Field(default=True, description="successive halving on the non-dominated rank")
     first_rung: int = Field(default=1, ge=1, description="epochs behind which candidates are compared first")
     reduction: float = Field(default=2.0, gt=1, description="one in so many goes on, for so many times the epochs")

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -17,6 +18,7 @@ from search.allocator import keep_memory
 from search.data.augment import Augmentation
 from search.data.dataset import DataSet, Split
 from search.data.opening import open_data
+from search.data.splits import Ranking
 from search.evaluation import evaluate, recalibrate_on
 from search.records import Stage
 from search.run import Run
@@ -68,6 +70,17 @@ class Context:
         """The images."""
         size = self.run.architectures.image_size
         return open_data(self.config.data, image_size=size, seed=self.config.seed, cache=self.run.data_cache)
+
+    @cached_property
+    def search_images(self) -> Split:
+        """The training images that candidates and their parent see: all, or so many of each class."""
+        count = self.config.training.images_per_class
+        if count is None:
+            return self.data.train
+        labels = self.data.train.labels.numpy()
+        ranking = Ranking.of(labels, str, self.config.seed, "search images")
+        wanted = np.minimum(np.bincount(labels, minlength=self.data.classes), count)
+        return self.data.train.subset(torch.from_numpy(ranking.first(wanted)))
 
     @cached_property
     def supernet(self) -> Any:
@@ -128,17 +141,17 @@ class Context:
         """Accuracy and loss on the validation split."""
         return evaluate(network, self.data.validation, self.config.evaluation.batch_size)
 
-    def training_images(self, augmentation: str | None) -> Split:
-        """The training split, changed as a hyperparameter says: none, flip, crop or crop+flip."""
+    def augmented(self, images: Split, augmentation: str | None) -> Split:
+        """Training images, changed as a hyperparameter says: none, flip, crop or crop+flip; None: as the data say."""
         if augmentation is None:
-            return self.data.train
+            return images
         usual = Augmentation.of(self.config.data)
         padding = usual.crop_padding or max(self.data.image_size // 8, 1)  # 4 pixels of 32, as is usual
         chosen = Augmentation(
             crop_padding=padding if "crop" in augmentation else 0,
             flip="horizontal" if "flip" in augmentation else "none",
         )
-        return replace(self.data.train, augmentation=chosen)  # type: ignore[type-var]
+        return replace(images, augmentation=chosen)  # type: ignore[type-var]
 
 
 @contextmanager

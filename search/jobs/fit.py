@@ -86,10 +86,11 @@ def _recipe(context: Context, stage: Stage, candidate: Candidate, identity: str,
     if stage is Stage.FINETUNED:
         return Recipe(context.inherited(candidate.architecture), images, config.finetune)
     if reference == PARENT:
-        return Recipe(context.new_network(candidate, identity), images, config.parent)
+        return Recipe(context.new_network(candidate, identity), context.search_images, config.parent)
     if reference.startswith(FULL_PRECISION):
         return Recipe(context.new_network(candidate, identity, mode=Mode.FWFA), images, config.final)
-    section = config.training if stage is Stage.TRAINED or reference == DEFAULT else config.final
+    searching = stage is Stage.TRAINED or reference == DEFAULT
+    section, images = (config.training, context.search_images) if searching else (config.final, images)
     training = _with_hyperparameters(section, candidate)
     network = context.new_network(candidate, identity, drop_path=training.drop_path or None)
     if stage is Stage.TRAINED and config.parent.epochs:
@@ -97,7 +98,7 @@ def _recipe(context: Context, stage: Stage, candidate: Candidate, identity: str,
     if stage is Stage.FINAL and config.final.start == "inherited":
         trained = load_network(context.run.weights(Stage.TRAINED, identity) / "network")
         network.load_state_dict(trained.state_dict())
-    return Recipe(network, context.training_images(candidate.augmentation), training, _modes(training))
+    return Recipe(network, context.augmented(images, candidate.augmentation), training, _modes(training))
 
 
 def _modes(config: Any) -> tuple[Mode | None, ...]:
