@@ -18,6 +18,8 @@ FAMILIES = {
     "only": ("spaces.joint", "OnlySpace"),
 }
 
+PLAIN: dict[Any, str] = {bool: "true or false", int: "an integer", str: "a text"}
+
 
 class Declared(Protocol):
     """A space as this module sees it: a dataclass that knows its family."""
@@ -38,7 +40,7 @@ def space_from(data: Mapping[str, Any]) -> Space[Any]:
     if not isinstance(data, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] - JSON may hold anything
         raise SpaceError(f"the declaration of a space is an object with its fields; got {data!r}")
     family = data.get("family", "nasbnn")
-    if family not in FAMILIES:
+    if not isinstance(family, str) or family not in FAMILIES:
         near = get_close_matches(str(family), FAMILIES, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else "."
         raise SpaceError(f"there is no family of spaces {family!r}{hint} The families are {', '.join(FAMILIES)}")
@@ -52,6 +54,13 @@ def space_from(data: Mapping[str, Any]) -> Space[Any]:
         problems = [f"has no field {key!r}" for key in unknown] + [f"needs the field {key!r}" for key in missing]
         listed = " and ".join(problems)
         raise SpaceError(f"a space of the family {family!r} {listed}; its fields are {', '.join(known)}")
+    wrong = [
+        f"{key} must be {PLAIN[field.type]}, got {fields[key]!r}"
+        for key, field in known.items()
+        if key in fields and field.type in PLAIN and type(fields[key]) is not field.type
+    ]
+    if wrong:
+        raise SpaceError(f"a space of the family {family!r}: {'; '.join(wrong)}")
     try:
         return kind.from_declaration(fields)
     except SpaceError:

@@ -18,11 +18,11 @@ LEAST_RATIO, MOST_RATIO = 0.01, 100
 
 def problems(space: "WidthSpace") -> Iterator[str]:
     """Everything wrong with a declaration."""
-    for field, value, known in (("base network", space.base, BASES), ("binariser", space.binariser, BINARISERS)):
+    for what, value, known in (("base network", space.base, BASES), ("binariser", space.binariser, BINARISERS)):
         if value not in known:
             near = get_close_matches(str(value), known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ";"
-            yield f"there is no {field} {value!r}{hint} there are {', '.join(known)}"
+            hint = f", did you mean {near[0]!r}?" if near else "."
+            yield f"there is no {what} {value!r}{hint} The {what}s are {', '.join(known)}"
     ratios = space.ratios
     numbers = all(type(ratio) in (int, float) for ratio in ratios)
     ascending = numbers and bool(ratios) and all(a < b for a, b in pairwise((0, *ratios)))
@@ -30,15 +30,16 @@ def problems(space: "WidthSpace") -> Iterator[str]:
         yield f"ratios must be ascending numbers from {LEAST_RATIO} to {MOST_RATIO}, got ({_listed(ratios)})"
         ascending = False
     for field in ("classes", "channels"):
-        if getattr(space, field) < 1:
-            yield f"{field} must be at least 1, got {getattr(space, field)}"
+        value = getattr(space, field)
+        if type(value) is not int or value < 1:
+            yield f"{field} must be an integer of at least 1, got {value!r}"
     if space.base not in BASES:
         return
     network = BASES[space.base]
-    if space.image_size < 1 or space.image_size % network.stride:
+    if type(space.image_size) is not int or space.image_size < 1 or space.image_size % network.stride:
         yield (
             f"image_size must be a multiple of {network.stride}, the product of the strides and pools of {space.base}; "
-            f"got {space.image_size}"
+            f"got {space.image_size!r}"
         )
     if ascending:
         yield from _misfits(space, network)
@@ -83,5 +84,5 @@ def number(value: object) -> float:
     return float(value)
 
 
-def _listed(values: tuple[object, ...]) -> str:
-    return ", ".join(number_text(value) if isinstance(value, int | float) else repr(value) for value in values)
+def _listed(values: tuple[float, ...]) -> str:
+    return ", ".join(repr(value) if isinstance(value, bool | str) else number_text(value) for value in values)
