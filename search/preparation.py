@@ -72,22 +72,24 @@ def _misfits(config: RunConfig, data: DataSet) -> list[str]:
         problems.append(str(error))
     problems += [
         f"the batch size of {section} is {size}, but there are {len(data.train)} training images"
-        for section, size in _batch_sizes(config).items()
+        for section, size in _batch_sizes(config, config.space.architectures().family).items()
         if size > len(data.train)
     ]
     return problems
 
 
-def _batch_sizes(config: RunConfig) -> dict[str, int]:
+def _batch_sizes(config: RunConfig, family: str) -> dict[str, int]:
     """Those of the trainings that the run will do, by section."""
     sizes: dict[str, int] = {}
+    bilevel = config.method is Method.DIFFERENTIABLE or (config.method is Method.ONE_SHOT and family == "cell")
+    if bilevel:
+        sizes["differentiable"] = config.differentiable.batch_size
     if config.method is Method.ONE_SHOT:
-        sizes["supernet"] = config.supernet.batch_size
+        if not bilevel:
+            sizes["supernet"] = config.supernet.batch_size
         sizes["evaluation"] = config.evaluation.recalibration_batch_size
     if config.method is Method.TRAINING:
         sizes["training"] = config.training.batch_size
-    if config.method is Method.DIFFERENTIABLE:
-        sizes["differentiable"] = config.differentiable.batch_size
     if config.parent.epochs:
         sizes["parent"] = config.parent.batch_size
     if config.finetune.networks:
