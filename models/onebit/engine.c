@@ -1,0 +1,944 @@
+/* The native 1-bit engine: runs a whole program, one image after the other, in memory that the caller supplies.
+ *
+ * Operations come as an array of `Operation`, checked and laid out by Python (`models/onebit/native.py`); nothing is
+ * checked again here. Activations are float32, channels last. One source serves every machine: the loops over floats
+ * are plain C, compiled once for AVX2 and once for any processor; the binary convolution has a kernel for AVX2 (table
+ * lookup, see `lookup`) and one of 64-bit popcounts. Which ones are used is decided when the program is loaded.
+ *
+ * Floats are added in a fixed order and each operation rounds once (compile with -ffp-contract=off), so that results
+ * equal those of `models/onebit/portable.py` bit for bit.
+ */
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#define HAVE_AVX2 1
+#define AVX2 __attribute__((target("avx2")))
+#endif
+#define INLINE static inline __attribute__((always_inline))
+#define EXPORT __attribute__((visibility("default")))
+#define RESTRICT __restrict__
+
+enum Kind { FLOAT_CONVOLUTION, BINARY_CONVOLUTION, POINTWISE, MAX_POOL, MEAN_POOL, GLOBAL_AVERAGE, COPY, ZERO };
+enum Encoding { SIGNS, ZERO_ONE };
+enum Activation { NONE, RELU, RPRELU, CLIP };
+enum Kernel { POPCOUNT, WIDE_1, WIDE_2, WIDE_3, WIDE_4, HALF_1, HALF_2, HALF_3, PAIR_1, PAIR_2 };
+
+/* One operation. Offsets count floats from the beginning of the tensors' memory. Arrays of floats have one number a
+ * channel and may be NULL where they have no effect. A linear layer is a float convolution of one pixel. */
+typedef struct {
+    int32_t kind, encoding, activation, kernel;
+    int32_t in_channels, in_height, in_width;
+    int32_t out_channels, out_height, out_width;
+    int32_t size, stride, padding, dilation, groups;
+    int32_t shortcut_channels, shortcut_stride; /* no shortcut: stride 0 */
+    int32_t channel;                            /* COPY: the first output channel */
+    int32_t packs;                              /* the number of a later binary convolution whose bits are written */
+    int32_t packed;                             /* its input's bits were written before: by its predecessor */
+    float low, high;
+    int64_t input, output, shortcut;
+    const float *threshold, *weight, *factor, *constant, *slope, *shift;
+    const uint8_t *arranged; /* binary weights, see `bnn_arrange` */
+    const int16_t *base;     /* what a sum is before the count of unequal bits is taken away, an output channel */
+} Operation;
+
+/* ------------------------------------------------------------------------------------------------ sizes and layouts */
+
+enum {
+    TILE_PAIRS = 32,            /* pairs of output pixels that are computed before their epilogue */
+    TILE = 2 * TILE_PAIRS,      /* output pixels of a tile */
+    TRIPLES = 21,               /* triples of nibbles that byte counters can hold: 63 * 4 = 252 */
+    ROWS = 17,                  /* values of a nibble, and padding */
+    PADDING = 16,               /* the nibble that stands for padding */
+    NOTHING = 16 * ROWS * ROWS, /* offset of the table's row of zeros, which fills up a sum */
+    SLACK = 256,                /* bytes or numbers behind buffers that vector loops may overrun */
+    WEIGHT_BYTES = 24576        /* weights that stay in the first cache while a tile passes */
+};
+
+static inline int64_t round_up(int64_t value, int64_t to) { return (value + to - 1) / to * to; }
+static inline int smaller(int a, int b) { return a < b ? a : b; }
+
+/* What follows from an operation's fields for a binary convolution. */
+typedef struct {
+    int group_in, group_out;    /* channels of a group */
+    int nibbles;                /* of a group's pixel */
+    int unused;                 /* bits of its last nibble that hold no channel */
+    int height, width;          /* of the padded input */
+    int runs, run, run_nibbles; /* a window's contiguous parts: how many, distance helper, nibbles of each */
+    int terms;                  /* nibbles of a window */
+    int flushes, triples;       /* a window's nibbles, filled up: flushes * triples * 3 */
+    int lanes, vectors, pairs;  /* of the kernel: output channels a vector, vectors, pairs of pixels at once */
+    int block, blocks;          /* output channels computed at once, and how often */
+    int stride;                 /* distance of pixels in the tile of sums */
+} Layout;
+
+static const int LANES[] = {1, 32, 32, 32, 32, 16, 16, 16, 32, 32};
+static const int VECTORS[] = {1, 1, 2, 3, 4, 1, 2, 3, 1, 2};
+static const int PAIRS[] = {1, 1, 1, 1, 1, 2, 2, 2, 2, 2};
+
+/* Flushes cost about as much as a triple: as few as the counters allow, filled up evenly. */
+static void split_terms(Layout *l) {
+    int triples = (l->terms + 2) / 3;
+    l->flushes = (triples + TRIPLES - 1) / TRIPLES;
+    l->triples = (triples + l->flushes - 1) / l->flushes;
+}
+
+static Layout layout_of(const Operation *op) {
+    Layout l;
+    l.group_in = op->in_channels / op->groups;
+    l.group_out = op->out_channels / op->groups;
+    l.nibbles = (l.group_in + 3) / 4;
+    l.unused = 4 * l.nibbles - l.group_in;
+    l.height = op->in_height + 2 * op->padding;
+    l.width = op->in_width + 2 * op->padding;
+    l.runs = op->dilation == 1 ? op->size : op->size * op->size;
+    l.run = op->dilation == 1 ? op->size : 1;
+    l.run_nibbles = l.run * l.nibbles;
+    l.terms = op->size * op->size * l.nibbles;
+    split_terms(&l);
+    l.lanes = LANES[op->kernel];
+    l.vectors = VECTORS[op->kernel];
+    l.pairs = PAIRS[op->kernel];
+    l.block = l.lanes * l.vectors;
+    l.blocks = (l.group_out + l.block - 1) / l.block;
+    l.stride = (int)round_up(op->out_channels + l.block, 16);
+    return l;
+}
+
+static inline int64_t padded_terms(const Layout *l) { return (int64_t)l->flushes * l->triples * 3; }
+
+static inline int64_t nibble_bytes(const Operation *op, const Layout *l) {
+    return round_up((int64_t)op->groups * l->height * l->width * l->nibbles + SLACK, 64);
+}
+
+/* Where the parts of a thread's scratch memory lie; sizes in bytes. */
+typedef struct {
+    int64_t nibbles, index, sums, counters, row, total;
+} Scratch;
+
+static void grow(int64_t *size, int64_t wanted) {
+    if (wanted > *size) *size = wanted;
+}
+
+static Scratch scratch_of(const Operation *ops, int count) {
+    Scratch s = {64, 64, 64, 64, 64, 0};
+    for (int i = 0; i < count; i++) {
+        const Operation *op = &ops[i];
+        grow(&s.row, 4 * ((int64_t)op->shortcut_channels + 4 * (int64_t)op->out_channels + 2 * SLACK));
+        if (op->kind == FLOAT_CONVOLUTION) {
+            int64_t taps = (int64_t)op->size * op->size * (op->in_channels / op->groups);
+            grow(&s.index, 4 * (4 * taps + SLACK));
+        }
+        if (op->kind != BINARY_CONVOLUTION) continue;
+        Layout l = layout_of(op);
+        grow(&s.nibbles, nibble_bytes(op, &l));
+        grow(&s.index, 2 * (TILE_PAIRS * padded_terms(&l) + SLACK));
+        grow(&s.sums, 2 * ((int64_t)TILE * l.stride + SLACK));
+        grow(&s.counters, (int64_t)TILE_PAIRS * l.vectors * 4 * 32);
+    }
+    s.nibbles = round_up(s.nibbles, 64), s.index = round_up(s.index, 64), s.sums = round_up(s.sums, 64);
+    s.counters = round_up(s.counters, 64), s.row = round_up(s.row, 64);
+    s.total = 2 * s.nibbles + s.index + s.sums + s.counters + s.row;
+    return s;
+}
+
+/* ----------------------------------------------------------------------------------------------------- weights' layout */
+
+/* Bit `at` of the weights as the file has them. */
+static inline int bit(const uint8_t *bits, int64_t at) { return bits[at >> 3] >> (at & 7) & 1; }
+
+/* Four signs of one output channel: nibble `term` of its window. */
+static int weight_nibble(const Layout *l, const uint8_t *bits, int64_t channel, int term, int window) {
+    int tap = term / l->nibbles, first = term % l->nibbles * 4, nibble = 0;
+    int64_t start = (channel * window + tap) * l->group_in;
+    for (int i = 0; i < 4 && first + i < l->group_in; i++) nibble |= bit(bits, start + first + i) << i;
+    return nibble;
+}
+
+/* Which of a vector's output channels byte `lane` holds: even bytes the first half and odd bytes the second, so that
+ * both halves come out in order when bytes are widened to 16 bits. A half vector holds its channels twice. */
+static inline int channel_of_lane(int lanes, int lane) {
+    lane %= lanes;
+    return lane % 2 ? lanes / 2 + lane / 2 : lane / 2;
+}
+
+static inline int64_t words_of(const Layout *l) { return (l->terms + 15) / 16; }
+
+/* The arranged weights' size in bytes. */
+EXPORT int64_t bnn_arranged_size(const Operation *op) {
+    Layout l = layout_of(op);
+    if (op->kernel == POPCOUNT) return 8 * words_of(&l) * op->out_channels;
+    return (int64_t)op->groups * l.blocks * padded_terms(&l) * 32 * l.vectors;
+}
+
+static void arrange_words(const Operation *op, const Layout *l, const uint8_t *bits, uint64_t *out) {
+    int64_t words = words_of(l);
+    memset(out, 0, (size_t)(8 * words * op->out_channels));
+    for (int64_t channel = 0; channel < op->out_channels; channel++)
+        for (int term = 0; term < l->terms; term++) {
+            uint64_t nibble = (uint64_t)weight_nibble(l, bits, channel, term, op->size * op->size);
+            out[channel * words + term / 16] |= nibble << term % 16 * 4;
+        }
+}
+
+static void arrange_bytes(const Operation *op, const Layout *l, const uint8_t *bits, uint8_t *out) {
+    int64_t row = 32 * l->vectors, at = 0;
+    memset(out, 0, (size_t)bnn_arranged_size(op));
+    for (int group = 0; group < op->groups; group++)
+        for (int block = 0; block < l->blocks; block++, at += padded_terms(l) * row)
+            for (int term = 0; term < l->terms; term++)
+                for (int lane = 0; lane < row; lane++) {
+                    int channel = block * l->block + lane / 32 * l->lanes + channel_of_lane(l->lanes, lane % 32);
+                    if (channel >= l->group_out) continue;
+                    int64_t filter = (int64_t)group * l->group_out + channel;
+                    out[at + term * row + lane] =
+                        (uint8_t)weight_nibble(l, bits, filter, term, op->size * op->size);
+                }
+}
+
+/* Bring weights from the file's order into the kernel's, and compute `base` (out_channels + SLACK numbers).
+ *
+ * Kernels count unequal bits, n. With signs a sum is terms - 2 n, a nibble of padding counting as two unequal bits of
+ * four, hence nothing. With zeros and ones, a = (1 + s) / 2, so that the sum of a * w is (terms + sum of w) / 2 - n,
+ * and padding is the bits 0. */
+EXPORT void bnn_arrange(const Operation *op, const uint8_t *bits, uint8_t *arranged, int16_t *base) {
+    Layout l = layout_of(op);
+    int terms = op->size * op->size * l.group_in;
+    if (op->kernel == POPCOUNT)
+        arrange_words(op, &l, bits, (uint64_t *)arranged);
+    else
+        arrange_bytes(op, &l, bits, arranged);
+    memset(base, 0, 2 * ((size_t)op->out_channels + SLACK));
+    for (int64_t channel = 0; channel < op->out_channels; channel++) {
+        int ones = 0;
+        for (int i = 0; i < terms; i++) ones += bit(bits, channel * terms + i);
+        base[channel] = (int16_t)(op->encoding == SIGNS ? 4 * l.terms : ones);
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------ packing activations */
+
+/* Spread 32 bits over the low halves of 8 bytes, four each. */
+static inline uint64_t spread(uint32_t bits) {
+    uint64_t x = bits;
+    x = (x | x << 16) & 0x0000ffff0000ffffULL;
+    x = (x | x << 8) & 0x00ff00ff00ff00ffULL;
+    return (x | x << 4) & 0x0f0f0f0f0f0f0f0fULL;
+}
+
+/* The bits of up to 32 channels. */
+INLINE uint32_t compare(const float *x, const float *threshold, int count) {
+    uint32_t bits = 0;
+    for (int i = 0; i < count; i++) bits |= (uint32_t)(x[i] >= threshold[i]) << i;
+    return bits;
+}
+
+#if HAVE_AVX2
+AVX2 static inline uint32_t compare_8(const float *x, const float *threshold) {
+    __m256 reached = _mm256_cmp_ps(_mm256_loadu_ps(x), _mm256_loadu_ps(threshold), _CMP_GE_OQ);
+    return (uint32_t)_mm256_movemask_ps(reached);
+}
+
+AVX2 static inline uint32_t compare_32(const float *x, const float *threshold) {
+    return compare_8(x, threshold) | compare_8(x + 8, threshold + 8) << 8 | compare_8(x + 16, threshold + 16) << 16 |
+           compare_8(x + 24, threshold + 24) << 24;
+}
+
+AVX2 static void pack_group_avx2(const float *x, const float *threshold, int channels, uint8_t *out) {
+    int c = 0;
+    for (; c + 32 <= channels; c += 32) {
+        uint64_t nibbles = spread(compare_32(x + c, threshold + c));
+        memcpy(out + c / 4, &nibbles, 8);
+    }
+    for (; c + 8 <= channels; c += 8) {
+        uint32_t bits = compare_8(x + c, threshold + c);
+        out[c / 4] = bits & 15, out[c / 4 + 1] = (uint8_t)(bits >> 4);
+    }
+    for (; c < channels; c += 4) out[c / 4] = (uint8_t)compare(x + c, threshold + c, smaller(4, channels - c));
+}
+#endif
+
+static void pack_group_plain(const float *x, const float *threshold, int channels, uint8_t *out) {
+    for (int c = 0; c < channels; c += 4)
+        out[c / 4] = (uint8_t)compare(x + c, threshold + c, smaller(4, channels - c));
+}
+
+/* Nibbles of pixels [first, last) of a binary convolution's input, into its padded memory, group by group. */
+static void pack_pixels(const Operation *op, const Layout *l, const float *x, int first, int last, uint8_t *nibbles) {
+    int64_t plane = (int64_t)l->height * l->width * l->nibbles;
+    for (int pixel = first; pixel < last; pixel++, x += op->in_channels) {
+        int64_t row = pixel / op->in_width + op->padding, column = pixel % op->in_width + op->padding;
+        uint8_t *out = nibbles + (row * l->width + column) * l->nibbles;
+        for (int group = 0; group < op->groups; group++, out += plane) {
+            int at = group * l->group_in;
+#if HAVE_AVX2
+            if (op->kernel != POPCOUNT)
+                pack_group_avx2(x + at, op->threshold + at, l->group_in, out);
+            else
+#endif
+                pack_group_plain(x + at, op->threshold + at, l->group_in, out);
+        }
+    }
+}
+
+/* Fill the border of the padded memory: with zeros and ones, padding is a zero like any other. */
+static void pack_border(const Operation *op, const Layout *l, uint8_t *nibbles) {
+    int value = op->encoding == SIGNS ? PADDING : 0;
+    int64_t row = (int64_t)l->width * l->nibbles, side = (int64_t)op->padding * l->nibbles;
+    if (op->padding == 0) return;
+    for (int group = 0; group < op->groups; group++)
+        for (int y = 0; y < l->height; y++, nibbles += row) {
+            int inside = y >= op->padding && y < l->height - op->padding;
+            memset(nibbles, value, (size_t)(inside ? side : row));
+            if (inside) memset(nibbles + row - side, value, (size_t)side);
+        }
+}
+
+/* --------------------------------------------------------------------------------------------------- binary kernels */
+
+/* Where the window of an output pixel begins in a group's nibbles. */
+static inline const uint8_t *window_of(const Operation *op, const Layout *l, const uint8_t *nibbles, int pixel) {
+    int64_t y = (int64_t)(pixel / op->out_width) * op->stride, x = (int64_t)(pixel % op->out_width) * op->stride;
+    return nibbles + (y * l->width + x) * l->nibbles;
+}
+
+/* Where a window's contiguous part begins, from the window's beginning. */
+static inline int64_t run_offset(const Operation *op, const Layout *l, int run) {
+    if (op->dilation == 1) return (int64_t)run * l->width * l->nibbles;
+    return (int64_t)op->dilation * (run / op->size * (int64_t)l->width + run % op->size) * l->nibbles;
+}
+
+/* How many taps of a pixel's window meet no padding. */
+static int taps_inside(const Operation *op, int pixel) {
+    int y = pixel / op->out_width * op->stride - op->padding, x = pixel % op->out_width * op->stride - op->padding;
+    int rows = 0, columns = 0;
+    for (int tap = 0; tap < op->size; tap++) {
+        rows += y + tap * op->dilation >= 0 && y + tap * op->dilation < op->in_height;
+        columns += x + tap * op->dilation >= 0 && x + tap * op->dilation < op->in_width;
+    }
+    return rows * columns;
+}
+
+/* What bits that hold no channel add to a pixel's sums: they are equal, yet should count nothing. */
+static inline int surplus(const Operation *op, const Layout *l, int pixel) {
+    if (op->encoding != SIGNS || l->unused == 0) return 0;
+    return l->unused * (op->padding ? taps_inside(op, pixel) : op->size * op->size);
+}
+
+/* Sums of one pixel and one group by popcounts of 64 bits, for processors without a kernel of their own. */
+static void popcount_pixel(const Operation *op, const Layout *l, const uint8_t *window, uint64_t *bits,
+                           const uint64_t *weights, const int16_t *base, int pixel, int16_t *sums) {
+    int64_t words = words_of(l);
+    uint64_t *valid = bits + words;
+    int term = 0, padding = 0, shift = op->encoding == SIGNS;
+    memset(bits, 0, (size_t)(16 * words));
+    for (int run = 0; run < l->runs; run++) {
+        const uint8_t *from = window + run_offset(op, l, run);
+        for (int i = 0; i < l->run_nibbles; i++, term++) {
+            uint64_t inside = from[i] != PADDING;
+            padding += !inside;
+            bits[term / 16] |= inside * from[i] << term % 16 * 4;
+            valid[term / 16] |= inside * 15 << term % 16 * 4;
+        }
+    }
+    int extra = surplus(op, l, pixel);
+    for (int channel = 0; channel < l->group_out; channel++, weights += words) {
+        int unequal = 2 * padding;
+        for (int64_t i = 0; i < words; i++) unequal += __builtin_popcountll((bits[i] ^ weights[i]) & valid[i]);
+        sums[channel] = (int16_t)(base[channel] - extra - (unequal << shift));
+    }
+}
+
+static void popcount_tile(const Operation *op, const Layout *l, const uint8_t *nibbles, int first, int last,
+                          uint64_t *scratch, int16_t *sums) {
+    int64_t plane = (int64_t)l->height * l->width * l->nibbles, words = words_of(l);
+    for (int pixel = first; pixel < last; pixel++, sums += l->stride)
+        for (int group = 0; group < op->groups; group++) {
+            int at = group * l->group_out;
+            popcount_pixel(op, l, window_of(op, l, nibbles + group * plane, pixel), scratch,
+                           (const uint64_t *)op->arranged + at * words, op->base + at, pixel, sums + at);
+        }
+}
+
+#if HAVE_AVX2
+/* For a pair of pixels whose nibbles are a and b, the table's row 17 b + a holds, at byte w, how many bits of a weight
+ * nibble w differ from a (its low four bits) and from b (its high four bits). One shuffle thus counts for two pixels
+ * and 32 output channels. The last row is zero. */
+static uint8_t table[NOTHING + 16] __attribute__((aligned(64)));
+
+static int unequal_bits(int nibble, int weight) { return nibble == PADDING ? 2 : __builtin_popcount(nibble ^ weight); }
+
+static void fill_table(void) {
+    for (int b = 0; b < ROWS; b++)
+        for (int a = 0; a < ROWS; a++)
+            for (int w = 0; w < 16; w++)
+                table[(b * ROWS + a) * 16 + w] = (uint8_t)(unequal_bits(a, w) + 16 * unequal_bits(b, w));
+}
+
+/* The table's offsets for all nibbles of two pixels' windows, filled up with the row of zeros. */
+AVX2 static void gather_pair(const Operation *op, const Layout *l, const uint8_t *a, const uint8_t *b, uint16_t *out) {
+    const __m256i row = _mm256_set1_epi16(16 * ROWS);
+    for (int run = 0; run < l->runs; run++, out += l->run_nibbles) {
+        int64_t offset = run_offset(op, l, run);
+        for (int i = 0; i < l->run_nibbles; i += 16) { /* overruns into what the next run writes */
+            __m256i x = _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(a + offset + i)));
+            __m256i y = _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(b + offset + i)));
+            x = _mm256_add_epi16(_mm256_slli_epi16(x, 4), _mm256_mullo_epi16(y, row));
+            _mm256_storeu_si256((__m256i *)(out + i), x);
+        }
+    }
+    for (int64_t i = l->terms; i < padded_terms(l); i++) *out++ = NOTHING;
+}
+
+/* A row of the table for both halves of a vector, or one row for each half. */
+#define ROW(offset) _mm_load_si128((const __m128i *)(table + (offset)))
+#define ROW_WIDE(q, i) _mm256_broadcastsi128_si256(ROW((q)[i]))
+#define ROW_HALF(q, r, i) _mm256_inserti128_si256(_mm256_castsi128_si256(ROW((q)[i])), ROW((r)[i]), 1)
+#define SHUFFLE(t, w) _mm256_shuffle_epi8(t, _mm256_load_si256((const __m256i *)(w)))
+
+/* Counters of one vector of output channels: 16-bit counts for the first and the second pixel of a pair. */
+typedef struct {
+    __m256i first[2], second[2];
+} Counts;
+
+/* Widen the sums that `lookup` keeps in bytes. With u and v the counts of both pixels, byte sums are t = u + 16 v, and
+ * s = v plus 16 times the u of the next higher byte, all modulo 256; high bytes have no higher one and are solved first. */
+AVX2 INLINE void widen(__m256i t, __m256i s, Counts *counts, int fresh) {
+    const __m256i low = _mm256_set1_epi16(255);
+    __m256i v1 = _mm256_srli_epi16(s, 8);
+    __m256i u1 = _mm256_and_si256(_mm256_sub_epi16(_mm256_srli_epi16(t, 8), _mm256_slli_epi16(v1, 4)), low);
+    __m256i v0 = _mm256_and_si256(_mm256_sub_epi16(s, _mm256_slli_epi16(u1, 4)), low);
+    __m256i u0 = _mm256_and_si256(_mm256_sub_epi16(t, _mm256_slli_epi16(v0, 4)), low);
+    if (fresh) {
+        counts->first[0] = u0, counts->first[1] = u1, counts->second[0] = v0, counts->second[1] = v1;
+        return;
+    }
+    counts->first[0] = _mm256_add_epi16(counts->first[0], u0);
+    counts->first[1] = _mm256_add_epi16(counts->first[1], u1);
+    counts->second[0] = _mm256_add_epi16(counts->second[0], v0);
+    counts->second[1] = _mm256_add_epi16(counts->second[1], v1);
+}
+
+/* Count unequal bits over `flushes` times `triples` times three nibbles, for P vectors of pixels by O of channels.
+ *
+ * index[0] to index[P - 1] are the pairs of pixels of each vector; for half vectors (16 channels, twice) index[2 p] and
+ * index[2 p + 1]. A byte of x holds at most 12 for each pixel, so three shuffles are added before the upper counts are
+ * shifted out; after 63 nibbles bytes are full and are widened. All of P, O and half are constants where it is used. */
+AVX2 INLINE void lookup(const int half, const int P, const int O, const uint16_t *const *index, const uint8_t *weights,
+                        int flushes, int triples, Counts *counts, int fresh) {
+    const uint16_t *q[4];
+    for (int i = 0; i < (half ? 2 * P : P); i++) q[i] = index[i];
+    for (int flush = 0; flush < flushes; flush++) {
+        __m256i t[P * O], s[P * O];
+        for (int i = 0; i < P * O; i++) t[i] = s[i] = _mm256_setzero_si256();
+        for (int triple = 0; triple < triples; triple++) {
+            __m256i x[P * O];
+            for (int p = 0; p < P; p++) {
+                for (int i = 0; i < 3; i++) {
+                    __m256i row = half ? ROW_HALF(q[2 * p], q[2 * p + 1], i) : ROW_WIDE(q[p], i);
+                    for (int o = 0; o < O; o++) {
+                        __m256i found = SHUFFLE(row, weights + 32 * (i * O + o));
+                        x[p * O + o] = i == 0 ? found : _mm256_add_epi8(x[p * O + o], found);
+                    }
+                }
+                for (int o = 0; o < O; o++) {
+                    t[p * O + o] = _mm256_add_epi8(t[p * O + o], x[p * O + o]);
+                    s[p * O + o] = _mm256_add_epi8(s[p * O + o], _mm256_srli_epi16(x[p * O + o], 4));
+                }
+            }
+            for (int i = 0; i < (half ? 2 * P : P); i++) q[i] += 3;
+            weights += 96 * O;
+        }
+        for (int i = 0; i < P * O; i++) widen(t[i], s[i], &counts[i], fresh && flush == 0);
+    }
+}
+
+typedef void (*Lookup)(const uint16_t *const *, const uint8_t *, int, int, Counts *, int);
+#define LOOKUP(name, half, P, O)                                                                                      \
+    AVX2 static void name(const uint16_t *const *index, const uint8_t *weights, int flushes, int triples,              \
+                          Counts *counts, int fresh) {                                                                 \
+        lookup(half, P, O, index, weights, flushes, triples, counts, fresh);                                           \
+    }
+LOOKUP(lookup_wide_1, 0, 1, 1)
+LOOKUP(lookup_wide_2, 0, 1, 2)
+LOOKUP(lookup_wide_3, 0, 1, 3)
+LOOKUP(lookup_wide_4, 0, 1, 4)
+LOOKUP(lookup_half_1, 1, 1, 1)
+LOOKUP(lookup_half_2, 1, 1, 2)
+LOOKUP(lookup_half_3, 1, 1, 3)
+LOOKUP(lookup_pair_1, 0, 2, 1)
+LOOKUP(lookup_pair_2, 0, 2, 2)
+static const Lookup LOOKUPS[] = {0,
+                                 lookup_wide_1, lookup_wide_2, lookup_wide_3, lookup_wide_4,
+                                 lookup_half_1, lookup_half_2, lookup_half_3,
+                                 lookup_pair_1, lookup_pair_2};
+
+/* base - surplus - n, or - 2 n with signs. */
+AVX2 INLINE __m256i sums_of(__m256i base, int extra, int shift, __m256i n) {
+    base = _mm256_sub_epi16(base, _mm256_set1_epi16((int16_t)extra));
+    return _mm256_sub_epi16(base, _mm256_sll_epi16(n, _mm_cvtsi32_si128(shift)));
+}
+
+/* Sums of one pixel and 32 channels. */
+AVX2 static void store_wide(const __m256i n[2], const int16_t *base, int extra, int shift, int16_t *out) {
+    for (int i = 0; i < 2; i++) {
+        __m256i start = _mm256_loadu_si256((const __m256i *)(base + 16 * i));
+        _mm256_storeu_si256((__m256i *)(out + 16 * i), sums_of(start, extra, shift, n[i]));
+    }
+}
+
+/* Sums of one pixel and 16 channels: one half of both counters. */
+AVX2 static void store_half(const __m256i n[2], int upper, const int16_t *base, int extra, int shift, int16_t *out) {
+    __m256i joined = upper ? _mm256_permute2x128_si256(n[0], n[1], 0x31) : _mm256_permute2x128_si256(n[0], n[1], 0x20);
+    __m256i start = _mm256_loadu_si256((const __m256i *)base);
+    _mm256_storeu_si256((__m256i *)out, sums_of(start, extra, shift, joined));
+}
+
+/* Sums of the pixels that were counted together; what overruns a row is overwritten, or lies in its slack. */
+AVX2 static void store_counts(const Operation *op, const Layout *l, const Counts *counts, const int16_t *base,
+                              const int *extra, int16_t *sums) {
+    int shift = op->encoding == SIGNS;
+    for (int p = 0; p < l->pairs; p++, sums += 2 * (int64_t)l->stride, extra += 2)
+        for (int o = 0; o < l->vectors; o++) {
+            const int16_t *start = base + o * l->lanes;
+            int16_t *out = sums + o * l->lanes;
+            if (l->lanes == 32) {
+                const Counts *c = &counts[p * l->vectors + o];
+                store_wide(c->first, start, extra[0], shift, out);
+                store_wide(c->second, start, extra[1], shift, out + l->stride);
+            } else {
+                store_half(counts[o].first, p, start, extra[0], shift, out);
+                store_half(counts[o].second, p, start, extra[1], shift, out + l->stride);
+            }
+        }
+}
+
+/* One block of output channels for all pairs of a tile; weights pass in chunks that stay in the first cache. */
+AVX2 static void lookup_block(const Operation *op, const Layout *l, const uint16_t *index, int pairs,
+                              const uint8_t *weights, const int16_t *base, const int *extra, Counts *counters,
+                              int16_t *sums) {
+    int64_t flush_terms = 3 * l->triples, row = 32 * l->vectors, terms = padded_terms(l);
+    int chunks = (int)((terms * row + WEIGHT_BYTES - 1) / WEIGHT_BYTES);
+    int chunk = l->pairs > 1 && l->lanes == 32 ? l->flushes : (l->flushes + chunks - 1) / chunks;
+    int vectors = l->lanes == 32 ? l->pairs * l->vectors : l->vectors;
+    for (int flush = 0; flush < l->flushes; flush += chunk) {
+        int flushes = smaller(chunk, l->flushes - flush);
+        for (int pair = 0; pair < pairs; pair += l->pairs) {
+            const uint16_t *from = index + pair * terms + flush * flush_terms, *both[2] = {from, from + terms};
+            Counts *counts = counters + pair / l->pairs * vectors;
+            LOOKUPS[op->kernel](both, weights + flush * flush_terms * row, flushes, l->triples, counts, flush == 0);
+            if (flush + flushes == l->flushes)
+                store_counts(op, l, counts, base, extra + 2 * pair, sums + 2 * (int64_t)pair * l->stride);
+        }
+    }
+}
+
+AVX2 static void lookup_tile(const Operation *op, const Layout *l, const uint8_t *nibbles, int first, int last,
+                             uint16_t *index, Counts *counters, int16_t *sums) {
+    int64_t plane = (int64_t)l->height * l->width * l->nibbles, terms = padded_terms(l);
+    int64_t block_bytes = terms * 32 * l->vectors;
+    int pairs = (int)round_up((last - first + 1) / 2, l->pairs), extra[TILE];
+    for (int i = 0; i < 2 * pairs; i++) extra[i] = surplus(op, l, smaller(first + i, last - 1));
+    for (int group = 0; group < op->groups; group++, nibbles += plane) {
+        for (int pair = 0; pair < pairs; pair++) { /* a pair of its own closes a tile: its last pixel, again */
+            int a = smaller(first + 2 * pair, last - 1), b = smaller(first + 2 * pair + 1, last - 1);
+            gather_pair(op, l, window_of(op, l, nibbles, a), window_of(op, l, nibbles, b), index + pair * terms);
+        }
+        for (int block = 0; block < l->blocks; block++) {
+            int at = group * l->group_out + block * l->block;
+            lookup_block(op, l, index, pairs, op->arranged + (int64_t)(group * l->blocks + block) * block_bytes,
+                         op->base + at, extra, counters, sums + at);
+        }
+    }
+}
+#endif
+
+/* --------------------------------------------------------------------------------------------------------- epilogues */
+
+/* What a pixel's epilogue reads: sums as integers or floats, and the shortcut's numbers or NULL. */
+typedef struct {
+    const int16_t *integers;
+    const float *floats, *shortcut;
+} Row;
+
+/* v = factor * sum + constant + shortcut, then the activation, for `count` channels from channel `c`. The constants
+ * `integers`, `added` and `activation` make loops of their own. */
+INLINE void finish(const Operation *op, const int integers, const int added, const enum Activation activation, Row row,
+                   int c, int count, float *RESTRICT out) {
+    const float *RESTRICT factor = op->factor + c, *RESTRICT constant = op->constant + c;
+    const float *RESTRICT slope = op->slope + c, *RESTRICT shift = op->shift + c;
+    const float low = op->low, high = op->high;
+    for (int i = 0; i < count; i++) {
+        float v = (integers ? (float)row.integers[i] : row.floats[i]) * factor[i];
+        v = v + constant[i];
+        if (added) v = v + row.shortcut[i];
+        if (activation == RELU) v = v > 0 ? v : 0;
+        if (activation == RPRELU) {
+            float negative = v * slope[i];
+            v = (v > 0 ? v : negative) + shift[i];
+        }
+        if (activation == CLIP) v = v > low ? v : low, v = v < high ? v : high;
+        out[i] = v;
+    }
+}
+
+INLINE void finish_each(const Operation *op, const int integers, const int added, Row row, int c, int n, float *out) {
+    switch (op->activation) {
+        case RELU: finish(op, integers, added, RELU, row, c, n, out); break;
+        case RPRELU: finish(op, integers, added, RPRELU, row, c, n, out); break;
+        case CLIP: finish(op, integers, added, CLIP, row, c, n, out); break;
+        default: finish(op, integers, added, NONE, row, c, n, out);
+    }
+}
+
+INLINE void finish_any(const Operation *op, Row row, int c, int n, float *out) {
+    if (row.integers && row.shortcut) finish_each(op, 1, 1, row, c, n, out);
+    else if (row.integers) finish_each(op, 1, 0, row, c, n, out);
+    else if (row.shortcut) finish_each(op, 0, 1, row, c, n, out);
+    else finish_each(op, 0, 0, row, c, n, out);
+}
+
+/* Means of squares of a shortcut of a larger map: the pixel's C numbers. */
+INLINE void mean_row(const Operation *op, const float *x, int y, int column, float *RESTRICT out) {
+    int n = op->shortcut_stride, channels = op->shortcut_channels, width = n * op->out_width;
+    for (int i = 0; i < channels; i++) out[i] = 0;
+    for (int dy = 0; dy < n; dy++)
+        for (int dx = 0; dx < n; dx++) {
+            const float *RESTRICT from = x + ((int64_t)(n * y + dy) * width + n * column + dx) * channels;
+            for (int i = 0; i < channels; i++) out[i] += from[i];
+        }
+    const float count = (float)(n * n);
+    for (int i = 0; i < channels; i++) out[i] /= count;
+}
+
+/* The epilogue of one pixel, its shortcut repeated along channels, or cut. */
+INLINE void finish_pixel(const Operation *op, float *tensors, int pixel, Row row, float *scratch) {
+    float *out = tensors + op->output + (int64_t)pixel * op->out_channels;
+    if (op->shortcut_stride == 0) {
+        finish_any(op, row, 0, op->out_channels, out);
+        return;
+    }
+    const float *x = tensors + op->shortcut + (int64_t)pixel * op->shortcut_channels;
+    if (op->shortcut_stride > 1) {
+        mean_row(op, tensors + op->shortcut, pixel / op->out_width, pixel % op->out_width, scratch);
+        x = scratch;
+    }
+    for (int c = 0; c < op->out_channels; c += op->shortcut_channels) {
+        Row part = {row.integers ? row.integers + c : 0, row.floats ? row.floats + c : 0, x};
+        finish_any(op, part, c, smaller(op->shortcut_channels, op->out_channels - c), out + c);
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------ float convolutions */
+
+enum { COLUMNS = 16, GATHERED = 4 }; /* output channels and pixels that are summed at once, in registers */
+
+/* The values under an output pixel's window, one group's, zeros where it meets padding. */
+INLINE void gather_floats(const Operation *op, const float *x, int pixel, int group, float *RESTRICT out) {
+    int channels = op->in_channels / op->groups;
+    int y0 = pixel / op->out_width * op->stride - op->padding, x0 = pixel % op->out_width * op->stride - op->padding;
+    for (int ky = 0; ky < op->size; ky++)
+        for (int kx = 0; kx < op->size; kx++, out += channels) {
+            int y = y0 + ky * op->dilation, column = x0 + kx * op->dilation;
+            int inside = y >= 0 && y < op->in_height && column >= 0 && column < op->in_width;
+            const float *from = x + ((int64_t)y * op->in_width + column) * op->in_channels + group * channels;
+            for (int i = 0; i < channels; i++) out[i] = inside ? from[i] : 0;
+        }
+}
+
+/* Sums of `pixels` pixels, a constant, and COLUMNS channels; weights are (taps, COLUMNS). */
+INLINE void multiply(const int pixels, const float *const *values, const float *RESTRICT weights, int taps,
+                     float sums[GATHERED][COLUMNS]) {
+    float local[GATHERED][COLUMNS];
+    for (int p = 0; p < pixels; p++)
+        for (int i = 0; i < COLUMNS; i++) local[p][i] = 0;
+    for (int tap = 0; tap < taps; tap++, weights += COLUMNS)
+        for (int p = 0; p < pixels; p++) {
+            float value = values[p][tap];
+            for (int i = 0; i < COLUMNS; i++) local[p][i] += value * weights[i];
+        }
+    memcpy(sums, local, sizeof(float) * COLUMNS * (size_t)pixels);
+}
+
+/* Weights of a group come in blocks of COLUMNS output channels, the last one filled up with zeros. */
+INLINE void float_pixels(const Operation *op, float *tensors, int first, int last, float *gathered, float *rows) {
+    int taps = op->size * op->size * (op->in_channels / op->groups), channels = op->out_channels / op->groups;
+    const float *weights = op->weight, *values[GATHERED];
+    float sums[GATHERED][COLUMNS];
+    for (int group = 0; group < op->groups; group++) {
+        for (int p = 0; p < GATHERED; p++) {
+            values[p] = gathered + (int64_t)p * taps;
+            if (first + p >= last)
+                values[p] = values[0]; /* computed again, not stored */
+            else if (op->in_channels * op->out_width * op->out_height == taps)
+                values[p] = tensors + op->input; /* a linear layer */
+            else
+                gather_floats(op, tensors + op->input, first + p, group, gathered + (int64_t)p * taps);
+        }
+        for (int c = 0; c < channels; c += COLUMNS, weights += (int64_t)taps * COLUMNS) {
+            if (last - first > 1)
+                multiply(GATHERED, values, weights, taps, sums);
+            else
+                multiply(1, values, weights, taps, sums);
+            for (int p = 0; p < last - first; p++)
+                memcpy(rows + (int64_t)p * op->out_channels + group * channels + c, sums[p],
+                       sizeof(float) * (size_t)smaller(COLUMNS, channels - c));
+        }
+    }
+}
+
+/* -------------------------------------------------------------------------------------------------- other operations */
+
+INLINE void pool_pixel(const Operation *op, const float *x, int pixel, float *RESTRICT out) {
+    int y0 = pixel / op->out_width * op->stride - op->padding, x0 = pixel % op->out_width * op->stride - op->padding;
+    int channels = op->in_channels, seen = 0, mean = op->kind == MEAN_POOL;
+    for (int i = 0; i < channels; i++) out[i] = mean ? 0 : -__builtin_inff();
+    for (int y = y0; y < y0 + op->size; y++)
+        for (int column = x0; column < x0 + op->size; column++) {
+            if (y < 0 || y >= op->in_height || column < 0 || column >= op->in_width) continue;
+            const float *RESTRICT from = x + ((int64_t)y * op->in_width + column) * channels;
+            seen++;
+            if (mean)
+                for (int i = 0; i < channels; i++) out[i] += from[i];
+            else
+                for (int i = 0; i < channels; i++) out[i] = from[i] > out[i] ? from[i] : out[i];
+        }
+    const float count = (float)seen;
+    for (int i = 0; mean && i < channels; i++) out[i] /= count;
+}
+
+INLINE void global_average(const Operation *op, const float *RESTRICT x, float *RESTRICT out) {
+    int64_t pixels = (int64_t)op->in_height * op->in_width;
+    const float count = (float)pixels;
+    memset(out, 0, sizeof(float) * (size_t)op->in_channels);
+    for (int64_t pixel = 0; pixel < pixels; pixel++, x += op->in_channels)
+        for (int i = 0; i < op->in_channels; i++) out[i] += x[i];
+    for (int i = 0; i < op->in_channels; i++) out[i] /= count;
+}
+
+/* One input of a concatenation, beside what others bring. */
+static void copy_channels(const Operation *op, const float *x, float *out) {
+    int64_t pixels = (int64_t)op->in_height * op->in_width;
+    for (int64_t pixel = 0; pixel < pixels; pixel++)
+        memcpy(out + pixel * op->out_channels + op->channel, x + pixel * op->in_channels,
+               sizeof(float) * (size_t)op->in_channels);
+}
+
+/* ------------------------------------------------------------------------------------------------------- the program */
+
+/* A thread's memory. `nibbles` has two parts, since an operation may read one and write the next one's. */
+typedef struct {
+    float *tensors;
+    uint8_t *nibbles[2];
+    void *index;
+    int16_t *sums;
+    void *counters;
+    float *row;
+} Memory;
+
+static Memory memory_of(const Operation *ops, int count, float *tensors, uint8_t *scratch) {
+    Scratch s = scratch_of(ops, count);
+    Memory m;
+    m.tensors = tensors;
+    m.nibbles[0] = scratch;
+    m.nibbles[1] = m.nibbles[0] + s.nibbles;
+    m.index = m.nibbles[1] + s.nibbles;
+    m.sums = (int16_t *)((uint8_t *)m.index + s.index);
+    m.counters = (uint8_t *)m.sums + s.sums;
+    m.row = (float *)((uint8_t *)m.counters + s.counters);
+    return m;
+}
+
+/* Where the bits of operation `number` lie, if it is a binary convolution. */
+static inline uint8_t *nibbles_of(const Memory *m, int number) { return m->nibbles[number % 2]; }
+
+static inline int pixels_of(const Operation *op) { return op->out_height * op->out_width; }
+
+/* Pixels [first, last) are done: write the bits that the next binary convolution reads, while they are in the cache. */
+static void pack_for_next(const Operation *ops, const Operation *op, const Memory *m, int first, int last) {
+    if (op->packs < 0) return;
+    const Operation *next = &ops[op->packs];
+    Layout l = layout_of(next);
+    uint8_t *nibbles = nibbles_of(m, op->packs);
+    if (first == 0) pack_border(next, &l, nibbles);
+    pack_pixels(next, &l, m->tensors + next->input + (int64_t)first * next->in_channels, first, last, nibbles);
+}
+
+/* The epilogue of pixels [first, last), whose sums lie `stride` apart. */
+INLINE void finish_pixels(const Operation *op, const Memory *m, int first, int last, const int16_t *integers,
+                          const float *floats, int64_t stride) {
+    for (int pixel = first; pixel < last; pixel++) {
+        int64_t at = (pixel - first) * stride;
+        Row row = {integers ? integers + at : 0, floats ? floats + at : 0, 0};
+        finish_pixel(op, m->tensors, pixel, row, m->row);
+    }
+}
+
+/* Everything but the binary sums, compiled for any processor and for AVX2. */
+INLINE void finish_tile(const Operation *op, const Memory *m, int first, int last, int64_t stride) {
+    finish_pixels(op, m, first, last, m->sums, 0, stride);
+}
+
+INLINE void float_convolution(const Operation *ops, const Operation *op, const Memory *m) {
+    float *rows = m->row + op->shortcut_channels + SLACK;
+    for (int first = 0; first < pixels_of(op); first += TILE) {
+        int last = smaller(first + TILE, pixels_of(op));
+        for (int some = first; some < last; some += GATHERED) {
+            int until = smaller(some + GATHERED, last);
+            float_pixels(op, m->tensors, some, until, m->index, rows);
+            finish_pixels(op, m, some, until, 0, rows, op->out_channels);
+        }
+        pack_for_next(ops, op, m, first, last);
+    }
+}
+
+INLINE void by_pixels(const Operation *ops, const Operation *op, const Memory *m) {
+    const float *x = m->tensors + op->input;
+    for (int first = 0; first < pixels_of(op); first += TILE) {
+        int last = smaller(first + TILE, pixels_of(op));
+        if (op->kind == POINTWISE) {
+            finish_pixels(op, m, first, last, 0, x + (int64_t)first * op->in_channels, op->in_channels);
+        } else {
+            for (int pixel = first; pixel < last; pixel++)
+                pool_pixel(op, x, pixel, m->tensors + op->output + (int64_t)pixel * op->out_channels);
+        }
+        pack_for_next(ops, op, m, first, last);
+    }
+}
+
+INLINE void other_operation(const Operation *ops, const Operation *op, const Memory *m) {
+    float *out = m->tensors + op->output;
+    switch (op->kind) {
+        case FLOAT_CONVOLUTION: float_convolution(ops, op, m); break;
+        case GLOBAL_AVERAGE: global_average(op, m->tensors + op->input, out); break;
+        case COPY: copy_channels(op, m->tensors + op->input, out); break;
+        case ZERO: memset(out, 0, sizeof(float) * (size_t)pixels_of(op) * (size_t)op->out_channels); break;
+        default: by_pixels(ops, op, m);
+    }
+}
+
+static void finish_tile_plain(const Operation *op, const Memory *m, int first, int last, int64_t stride) {
+    finish_tile(op, m, first, last, stride);
+}
+
+static void other_plain(const Operation *ops, const Operation *op, const Memory *m) { other_operation(ops, op, m); }
+
+#if HAVE_AVX2
+AVX2 static void finish_tile_avx2(const Operation *op, const Memory *m, int first, int last, int64_t stride) {
+    finish_tile(op, m, first, last, stride);
+}
+
+AVX2 static void other_avx2(const Operation *ops, const Operation *op, const Memory *m) { other_operation(ops, op, m); }
+#endif
+
+/* Integer sums of pixels [first, last) into m->sums. */
+static void binary_tile(const Operation *op, const Layout *l, const Memory *m, const uint8_t *nibbles, int first,
+                        int last) {
+#if HAVE_AVX2
+    if (op->kernel != POPCOUNT) {
+        lookup_tile(op, l, nibbles, first, last, m->index, m->counters, m->sums);
+        return;
+    }
+#endif
+    popcount_tile(op, l, nibbles, first, last, m->index, m->sums);
+}
+
+/* A binary convolution: pack where the operation before has not, then tile by tile sums, epilogue, the next one's bits.
+ * Where `sums` is not NULL the integers go there, (height, width, out), and nothing follows. */
+static void binary_convolution(const Operation *ops, int number, const Memory *m, int avx2, int16_t *sums) {
+    const Operation *op = &ops[number];
+    Layout l = layout_of(op);
+    uint8_t *nibbles = nibbles_of(m, number);
+    if (!op->packed) {
+        pack_border(op, &l, nibbles);
+        pack_pixels(op, &l, m->tensors + op->input, 0, op->in_height * op->in_width, nibbles);
+    }
+    for (int first = 0; first < pixels_of(op); first += TILE) {
+        int last = smaller(first + TILE, pixels_of(op));
+        binary_tile(op, &l, m, nibbles, first, last);
+        for (int pixel = first; sums && pixel < last; pixel++)
+            memcpy(sums + (int64_t)pixel * op->out_channels, m->sums + (int64_t)(pixel - first) * l.stride,
+                   sizeof(int16_t) * (size_t)op->out_channels);
+        if (sums) continue;
+#if HAVE_AVX2
+        if (avx2)
+            finish_tile_avx2(op, m, first, last, l.stride);
+        else
+#endif
+            finish_tile_plain(op, m, first, last, l.stride);
+        pack_for_next(ops, op, m, first, last);
+    }
+    (void)avx2;
+}
+
+static void operate(const Operation *ops, int number, const Memory *m, int avx2) {
+    const Operation *op = &ops[number];
+    if (op->kind == BINARY_CONVOLUTION) {
+        binary_convolution(ops, number, m, avx2, 0);
+        return;
+    }
+#if HAVE_AVX2
+    if (avx2) {
+        other_avx2(ops, op, m);
+        return;
+    }
+#endif
+    other_plain(ops, op, m);
+}
+
+/* Whether this processor runs the AVX2 kernels; fills the table. To be called once, before anything else. */
+EXPORT int bnn_start(void) {
+#if HAVE_AVX2
+    fill_table();
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx2") != 0;
+#else
+    return 0;
+#endif
+}
+
+/* The kernel for a binary convolution: of those that compute the fewest vectors, the one that loads least for it. */
+EXPORT int bnn_choose_kernel(const Operation *op, int avx2) {
+    static const int order[] = {WIDE_3, PAIR_2, HALF_3, WIDE_4, PAIR_1, HALF_2, HALF_1, WIDE_2, WIDE_1};
+    int best = POPCOUNT, least = 0, channels = op->out_channels / op->groups;
+    for (int i = 0; avx2 && i < (int)(sizeof order / sizeof *order); i++) {
+        int kernel = order[i], block = LANES[kernel] * VECTORS[kernel];
+        int lanes = (channels + block - 1) / block * block;
+        if (best == POPCOUNT || lanes < least) best = kernel, least = lanes;
+    }
+    return best;
+}
+
+/* The size of `Operation`, for a caller to compare with its own. */
+EXPORT int64_t bnn_operation_size(void) { return (int64_t)sizeof(Operation); }
+
+/* Bytes of scratch memory, aligned to 64, that a thread needs. */
+EXPORT int64_t bnn_scratch_size(const Operation *ops, int count) { return scratch_of(ops, count).total; }
+
+/* Run a program on images, one after the other. `planes` tells that channels come first in `images`. Tensor 0 lies at
+ * the beginning of `tensors`; the last operation's output is copied to `logits`. Both memories are the thread's own. */
+EXPORT void bnn_run(const Operation *ops, int count, int avx2, const float *images, int64_t number, int planes,
+                    int channels, int64_t pixels, float *tensors, uint8_t *scratch, float *logits, int classes) {
+    Memory m = memory_of(ops, count, tensors, scratch);
+    for (int64_t image = 0; image < number; image++, images += channels * pixels, logits += classes) {
+        if (planes) {
+            for (int c = 0; c < channels; c++)
+                for (int64_t p = 0; p < pixels; p++) tensors[p * channels + c] = images[c * pixels + p];
+        } else {
+            memcpy(tensors, images, sizeof(float) * (size_t)(channels * pixels));
+        }
+        for (int i = 0; i < count; i++) operate(ops, i, &m, avx2);
+        memcpy(logits, tensors + ops[count - 1].output, sizeof(float) * (size_t)classes);
+    }
+}
+
+/* One operation alone, on a tensor at its input's place: for measuring, and with `sums` for its integers. */
+EXPORT void bnn_run_one(const Operation *op, int avx2, float *tensors, uint8_t *scratch, int16_t *sums) {
+    Memory m = memory_of(op, 1, tensors, scratch);
+    if (sums)
+        binary_convolution(op, 0, &m, avx2, sums);
+    else
+        operate(op, 0, &m, avx2);
+}
