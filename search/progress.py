@@ -1,8 +1,10 @@
 """How far a run is, read from its folder without disturbing it."""
 
+from pathlib import Path
 from typing import Any
 
 from analysis.front import FRONT_FILE
+from search.config import Method
 from search.fronts import front_records
 from search.records import Stage, State
 from search.run import Run
@@ -21,12 +23,12 @@ def progress(run: Run) -> dict[str, Any]:
         for stage in Stage
         if any(record.stage is stage for record in records)
     }
-    trained = (run.supernet / "manifest.json").exists()
     front = front_records(records, run.config.search.objectives[1:])
     return {
         "run": str(run.path),
         "state": "finished" if (run.path / FRONT_FILE).exists() else "unfinished",
-        "supernet": "trained" if trained else f"{_epochs(run)} of {run.config.supernet.epochs} epochs",
+        "method": run.config.method.value,
+        **_start(run),
         "trials": stages,
         "of": run.config.search.trials,
         "front": [
@@ -42,7 +44,22 @@ def progress(run: Run) -> dict[str, Any]:
     }
 
 
-def _epochs(run: Run) -> int:
-    """Epochs of the supernet that are saved; only names are read, as the run may be going on."""
-    saved = run.supernet_checkpoints.glob("step-*/manifest.json")
+def _start(run: Run) -> dict[str, str]:
+    """How far the training is from which candidates get their weights; nothing where there is none."""
+    config = run.config
+    if config.method is Method.ONE_SHOT:
+        epochs = (config.differentiable if run.architectures.family == "cell" else config.supernet).epochs
+        return {"supernet": _trained(run.supernet, run.supernet_checkpoints, epochs)}
+    if config.method is Method.TRAINING and config.parent.epochs:
+        return {"parent": _trained(run.parent / "network", run.parent / "checkpoints", config.parent.epochs)}
+    return {}
+
+
+def _trained(weights: Path, checkpoints: Path, epochs: int) -> str:
+    return "trained" if (weights / "manifest.json").exists() else f"{_epochs(checkpoints)} of {epochs} epochs"
+
+
+def _epochs(checkpoints: Path) -> int:
+    """Epochs that are saved; only names are read, as the run may be going on."""
+    saved = checkpoints.glob("step-*/manifest.json")
     return max((int(manifest.parent.name.removeprefix("step-")) for manifest in saved), default=0)
