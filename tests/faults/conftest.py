@@ -79,7 +79,7 @@ def below() -> Callable[[int], dict[int, str]]:
     return processes_below
 
 
-def wait_until(condition: Callable[[], object], process: subprocess.Popen | None = None, seconds: float = 120) -> None:
+def wait_until(condition: Callable[[], object], process: subprocess.Popen | None = None, seconds: float = 400) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert process is None or process.poll() is None, f"ended with {process.returncode} before its time"
