@@ -318,8 +318,8 @@ def test_every_problem_of_a_declaration_is_listed():
         "space 'w': there is no base network 'vgg-smal', did you mean 'vgg-small'? "
         f"The base networks are {', '.join(BASES)}; "
         "there is no binariser 'dorfea', did you mean 'dorefa'? The binarisers are dorefa, xnor, bireal, reactnet; "
-        "ratios must be ascending numbers from 0.01 to 100, got (2, 1); classes must be an integer of at least 1, got 0; "
-        "channels must be an integer of at least 1, got -1"
+        "ratios must be ascending numbers from 0.01 to 100, got (2, 1); "
+        "classes must be an integer of at least 1, got 0; channels must be an integer of at least 1, got -1"
     )
 
 
