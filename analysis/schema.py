@@ -14,8 +14,11 @@ import datetime
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
+
+from analysis.sealed import KEY, PLACE_HOLDER, seal
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -150,7 +153,14 @@ def write_trials(rows: Iterable[Mapping[str, object]], where: Path | BinaryIO) -
     """
     import pyarrow.parquet as pq
 
-    pq.write_table(to_table(rows), where, compression="zstd")
+    table, buffer = to_table(rows), BytesIO()
+    sealed = table.replace_schema_metadata({**(table.schema.metadata or {}), KEY: PLACE_HOLDER})
+    pq.write_table(sealed, buffer, compression="zstd")
+    data = seal(buffer.getvalue())
+    if isinstance(where, Path):
+        where.write_bytes(data)
+    else:
+        where.write(data)
 
 
 def _check(column: Column, values: list[object]) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from analysis.journal import JOURNAL_FILE, JournalError, journal_rows
 from analysis.schema import SCHEMA_VERSION, VERSION_KEY, to_table, trial_schema
+from analysis.sealed import is_damaged
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -163,7 +164,13 @@ def _read(file: Path) -> tuple[pa.Table, Path]:
     import pyarrow.parquet as pq
 
     try:
-        return pq.ParquetFile(file, pre_buffer=True).read(), file
+        data = file.read_bytes()
+        if is_damaged(data):
+            raise RunError(
+                f"{file} is damaged: its bytes are not those that were written (their SHA-256 differs): copy it again, "
+                "or let the run export its trials anew"
+            )
+        return pq.ParquetFile(pa.BufferReader(data)).read(), file
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, FileNotFoundError | PermissionError):
             raise
