@@ -14,7 +14,7 @@ from pathlib import Path
 from models.files import replacing
 
 SOURCE = Path(__file__).with_name("engine.c")
-FLAGS = ("-O3", "-std=c11", "-ffp-contract=off", "-fvisibility=hidden", "-shared", "-fPIC")
+FLAGS = ("-O3", "-std=c11", "-ffp-contract=off", "-fno-trapping-math", "-fvisibility=hidden", "-shared", "-fPIC")
 _COMPILERS = ("cc", "gcc", "clang")
 _PATIENCE = 120
 """Seconds; it takes a few."""

@@ -431,10 +431,10 @@ AVX2 INLINE void lookup(const int half, const int P, const int O, const uint16_t
     const uint16_t *q[4];
     for (int i = 0; i < (half ? 2 * P : P); i++) q[i] = index[i];
     for (int flush = 0; flush < flushes; flush++) {
-        __m256i t[P * O], s[P * O];
+        __m256i t[4], s[4];
         for (int i = 0; i < P * O; i++) t[i] = s[i] = _mm256_setzero_si256();
         for (int triple = 0; triple < triples; triple++) {
-            __m256i x[P * O];
+            __m256i x[4];
             for (int p = 0; p < P; p++) {
                 for (int i = 0; i < 3; i++) {
                     __m256i row = half ? ROW_HALF(q[2 * p], q[2 * p + 1], i) : ROW_WIDE(q[p], i);
@@ -569,11 +569,13 @@ INLINE void finish(const Operation *op, const int integers, const int added, con
                    int c, int count, float *RESTRICT out) {
     const float *RESTRICT factor = op->factor + c, *RESTRICT constant = op->constant + c;
     const float *RESTRICT slope = op->slope + c, *RESTRICT shift = op->shift + c;
+    const int16_t *RESTRICT sums = row.integers;
+    const float *RESTRICT floats = row.floats, *RESTRICT shortcut = row.shortcut;
     const float low = op->low, high = op->high;
     for (int i = 0; i < count; i++) {
-        float v = (integers ? (float)row.integers[i] : row.floats[i]) * factor[i];
+        float v = (integers ? (float)sums[i] : floats[i]) * factor[i];
         v = v + constant[i];
-        if (added) v = v + row.shortcut[i];
+        if (added) v = v + shortcut[i];
         if (activation == RELU) v = v > 0 ? v : 0;
         if (activation == RPRELU) {
             float negative = v * slope[i];
