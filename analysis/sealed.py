@@ -26,10 +26,9 @@ def seal(data: bytes) -> bytes:
 
 def is_damaged(data: bytes) -> bool:
     """Whether a file's bytes differ from those that were sealed."""
-    found = None
-    for found in _DIGEST.finditer(data):
-        continue  # the last one: metadata come behind everything else
-    if found is None:
+    every = list(_DIGEST.finditer(data))
+    if not every:
         return False
+    found = every[-1]  # metadata come behind everything else
     whole = data[: found.start(1)] + PLACE_HOLDER + data[found.end(1) :]
     return hashlib.sha256(whole).hexdigest().encode() != found[1]

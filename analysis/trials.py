@@ -165,12 +165,7 @@ def _read(file: Path) -> tuple[pa.Table, Path]:
 
     try:
         data = file.read_bytes()
-        if is_damaged(data):
-            raise RunError(
-                f"{file} is damaged: its bytes are not those that were written (their SHA-256 differs): copy it again, "
-                "or let the run export its trials anew"
-            )
-        return pq.ParquetFile(pa.BufferReader(data)).read(), file
+        table = pq.ParquetFile(pa.BufferReader(data)).read()
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, FileNotFoundError | PermissionError):
             raise
@@ -179,6 +174,12 @@ def _read(file: Path) -> tuple[pa.Table, Path]:
             f"{file} ({size} bytes) is not a whole Parquet file; it may have been cut off while it was copied: "
             f"copy it again, or let the run export its trials anew ({error})"
         ) from error
+    if is_damaged(data):
+        raise RunError(
+            f"{file} is damaged: its bytes are not those that were written (their SHA-256 differs): copy it again, or "
+            "let the run export its trials anew"
+        )
+    return table, file
 
 
 def _in_schema(table: pa.Table, file: Path) -> pa.Table:
