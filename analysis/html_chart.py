@@ -106,6 +106,11 @@ class Chart:
         )  # fmt: skip
         self._marks.append(drawn if link is None else tag("a", drawn, href=link))
 
+    def name(self, point: Point, words: str) -> None:
+        """Words under a point."""
+        x, y = self.at(point)
+        self._marks.append(tag("text", words, x=f"{x:.1f}", y=f"{y + 15:.1f}", class_="middle"))
+
     def bar(self, point: Point, low: float, high: float, colour: int) -> None:
         """A vertical interval through a point."""
         x, bottom = self.at((point[0], low))
@@ -116,14 +121,14 @@ class Chart:
         )  # fmt: skip
 
     def level(self, y: float, colour: int, told: str, name: str) -> None:
-        """A dashed line from end to end with its name above it; it tells more when it is pointed at."""
+        """A dashed line from end to end with its name above its right end; it tells more when it is pointed at."""
         left, height = self.at((self.x.low, y))
         right, _ = self.at((self.x.high, y))
         self._marks.append(
             tag("path", tag("title", told), d=f"M{left:.1f} {height:.1f}H{right:.1f}",
                 class_=f"line dashed c{colour % COLOURS}")
         )  # fmt: skip
-        self._marks.append(tag("text", name, x=f"{left + 6:.1f}", y=f"{height - 9:.1f}", class_="name"))
+        self._marks.append(tag("text", name, x=f"{right - 4:.1f}", y=f"{height - 9:.1f}", class_="end"))
 
     def render(self, name: str) -> Html:
         """The picture; `name` says what it shows to those who cannot see it."""

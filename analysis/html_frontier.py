@@ -97,6 +97,7 @@ def _draw_compared(chart: Chart, data: FrontierData) -> None:
             chart.level(compared.y, _COMPARED, told, f"{compared.name}, {cost_words(data.x, compared.x)}")
         else:
             chart.dot((compared.x, compared.y), _COMPARED, told, "test front")
+            chart.name((compared.x, compared.y), compared.name)
 
 
 def fronts_figure(

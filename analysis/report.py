@@ -12,7 +12,7 @@ from analysis.html import Html, join, page, tag
 from analysis.html_frontier import write_whole
 from analysis.report_compare import comparison_section
 from analysis.report_facts import RunFacts, run_facts
-from analysis.report_run import SECTIONS, run_sections
+from analysis.report_run import run_sections, section_links
 from analysis.trials import RunError, run_paths
 
 REPORT_FILE = "report.html"
@@ -46,7 +46,7 @@ def report_html(runs: Paths) -> Html:
 
 
 def _one(run: RunFacts) -> Html:
-    links = [tag("a", words, href=f"#run0-{name}") for name, words in SECTIONS]
+    links = [tag("a", words, href=f"#run0-{name}") for name, words in section_links(run)]
     return page(f"Report on {run.name}", _head(f"Report on {run.name}", [run]), tag("nav", links),
                 tag("main", run_sections(run, "run0-")))  # fmt: skip
 

@@ -12,9 +12,10 @@ from analysis.report_facts import RunFacts, number, section, whole
 from analysis.report_layers import layers_section
 from analysis.report_learned import effects_table, operators_table
 from analysis.report_plots import gene_figure, hypervolume_figure, training_figures
+from analysis.report_searches import cells_section, has_cells, has_searches, searches_section
 from analysis.report_space import ended_candidates, method_facts, space_facts
 from analysis.report_use import shell_path, use_section, versions_section
-from analysis.stages import SHORT, WORDS, of_stage
+from analysis.stages import SHORT, WORDS, of_stage, references
 from analysis.units import percent, quantity
 
 
@@ -29,7 +30,9 @@ def run_sections(run: RunFacts, key: str) -> Html:
             *(tag("p", note, class_="warning") for note in run.notes),
             _summary(run),
             part("searched", "What was searched", _searched(run)),
-            part("found", "What was found", frontier_figure(run, f"#{key}"), _front(run, key)),
+            part("found", "What was found", frontier_figure(run, f"#{key}"), _front(run, key), _compared(run)),
+            *([part("searches", "The differentiable searches", searches_section(run))] if has_searches(run) else []),
+            *([part("cells", "The cells of the front", cells_section(run))] if has_cells(run) else []),
             part("layers", "What each network costs, layer by layer", layers_section(run, key)),
             part("sure", "How sure one can be", certainty_section(run)),
             part(
@@ -44,10 +47,13 @@ def run_sections(run: RunFacts, key: str) -> Html:
     )  # fmt: skip
 
 
-SECTIONS = (
-    ("searched", "searched"), ("found", "found"), ("layers", "layers"), ("sure", "how sure"), ("went", "the search"),
-    ("use", "use"), ("versions", "versions"),
-)  # fmt: skip
+def section_links(run: RunFacts) -> list[tuple[str, str]]:
+    """The ends of the sections' ids, and words for them, in the order of the page."""
+    links = [("searched", "searched"), ("found", "found")]
+    links += [("searches", "differentiable searches")] if has_searches(run) else []
+    links += [("cells", "cells")] if has_cells(run) else []
+    return [*links, ("layers", "layers"), ("sure", "how sure"), ("went", "the search"), ("use", "use"),
+            ("versions", "versions")]  # fmt: skip
 
 
 def duration(seconds: float | None) -> str:
@@ -166,6 +172,24 @@ def _front(run: RunFacts, key: str) -> Html:
             tag("p", f"{note} On the front: {', '.join(per_stage)}.", class_="note"),
         ]
     )
+
+
+def _compared(run: RunFacts) -> Html | None:
+    """What the run measured for comparison; it is on no front."""
+    found = references(run.trials)
+    if not len(found):
+        return None
+    values = numbers(found, "accuracy", "ops", "params", "bytes").tolist()
+    names = found["operator"].fillna("reference").astype("str").tolist()
+    texts = found["architecture"].astype("str").tolist()
+    rows = [
+        [name, _measured(accuracy, run.validation_images), quantity(ops, "OPs"), quantity(params, ""),
+         quantity(size, "B"), copyable(text, "code")]
+        for name, text, (accuracy, ops, params, size) in zip(names, texts, values, strict=True)
+    ]  # fmt: skip
+    headings = ("network", "validation", "operations", "parameters", "size", "text form")
+    words = "Trained to compare with: none of these was searched for, and none is on the front."
+    return join([tag("h3", "For comparison"), table(headings, rows, left=(0, 5)), tag("p", words, class_="note")])
 
 
 def _measured(accuracy: float, images: int | None) -> Html:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from analysis.plots.style import plural
 from analysis.report_facts import RunFacts, Values, number, section, whole
 from analysis.stages import SEARCH_STAGES
 from analysis.units import quantity
@@ -105,7 +106,7 @@ def training_words(config: Values) -> str:
     words = f"{epochs} epochs, batch {config.get('batch_size')}" + (f", learning rate {rate:g}" if rate else "")
     if config.get("early_stopping"):
         words += f"; one in {number(config, 'reduction'):g} goes on from each rung, the first behind "
-        words += f"{whole(config, 'first_rung')} epochs"
+        words += plural(whole(config, "first_rung") or 0, "epoch")
     return words
 
 

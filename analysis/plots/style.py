@@ -155,13 +155,13 @@ def shades(count: int) -> list[str]:
     return [to_hex(blues(0.25 + 0.7 * index / (count - 1))) for index in range(count)]
 
 
-def plural(count: int, noun: str) -> str:
-    """A count with its noun.
+def plural(count: int, noun: str, many: str | None = None) -> str:
+    """A count with its noun; `many` is the noun of several where an s does not make it.
 
-    >>> plural(1, "trial"), plural(1200, "trial")
-    ('1 trial', '1,200 trials')
+    >>> plural(1, "trial"), plural(1200, "trial"), plural(2, "search", "searches")
+    ('1 trial', '1,200 trials', '2 searches')
     """
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {many or noun + 's'}"
 
 
 class Tabular(Protocol):
