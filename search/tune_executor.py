@@ -166,7 +166,7 @@ class _Listener(tune.Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         _, since, came = self._running.pop(trial.trial_id, (trial, time.monotonic(), set()))
-        error = str(trial.get_error() or "no reason was given").strip()
+        error = _error(trial)
         task = _task(trial)
         if any(sign in error for sign in _NODE_LOST) and self._moves < _MOST_MOVES:
             self._moves += 1
@@ -256,6 +256,16 @@ class TuneExecutor:
             one_of_many = execution.gpu_share or (1 / self._workers() if self._address is None else 1)
             resources["gpu"] = 1 if work.exclusive else one_of_many
         return resources
+
+
+def _error(trial: Trial) -> str:
+    """What ended a trial. Tune has written it to a file of this machine; its own accessor looks for that where it is
+    copied to later."""
+    try:
+        text = Path(trial.error_file or "").read_text().strip()
+    except OSError:
+        text = ""
+    return text or "Ray gives no reason"
 
 
 def _task(trial: Trial) -> Task:
