@@ -15,6 +15,7 @@ from analysis.html import Html, page, tag
 from analysis.html_chart import Chart, axis, legend
 from analysis.pareto import Bools, Floats
 from analysis.plots.frontier_data import FrontierData, frontier_data
+from analysis.plots.style import plural
 from analysis.report_certainty import wilson
 from analysis.report_facts import RunFacts, run_facts
 from analysis.schema import LATENCY
@@ -81,7 +82,7 @@ def frontier_figure(run: RunFacts, link: str | None = None) -> Html:
     caption = "Point at a dot, or tap it, for its network."
     pruned = run.count("pruned")
     if pruned:
-        caption += f" {pruned:,} pruned trials are not drawn: their accuracy is that of a part of the budget."
+        caption += f" {plural(pruned, 'pruned trial')} not drawn: their accuracy is that of a part of the budget."
     caption += f" {left:,} trials behind the front are not drawn." if left else ""
     return tag("figure", drawn, legend(entries), tag("figcaption", caption))
 

@@ -8,7 +8,8 @@ from analysis.schema import write_trials
 MODULES = (
     "analysis, analysis.schema, analysis.trials, analysis.pareto, analysis.hypervolume, analysis.front, "
     "analysis.published, analysis.units, analysis.plots, analysis.journal, analysis.genes, analysis.effects, "
-    "analysis.importance, analysis.statistics, analysis.attainment, analysis.events, analysis.cells"
+    "analysis.importance, analysis.statistics, analysis.attainment, analysis.events, analysis.cells, analysis.stages, "
+    "analysis.history, analysis.sweep, analysis.ranks, analysis.intervals, analysis.report_space, analysis.html_cells"
 )
 
 
