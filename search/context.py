@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from models.checkpoint import Verify
-from models.families import build_network, has_option
+from models.families import build_network
 from models.storage import load_network, load_supernet
 from search.allocator import keep_memory
 from search.data.augment import Augmentation
@@ -112,14 +112,8 @@ class Context:
 
     def new_network(self, candidate: Candidate, identity: str, **options: Any) -> nn.Module:
         """A network with random weights that follow from the run's seed and the candidate's id."""
-        space = candidate.space
-        binariser = candidate.hyperparameters.get("binariser")
-        if binariser is not None and hasattr(space, "binariser"):
-            space = replace(space, binariser=binariser)  # type: ignore[type-var]
-        elif binariser is not None and has_option(space, "binariser"):
-            options["binariser"] = binariser
         with initial_weights(self.seed("initial weights", identity)):
-            return build_network(space, candidate.architecture, **options).to(self.device)
+            return build_network(candidate.space, candidate.architecture, **options).to(self.device)
 
     def inherited(self, architecture: Any) -> nn.Module:
         """A subnet with the supernet's weights and batch norm statistics made for it."""

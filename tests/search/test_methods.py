@@ -186,6 +186,20 @@ def test_hyperparameters_reach_the_training_that_they_are_for(tmp_path):
     assert "default training" in (run.path / "references.csv").read_text()
 
 
+def test_architectures_and_hyperparameters_are_searched_together_and_final_training_goes_on_from_a_candidate(tmp_path):
+    settings = [*WIDTH, "space.hyperparameters={learning_rate: [0.001, 0.004]}", "final.start=inherited"]
+    settings += ["final.learning_rate=1e-9", "final.uniform=[]", "final.full_precision=false", "search.trials=3"]
+    run = finished(prepared(tmp_path / "run", "width-digits", [*settings, "parent.epochs=0"]))
+    trials = load_trials(run.path)
+    assert trials.architecture.str.match(r"[0-9.-]+ with learning_rate=0\.00[14]").all()
+    # the rate of a candidate is its own: what final training starts from is what the search left, and goes on with it
+    final = trials[trials.stage == "final"].iloc[0]
+    assert list(final.parents) == [final.id]
+    candidate, trained_on = (load_network(run.path / stage / final.id / "network") for stage in ("trained", "final"))
+    moved = (trained_on.classifier.weight - candidate.classifier.weight).abs().max()
+    assert 0 < moved < 0.1
+
+
 @pytest.mark.parametrize(
     ("preset", "settings", "words"),
     [
