@@ -2,6 +2,7 @@
 
 import json
 import platform
+import re
 import shutil
 import socket
 import tempfile
@@ -122,6 +123,11 @@ def creating(path: Path) -> Iterator[Run]:
 
     Raises `RunError` where something is there already, or the folder cannot be written.
     """
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):
+        raise RunError(
+            f"{path} is a URL: a run's folder must be on a file system whose files can be appended to, synced and "
+            "locked, as its journal is, which object stores cannot: give a path, on a cluster one that all nodes mount"
+        )
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         what = "is a run already: go on with `binarynas resume`" if (path / "run.json").exists() else "is not empty"
         raise RunError(f"{path} {what}, or choose another folder with --out")
