@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from spaces import SpaceError, get_space
 from spaces.hyperparameters import Grid, HyperparameterSpace, Listed
 from spaces.joint import JointSpace, OnlySpace
 
-WIDTHS = get_space("vgg-digits")
+WIDTHS: Any = get_space("vgg-digits")
 CELLS = get_space("bnas-digits")
 SETTINGS = HyperparameterSpace(
     "settings", (Grid("learning_rate", 1e-4, 1e-1, 7, log=True), Listed("optimiser", ("sgd", "adam")))
