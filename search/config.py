@@ -180,6 +180,9 @@ class FinalConfig(NetworkTrainConfig):
     """Final training of networks of the front, and of networks to compare them with."""
 
     networks: int = Field(default=0, ge=0, description="how many of the front, spread over its cost; 0 trains none")
+    choice: Literal["front", "all"] = Field(
+        default="front", description="of the front, or of all candidates: to see how well the search ranks them"
+    )
     epochs: int = Field(default=200, ge=1)
     batch_size: int = Field(default=128, ge=1)
     learning_rate: float = Field(default=1e-3, gt=0)

@@ -76,7 +76,7 @@ def _phases(run: Run, view: View) -> Iterator[Work]:
     export_trials(run)
     found = front_records(searched.records, run.config.search.objectives[1:])
     records = _deployable(run, searched.records)
-    for later in (_finetune(run, view, found), _final(run, view, found), _references(run, view)):
+    for later in (_finetune(run, view, found), _final(run, view, found, searched.records), _references(run, view)):
         if later is not None:
             yield later
             export_trials(run)
@@ -129,13 +129,14 @@ def _finetune(run: Run, view: View, found: Sequence[Record]) -> Trials | None:
     return _fixed(run, view, "Finetuning", Stage.FINETUNED, proposals, task)
 
 
-def _final(run: Run, view: View, found: Sequence[Record]) -> Trials | None:
+def _final(run: Run, view: View, found: Sequence[Record], records: Sequence[Record]) -> Trials | None:
     """Final training: of the front's networks or, behind differentiable searches, of the genotypes that were read."""
     config = run.config.final
     if run.config.method is Method.DIFFERENTIABLE:
         proposals = _genotypes(run, config.networks)
     else:
-        chosen = spread(found, config.networks)
+        every = [record for record in records if record.state is State.FINISHED]
+        chosen = spread(found if config.choice == "front" else every, config.networks)
         proposals = [Proposal(record.architecture, record.id, "final", (record.id,)) for record in chosen]
     if not proposals:
         return None
