@@ -224,3 +224,54 @@ def forked() -> Callable[[Callable[[], object]], int]:
         return pid
 
     return fork
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Path:
+    """A run that went through, in one process. Tests work on copies of it: see `copy_of`."""
+    out = tmp_path_factory.mktemp("runs") / "finished"
+    command = search_command(out, "search.trials=10", "search.generation=5", "execution.executor=inline")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+@pytest.fixture
+def copy_of(tmp_path) -> Callable[..., Path]:
+    """`copy_of(run)`: a copy of a run to be changed; `unfinished` as if it had been killed after so many records."""
+
+    def copy(run: Path, records: int | None = None) -> Path:
+        there = tmp_path / "run"
+        shutil.copytree(run, there)
+        if records is not None:
+            for name in ("front.csv", "trials.parquet"):
+                (there / name).unlink()
+            shutil.rmtree(there / "front")
+            lines = (there / "journal.log").read_bytes().splitlines(keepends=True)
+            (there / "journal.log").write_bytes(b"".join(lines[:records]))
+        return there
+
+    return copy
+
+
+@pytest.fixture
+def call(capsys, monkeypatch) -> Callable[..., tuple[int, str]]:
+    """Runs the command line in this process: its exit code, and what it said on standard error."""
+
+    def run(*arguments: str | Path) -> tuple[int, str]:
+        from search.cli import main
+
+        monkeypatch.setattr(sys, "argv", ["binarynas", *map(str, arguments)])
+        before = {kind: signal.getsignal(kind) for kind in (signal.SIGTERM, signal.SIGINT)}
+        capsys.readouterr()
+        try:
+            main()
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+        finally:
+            for kind, handler in before.items():
+                signal.signal(kind, handler)
+        return code, capsys.readouterr().err
+
+    return run
