@@ -635,32 +635,42 @@ INLINE void finish_pixel(const Operation *op, float *tensors, int pixel, Row row
 
 /* ------------------------------------------------------------------------------------------------ float convolutions */
 
+typedef float Vector __attribute__((vector_size(32), aligned(4), may_alias)); /* of the compiler, on any processor */
 enum { COLUMNS = 16, GATHERED = 4 }; /* output channels and pixels that are summed at once, in registers */
 
 /* The values under an output pixel's window, one group's, zeros where it meets padding. */
 INLINE void gather_floats(const Operation *op, const float *x, int pixel, int group, float *RESTRICT out) {
-    int channels = op->in_channels / op->groups;
+    int channels = op->in_channels / op->groups, width = op->in_width;
     int y0 = pixel / op->out_width * op->stride - op->padding, x0 = pixel % op->out_width * op->stride - op->padding;
-    for (int ky = 0; ky < op->size; ky++)
-        for (int kx = 0; kx < op->size; kx++, out += channels) {
-            int y = y0 + ky * op->dilation, column = x0 + kx * op->dilation;
-            int inside = y >= 0 && y < op->in_height && column >= 0 && column < op->in_width;
-            const float *from = x + ((int64_t)y * op->in_width + column) * op->in_channels + group * channels;
-            for (int i = 0; i < channels; i++) out[i] = inside ? from[i] : 0;
+    int whole = op->groups == 1 && op->dilation == 1 && x0 >= 0 && x0 + op->size <= width; /* rows in one piece */
+    for (int ky = 0; ky < op->size; ky++, out += op->size * channels) {
+        int y = y0 + ky * op->dilation, inside = y >= 0 && y < op->in_height;
+        const float *row = x + (int64_t)(inside ? y : 0) * width * op->in_channels + group * channels;
+        if (inside && whole) {
+            for (int i = 0; i < op->size * channels; i++) out[i] = row[x0 * channels + i];
+            continue;
         }
+        for (int kx = 0; kx < op->size; kx++) {
+            int column = x0 + kx * op->dilation, valid = inside && column >= 0 && column < width;
+            const float *from = row + (int64_t)(valid ? column : 0) * op->in_channels;
+            for (int i = 0; i < channels; i++) out[kx * channels + i] = valid ? from[i] : 0;
+        }
+    }
 }
 
 /* Sums of `pixels` pixels, a constant, and COLUMNS channels; weights are (taps, COLUMNS). */
 INLINE void multiply(const int pixels, const float *const *values, const float *RESTRICT weights, int taps,
                      float sums[GATHERED][COLUMNS]) {
-    float local[GATHERED][COLUMNS];
-    for (int p = 0; p < pixels; p++)
-        for (int i = 0; i < COLUMNS; i++) local[p][i] = 0;
-    for (int tap = 0; tap < taps; tap++, weights += COLUMNS)
+    Vector local[GATHERED][2];
+    for (int p = 0; p < pixels; p++) local[p][0] = local[p][1] = (Vector){0};
+    for (int tap = 0; tap < taps; tap++, weights += COLUMNS) {
+        Vector first = *(const Vector *)weights, second = *(const Vector *)(weights + 8);
         for (int p = 0; p < pixels; p++) {
             float value = values[p][tap];
-            for (int i = 0; i < COLUMNS; i++) local[p][i] += value * weights[i];
+            local[p][0] += value * first;
+            local[p][1] += value * second;
         }
+    }
     memcpy(sums, local, sizeof(float) * COLUMNS * (size_t)pixels);
 }
 
@@ -674,8 +684,8 @@ INLINE void float_pixels(const Operation *op, float *tensors, int first, int las
             values[p] = gathered + (int64_t)p * taps;
             if (first + p >= last)
                 values[p] = values[0]; /* computed again, not stored */
-            else if (op->in_channels * op->out_width * op->out_height == taps)
-                values[p] = tensors + op->input; /* a linear layer */
+            else if (taps == op->in_channels * op->in_height * op->in_width && op->padding == 0)
+                values[p] = tensors + op->input; /* a linear layer: the window is the whole input */
             else
                 gather_floats(op, tensors + op->input, first + p, group, gathered + (int64_t)p * taps);
         }
@@ -738,9 +748,10 @@ typedef struct {
     int16_t *sums;
     void *counters;
     float *row;
+    int avx2;
 } Memory;
 
-static Memory memory_of(const Operation *ops, int count, float *tensors, uint8_t *scratch) {
+static Memory memory_of(const Operation *ops, int count, int avx2, float *tensors, uint8_t *scratch) {
     Scratch s = scratch_of(ops, count);
     Memory m;
     m.tensors = tensors;
@@ -750,6 +761,7 @@ static Memory memory_of(const Operation *ops, int count, float *tensors, uint8_t
     m.sums = (int16_t *)((uint8_t *)m.index + s.index);
     m.counters = (uint8_t *)m.sums + s.sums;
     m.row = (float *)((uint8_t *)m.counters + s.counters);
+    m.avx2 = avx2;
     return m;
 }
 
@@ -769,18 +781,32 @@ static void pack_for_next(const Operation *ops, const Operation *op, const Memor
 }
 
 /* The epilogue of pixels [first, last), whose sums lie `stride` apart. */
-INLINE void finish_pixels(const Operation *op, const Memory *m, int first, int last, const int16_t *integers,
-                          const float *floats, int64_t stride) {
+INLINE void finish_pixels(const Operation *op, const Memory *m, int first, int last, Row row, int64_t stride) {
     for (int pixel = first; pixel < last; pixel++) {
         int64_t at = (pixel - first) * stride;
-        Row row = {integers ? integers + at : 0, floats ? floats + at : 0, 0};
-        finish_pixel(op, m->tensors, pixel, row, m->row);
+        Row sums = {row.integers ? row.integers + at : 0, row.floats ? row.floats + at : 0, 0};
+        finish_pixel(op, m->tensors, pixel, sums, m->row);
     }
 }
 
-/* Everything but the binary sums, compiled for any processor and for AVX2. */
-INLINE void finish_tile(const Operation *op, const Memory *m, int first, int last, int64_t stride) {
-    finish_pixels(op, m, first, last, m->sums, 0, stride);
+static void finish_plain(const Operation *op, const Memory *m, int first, int last, Row row, int64_t stride) {
+    finish_pixels(op, m, first, last, row, stride);
+}
+
+#if HAVE_AVX2
+AVX2 static void finish_avx2(const Operation *op, const Memory *m, int first, int last, Row row, int64_t stride) {
+    finish_pixels(op, m, first, last, row, stride);
+}
+#endif
+
+static void finish_tile(const Operation *op, const Memory *m, int first, int last, Row row, int64_t stride) {
+#if HAVE_AVX2
+    if (m->avx2) {
+        finish_avx2(op, m, first, last, row, stride);
+        return;
+    }
+#endif
+    finish_plain(op, m, first, last, row, stride);
 }
 
 INLINE void float_convolution(const Operation *ops, const Operation *op, const Memory *m) {
@@ -790,7 +816,7 @@ INLINE void float_convolution(const Operation *ops, const Operation *op, const M
         for (int some = first; some < last; some += GATHERED) {
             int until = smaller(some + GATHERED, last);
             float_pixels(op, m->tensors, some, until, m->index, rows);
-            finish_pixels(op, m, some, until, 0, rows, op->out_channels);
+            finish_tile(op, m, some, until, (Row){0, rows, 0}, op->out_channels);
         }
         pack_for_next(ops, op, m, first, last);
     }
@@ -801,7 +827,8 @@ INLINE void by_pixels(const Operation *ops, const Operation *op, const Memory *m
     for (int first = 0; first < pixels_of(op); first += TILE) {
         int last = smaller(first + TILE, pixels_of(op));
         if (op->kind == POINTWISE) {
-            finish_pixels(op, m, first, last, 0, x + (int64_t)first * op->in_channels, op->in_channels);
+            Row row = {0, x + (int64_t)first * op->in_channels, 0};
+            finish_tile(op, m, first, last, row, op->in_channels);
         } else {
             for (int pixel = first; pixel < last; pixel++)
                 pool_pixel(op, x, pixel, m->tensors + op->output + (int64_t)pixel * op->out_channels);
@@ -821,17 +848,9 @@ INLINE void other_operation(const Operation *ops, const Operation *op, const Mem
     }
 }
 
-static void finish_tile_plain(const Operation *op, const Memory *m, int first, int last, int64_t stride) {
-    finish_tile(op, m, first, last, stride);
-}
-
 static void other_plain(const Operation *ops, const Operation *op, const Memory *m) { other_operation(ops, op, m); }
 
 #if HAVE_AVX2
-AVX2 static void finish_tile_avx2(const Operation *op, const Memory *m, int first, int last, int64_t stride) {
-    finish_tile(op, m, first, last, stride);
-}
-
 AVX2 static void other_avx2(const Operation *ops, const Operation *op, const Memory *m) { other_operation(ops, op, m); }
 #endif
 
@@ -849,7 +868,7 @@ static void binary_tile(const Operation *op, const Layout *l, const Memory *m, c
 
 /* A binary convolution: pack where the operation before has not, then tile by tile sums, epilogue, the next one's bits.
  * Where `sums` is not NULL the integers go there, (height, width, out), and nothing follows. */
-static void binary_convolution(const Operation *ops, int number, const Memory *m, int avx2, int16_t *sums) {
+static void binary_convolution(const Operation *ops, int number, const Memory *m, int16_t *sums) {
     const Operation *op = &ops[number];
     Layout l = layout_of(op);
     uint8_t *nibbles = nibbles_of(m, number);
@@ -864,25 +883,19 @@ static void binary_convolution(const Operation *ops, int number, const Memory *m
             memcpy(sums + (int64_t)pixel * op->out_channels, m->sums + (int64_t)(pixel - first) * l.stride,
                    sizeof(int16_t) * (size_t)op->out_channels);
         if (sums) continue;
-#if HAVE_AVX2
-        if (avx2)
-            finish_tile_avx2(op, m, first, last, l.stride);
-        else
-#endif
-            finish_tile_plain(op, m, first, last, l.stride);
+        finish_tile(op, m, first, last, (Row){m->sums, 0, 0}, l.stride);
         pack_for_next(ops, op, m, first, last);
     }
-    (void)avx2;
 }
 
-static void operate(const Operation *ops, int number, const Memory *m, int avx2) {
+static void operate(const Operation *ops, int number, const Memory *m) {
     const Operation *op = &ops[number];
     if (op->kind == BINARY_CONVOLUTION) {
-        binary_convolution(ops, number, m, avx2, 0);
+        binary_convolution(ops, number, m, 0);
         return;
     }
 #if HAVE_AVX2
-    if (avx2) {
+    if (m->avx2) {
         other_avx2(ops, op, m);
         return;
     }
@@ -923,7 +936,7 @@ EXPORT int64_t bnn_scratch_size(const Operation *ops, int count) { return scratc
  * the beginning of `tensors`; the last operation's output is copied to `logits`. Both memories are the thread's own. */
 EXPORT void bnn_run(const Operation *ops, int count, int avx2, const float *images, int64_t number, int planes,
                     int channels, int64_t pixels, float *tensors, uint8_t *scratch, float *logits, int classes) {
-    Memory m = memory_of(ops, count, tensors, scratch);
+    Memory m = memory_of(ops, count, avx2, tensors, scratch);
     for (int64_t image = 0; image < number; image++, images += channels * pixels, logits += classes) {
         if (planes) {
             for (int c = 0; c < channels; c++)
@@ -931,16 +944,16 @@ EXPORT void bnn_run(const Operation *ops, int count, int avx2, const float *imag
         } else {
             memcpy(tensors, images, sizeof(float) * (size_t)(channels * pixels));
         }
-        for (int i = 0; i < count; i++) operate(ops, i, &m, avx2);
+        for (int i = 0; i < count; i++) operate(ops, i, &m);
         memcpy(logits, tensors + ops[count - 1].output, sizeof(float) * (size_t)classes);
     }
 }
 
 /* One operation alone, on a tensor at its input's place: for measuring, and with `sums` for its integers. */
 EXPORT void bnn_run_one(const Operation *op, int avx2, float *tensors, uint8_t *scratch, int16_t *sums) {
-    Memory m = memory_of(op, 1, tensors, scratch);
+    Memory m = memory_of(op, 1, avx2, tensors, scratch);
     if (sums)
-        binary_convolution(op, 0, &m, avx2, sums);
+        binary_convolution(op, 0, &m, sums);
     else
-        operate(op, 0, &m, avx2);
+        operate(op, 0, &m);
 }
