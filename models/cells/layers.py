@@ -95,7 +95,9 @@ class Stem(nn.Module):
         """(N, channels, H, W) -> the output of every convolution's batch norm."""
         outputs: list[Tensor] = []
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            outputs.append(norm(convolution(F.relu(outputs[-1]) if outputs else images)))
+            sums = convolution(F.relu(outputs[-1]) if outputs else images)
+            # on a CPU the layers of a cell, pools above all, are quicker so
+            outputs.append(norm(sums.contiguous(memory_format=torch.channels_last)))
         return outputs
 
 

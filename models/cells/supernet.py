@@ -51,7 +51,7 @@ class _Rows(NamedTuple):
 class MixedEdge(nn.Module):
     """All layer types between two states; their weighted sum.
 
-    The binary layers read the same batch norm, whose statistics, without parameters, are those of each one's own.
+    The binary layers read the same signs, behind one batch norm: without parameters, each one's own would be equal.
     """
 
     def __init__(self, plans: Sequence[LayerPlan], options: MixedOptions, types: tuple[str, ...]) -> None:
@@ -69,7 +69,7 @@ class MixedEdge(nn.Module):
 
     def forward(self, x: Tensor, row: Tensor, used: Sequence[int]) -> Tensor | None:
         """(N, C, H, W), weights (types,) -> (N, C, H / stride, W / stride); None where only Zeroise would be used."""
-        total = normal = None
+        total = signs = None
         for number in used:
             layer = self.layers[self.types[number]]
             if isinstance(layer, Zeroise):
@@ -77,8 +77,9 @@ class MixedEdge(nn.Module):
             if isinstance(layer, Pool):
                 output = layer(x)
             else:
-                normal = self.norm(x) if normal is None else normal
-                output = F.relu(layer(normal), inplace=True)
+                assert isinstance(layer, BinaryConv2d)
+                signs = layer.binarised(self.norm(x)) if signs is None else signs
+                output = F.relu(layer.convolve(signs), inplace=True)
             total = output * row[number] if total is None else torch.addcmul(total, output, row[number])
         return total
 
