@@ -91,7 +91,7 @@ def _in_ranges(gene: pd.Series[Any]) -> tuple[pd.Series[Any], list[Any]]:
     ends = np.unique(np.nanquantile(own, np.linspace(0, 1, _RANGES + 1)[1:], method="higher"))
     place = np.searchsorted(ends, own).tolist()
     found = [[value for value in values if low < value <= end] for low, end in pairwise([-np.inf, *ends.tolist()])]
-    names = [f"{some[0]:g} to {some[-1]:g}" if len(some) > 1 else f"{some[0]:g}" for some in found]
+    names = [f"{some[0]:.3g} to {some[-1]:.3g}" if len(some) > 1 else f"{some[0]:g}" for some in found]
     return pd.Series([*names, None], dtype="object")[place].set_axis(gene.index), names
 
 

@@ -25,7 +25,10 @@ def plot_gene_effects(effects: pd.DataFrame, most: int = 16, y: str = "accuracy"
     genes = list(dict.fromkeys(effects["gene"]))
     spread = {gene: float(np.ptp(effects.loc[effects["gene"] == gene, "effect"])) for gene in genes}
     chosen = sorted(sorted(genes, key=lambda gene: -spread[gene])[:most], key=genes.index)
-    figure, axes = style.new_figure(height=1.5 + 0.27 * max(len(chosen), 4))
+    # a gene of many values is as high as their labels need
+    heights = [max(1.0, 0.45 * int((effects["gene"] == gene).sum())) for gene in chosen]
+    middles = [sum(heights[:row]) + height / 2 for row, height in enumerate(heights)]
+    figure, axes = style.new_figure(height=1.5 + 0.27 * max(sum(heights), 4))
     scale, unit = (100, "percentage points") if y == "accuracy" else (1, y)
     title = "" if len(chosen) == len(genes) else f"the {len(chosen)} genes of {len(genes)} that do most"
     style.label_axes(axes, f"{y} against the mean of networks of equal cost ({unit})", title=title)
@@ -33,10 +36,11 @@ def plot_gene_effects(effects: pd.DataFrame, most: int = 16, y: str = "accuracy"
         style.say_instead(axes, "too few trials to tell what genes do")
         return figure
     axes.axvline(0, color=style.GREY, linewidth=0.8, zorder=1)
-    for row, gene in enumerate(chosen):
+    for gene, row, height in zip(chosen, middles, heights, strict=True):
         values = [record for record in effects.to_dict("records") if record["gene"] == gene]
         colours = style.shades(len(values) + 1)[1:]  # the lightest is hard to see as a line
-        offsets = np.linspace(-0.22, 0.22, len(values)).tolist()
+        reach = height / 2 - 0.28
+        offsets = np.linspace(-reach, reach, len(values)).tolist()
         for offset, colour, record in zip(offsets, colours, values, strict=True):
             value, effect, low, high = (record[name] for name in ("value", "effect", "low", "high"))
             axes.plot([scale * low, scale * high], [row + offset] * 2, color=colour, linewidth=1.3, zorder=2)
@@ -46,11 +50,12 @@ def plot_gene_effects(effects: pd.DataFrame, most: int = 16, y: str = "accuracy"
                 (scale * high, row + offset), xytext=(3, 0), textcoords="offset points", va="center", fontsize=6,
                 color=style.GREY,
             )  # fmt: skip
-    axes.set_yticks(range(len(chosen)), [style.plain(gene) for gene in chosen], fontsize=style.SMALL_SIZE)
-    axes.set_ylim(len(chosen) - 0.4, -0.6)
+    axes.set_yticks(middles, [style.plain(gene) for gene in chosen], fontsize=style.SMALL_SIZE)
+    axes.set_ylim(sum(heights) + 0.1, -0.1)
+    axes.margins(x=0.12)  # room for the values beside their intervals
     axes.grid(visible=False, axis="y")
-    for row in range(1, len(chosen), 2):
-        axes.axhspan(row - 0.5, row + 0.5, color=style.GREY, alpha=0.07, linewidth=0, zorder=0)
+    for row, height in list(zip(middles, heights, strict=True))[1::2]:
+        axes.axhspan(row - height / 2, row + height / 2, color=style.GREY, alpha=0.07, linewidth=0, zorder=0)
     return figure
 
 

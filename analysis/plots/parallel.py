@@ -17,7 +17,7 @@ from analysis.pareto import Floats, pareto_front
 from analysis.plots import style
 from analysis.schema import BY_NAME, objective_direction
 from analysis.stages import competing
-from analysis.units import prefix
+from analysis.units import quantity
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 DEFAULT = ("ops", "bytes", *SUMMARIES, "accuracy")
 _MOST_LINES = 1500  # beyond, the figure would be a grey area and a large file
+_LOG_FROM = 100.0
 _WORDS = {
     "ops": "OPs", "bytes": "size", "params": "parameters", "bops": "binary MACs", "depth": "layers",
     "width": "mean width", "kernel_size": "mean kernel", "groups": "mean groups",
@@ -104,7 +105,7 @@ def plot_parallel(data: ParallelData) -> Figure:
         return figure
     low, high = data.values.min(axis=0), data.values.max(axis=0)
     # a column of one value has its line in the middle
-    heights = np.divide(data.values - low, high - low, out=np.full_like(data.values, 0.5), where=high > low)
+    heights = np.column_stack([_heights(data, column, data.values[:, column]) for column in range(len(low))])
     at = np.arange(len(data.columns))
     _draw_axes(axes, data, low, high)
     others = heights[~front]
@@ -120,6 +121,17 @@ def plot_parallel(data: ParallelData) -> Figure:
     if notes:
         figure.supxlabel("; ".join(notes), fontsize=style.SMALL_SIZE, color=style.GREY)
     return figure
+
+
+def _heights(data: ParallelData, column: int, values: Floats) -> Floats:
+    """Where values of a column stand on its axis, 0 to 1; a column of one value has its line in the middle.
+
+    A hyperparameter that spans two orders of magnitude or more, such as a rate, has a logarithmic axis.
+    """
+    low, high = float(data.values[:, column].min()), float(data.values[:, column].max())
+    if low > 0 and high / low >= _LOG_FROM and data.columns[column] not in BY_NAME:
+        low, high, values = np.log(low), np.log(high), np.log(values)
+    return (values - low) / (high - low) if high > low else np.full(len(values), 0.5)
 
 
 def _draw_front(figure: Figure, axes: Axes, data: ParallelData, heights: Floats, values: Floats) -> None:
@@ -154,9 +166,8 @@ def _draw_axes(axes: Axes, data: ParallelData, low: Floats, high: Floats) -> Non
         column = data.values[:, place]
         different = np.unique(column)
         marks = different if len(different) <= 5 else np.array([low[place], high[place]])
-        spread = high[place] - low[place]
         for mark in marks.tolist():
-            height = (mark - low[place]) / spread if spread > 0 else 0.5
+            height = float(_heights(data, place, np.array([mark]))[0])
             end = height in (0.0, 1.0)
             axes.annotate(
                 _written(name, mark), (place, height), xytext=(0, -3 if height == 0 else 3) if end else (3, 0),
@@ -170,7 +181,6 @@ def _written(column: str, value: float) -> str:
     if column == "accuracy":
         return f"{100 * value:.1f} %"
     if column in BY_NAME and BY_NAME[column].direction:
-        factor, sign = prefix(value)
         unit = {"bytes": "B", "bits": "bit"}.get(column, "")
-        return f"{value / factor:.3g} {sign}{unit}".strip()
+        return quantity(value, unit) if value >= 1e3 else f"{value:.3g} {unit}".strip()
     return f"{value:.3g}"

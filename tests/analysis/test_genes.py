@@ -12,7 +12,7 @@ from spaces import SPACES
 CELLS = "normal: none@1 dil3@0 ; conv3@1 none@2 | reduce: max@0 max@1 ; avg@0 conv5@2"
 
 
-@pytest.mark.parametrize("name", SPACES)
+@pytest.mark.parametrize("name", [name for name, space in SPACES.items() if space.family == "nasbnn"])
 def test_genes_agree_with_the_space(name):
     space, rng = SPACES[name], random.Random(0)
     for _ in range(30):
