@@ -147,7 +147,7 @@ def _facts(run: Path) -> dict[str, str]:
     import yaml
 
     facts: dict[str, str] = {}
-    with suppress(OSError, ValueError, KeyError, TypeError):
+    with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
         facts["versions"] = json.dumps(json.loads((run / RUN_FILE).read_text())["versions"])
     with suppress(OSError, yaml.YAMLError, KeyError, TypeError):
         facts["space"] = str(yaml.safe_load((run / CONFIG_FILE).read_text())["space"]["name"])

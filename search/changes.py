@@ -35,8 +35,8 @@ def require_unchanged(run: Run) -> None:
     if changed:
         told = "; ".join(f"{key} was {was}, is {now}" for key, (was, now) in changed.items())
         raise RunError(
-            f"{run.path / 'config.yaml'} is not what run.json says the run began with: {told}. Put it back, or go on under a "
-            f"new name with: binarynas resume {run.path} --fork NEW_FOLDER"
+            f"{run.path / 'config.yaml'} is not what run.json says the run began with: {told}. Put it back, or go "
+            f"on under a new name with: binarynas resume {run.path} --fork NEW_FOLDER"
         )
     _require_same_data(run)
 

@@ -48,10 +48,14 @@ class Run:
         file = self.path / "run.json"
         try:
             info = json.loads(file.read_text())
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise RunError(f"cannot read {file}: {error}; a run's folder holds run.json and config.yaml") from error
         if not isinstance(info, dict) or info.get("format") != RUN_FORMAT:
             raise RunError(f"{file} has a format other than {RUN_FORMAT}, the one that this binarynas reads")
+        data = info.get("data")
+        kinds = {"class_names": list, "channels": int, "fingerprint": str}
+        if not isinstance(data, dict) or not all(isinstance(data.get(key), kind) for key, kind in kinds.items()):
+            raise RunError(f"{file} does not say what the run's data are: it is damaged, restore it from a copy")
         return info
 
     @cached_property

@@ -6,6 +6,7 @@ counts as finished only when all of it is on disk; `search.journal` syncs after 
 """
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from optuna.storages import JournalStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from analysis.journal_lines import JournalError
 from search.journal import Journal, ReadOnlyJournal
 from search.records import Outcome, Proposal, Record, Stage, State
 from spaces.parameters import Integer, Parameter
@@ -26,6 +28,7 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)  # the view tells what happ
 
 JOURNAL = "journal.log"
 _RUNGS = "rungs"
+_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
 _STATES = {
     TrialState.WAITING: State.WAITING,
     TrialState.RUNNING: State.RUNNING,
@@ -117,6 +120,8 @@ class Study:
 def to_record(trial: FrozenTrial, stage: Stage) -> Record:
     """What the journal holds of one trial."""
     attributes = trial.user_attrs
+    if not _ID.fullmatch(str(attributes.get("id"))):  # it names a folder
+        raise JournalError(f"trial {trial.number} of the {stage.value} ones has the id {attributes.get('id')!r}: no id")
     outcome: dict[str, Any] = attributes.get("outcome", {}) if trial.state.is_finished() else {}
     return Record(
         number=trial.number,

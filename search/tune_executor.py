@@ -9,7 +9,7 @@ import json
 import os
 import tempfile
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,10 +33,14 @@ _GRACE = 10.0
 """Seconds in which a worker ends itself at its time limit; one that is frozen is then killed from here."""
 
 _NODE_LOST = ("its node has died", "its owner has died")
-"""What Ray says of workers that went with their node. That is nobody's fault, and no try of the task's."""
+"""What Ray says of workers that went with their node: nobody's fault, and no try of the task's."""
 
 _MOST_MOVES = 20
-"""How often a task may move on because its node was lost."""
+"""How often tasks of a phase may move on because their node was lost."""
+
+_FREE_LOSSES = 2
+"""How often a candidate may lose its worker before that counts as a try. Whether the worker went with its node, was
+killed or was taken down by the candidate often cannot be told: the first sign of each is a connection that broke."""
 
 
 class _Trainable(tune.Trainable):
@@ -128,6 +132,7 @@ class _Listener(tune.Callback):
         self._limit = limit
         self._running: dict[str, tuple[Trial, float, set[int]]] = {}  # since when silent, and which candidates came
         self._moves = 0
+        self._losses: Counter[str] = Counter()
         self.moved: deque[Task] = deque()
         self.failure: Exception | None = None
 
@@ -168,15 +173,22 @@ class _Listener(tune.Callback):
         _, since, came = self._running.pop(trial.trial_id, (trial, time.monotonic(), set()))
         error = _error(trial)
         task = _task(trial)
-        if any(sign in error for sign in _NODE_LOST) and self._moves < _MOST_MOVES:
-            self._moves += 1
-            self.moved.append(_without(task, came))
-            return
         if self._limit is not None and time.monotonic() - since >= self._limit:
-            reason = timed_out(self._limit)
+            self._pass_on(lambda work: work.lost(task, timed_out(self._limit or 0)))
+        elif self._may_move(task, came, error):
+            self.moved.append(_without(task, came))
         else:
-            reason = f"the worker was lost: {error.splitlines()[-1]}"
-        self._pass_on(lambda work: work.lost(task, reason))
+            self._pass_on(lambda work: work.lost(task, f"the worker was lost: {error.splitlines()[-1]}"))
+
+    def _may_move(self, task: Task, came: set[int], error: str) -> bool:
+        """Whether a task whose worker was lost is begun again elsewhere, and the loss not told as a try."""
+        if any(sign in error for sign in _NODE_LOST):
+            self._moves += 1
+            return self._moves <= _MOST_MOVES
+        left = _without(task, came)
+        in_hand = json.dumps(left.get("candidates", [left])[:1], sort_keys=True)
+        self._losses[in_hand] += 1
+        return self._losses[in_hand] <= _FREE_LOSSES
 
     def _pass_on(self, tell: Callable[[Work], None]) -> None:
         if self._work is None or self.failure is not None:

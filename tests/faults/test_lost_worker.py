@@ -73,5 +73,5 @@ def test_a_killed_worker_costs_only_what_it_had_in_hand(tmp_path):
         results.append(trials[["number", "id", "accuracy", "operator"]].to_dict("records"))
         if kill:
             assert killed
-            assert 0 < (trials["attempt"] == 2).sum() <= 4, "only the candidates of the killed worker come again"
+            assert set(trials["attempt"]) == {1}, "a worker that someone else kills is no fault of its candidates"
     assert results[0] == results[1]
