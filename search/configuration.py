@@ -89,7 +89,7 @@ def _fields_at(where: list[str]) -> list[str]:
     """The keys of the section at a place."""
     section: Any = RunConfig
     for part in where:
-        if part.isdigit():  # a place in a list of sections, as `stages` is
+        if part not in section.model_fields:  # a place in a list of sections, as `stages` is, or a name among several
             continue
         annotation = section.model_fields[part].annotation
         section = next((t for t in _types_in(annotation) if hasattr(t, "model_fields")), None)
