@@ -28,7 +28,7 @@ from search.data.order import Order, batch_count, shuffled
 from search.data.splits import Ranking
 from search.differentiable_config import DifferentiableConfig
 from search.differentiable_history import History
-from search.training import Batch, Epoch, _autocast
+from search.training import Batch, Epoch, autocast
 from spaces.seeds import derive_seed
 
 S = TypeVar("S", bound=Split)
@@ -108,7 +108,7 @@ class BilevelStep:
         """The cross entropy of the training batch; see the class."""
         self._move_alphas(batch)
         mixture = self.mixture()
-        with _autocast(self.device):
+        with autocast(self.device):
             logits = self.supernet(batch.images, mixture).float()
             loss = F.cross_entropy(logits, batch.labels, label_smoothing=self.config.label_smoothing)
         loss.backward()
@@ -116,7 +116,7 @@ class BilevelStep:
 
     def _move_alphas(self, batch: Batch) -> None:
         images, labels = self._batches.at(batch.epoch, batch.index)
-        with _autocast(self.device):
+        with autocast(self.device):
             logits = self.supernet(images, self.alphas.mixture()).float()
             loss = F.cross_entropy(logits, labels)
         term = entropy_term(self.alphas, self.config.entropy_weight, self.config.entropy_decay, batch.epoch)

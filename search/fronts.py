@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from analysis.pareto import pareto_front
-from search.records import Record, Stage, State
+from analysis.stages import NEVER_ON_A_FRONT
+from search.records import Record, State
 
 
 def front_records(records: Sequence[Record], costs: Sequence[str]) -> list[Record]:
     """The finished trials that no other one beats in accuracy and in all costs, by rising OPs."""
-    never = (Stage.SEARCHED, Stage.REFERENCE)
-    finished = [record for record in records if record.state is State.FINISHED and record.stage not in never]
+    finished = [r for r in records if r.state is State.FINISHED and r.stage.value not in NEVER_ON_A_FRONT]
     if not finished:
         return []
     values = [[record.metrics["accuracy"], *(record.metrics[cost] for cost in costs)] for record in finished]

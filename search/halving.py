@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from analysis.pareto import non_dominated_rank
-from analysis.schema import objective_direction
+from analysis.schema import Direction, objective_direction
 from search.records import Record
 
 
@@ -34,7 +34,7 @@ def survivors(
     reached = [record for record in before if rung in record.rungs]
     everyone = [*candidates, *reached]
     values = np.array([values_at(record, rung, objectives) for record in everyone], dtype=float)
-    directions = [objective_direction(objective) for objective in objectives]
+    directions: list[Direction] = [objective_direction(objective) for objective in objectives]
     ranks = non_dominated_rank(values, directions)
     wanted = math.ceil(len(candidates) / reduction)
     order = sorted(

@@ -57,10 +57,12 @@ def _train_supernet(run: Run, executor: Executor, view: View) -> None:
 
 def _train_parent(run: Run, executor: Executor, view: View) -> None:
     """The largest network, from whose leading channels every candidate starts, as the first trial of the run."""
-    if (run.parent / "network" / "manifest.json").exists():
-        load_network(run.parent / "network")  # raises where it is damaged
+    known = _study(run, Stage.REFERENCE).records()
+    if any(record.operator == PARENT and record.state is State.FINISHED for record in known):
+        load_network(run.parent / "network")  # raises where it is damaged, before anything starts from it
+        return
     space = run.architectures
-    proposal = Proposal(space.format(space.largest()), space.id(space.largest()), "parent")
+    proposal = Proposal(space.format(space.largest()), space.id(space.largest()), PARENT)
 
     def propose(generation: int, history: History) -> Sequence[Proposal]:
         return [proposal] if generation == 0 else []

@@ -102,13 +102,13 @@ def sandwich_step(supernet: Supernet, config: SupernetConfig) -> Step:
         images, labels = batch.images, batch.labels
         rng = derive_rng(batch.seed, "subnets")
         students = [smallest, *(space.sample(rng) for _ in range(config.random_subnets))]
-        with _autocast(device):
+        with autocast(device):
             logits = supernet(images, largest, teacher)
             loss = F.cross_entropy(logits.float(), labels, label_smoothing=config.label_smoothing)
         loss.backward()
         targets = logits.detach().float().softmax(dim=1)  # (N, classes)
         for student in students:
-            with _autocast(device):
+            with autocast(device):
                 logits = supernet(images, student, Mode.BWBA).float()
                 if config.distillation:
                     student_loss = F.cross_entropy(logits, targets)
@@ -125,7 +125,7 @@ def plain_step(network: nn.Module, config: TrainConfig) -> Step:
     device = next(network.parameters()).device
 
     def step(batch: Batch) -> Tensor:
-        with _autocast(device):
+        with autocast(device):
             logits = network(batch.images).float()
             loss = F.cross_entropy(logits, batch.labels, label_smoothing=config.label_smoothing)
         loss.backward()
@@ -276,6 +276,6 @@ def _restore(network: nn.Module, optimizer: torch.optim.Optimizer, step: Step, c
     return found.number
 
 
-def _autocast(device: torch.device) -> torch.autocast:
+def autocast(device: torch.device) -> torch.autocast:
     """bfloat16 on CUDA (its range needs no loss scaling); float32 elsewhere."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")

@@ -10,7 +10,7 @@ from search.cli.output import fail, parse_count, print_json, print_table, stderr
 if TYPE_CHECKING:
     from analysis.choice import Choice
     from analysis.comparison import Comparison
-    from analysis.statistics import Interval
+    from analysis.intervals import Interval
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run, finished or not.")]
 RunFolders = Annotated[list[Path], typer.Argument(metavar="RUN...", help="The folders of runs, finished or not.")]
