@@ -13,6 +13,7 @@ STAGES = BY_NAME["stage"].choices
 SEARCH_STAGES = ("inherited", "trained")  # the candidates of a search, one by one
 # a reference is there to compare with, and a differentiable search is no network: its genotype is one, trained later
 NEVER_ON_A_FRONT = ("searched", "reference")
+PARENT = "parent"  # the operator of the network from whose weights candidates start
 # the stage in which the networks of a stage are trained on
 LATER = {"inherited": "finetuned", "trained": "final", "searched": "final"}
 
@@ -60,5 +61,5 @@ def competing(trials: pd.DataFrame) -> pd.Series[bool]:
 
 
 def references(trials: pd.DataFrame) -> pd.DataFrame:
-    """The finished trials that are there for comparison."""
-    return trials[(trials["state"] == "finished") & (trials["stage"] == "reference")]
+    """The finished trials that are there for comparison; the parent, whose training was another one, is not."""
+    return trials[(trials["state"] == "finished") & (trials["stage"] == "reference") & (trials["operator"] != PARENT)]

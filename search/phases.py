@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from analysis.stages import PARENT
 from search.config import RunConfig
 from search.halving import survivors
 from search.proposers import History
 from search.records import Outcome, Proposal, Record, Stage
-from search.references import DEFAULT, PARENT, UNIFORM
+from search.references import DEFAULT, UNIFORM
 from search.study import Study, now
 from search.training import TrainingError
 from search.view import View

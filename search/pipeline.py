@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from analysis.front import FRONT_FILE
+from analysis.stages import PARENT
 from models.storage import load_network, load_supernet
 from search.config import Method
 from search.export import REFERENCES_FILE, draw, export_trials, write_table
@@ -22,7 +23,7 @@ from search.phases import (
 )
 from search.proposers import History, make_proposer
 from search.records import Proposal, Record, Stage, State
-from search.references import PARENT, reference_proposals
+from search.references import reference_proposals
 from search.run import Run
 from search.study import Study
 from search.sweeping import keep_only

@@ -7,7 +7,7 @@ from search.records import Proposal
 from spaces import Space
 from spaces.space import content_id, number_text
 
-PARENT, UNIFORM, FULL_PRECISION, DEFAULT = "parent", "uniform", "full precision", "default training"
+UNIFORM, FULL_PRECISION, DEFAULT = "uniform", "full precision", "default training"
 
 
 def reference_proposals(config: RunConfig, space: Space[Any]) -> list[Proposal]:

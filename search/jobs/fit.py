@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from analysis.stages import PARENT
 from models.binarisers import set_mode
 from models.modes import Mode
 from models.storage import load_network, save_network
@@ -14,7 +15,7 @@ from search.context import Candidate, Context
 from search.data.dataset import Split
 from search.jobs.trial import Trial
 from search.records import Stage
-from search.references import DEFAULT, FULL_PRECISION, PARENT
+from search.references import DEFAULT, FULL_PRECISION
 from search.sections import TrainConfig
 from search.training import plain_step, train
 from search.work import Report, Task
