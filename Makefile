@@ -7,8 +7,11 @@ INSTALLED := $(VENV)/.installed
 JOBS ?= 2
 # Where a demonstration is kept.
 DEMO ?= runs/demo
+# How many pretended searches, and how many whole runs, `make soak` kills at random until they are done.
+SOAK ?= 200
+SOAK_RUNS ?= 6
 
-.PHONY: help venv test lint types demo docs benchmarks clean
+.PHONY: help venv test soak lint types demo docs benchmarks clean
 .DELETE_ON_ERROR:
 
 help: ## List what can be made
@@ -28,6 +31,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 test: venv ## Run the tests (FAST=1 leaves out the slow ones)
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(if $(FAST),-m "not slow")
+
+soak: venv ## Kill runs at random until they are done, for an hour or so
+	SOAK=$(SOAK) SOAK_RUNS=$(SOAK_RUNS) $(BIN)/python -m pytest tests/faults -k 'soak or until_it_is_done' --timeout 3600
 
 lint: venv ## Check style and format
 	$(BIN)/ruff check .
