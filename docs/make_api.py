@@ -10,22 +10,33 @@ ROOT = Path(__file__).resolve().parent.parent
 # what people call, room by room; everything else is there for these
 PAGES = {
     "Spaces": (
-        "spaces.nasbnn.space", "spaces.nasbnn.architecture", "spaces.named", "spaces.space", "spaces.limits",
-        "spaces.cost", "spaces.parameters", "spaces.seeds",
+        "spaces.nasbnn.space", "spaces.nasbnn.architecture", "spaces.width.space", "spaces.width.architecture",
+        "spaces.width.bases", "spaces.width.plan", "spaces.cell.space", "spaces.cell.architecture", "spaces.cell.plan",
+        "spaces.hyperparameters", "spaces.grids", "spaces.known", "spaces.joint", "spaces.only", "spaces.named",
+        "spaces.space", "spaces.base", "spaces.product", "spaces.declared", "spaces.limits", "spaces.cost",
+        "spaces.parameters", "spaces.seeds",
     ),
-    "Models": ("models.network", "models.supernet", "models.storage", "models.checkpoint", "models.import_nasbnn"),
+    "Models": (
+        "models.network", "models.supernet", "models.width", "models.cells.network", "models.cells.supernet",
+        "models.cells.mixture", "models.binarisers", "models.modes", "models.families", "models.storage",
+        "models.checkpoint", "models.import_nasbnn",
+    ),
     "Search": (
-        "search.config", "search.configuration",
+        "search.config", "search.space_config", "search.sections", "search.differentiable_config",
+        "search.configuration", "search.preparation", "search.changes",
         "search.data.config", "search.run", "search.pipeline", "search.executors", "search.view",
-        "search.proposers.base", "search.records", "search.training", "search.evaluation", "search.progress",
-        "search.tensorboard",
+        "search.proposers.base", "search.proposers.evolution", "search.proposers.fitness", "search.proposers.optuna",
+        "search.records", "search.training", "search.evaluation", "search.halving", "search.differentiable",
+        "search.alphas", "search.differentiable_history", "search.references", "search.progress", "search.tensorboard",
     ),
     "Analysis": (
         "analysis.trials", "analysis.schema", "analysis.front", "analysis.pareto", "analysis.hypervolume",
         "analysis.choice", "analysis.comparison", "analysis.report", "analysis.report_facts",
         "analysis.report_certainty", "analysis.html_frontier", "analysis.statistics", "analysis.attainment",
-        "analysis.effects", "analysis.importance", "analysis.genes", "analysis.events", "analysis.published",
-        "analysis.plots",
+        "analysis.effects", "analysis.importance", "analysis.ranks", "analysis.intervals", "analysis.genes",
+        "analysis.stages", "analysis.cells", "analysis.history", "analysis.sweep", "analysis.events",
+        "analysis.published", "analysis.plots", "analysis.plots.channels", "analysis.plots.cells",
+        "analysis.plots.history",
     ),
 }  # fmt: skip
 

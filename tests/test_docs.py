@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parent.parent / "docs"
-PAGES = ("search-your-data", "add-a-space", "add-a-proposer", "add-a-layer-type", "read-a-run", "deploy")
+PAGES = (
+    "search-your-data", "search-widths", "search-cells", "tune-a-training", "add-a-space", "add-a-proposer",
+    "add-a-layer-type", "read-a-run", "deploy",
+)  # fmt: skip
 BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SMALL = (
     "--set", "supernet.epochs=1", "--set", "finetune.networks=1", "--set", "finetune.epochs=1",
@@ -68,6 +71,19 @@ def test_links_between_pages_lead_somewhere():
     for page in DOCS.glob("*.md"):
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8")):
             assert (DOCS / target).exists(), f"{page.name} links to {target}"
+
+
+def test_papers_page_names_code_that_is_there():
+    """Files must exist, and so must every name that stands behind one, up to the end of the table's cell."""
+    named = re.compile(r"`((?:spaces|models|search|analysis)/[\w/.-]+)`((?:,? `[A-Za-z_][\w.]*`)*)")
+    found = named.findall((DOCS / "papers.md").read_text("utf-8"))
+    assert len(found) > 80
+    for file, names in found:
+        path = DOCS.parent / file
+        assert path.exists(), f"papers.md names {file}, which is not there"
+        for name in re.findall(r"`([\w.]+)`", names):
+            content = path.read_text("utf-8")
+            assert all(part in content for part in name.split(".")), f"papers.md: {file} has no {name}"
 
 
 def test_interface_page_holds_every_module_it_names(tmp_path, monkeypatch):
