@@ -66,7 +66,8 @@ class Model:
     """What a `.bnn` file holds.
 
     `mean` and `std` are those of the training images' pixels scaled to 0..1, a channel each: what the program reads is
-    (pixel - mean) / std. `facts` are words for people, such as the architecture's text.
+    (pixel - mean) / std. An image is resized so that its shorter side is the program's image over `centre_crop`, whose
+    centre is taken. `facts` are words for people, such as the architecture's text.
     """
 
     program: Program
@@ -74,6 +75,7 @@ class Model:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     facts: Mapping[str, str] = field(default_factory=dict[str, str])
+    centre_crop: float = 1.0
 
     def __post_init__(self) -> None:
         channels, classes = self.program.image.channels, self.program.classes
@@ -84,6 +86,8 @@ class Model:
                 raise ProgramError(f"{what} must be {channels} finite numbers, one a channel of the images")
         if min(self.std) <= 0:
             raise ProgramError("std must be positive, as images are divided by it")
+        if type(self.centre_crop) is not float or not 0.1 <= self.centre_crop <= 1:
+            raise ProgramError("the centre crop must be a share of the image, from 0.1 to 1.0")
         if not all(type(word) is str for pair in self.facts.items() for word in pair):
             raise ProgramError("the facts of a model must be words")
 
@@ -116,6 +120,7 @@ def encode(model: Model) -> bytes:
         "mean": list(model.mean),
         "std": list(model.std),
         "facts": dict(model.facts),
+        "centre_crop": model.centre_crop,
     }
     head = zlib.compress(json.dumps(header, separators=(",", ":")).encode(), 9)
     weights = b"".join(array.astype(_TYPES[array.dtype.name]).tobytes() for array in arrays)
@@ -144,6 +149,7 @@ def decode(data: bytes) -> Model:
             tuple(_list(header["mean"])),
             tuple(_list(header["std"])),
             _mapping(header["facts"]),
+            header["centre_crop"],
         )
     except KeyError as error:
         raise BnnFileError(f"the header lacks {error}; {_REMEDY}") from error

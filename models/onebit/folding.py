@@ -94,7 +94,7 @@ def add_float_convolution(convolution: nn.Conv2d, tensor: int, builder: Builder,
 def add_binary_convolution(
     convolution: BinaryConv2d, tensor: int, builder: Builder, epilogue: Epilogue, norm: nn.BatchNorm2d | None = None
 ) -> int:
-    """A `BinaryConv2d`, of what a batch norm makes of the tensor where there is one; the scale is the caller's to fold."""
+    """A `BinaryConv2d` on a tensor, or on what a batch norm makes of it; its scale is for the caller to fold."""
     signs = (convolution.kernel().weight > 0).permute(0, 2, 3, 1).cpu().numpy()  # (out, k, k, in / groups)
     channels = signs.shape[3] * convolution.groups
     threshold = np.zeros(channels, np.float32)
