@@ -140,6 +140,14 @@ class ParentConfig(TrainConfig):
     epochs: int = Field(default=0, ge=0, description="0: there is no parent, and candidates start from random weights")
     batch_size: int = Field(default=128, ge=1)
     learning_rate: float = Field(default=1e-3, gt=0)
+    checkpoint: str | None = Field(
+        default=None, description="folder of a trained parent (reference/parent/network of a run); trains none"
+    )
+
+    @property
+    def used(self) -> bool:
+        """Whether candidates start from a parent."""
+        return self.epochs > 0 or self.checkpoint is not None
 
 
 class NetworkTrainConfig(TrainConfig):

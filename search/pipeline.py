@@ -40,7 +40,7 @@ def carry_out(run: Run, executor: Executor, view: View) -> None:
         return
     if run.config.method is Method.ONE_SHOT:
         _train_supernet(run, executor, view)
-    elif run.config.parent.epochs and run.config.method is Method.TRAINING:
+    elif run.config.parent.used and run.config.method is Method.TRAINING:
         _train_parent(run, executor, view)
     executor.run(Chain(_phases(run, view)))
 
@@ -59,7 +59,9 @@ def _train_supernet(run: Run, executor: Executor, view: View) -> None:
 def _train_parent(run: Run, executor: Executor, view: View) -> None:
     """The largest network, from whose leading channels every candidate starts, as the first trial of the run."""
     known = _study(run, Stage.REFERENCE).records()
-    if any(record.operator == PARENT and record.state is State.FINISHED for record in known):
+    if run.config.parent.checkpoint or any(
+        record.operator == PARENT and record.state is State.FINISHED for record in known
+    ):
         load_network(run.parent / "network")  # raises where it is damaged, before anything starts from it
         return
     space = run.architectures
@@ -164,7 +166,7 @@ def _references(run: Run, view: View) -> Trials | None:
     proposals = reference_proposals(run.config, run.architectures)
     if not proposals:
         return None
-    generation = 1 if run.config.parent.epochs and run.config.method is Method.TRAINING else 0
+    generation = 1 if run.config.parent.used and run.config.method is Method.TRAINING else 0
     return _fixed(run, view, "References", Stage.REFERENCE, proposals, reference_task(run.config), generation)
 
 

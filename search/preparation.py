@@ -6,8 +6,9 @@ from typing import Any
 import torch
 
 from models.checkpoint import CheckpointError
-from models.families import has_option
-from models.storage import load_supernet, save_supernet
+from models.families import build_network, has_option
+from models.storage import load_network, load_supernet, save_network, save_supernet
+from models.width import WidthNetwork, inherit
 from search.config import Method, RunConfig
 from search.data.dataset import DataSet
 from search.data.errors import DataError
@@ -43,6 +44,9 @@ def prepare(config: RunConfig, path: Path) -> Run:
         write_facts(run, config, facts, space(**shape).declaration())
         if config.supernet.checkpoint is not None:
             save_supernet(run.supernet, load_supernet(config.supernet.checkpoint), {"from": config.supernet.checkpoint})
+        if config.parent.checkpoint is not None:
+            parent = load_network(config.parent.checkpoint)
+            save_network(run.parent / "network", parent, {"from": config.parent.checkpoint})
     return Run(path)
 
 
@@ -53,7 +57,10 @@ def _with_absolute_paths(config: RunConfig) -> RunConfig:
         data = data.model_copy(update={"path": data.path.absolute()})
     if supernet.checkpoint is not None:
         supernet = supernet.model_copy(update={"checkpoint": str(Path(supernet.checkpoint).absolute())})
-    return config.model_copy(update={"data": data, "supernet": supernet})
+    parent = config.parent
+    if parent.checkpoint is not None:
+        parent = parent.model_copy(update={"checkpoint": str(Path(parent.checkpoint).absolute())})
+    return config.model_copy(update={"data": data, "supernet": supernet, "parent": parent})
 
 
 def _misfits(config: RunConfig, data: DataSet) -> list[str]:
@@ -67,6 +74,8 @@ def _misfits(config: RunConfig, data: DataSet) -> list[str]:
             require_reachable(space, config.search.limits)
         if config.supernet.checkpoint is not None:
             problems += _checkpoint_misfits(Path(config.supernet.checkpoint), architectures)
+        if config.parent.checkpoint is not None:
+            problems += _parent_misfits(Path(config.parent.checkpoint), architectures)
         problems += _method_misfits(config, architectures)
     except SpaceError as error:
         problems.append(str(error))
@@ -103,7 +112,7 @@ def _method_misfits(config: RunConfig, space: Space[Any]) -> list[str]:
     """What does not go with how accuracies are found, or with the family of the space."""
     searched, family, name = config.space.hyperparameters, space.family, space.name
     method = config.method
-    inherits = method is Method.TRAINING and config.parent.epochs > 0
+    inherits = method is Method.TRAINING and config.parent.used
     of_searches = set(searched) & (set(DifferentiableConfig.model_fields) - set(TrainConfig.model_fields) | {"seed"})
     rules = [
         (
@@ -169,6 +178,19 @@ def _method_misfits(config: RunConfig, space: Space[Any]) -> list[str]:
         ),
     ]
     return [problem for wrong, problem in rules if wrong]
+
+
+def _parent_misfits(folder: Path, space: Space[Any]) -> list[str]:
+    """Whether candidates can start from a network: from one of the same base that is as wide as the widest."""
+    try:
+        parent = load_network(folder)
+        if not isinstance(parent, WidthNetwork):
+            return [f"the network in {folder} is one of space {parent.space.name!r}, which is no width space"]
+        with torch.device("meta"):
+            inherit(build_network(space, space.largest()), parent)  # type: ignore[arg-type]
+    except (CheckpointError, SpaceError, ValueError) as error:
+        return [f"parent.checkpoint {folder}: {error}"]
+    return []
 
 
 def _checkpoint_misfits(folder: Path, space: Space[Any]) -> list[str]:

@@ -50,7 +50,7 @@ def _start(run: Run) -> dict[str, str]:
     if config.method is Method.ONE_SHOT:
         epochs = (config.differentiable if run.architectures.family == "cell" else config.supernet).epochs
         return {"supernet": _trained(run.supernet, run.supernet_checkpoints, epochs)}
-    if config.method is Method.TRAINING and config.parent.epochs:
+    if config.method is Method.TRAINING and config.parent.used:
         return {"parent": _trained(run.parent / "network", run.parent / "checkpoints", config.parent.epochs)}
     return {}
 

@@ -94,7 +94,7 @@ def _recipe(context: Context, stage: Stage, candidate: Candidate, identity: str,
     section, images = (config.training, context.search_images) if searching else (config.final, images)
     training = _with_hyperparameters(section, candidate)
     network = context.new_network(candidate, identity, drop_path=training.drop_path or None)
-    if stage is Stage.TRAINED and config.parent.epochs:
+    if stage is Stage.TRAINED and config.parent.used:
         context.inherit(network)
     if stage is Stage.FINAL and config.final.start == "inherited":
         trained = load_network(context.run.weights(Stage.TRAINED, identity) / "network")

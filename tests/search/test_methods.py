@@ -200,6 +200,18 @@ def test_architectures_and_hyperparameters_are_searched_together_and_final_train
     assert 0 < moved < 0.1
 
 
+def test_a_parent_may_come_from_another_run_of_the_same_base(width, tmp_path):
+    given = ["parent.epochs=0", f"parent.checkpoint={width.path / 'reference' / 'parent' / 'network'}"]
+    few = [*WIDTH, "final.networks=0", "final.uniform=[]", "final.full_precision=false", *given]
+    run = finished(prepared(tmp_path / "run", "width-digits", few))
+    mine, theirs = (load_trials(path).query("stage == 'trained'") for path in (run.path, width.path))
+    assert mine.accuracy.tolist() == theirs.accuracy.tolist(), "the same parent gives the same candidates"
+    with pytest.raises(ConfigError, match="vgg-digits .* cannot inherit from|cannot inherit from one of vgg-digits"):
+        prepared(tmp_path / "other", "width-digits", [*few, "space.name=resnet-20", "space.image_size=8"])
+    with pytest.raises(ConfigError, match=r"only \(.*\) in the parent"):
+        prepared(tmp_path / "wider", "width-digits", [*few, "space.ratios=[1, 8]"])
+
+
 @pytest.mark.parametrize(
     ("preset", "settings", "words"),
     [
