@@ -1,0 +1,184 @@
+"""`binarynas export`, `bench` and `predict`, as a user runs them on a run's folder."""
+
+import io
+import json
+import shutil
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from models.network import BinaryNetwork
+from models.onebit.engine import Engine
+from models.onebit.file import read_model
+from models.storage import load_network, save_network
+from search import cli
+from search.configuration import load_config
+from search.data.config import DataConfig
+from search.data.opening import open_data
+from search.run import Run, write_facts
+from spaces import get_space
+
+SPACE = get_space("nasbnn-digits")
+
+
+def run(*arguments):
+    """Exit code, standard output and standard error of the command, in this process."""
+    code, out, err = 0, io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "argv", ["binarynas", *map(str, arguments)])
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code or 0
+    return code, out.getvalue(), err.getvalue()
+
+
+def refused(*arguments):
+    """The one sentence on standard error of a command that fails."""
+    code, _, err = run(*arguments)
+    assert code == 2
+    assert err.count("\n") == 1
+    return err
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return open_data(DataConfig(name="digits"), image_size=8, channels=1)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, digits):
+    """A run's folder with two networks on its front, trained a little."""
+    path = tmp_path_factory.mktemp("run")
+    write_facts(Run(path), load_config("nasbnn-digits"), digits.describe(), SPACE.declaration())
+    images = digits.train.normalisation(digits.train.images)
+    for member in (SPACE.smallest(), SPACE.largest()):
+        torch.manual_seed(0)
+        network = BinaryNetwork(SPACE, member)
+        optimiser = torch.optim.Adam(network.parameters(), lr=3e-3)
+        for step in range(12):
+            part = slice(step * 64, step * 64 + 64)
+            torch.nn.functional.cross_entropy(network(images[part]), digits.train.labels[part]).backward()
+            optimiser.step()
+            optimiser.zero_grad()
+        save_network(path / "front" / SPACE.id(member), network)
+    return path
+
+
+@pytest.fixture(scope="module")
+def exported(folder, tmp_path_factory):
+    path = tmp_path_factory.mktemp("models") / "model.bnn"
+    code, out, err = run("export", folder, "--architecture", SPACE.largest(), "--out", path)
+    assert (code, err) == (0, "")
+    assert "by count" in out
+    return path
+
+
+@pytest.mark.parametrize("member", [SPACE.smallest(), SPACE.largest()], ids=["smallest", "largest"])
+def test_an_exported_network_gives_the_same_classes_on_the_whole_test_split(folder, tmp_path, digits, member):
+    path = tmp_path / "model.bnn"
+    assert run("export", folder, "--architecture", SPACE.id(member), "--out", path)[0] == 0
+    model = read_model(path)
+    assert (model.class_names, model.mean, model.std) == (digits.class_names, digits.mean, digits.std)
+    assert model.facts["architecture"] == SPACE.format(member)
+    images = digits.test.normalisation(digits.test.images)
+    with torch.inference_mode():
+        wanted = load_network(folder / "front" / SPACE.id(member))(images)
+    logits = Engine(model.program)(images)
+    assert torch.equal(logits.argmax(1), wanted.argmax(1))
+    torch.testing.assert_close(logits, wanted, rtol=0, atol=1e-4)
+
+
+def test_a_networks_folder_is_exported_like_its_run(folder, exported, tmp_path):
+    network = folder / "front" / SPACE.id(SPACE.largest())
+    assert run("export", network, "--out", tmp_path / "model.bnn")[0] == 0
+    assert (tmp_path / "model.bnn").read_bytes() == exported.read_bytes()
+    shutil.copytree(network, tmp_path / "alone")
+    assert "say it with --mean and --std" in refused("export", tmp_path / "alone", "--out", tmp_path / "other.bnn")
+    assert run("export", tmp_path / "alone", "--out", tmp_path / "other.bnn", "--mean", "0.5", "--std", "0.25")[0] == 0
+    assert read_model(tmp_path / "other.bnn").mean == (0.5,)
+    assert "mean must be 1 finite" in refused(
+        "export", tmp_path / "alone", "--out", tmp_path / "x.bnn", "--mean", "0.5,0.5", "--std", "0.25"
+    )
+    assert not (tmp_path / "x.bnn").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--architecture", "0123456789ab"], "has no weights of '0123456789ab'; its front has "),
+        (["--architecture", SPACE.format(SPACE.unrank(5))], "has no weights of"),
+        (["--architecture", "c8k3g1 | c9"], "'c9' is no layer"),
+        (["--architecture", "../../etc"], "is no architecture of"),
+        (["--architecture", "0123456789ab", "--ops-max", "5M"], "leave --ops-max out"),
+    ],
+)
+def test_an_architecture_without_weights_is_named(folder, tmp_path, arguments, words):
+    assert words in refused("export", folder, *arguments, "--out", tmp_path / "model.bnn")
+
+
+def test_what_is_no_run_is_named(tmp_path):
+    assert "does not exist" in refused("export", tmp_path / "none", "--out", tmp_path / "model.bnn")
+    assert "neither a run nor" in refused("export", tmp_path, "--out", tmp_path / "model.bnn")
+
+
+def test_bench_tells_medians_the_processor_and_threads(exported):
+    code, out, err = run("bench", exported, "--seconds", "0.05", "--batch", "2", "--float", "--json")
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    assert found["threads"] == 1
+    assert found["batch"] == 2
+    assert found["processor"]
+    assert len(found["engines"]) == 3
+    for timing in found["engines"].values():
+        assert 0 < timing["low"] <= timing["median"] <= timing["high"]
+        assert timing["calls"] >= 5
+    code, out, _ = run("bench", exported, "--seconds", "0.05")
+    assert code == 0
+    assert "native" in out or "portable" in out
+
+
+def test_predict_tells_class_and_probability_of_every_image(exported, digits, tmp_path):
+    pixels = digits.test.images[:6]
+    for number, image in enumerate(pixels):
+        Image.fromarray(image[0].numpy()).save(tmp_path / f"{number}.png")
+    (tmp_path / "notes.txt").write_text("no image")
+    code, out, err = run("predict", exported, tmp_path, "--json")
+    assert (code, err) == (0, "")
+    model = read_model(exported)
+    wanted = Engine(model.program)(digits.test.normalisation(pixels)).softmax(1)
+    for number, found in enumerate(json.loads(out)):
+        assert found["file"] == str(tmp_path / f"{number}.png")
+        assert found["class"] == model.class_names[wanted[number].argmax()]
+        assert found["probability"] == pytest.approx(wanted[number].max().item(), abs=1e-5)
+    assert "%" in run("predict", exported, tmp_path / "0.png")[1]
+
+
+def test_images_of_another_size_or_kind_are_fitted_and_others_named(exported, tmp_path):
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (40, 60, 3)).astype(np.uint8)).save(tmp_path / "large.jpg")
+    Image.fromarray(rng.integers(0, 256, (3, 1)).astype(np.uint8)).save(tmp_path / "small.png")
+    code, out, _ = run("predict", exported, tmp_path, "--json")
+    assert code == 0
+    assert len(json.loads(out)) == 2
+    (tmp_path / "broken.png").write_bytes((tmp_path / "large.jpg").read_bytes()[:200])
+    code, out, err = run("predict", exported, tmp_path, "--json")
+    assert code == 1
+    assert len(json.loads(out)) == 2
+    assert "broken.png is no image that can be read" in err.replace("\n", " ")
+    assert "is no image that can be read" in refused("predict", exported, tmp_path / "broken.png")
+    assert "does not exist" in refused("predict", exported, tmp_path / "none.png")
+    (tmp_path / "empty").mkdir()
+    assert "holds no images" in refused("predict", exported, tmp_path / "empty")
+
+
+def test_a_damaged_model_is_one_sentence(exported, tmp_path):
+    path = tmp_path / "model.bnn"
+    path.write_bytes(exported.read_bytes()[:-3])
+    for command in (("bench", path), ("predict", path, tmp_path)):
+        assert "bytes where it says" in refused(*command)
+    assert "cannot read" in refused("bench", tmp_path / "none.bnn")
