@@ -4,7 +4,6 @@ import logging
 import os
 import shutil
 import signal
-import socket
 import sys
 import threading
 import time
@@ -26,11 +25,9 @@ from ray.exceptions import RayError
 
 import binarynas
 from binarynas import PACKAGES
+from search.address import require_reachable, unreachable
 from search.config import ExecutionConfig
-from search.executors import ExecutionError
-
-HERE = "local"
-"""The address of this machine, for a run that was begun on a cluster."""
+from search.work import ExecutionError
 
 _PATIENCE = 20.0
 """Seconds for which a cluster may be silent. Ray ends its processes, this one too, after 60 without a word from it."""
@@ -50,7 +47,7 @@ def connect(execution: ExecutionConfig, address: str | None) -> None:
         cores = max((execution.workers or os.cpu_count() or 1) * execution.threads, execution.training_threads)
         ray.init(num_cpus=cores, include_dashboard=False, **settings)
     else:
-        _require_reachable(address)
+        require_reachable(address)
         # The code is ours on every node, whatever a job that we were submitted as has brought along.
         os.environ.setdefault("RAY_OVERRIDE_JOB_RUNTIME_ENV", "1")
         try:
@@ -58,35 +55,13 @@ def connect(execution: ExecutionConfig, address: str | None) -> None:
                 ray.init(address=address, runtime_env={"working_dir": str(folder)}, **settings)
         except (ConnectionError, ValueError, RuntimeError, RayError) as error:
             told = " ".join(str(error).split()) or type(error).__name__
-            raise ExecutionError(f"cannot connect to the Ray cluster at {address}: {told}") from error
+            raise ExecutionError(
+                f"cannot connect to the Ray cluster at {address}: {told}; it needs this version of Ray, and this user "
+                "its token in ~/.ray/auth_token"
+            ) from error
     signal.signal(signal.SIGTERM, on_termination)  # Ray's own would end the process at once
     for name in ("ray.tune", "ray.train", "ray"):  # what goes wrong is ours to tell, in one sentence
         logging.getLogger(name).setLevel(level if execution.ray_output else logging.CRITICAL)
-
-
-def _require_reachable(address: str) -> None:
-    """Raise `ExecutionError` at once for an address that nobody listens at; Ray itself would try for a minute."""
-    if address == "auto":
-        return
-    host, colon, port = address.rpartition(":")
-    if not colon or not host or "/" in host or not port.isdigit():
-        raise ExecutionError(
-            f"{address!r} is no address of a Ray cluster: give auto on one of its machines, or HOST:PORT of its head, "
-            "such as 10.0.0.5:6379 (not ray://, whose driver would run apart from the run's folder)"
-        )
-    problem = _unreachable(host, int(port))
-    if problem:
-        raise ExecutionError(
-            f"cannot connect to the Ray cluster at {address}: {problem}; is it up, and its port open to this machine?"
-        )
-
-
-def _unreachable(host: str, port: int) -> str | None:
-    try:
-        socket.create_connection((host, port), timeout=5).close()
-    except (OSError, OverflowError) as error:
-        return str(error)
-    return None
 
 
 @contextmanager
@@ -104,7 +79,7 @@ def _travelling_code() -> Iterator[Path]:
 def gone() -> str | None:
     """Why nothing can be run any more, or None while all is well: no word from the head, or no node left."""
     host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
-    problem = _unreachable(host, int(port))
+    problem = unreachable(host, int(port))
     if problem:
         return f"its head does not answer at {host}:{port} ({problem})"
     try:

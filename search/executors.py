@@ -6,12 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from search.run import Run
-from search.work import Executor, Work
+from search.work import ExecutionError, Executor, Work
 from search.worker import Worker
-
-
-class ExecutionError(RuntimeError):
-    """What carries out trials cannot be used, or is gone. What was finished stays, and the run can be resumed."""
 
 
 class InlineExecutor:

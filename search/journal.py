@@ -9,11 +9,14 @@ that an append that comes in between goes to a file that nobody reads any more.
 
 import logging
 import os
-from collections.abc import Sequence
+import weakref
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from optuna.storages.journal import BaseJournalBackend
+from optuna.storages.journal._storage import JournalOperation
+from optuna.trial import TrialState
 
 from analysis.journal_lines import Chain, JournalError
 from models.files import write_atomically
@@ -22,8 +25,8 @@ from search.locking import require_held
 logger = logging.getLogger(__name__)
 
 REMEDY = (
-    "it may have been damaged while it was copied, or by its disk: restore it from a copy, or keep the lines before that "
-    "one (head -n), which repeats the trials behind it"
+    "it may have been damaged while it was copied, or by its disk: restore it from a copy, or keep the lines before "
+    "that one (head -n), which repeats the trials behind it"
 )
 
 
@@ -34,15 +37,12 @@ class Journal(BaseJournalBackend):
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644)
+        weakref.finalize(self, os.close, self._file)
         self._chain = Chain(path)
         self._records: list[Any] = []
         self._dropped = 0  # records before the first one of these
         self._offset = 0
         self._broken: OSError | None = None
-
-    def __del__(self) -> None:
-        if hasattr(self, "_file"):
-            os.close(self._file)
 
     def read_logs(self, log_number_from: int) -> Sequence[dict[str, Any]]:
         """Optuna's: the records from a number on. It asks for each once, so those before are forgotten."""
@@ -53,8 +53,9 @@ class Journal(BaseJournalBackend):
         return self._records
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Optuna's: append records; they are on the disk when this returns. After a failure nothing is written any
-        more: what the disk holds is then not what this process believes."""
+        """Optuna's: append records. When this returns, they outlive this process; the end of a trial, with all that
+        was written before it, has reached the disk. After a failure nothing is written any more: what the disk holds
+        is then not what this process believes."""
         if self._broken is not None:
             raise self._broken
         self._read_on()  # whoever else has written, such as a note of optuna-dashboard's, stands before us
@@ -63,7 +64,8 @@ class Journal(BaseJournalBackend):
         end = os.fstat(self._file).st_size
         try:
             _write(self._file, data)
-            os.fsync(self._file)
+            if any(map(_must_last, logs)):
+                os.fsync(self._file)
         except OSError as error:
             self._broken = OSError(error.errno, error.strerror, str(self._path))
             self._cut(end)
@@ -136,6 +138,17 @@ def renew_journal(journal: Path) -> None:
     """Put a copy in the journal's place: a writer that still has the old file open writes where nobody reads."""
     if journal.exists():
         write_atomically(journal, journal.read_bytes())
+
+
+def _must_last(log: Mapping[str, Any]) -> bool:
+    """Whether a record has to be on the disk before anything else happens. What is found again without it has not: a
+    trial is proposed again, begun again, and its outcome counts with the record behind it, that of its end."""
+    operation = log["op_code"]
+    if operation == JournalOperation.CREATE_TRIAL:
+        return False
+    if operation == JournalOperation.SET_TRIAL_STATE_VALUES:
+        return TrialState(log["state"]).is_finished()
+    return operation != JournalOperation.SET_TRIAL_USER_ATTR or "outcome" not in log["user_attr"]
 
 
 def _read(file: int, offset: int) -> bytes:

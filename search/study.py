@@ -2,7 +2,7 @@
 
 The journal is one file that optuna-dashboard opens. Two records make a trial: one creates it with its architecture, one
 ends it. Everything that matters about its end stands in the attribute written before the state changes, so a trial
-counts as finished only when all of it is on disk; `search.journal` syncs after every record.
+counts as finished only when all of it is on disk; `search.journal` syncs when a trial ends.
 """
 
 import dataclasses
@@ -59,7 +59,7 @@ class Study:
 
     def records(self) -> list[Record]:
         """Every trial, by number."""
-        return [to_record(trial, self.stage) for trial in self._storage.get_all_trials(self._id)]
+        return [to_record(trial, self.stage) for trial in self._storage.get_all_trials(self._id, deepcopy=False)]
 
     def create(self, proposal: Proposal, generation: int, proposer: str, params: Mapping[str, int | str]) -> Record:
         """Add a trial that waits to be run."""
@@ -157,7 +157,7 @@ def read_records(journal: Path) -> list[Record]:
     return [
         to_record(trial, Stage(study.study_name))
         for study in storage.get_all_studies()
-        for trial in storage.get_all_trials(study._study_id)
+        for trial in storage.get_all_trials(study._study_id, deepcopy=False)
     ]
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from search.cluster import HERE, connect, watching  # before ray, which it sets up
+from search.cluster import connect, watching  # before ray, which it sets up
 
 # isort: split
 import ray
@@ -23,10 +23,11 @@ from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
 from binarynas import shadowed
+from search.address import HERE
 from search.context import pick_device
-from search.executors import ExecutionError, timed_out
+from search.executors import timed_out
 from search.run import Run
-from search.work import Report, Task, Work
+from search.work import ExecutionError, Report, Task, Work
 from search.worker import Worker
 
 _GRACE = 10.0

@@ -6,6 +6,10 @@ Task = dict[str, Any]
 Report = dict[str, Any]
 
 
+class ExecutionError(RuntimeError):
+    """What carries out trials cannot be used, or is gone. What was finished stays, and the run can be resumed."""
+
+
 class Work(Protocol):
     """A phase of a run. An executor asks for tasks while it has free workers, and passes on every report."""
 

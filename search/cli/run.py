@@ -66,8 +66,14 @@ def search(
         overrides["data"] = recognise(data).model_dump(mode="json", exclude_unset=True)
     config = load_config(source, settings or (), overrides)
 
+    from search.address import require_reachable
     from search.preparation import prepare
+    from search.work import ExecutionError
 
+    try:
+        require_reachable(config.execution.address)
+    except ExecutionError as error:
+        fail(str(error))
     run = prepare(config, out or Path("runs") / Path(source).stem)
     _carry_out(run)
 
@@ -97,11 +103,12 @@ def resume(
 def _carry_out(run: Any, address: str | None = None, *, take_over: bool = False) -> None:
     """Do what is left of a run, and show what came out."""
     signal.signal(signal.SIGTERM, _interrupt)
-    from search.executors import ExecutionError, make_executor
+    from search.executors import make_executor
     from search.locking import writing
     from search.pipeline import carry_out
     from search.training import TrainingError
     from search.view import make_view
+    from search.work import ExecutionError
 
     try:
         with writing(run, take_over=take_over), make_view(stderr()) as view:

@@ -70,6 +70,7 @@ def test_a_cluster_that_is_not_there_or_not_ours_is_one_sentence(small_search, t
         assert done.returncode != 0
         assert words in done.stderr
         assert "Traceback" not in done.stderr
+        assert not out.exists(), "nothing was begun"
 
 
 def test_a_folder_that_the_nodes_do_not_see_ends_the_run_before_any_trial_fails(

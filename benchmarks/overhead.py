@@ -1,0 +1,176 @@
+"""What the platform itself costs: seconds a trial that Tune and the study add to a bare loop, how they grow with the
+number of trials, and how many bytes of a supernet's weights reach the workers of several nodes.
+
+    python benchmarks/overhead.py [added] [growth] [bytes]
+
+`added` runs 500 trivial trials with 1, 2 and 8 workers on Ray; `growth` proposes and finishes up to 10,000 pretended
+trials and resumes them; `bytes` evaluates 200 candidates on two nodes of one machine. All three without a name.
+"""
+
+import argparse
+import os
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+from analysis.units import quantity
+from search.config import RunConfig, SearchConfig
+from search.phases import Trials, evaluation_task
+from search.proposers import make_proposer
+from search.records import Stage
+from search.study import Study, now
+from search.work import Report, Task
+from spaces import get_space
+
+
+class Silent:
+    """A view that shows nothing."""
+
+    def __getattr__(self, name: str):
+        return lambda *args: None
+
+
+def trials_in(folder: Path, count: int, *, workers: int, per_task: int, proposer: str = "evolution") -> Trials:
+    """A search of the digits space in a folder."""
+    space = get_space("nasbnn-digits")
+    config = SearchConfig(trials=count, generation=64, proposer=proposer)
+    proposals = make_proposer(space, config, 0)
+
+    def propose(generation: int, history):
+        wanted = min(config.generation, count - generation * config.generation)
+        return proposals.propose(generation, wanted, history) if wanted > 0 else []
+
+    return Trials(
+        Study(folder / "journal.log", Stage.INHERITED, config.objectives, space.parameters(), 0),
+        propose,
+        lambda text: space.encode(space.parse(text)),
+        evaluation_task,
+        Silent(),
+        lambda report: None,
+        proposer=proposer,
+        candidates_per_task=per_task,
+        workers=workers,
+        retries=0,
+    )
+
+
+class Trivial:
+    """A worker whose accuracies are made up."""
+
+    def __init__(self, path: Path) -> None:
+        self._space = get_space("nasbnn-digits")
+
+    def run(self, task: Task) -> Iterator[Report]:
+        for index, candidate in enumerate(task["candidates"]):
+            cost = self._space.cost(self._space.parse(candidate["architecture"]))
+            accuracy = random.Random(candidate["id"]).random()
+            yield {
+                "kind": "outcome",
+                "number": candidate["number"],
+                "metrics": {"accuracy": accuracy, "ops": cost.ops, "params": cost.params},
+                "reason": None,
+                "started": now(),
+                "seconds": 0.0,
+                "host": "here",
+                "worker": str(os.getpid()),
+                "last": index == len(task["candidates"]) - 1,
+            }
+
+
+def bare_loop(count: int) -> float:
+    """Seconds a trial of the trivial evaluation alone, of architectures drawn at random."""
+    space, worker, rng = get_space("nasbnn-digits"), Trivial(Path()), random.Random(0)
+    texts = [space.format(space.sample(rng)) for _ in range(count)]
+    start = time.perf_counter()
+    for number, text in enumerate(texts):
+        list(worker.run({"candidates": [{"number": number, "architecture": text, "id": text}]}))
+    return (time.perf_counter() - start) / count
+
+
+def work_off(trials: Trials) -> None:
+    """Do every task here, one after another."""
+    worker = Trivial(Path())
+    while (task := trials.next_task()) is not None:
+        for report in worker.run(task):
+            trials.report(task, report)
+
+
+def added(count: int = 500) -> None:
+    """What Tune and the study add to a trial."""
+    import search.tune_executor as tune_executor
+
+    bare = bare_loop(count)
+    print(f"bare loop: {1000 * bare:.2f} ms a trial")
+    with tempfile.TemporaryDirectory() as name:
+        start = time.perf_counter()
+        work_off(trials_in(Path(name), count, workers=1, per_task=4))
+        alone = (time.perf_counter() - start) / count
+    print(f"with the study, in one process: {1000 * (alone - bare):.2f} ms a trial added")
+    tune_executor.Worker = Trivial  # type: ignore[assignment,misc]
+
+    class Hollow(tune_executor._Trainable):
+        """The trainable around a trivial worker: made here, so that it travels by value."""
+
+        def setup(self, config):
+            self._limit = self._problem = None
+            self._worker = Trivial(Path())
+            self.reset_config(config)
+
+    tune_executor._Trainable = Hollow  # type: ignore[misc]
+    for workers in (1, 2, 8):
+        for per_task in (1, 4, 8):
+            with tempfile.TemporaryDirectory() as name:
+                execution = {"workers": workers, "threads": 1, "training_threads": 8}
+                config = RunConfig.model_validate({"execution": execution})
+                run = SimpleNamespace(path=Path(name), config=config)
+                executor = tune_executor.TuneExecutor(run)  # type: ignore[arg-type]
+                executor.run(trials_in(Path(name) / ".", workers, workers=workers, per_task=1))  # warm: Ray, imports
+                (Path(name) / "journal.log").unlink()
+                trials = trials_in(Path(name), count, workers=workers, per_task=per_task)
+                start = time.perf_counter()
+                executor.run(trials)
+                took = (time.perf_counter() - start) / count
+            print(f"{workers} workers, {per_task} to a task: {1000 * (took - bare):.1f} ms a trial added", flush=True)
+    import ray
+
+    ray.shutdown()
+
+
+def growth() -> None:
+    """How proposing, the journal and resuming grow."""
+    for proposer in ("evolution", "nsga2"):
+        for count in (500, 2000, 10_000):
+            with tempfile.TemporaryDirectory() as name:
+                start = time.perf_counter()
+                trials = trials_in(Path(name), count, workers=2, per_task=4, proposer=proposer)
+                work_off(trials)
+                took = time.perf_counter() - start
+                size = (Path(name) / "journal.log").stat().st_size
+                start = time.perf_counter()
+                again = trials_in(Path(name), count, workers=2, per_task=4, proposer=proposer)
+                assert again.next_task() is None
+                resumed = time.perf_counter() - start
+            print(
+                f"{proposer}, {count} trials: {1000 * took / count:.2f} ms a trial to propose and record, "
+                f"journal {quantity(size, 'B')}, resumed in {resumed:.2f} s",
+                flush=True,
+            )
+
+
+def main() -> None:
+    """Run what was named."""
+    parts = {"added": added, "growth": growth}
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("parts", nargs="*", choices=[[], *parts], default=[])
+    chosen = parser.parse_args().parts or list(parts)
+    for part in chosen:
+        print(f"== {part}")
+        parts[part]()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
