@@ -1,0 +1,252 @@
+"""The 1-bit engine against float32 convolutions of torch: layer by layer, and whole networks.
+
+Run with the allocator that training uses, on a machine that does nothing else:
+    MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000 OMP_NUM_THREADS=1 python benchmarks/onebit.py
+
+All sides take turns, in one process and one thread; times are the processor's. Printed are medians, and the median and
+quartiles of the ratios of neighbouring turns.
+Torch is given the best of its layouts: channels first, channels last, and, for a layer alone,
+channels last with weights that oneDNN has prepacked. Inputs of a layer are floats, whose bits the engine packs in its
+time; torch convolves signs that are there already. Whole networks are those of `models.network`, in evaluation mode.
+"""
+
+import argparse
+import ctypes
+import json
+import math
+import os
+import statistics
+import time
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from models.network import BinaryNetwork
+from models.onebit.engine import Engine
+from models.onebit.lower import lower
+from models.onebit.native import NativeEngine
+from models.onebit.plan import BINARY_CONVOLUTION, GLOBAL_AVERAGE, NativeOperation, aligned
+from models.onebit.program import BinaryConvolution, Encoding, Geometry, GlobalAverage, Program, Shape, pack_signs
+from models.onebit.timing import processor
+from spaces import get_space
+
+MODELS = {
+    "A": "c24k3g1 | c48k3g1 c48k3g1 | c96k3g2 c96k3g2 | c192k3g4 c192k3g4 | c384k3g8 c384k3g8 c384k3g8 c384k3g8 "
+    "c384k3g8 c384k3g8 c384k3g8 c384k3g8 | c768k3g16 c768k3g16",
+    "D": "c48k3g1 | c48k3g1 c96k3g1 | c192k5g2 c192k3g2 | c384k3g2 c384k3g4 c384k3g4 | c768k3g4 c768k3g4 c768k3g4 "
+    "c768k5g8 c768k5g4 c768k5g4 c768k5g4 c768k3g4 | c1536k5g8 c1536k5g8 c1536k3g8",
+}
+AIMS = {"A": 10.0, "D": 15.0}
+LAYER_AIM, LEAST_AIM = 15.0, 11.0
+TURN = 0.005
+VGG_SMALL = [
+    (128, 128, 3, 1, 1, 32), (128, 256, 3, 1, 1, 16), (256, 256, 3, 1, 1, 16), (256, 512, 3, 1, 1, 8),
+    (512, 512, 3, 1, 1, 8),
+]  # fmt: skip
+
+
+def table_6():
+    """(in, out, kernel, groups, stride, input size) of the different binary convolutions of models A and D."""
+    space = get_space("nasbnn")
+    shapes = {}
+    for text in MODELS.values():
+        architecture, size = space.parse(text), space.image_size // space.stem_stride
+        width = architecture.stem
+        for stage, layers in zip(space.stages, architecture.stages, strict=True):
+            for place, layer in enumerate(layers):
+                stride = stage.stride if place == 0 else 1
+                shapes[width, width, layer.kernel_size, layer.groups, stride, size] = None
+                size //= stride
+                shapes[width, layer.width, 1, 1, 1, size] = None
+                width = layer.width
+    return list(shapes)
+
+
+def seconds_of(task, times):
+    start = time.process_time()
+    for _ in range(times):
+        task()
+    return (time.process_time() - start) / times
+
+
+def call_in_turns(tasks, seconds):
+    """Processor seconds of a call of every task, turn by turn; a turn repeats its task for some milliseconds."""
+    times = {name: max(1, round(TURN / min(seconds_of(task, 1) for _ in range(3)))) for name, task in tasks.items()}
+    taken = {name: [] for name in tasks}
+    end = time.process_time() + seconds
+    while time.process_time() < end or len(taken["engine"]) < 7:
+        for name, task in tasks.items():
+            taken[name].append(seconds_of(task, times[name]))
+    return taken
+
+
+def compare(taken):
+    """The fastest of torch's ways, the medians in milliseconds, and the ratio's quartiles."""
+    ours = taken["engine"]
+    best = min((name for name in taken if name != "engine"), key=lambda name: statistics.median(taken[name]))
+    ratios = [other / our for other, our in zip(taken[best], ours, strict=True)]
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    medians = statistics.median(taken[best]) * 1000, statistics.median(ours) * 1000
+    return {"best": best, "torch": medians[0], "engine": medians[1], "ratio": middle, "low": low, "high": high}
+
+
+def layer_tasks(shape, batch):
+    """The engine with packing, and torch in three ways, on one binary convolution."""
+    cin, cout, kernel, groups, stride, size = shape
+    padding, rng = kernel // 2, np.random.default_rng(0)
+    signs = rng.random((cout, kernel, kernel, cin // groups)) < 0.5
+    threshold = np.zeros(cin, np.float32)
+    geometry = Geometry(kernel, stride, padding, 1, groups)
+    operation = BinaryConvolution(0, cout, geometry, Encoding.SIGNS, threshold, pack_signs(signs))
+    engine = NativeEngine(Program(Shape(cin, size, size), (operation, GlobalAverage(1))))
+    x = torch.randn(batch, cin, size, size)
+    run = engine_on_one(engine, x.permute(0, 2, 3, 1).contiguous().numpy())
+    weight = torch.from_numpy(np.where(signs, np.float32(1), np.float32(-1))).permute(0, 3, 1, 2)
+    bits = torch.where(x >= 0, 1.0, -1.0)
+    first, last = (
+        (bits.contiguous(memory_format=layout), weight.contiguous(memory_format=layout))
+        for layout in (torch.contiguous_format, torch.channels_last)
+    )
+    settings = [padding] * 2, [stride] * 2, [1, 1]
+    packed = torch.ops.mkldnn._reorder_convolution_weight(last[1], *settings, groups, list(x.shape))
+    return {
+        "engine": run,
+        "channels first": lambda: F.conv2d(*first, None, stride, padding, 1, groups),
+        "channels last": lambda: F.conv2d(*last, None, stride, padding, 1, groups),
+        "prepacked": lambda: torch.ops.mkldnn._convolution_pointwise(
+            last[0], packed, None, *settings, groups, "none", [], ""
+        ),
+    }
+
+
+def engine_on_one(engine, images):
+    """Pack and convolve images one after the other, to integers."""
+    native = NativeOperation.from_buffer_copy(engine._plan.operations[0])
+    native.input, native.packs, native.packed = 0, -1, 0
+    scratch, call = aligned(engine._scratch, np.uint8), engine._library.calls.bnn_run_one
+    inputs = [aligned(image.size, np.float32) for image in images]
+    for memory, image in zip(inputs, images, strict=True):
+        memory[:] = image.ravel()
+    sums = [np.empty((native.out_height, native.out_width, native.out_channels), np.int16) for _ in images]
+    pairs = [(memory.ctypes.data, found.ctypes.data) for memory, found in zip(inputs, sums, strict=True)]
+
+    def run(_kept=(inputs, sums)):
+        for memory, found in pairs:
+            call(ctypes.byref(native), int(engine.vectors), memory, scratch.ctypes.data, found)
+
+    return run
+
+
+def measure_layers(name, shapes, batch, seconds):
+    print(f"\n{name}, batch {batch}: milliseconds, and how many times faster with packing (quartiles)")
+    results = []
+    for shape in shapes:
+        cin, cout, kernel, groups, stride, size = shape
+        found = compare(call_in_turns(layer_tasks(shape, batch), seconds))
+        out = (size + 2 * (kernel // 2) - kernel) // stride + 1
+        giga = batch * out * out * cout * (cin // groups) * kernel * kernel / 1e6
+        print(
+            f"  {cin:4} to {cout:4}, {kernel}x{kernel}, groups {groups:2}, stride {stride}, {size:3} px: torch "
+            f"{found['torch']:8.3f} ({found['best']}, {giga / found['torch']:4.0f} G/s), engine {found['engine']:7.3f} "
+            f"({giga / found['engine']:4.0f} G/s): {found['ratio']:5.1f}x ({found['low']:.1f} to {found['high']:.1f})",
+            flush=True,
+        )
+        results.append({"shape": shape, "batch": batch, **found})
+    ratios = [result["ratio"] for result in results]
+    mean = math.exp(statistics.mean(map(math.log, ratios)))
+    print(f"  geometric mean {mean:.1f}x (aim {LAYER_AIM:.0f}x), least {min(ratios):.1f}x (aim {LEAST_AIM:.0f}x)")
+    return results
+
+
+def new_network(name):
+    space = get_space("nasbnn")
+    torch.manual_seed(0)
+    network = BinaryNetwork(space, space.parse(MODELS[name])).eval()
+    with torch.no_grad():
+        for key, buffer in network.named_buffers():
+            buffer += torch.rand_like(buffer) if key.endswith("var") else 0.1 * torch.randn_like(buffer)
+    return network
+
+
+def measure_network(name, batch, seconds, *, compiled):
+    network = new_network(name)
+    program = lower(network)
+    engine = Engine(program)
+    images = torch.randn(batch, *program.image)
+    last = images.contiguous(memory_format=torch.channels_last)
+    tasks = {
+        "engine": lambda: engine(images),
+        "channels first": lambda: network(images),
+        "channels last": lambda: network(last),
+    }
+    if compiled:
+        fast = torch.compile(network)
+        tasks["compiled"] = lambda: fast(last)
+    found = compare(call_in_turns(tasks, seconds))
+    share, rest = float_share(program)
+    print(
+        f"  model {name}, batch {batch}: torch {found['torch'] / batch:.2f} ms an image ({found['best']}), engine "
+        f"{found['engine'] / batch:.2f}: {found['ratio']:.1f}x ({found['low']:.1f} to {found['high']:.1f}), aim "
+        f"{AIMS[name]:.0f}x; {share:.0%} of the engine's time is float: {rest}",
+        flush=True,
+    )
+    return {"model": name, "batch": batch, "float_share": share, **found}
+
+
+def float_share(program, repeats=5):
+    """The share of the engine's time that is no binary convolution: stem, classifier, and what follows convolutions."""
+    engine = NativeEngine(program)
+    tensors, scratch = aligned(engine._plan.tensors, np.float32), aligned(engine._scratch, np.uint8)
+    tensors[:] = np.random.default_rng(0).standard_normal(len(tensors))
+    call, vectors = engine._library.calls.bnn_run_one, int(engine.vectors)
+    parts = {"stem and classifier": 0.0, "epilogues": 0.0, "binary": 0.0}
+
+    def seconds(native, sums):
+        taken = []
+        for _ in range(repeats):
+            start = time.process_time()
+            call(ctypes.byref(native), vectors, tensors.ctypes.data, scratch.ctypes.data, sums)
+            taken.append(time.process_time() - start)
+        return min(taken)
+
+    for operation in engine._plan.operations:
+        native = NativeOperation.from_buffer_copy(operation)
+        native.packs, native.packed = -1, 0
+        if native.kind != BINARY_CONVOLUTION:
+            parts["epilogues" if native.kind == GLOBAL_AVERAGE else "stem and classifier"] += seconds(native, None)
+            continue
+        sums = np.empty(native.out_height * native.out_width * native.out_channels, np.int16)
+        binary = seconds(native, sums.ctypes.data)
+        parts["binary"] += binary
+        parts["epilogues"] += max(0.0, seconds(native, None) - binary)
+    total = sum(parts.values())
+    return 1 - parts["binary"] / total, ", ".join(f"{part} {1000 * taken:.2f} ms" for part, taken in parts.items())
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--seconds", type=float, default=1.0, help="for each layer; networks take ten times as long")
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 16])
+    parser.add_argument("--only", choices=["layers", "networks"])
+    parser.add_argument("--compile", action="store_true", help="also torch.compile of whole networks (minutes)")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON at the end")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    print(f"{processor()}, one thread, load {os.getloadavg()[0]:.1f}, torch {torch.__version__}")
+    results = []
+    with torch.inference_mode():
+        for batch in options.batches:
+            if options.only != "networks":
+                results += measure_layers("Table 6, models A and D", table_6(), batch, options.seconds)
+                results += measure_layers("VGG-small", VGG_SMALL, batch, options.seconds)
+            if options.only != "layers":
+                print("\nwhole networks at 224 pixels")
+                for name in MODELS:
+                    results.append(measure_network(name, batch, 10 * options.seconds, compiled=options.compile))
+    if options.json:
+        print(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main()
