@@ -103,13 +103,16 @@ def _types_in(annotation: Any) -> list[Any]:
     return [annotation, *(found for inner in get_args(annotation) for found in _types_in(inner))]
 
 
+_TEXTS = ("space.architecture",)  # settings whose value is text as it stands: a genotype has colons
+
+
 def _nested(setting: str) -> dict[str, Any]:
     """`search.trials=50` as nested values."""
     key, equals, value = setting.partition("=")
     if not equals or not all(key.split(".")):
         raise ConfigError(f"a setting is KEY=VALUE with dots in the key, such as search.trials=50; got {setting!r}")
     try:
-        nested: Any = yaml.safe_load(value)
+        nested: Any = value if key in _TEXTS else yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise ConfigError(f"the value of setting {setting!r} is not readable as YAML") from error
     for part in reversed(key.split(".")):

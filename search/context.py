@@ -50,11 +50,6 @@ class Candidate:
         cost = self.space.full_precision_cost(self.architecture)  # type: ignore[attr-defined]
         return {name: getattr(cost, name) for name in COSTS}
 
-    @property
-    def augmentation(self) -> str | None:
-        """The augmentation that it asks for; None: the data's own."""
-        return self.hyperparameters.get("augmentation")
-
 
 class Context:
     """One run, opened by a worker. Images and weights are mapped into memory and reach a worker without a copy."""

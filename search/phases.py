@@ -10,7 +10,7 @@ from search.config import RunConfig
 from search.halving import survivors
 from search.proposers import History
 from search.records import Outcome, Proposal, Record, Stage
-from search.references import DEFAULT, UNIFORM
+from search.references import UNIFORM
 from search.study import Study, now
 from search.training import TrainingError
 from search.view import View
@@ -293,18 +293,18 @@ def search_task(records: Sequence[Record]) -> Task:
     return {"kind": "search_cells", "candidates": [_candidate(record)]}
 
 
-def fit_task(stage: Stage, epochs: int, before: int, rungs: Sequence[int] = ()) -> MakeTask:
-    """One network to train for `epochs` (to its next rung where there are some), `before` of them in another mode."""
+def fit_task(stage: Stage, before: int = 0, rungs: Sequence[int] = ()) -> MakeTask:
+    """One network to train to its end, or to its next rung; `before` are the epochs of another mode before that."""
 
     def make(records: Sequence[Record]) -> Task:
         (record,) = records
-        until = next((rung for rung in rungs if rung not in record.rungs), epochs)
+        until = {"until": next(rung for rung in rungs if rung not in record.rungs)} if rungs else {}
         return {
             "kind": "fit",
             "stage": stage.value,
-            "until": until,
             "epochs_before": before,
             "candidates": [_candidate(record)],
+            **until,
         }
 
     return make
@@ -315,10 +315,8 @@ def reference_task(config: RunConfig) -> MakeTask:
 
     def make(records: Sequence[Record]) -> Task:
         (record,) = records
-        sections = {PARENT: config.parent, DEFAULT: config.training}
-        section = sections.get(record.operator, config.final)
         several = record.operator.startswith(UNIFORM) and config.final.multi_stage
-        task = fit_task(Stage.REFERENCE, section.epochs, section.epochs if several else 0)(records)
+        task = fit_task(Stage.REFERENCE, config.final.epochs if several else 0)(records)
         task["candidates"][0]["reference"] = record.operator
         return {**task, "exclusive": record.operator == PARENT}
 

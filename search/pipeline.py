@@ -115,10 +115,11 @@ def _search(run: Run, view: View) -> Trials:
     if config.method is Method.DIFFERENTIABLE:
         return _trials(run, view, stage, propose, search_task, search.proposer)
     training = config.training
-    stopping = EarlyStopping(training.rungs, training.reduction)
+    stopping = EarlyStopping(training.rungs, training.reduction) if training.early_stopping else None
     before = training.epochs if training.multi_stage else 0
+    task = fit_task(stage, before, stopping.rungs if stopping else ())
     return _trials(
-        run, view, stage, propose, fit_task(stage, training.epochs, before, training.rungs), search.proposer,
+        run, view, stage, propose, task, search.proposer,
         stopping=stopping, ended=lambda records: keep_only(run, stage, records, search.objectives[1:]),
     )  # fmt: skip
 
@@ -130,7 +131,7 @@ def _finetune(run: Run, view: View, found: Sequence[Record]) -> Trials | None:
     if config.method is not Method.ONE_SHOT or not chosen:
         return None
     proposals = [Proposal(record.architecture, record.id, "finetune", (record.id,)) for record in chosen]
-    task = fit_task(Stage.FINETUNED, config.finetune.epochs, 0)
+    task = fit_task(Stage.FINETUNED)
     return _fixed(run, view, "Finetuning", Stage.FINETUNED, proposals, task)
 
 
@@ -145,7 +146,7 @@ def _final(run: Run, view: View, found: Sequence[Record], records: Sequence[Reco
         proposals = [Proposal(record.architecture, record.id, "final", (record.id,)) for record in chosen]
     if not proposals:
         return None
-    task = fit_task(Stage.FINAL, config.epochs, config.epochs if config.multi_stage else 0)
+    task = fit_task(Stage.FINAL, config.epochs if config.multi_stage else 0)
     return _fixed(run, view, "Final training", Stage.FINAL, proposals, task)
 
 

@@ -18,6 +18,7 @@ from search.run import Run, creating, write_facts
 from search.sections import ConfigError, TrainConfig
 from spaces import Space, SpaceError
 from spaces.limits import Limits, require_reachable
+from spaces.space import number_text
 
 
 def prepare(config: RunConfig, path: Path) -> Run:
@@ -114,6 +115,11 @@ def _method_misfits(config: RunConfig, space: Space[Any]) -> list[str]:
     method = config.method
     inherits = method is Method.TRAINING and config.parent.used
     of_searches = set(searched) & (set(DifferentiableConfig.model_fields) - set(TrainConfig.model_fields) | {"seed"})
+    of_trainings = set(searched) - set(DifferentiableConfig.model_fields) - {"seed"}
+    allowed = getattr(space, "ratios", ())
+    ratios = ", ".join(map(number_text, allowed))
+    foreign = [ratio for ratio in config.final.uniform if family == "width" and ratio not in allowed]
+    needs_one = config.search.proposer == "fitness" or config.final.full_precision
     rules = [
         (
             method is Method.ONE_SHOT and family == "width",
@@ -173,8 +179,20 @@ def _method_misfits(config: RunConfig, space: Space[Any]) -> list[str]:
             f"networks of {name!r} have no paths to drop: leave drop_path out",
         ),
         (
-            "binariser" in searched and not has_option(space, "binariser"),
+            "binariser" in searched and not hasattr(space, "binariser"),
             f"networks of {name!r} have one binariser: leave it out of the hyperparameters",
+        ),
+        (
+            method is Method.DIFFERENTIABLE and bool(of_trainings),
+            f"{', '.join(sorted(of_trainings))} are no settings of differentiable searches: leave them out",
+        ),
+        (
+            bool(foreign),
+            f"final.uniform {', '.join(map(number_text, foreign))}: the ratios of {name!r} are {ratios}",
+        ),
+        (
+            family == "width" and 1 not in allowed and needs_one,
+            f"the proposer fitness and final.full_precision need the ratio 1; those of {name!r} are {ratios}",
         ),
     ]
     return [problem for wrong, problem in rules if wrong]

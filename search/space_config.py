@@ -1,12 +1,14 @@
 """Which space a run searches: a named one and what is changed about it, or a declared one; and hyperparameters."""
 
 import dataclasses
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from search.sections import Section
 from spaces import SPACES, NasBnnSpace, SpaceError, Stage, get_space
+from spaces.known import KNOWN, Word
 
 if TYPE_CHECKING:
     from spaces import Space
@@ -161,7 +163,15 @@ class SpaceConfig(Section):
             if isinstance(values, GridConfig):
                 declared.append(Grid(name, values.low, values.high, values.steps, values.log))
             else:
-                declared.append(Listed(name, tuple(values)))
+                declared.append(Listed(name, tuple(_value(name, value) for value in values)))
         if not declared:
             raise SpaceError("hyperparameters must name at least one")
         return HyperparameterSpace(f"{self.name} hyperparameters", tuple(declared))
+
+
+def _value(name: str, value: int | float | str) -> int | float | str:
+    """A value as it is meant: YAML takes 1e-4 for a word."""
+    if isinstance(value, str) and not isinstance(KNOWN.get(name), Word):
+        with suppress(ValueError):
+            return float(value)
+    return value

@@ -1,7 +1,7 @@
 """Training one network: a candidate up to a rung, the parent, finetuning, final training, a network to compare with."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -41,19 +41,21 @@ def fit(context: Context, task: Task) -> Iterator[Report]:
     folder = context.run.weights(stage, identity)
     with Trial(each["number"]) as trial:
         candidate = context.candidate(each["architecture"], stage)
+        epochs = _settings(context, stage, candidate, each.get("reference", "")).epochs
+        until = min(task.get("until", epochs), epochs)
         if (folder / "network" / "manifest.json").exists():
             network = load_network(folder / "network").to(context.device)
         else:
             recipe = _recipe(context, stage, candidate, identity, each.get("reference", ""))
             network = recipe.network
-            yield from _train(context, recipe, stage, identity, task["until"])
+            yield from _train(context, recipe, stage, identity, until)
             if stage is Stage.FINETUNED:
                 context.recalibrate(network)
-            if task["until"] >= recipe.config.epochs:
+            if until == epochs:
                 save_network(folder / "network", network, {"stage": stage.value})
         twin = each.get("reference", "").startswith(FULL_PRECISION)
         cost = candidate.full_precision_cost() if twin else candidate.cost()
-        trial.metrics = {**context.validate(network), **cost, "epochs": task["epochs_before"] + task["until"]}
+        trial.metrics = {**context.validate(network), **cost, "epochs": task["epochs_before"] + until}
         if (folder / "network").exists():
             for checkpoints in folder.glob("checkpoints*"):
                 shutil.rmtree(checkpoints)
@@ -81,25 +83,39 @@ def _train(context: Context, recipe: Recipe, stage: Stage, identity: str, until:
             yield report
 
 
+def _settings(context: Context, stage: Stage, candidate: Candidate, reference: str) -> Any:
+    """How a stage trains, with the candidate's hyperparameters in their place."""
+    config = context.config
+    if stage is Stage.FINETUNED:
+        return config.finetune
+    if reference == PARENT:
+        return config.parent
+    if stage is Stage.TRAINED or reference == DEFAULT:
+        return _with_hyperparameters(config.training, candidate.hyperparameters)
+    own = {name: value for name, value in candidate.hyperparameters.items() if name != "epochs"}
+    return _with_hyperparameters(config.final, own)  # final training has epochs of its own
+
+
 def _recipe(context: Context, stage: Stage, candidate: Candidate, identity: str, reference: str) -> Recipe:
     """What a stage trains, from which weights, and how."""
-    config, images = context.config, context.data.train
+    config, settings = context.config, _settings(context, stage, candidate, reference)
+    searching = stage is Stage.TRAINED or reference in (PARENT, DEFAULT)
+    images = context.augmented(
+        context.search_images if searching else context.data.train, candidate.hyperparameters.get("augmentation")
+    )
     if stage is Stage.FINETUNED:
-        return Recipe(context.inherited(candidate.architecture), images, config.finetune)
+        return Recipe(context.inherited(candidate.architecture), images, settings)
     if reference == PARENT:
-        return Recipe(context.new_network(candidate, identity), context.search_images, config.parent)
+        return Recipe(context.new_network(candidate, identity), images, settings)
     if reference.startswith(FULL_PRECISION):
-        return Recipe(context.new_network(candidate, identity, mode=Mode.FWFA), images, config.final)
-    searching = stage is Stage.TRAINED or reference == DEFAULT
-    section, images = (config.training, context.search_images) if searching else (config.final, images)
-    training = _with_hyperparameters(section, candidate)
-    network = context.new_network(candidate, identity, drop_path=training.drop_path or None)
+        return Recipe(context.new_network(candidate, identity, mode=Mode.FWFA), images, settings)
+    network = context.new_network(candidate, identity, drop_path=settings.drop_path or None)
     if stage is Stage.TRAINED and config.parent.used:
         context.inherit(network)
     if stage is Stage.FINAL and config.final.start == "inherited":
         trained = load_network(context.run.weights(Stage.TRAINED, identity) / "network")
         network.load_state_dict(trained.state_dict())
-    return Recipe(network, context.augmented(images, candidate.augmentation), training, _modes(training))
+    return Recipe(network, images, settings, _modes(settings))
 
 
 def _modes(config: Any) -> tuple[Mode | None, ...]:
@@ -107,7 +123,7 @@ def _modes(config: Any) -> tuple[Mode | None, ...]:
     return (Mode.FWBA, Mode.BWBA) if config.multi_stage else (None,)
 
 
-def _with_hyperparameters(config: Any, candidate: Candidate) -> Any:
-    """A training's settings with the candidate's hyperparameters in their place."""
-    known = {name: value for name, value in candidate.hyperparameters.items() if name in type(config).model_fields}
+def _with_hyperparameters(config: Any, hyperparameters: Mapping[str, Any]) -> Any:
+    """A training's settings with hyperparameters in their place."""
+    known = {name: value for name, value in hyperparameters.items() if name in type(config).model_fields}
     return type(config).model_validate({**config.model_dump(), **known}) if known else config

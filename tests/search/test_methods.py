@@ -230,6 +230,14 @@ def test_a_parent_may_come_from_another_run_of_the_same_base(width, tmp_path):
         ("bnas-digits", ["search.ops_max=1e9"], "do not limit a differentiable search"),
         ("bnas-digits", ["method=one-shot", "final.networks=0"], "mixed edges make no network"),
         ("width-digits", ["parent.batch_size=5000"], "the batch size of parent is 5000"),
+        ("width-digits", ["final.uniform=[1, 5]"], "final.uniform 5: the ratios of 'vgg-digits' are 0.25, 0.5, 1, 2"),
+        (
+            "width-digits",
+            ["space.ratios=[2, 4]", "final.uniform=[]"],
+            "fitness and final.full_precision need",
+        ),
+        ("bnas-digits", ["space.hyperparameters={augmentation: [none, flip]}"], "augmentation are no settings of diff"),
+        ("bnas-digits", ["method=training", "space.hyperparameters={binariser: [xnor]}"], "binariser"),
     ],
 )
 def test_what_does_not_go_together_is_refused_before_anything_is_trained(tmp_path, preset, settings, words):
@@ -256,6 +264,23 @@ def test_what_does_not_go_together_is_refused_before_anything_is_trained(tmp_pat
 def test_impossible_spaces_are_refused(space, words):
     with pytest.raises(ConfigError, match=words):
         check_config({"space": space}, "f.yaml")
+
+
+def test_searched_epochs_are_trained_and_numbers_may_look_like_words(tmp_path):
+    searched = "space.hyperparameters={epochs: [1, 4], learning_rate: [1e-3]}"
+    settings = [*FEW, "search.trials=2", "search.generation=2", "training.early_stopping=false", "parent.epochs=0"]
+    settings += ["final.networks=0", "final.uniform=[]", "final.full_precision=false", "space.architecture=1-1-1-1"]
+    run = finished(prepared(tmp_path / "run", "width-digits", [*settings, searched]))
+    trials = load_trials(run.path).query("stage == 'trained'")
+    assert set(trials.epochs) == {1, 4}
+    assert trials.architecture.str.contains("learning_rate=0.001").all()
+
+
+def test_a_genotype_is_given_as_it_is_written():
+    text = "normal: max@0 max@1 | reduce: max@0 conv3@1"
+    space = {"space.name=mine", "space.template=cifar", "space.nodes=1", "space.cells=3", "space.width=4"}
+    config = load_config("bnas-digits", [*space, "space.image_size=8", f"space.architecture={text}"])
+    assert config.space.architecture == text
 
 
 def test_declared_spaces_of_every_family():
