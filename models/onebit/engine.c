@@ -236,17 +236,17 @@ INLINE uint32_t compare(const float *x, const float *threshold, int count) {
 }
 
 #if HAVE_AVX2
-AVX2 static inline uint32_t compare_8(const float *x, const float *threshold) {
+AVX2 INLINE uint32_t compare_8(const float *x, const float *threshold) {
     __m256 reached = _mm256_cmp_ps(_mm256_loadu_ps(x), _mm256_loadu_ps(threshold), _CMP_GE_OQ);
     return (uint32_t)_mm256_movemask_ps(reached);
 }
 
-AVX2 static inline uint32_t compare_32(const float *x, const float *threshold) {
+AVX2 INLINE uint32_t compare_32(const float *x, const float *threshold) {
     return compare_8(x, threshold) | compare_8(x + 8, threshold + 8) << 8 | compare_8(x + 16, threshold + 16) << 16 |
            compare_8(x + 24, threshold + 24) << 24;
 }
 
-AVX2 static void pack_group_avx2(const float *x, const float *threshold, int channels, uint8_t *out) {
+AVX2 INLINE void pack_group_avx2(const float *x, const float *threshold, int channels, uint8_t *out) {
     int c = 0;
     for (; c + 32 <= channels; c += 32) {
         uint64_t nibbles = spread(compare_32(x + c, threshold + c));
@@ -254,33 +254,43 @@ AVX2 static void pack_group_avx2(const float *x, const float *threshold, int cha
     }
     for (; c + 8 <= channels; c += 8) {
         uint32_t bits = compare_8(x + c, threshold + c);
-        out[c / 4] = bits & 15, out[c / 4 + 1] = (uint8_t)(bits >> 4);
+        uint16_t nibbles = (uint16_t)((bits & 15) | bits >> 4 << 8);
+        memcpy(out + c / 4, &nibbles, 2);
     }
     for (; c < channels; c += 4) out[c / 4] = (uint8_t)compare(x + c, threshold + c, smaller(4, channels - c));
 }
 #endif
 
-static void pack_group_plain(const float *x, const float *threshold, int channels, uint8_t *out) {
+INLINE void pack_group_plain(const float *x, const float *threshold, int channels, uint8_t *out) {
     for (int c = 0; c < channels; c += 4)
         out[c / 4] = (uint8_t)compare(x + c, threshold + c, smaller(4, channels - c));
 }
 
 /* Nibbles of pixels [first, last) of a binary convolution's input, into its padded memory, group by group. */
-static void pack_pixels(const Operation *op, const Layout *l, const float *x, int first, int last, uint8_t *nibbles) {
-    int64_t plane = (int64_t)l->height * l->width * l->nibbles;
-    for (int pixel = first; pixel < last; pixel++, x += op->in_channels) {
-        int64_t row = pixel / op->in_width + op->padding, column = pixel % op->in_width + op->padding;
-        uint8_t *out = nibbles + (row * l->width + column) * l->nibbles;
-        for (int group = 0; group < op->groups; group++, out += plane) {
-            int at = group * l->group_in;
-#if HAVE_AVX2
-            if (op->kernel != POPCOUNT)
-                pack_group_avx2(x + at, op->threshold + at, l->group_in, out);
-            else
-#endif
-                pack_group_plain(x + at, op->threshold + at, l->group_in, out);
-        }
+#define PACK_PIXELS(TARGET, NAME, PACK_GROUP)                                                                         \
+    TARGET static void NAME(const Operation *op, const Layout *l, const float *x, int first, int last, uint8_t *out) { \
+        const int64_t plane = (int64_t)l->height * l->width * l->nibbles;                                              \
+        int row = first / op->in_width + op->padding, column = first % op->in_width;                                   \
+        for (int pixel = first; pixel < last; pixel++, x += op->in_channels) {                                         \
+            uint8_t *to = out + ((int64_t)row * l->width + column + op->padding) * l->nibbles;                         \
+            for (int group = 0; group < op->groups; group++, to += plane)                                              \
+                PACK_GROUP(x + group * l->group_in, op->threshold + group * l->group_in, l->group_in, to);             \
+            if (++column == op->in_width) column = 0, row++;                                                           \
+        }                                                                                                              \
     }
+PACK_PIXELS(, pack_pixels_plain, pack_group_plain)
+#if HAVE_AVX2
+PACK_PIXELS(AVX2, pack_pixels_avx2, pack_group_avx2)
+#endif
+
+static void pack_pixels(const Operation *op, const Layout *l, const float *x, int first, int last, uint8_t *nibbles) {
+#if HAVE_AVX2
+    if (op->kernel != POPCOUNT) {
+        pack_pixels_avx2(op, l, x, first, last, nibbles);
+        return;
+    }
+#endif
+    pack_pixels_plain(op, l, x, first, last, nibbles);
 }
 
 /* Fill the border of the padded memory: with zeros and ones, padding is a zero like any other. */
@@ -563,15 +573,23 @@ typedef struct {
     const float *floats, *shortcut;
 } Row;
 
+/* The loop that follows may write where it reads, but only the very number that it has read. */
+#if defined(__clang__)
+#define IN_PLACE _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define IN_PLACE _Pragma("GCC ivdep")
+#endif
+
 /* v = factor * sum + constant + shortcut, then the activation, for `count` channels from channel `c`. The constants
- * `integers`, `added` and `activation` make loops of their own. */
+ * `integers`, `added` and `activation` make loops of their own. `out` may be the place of the shortcut. */
 INLINE void finish(const Operation *op, const int integers, const int added, const enum Activation activation, Row row,
-                   int c, int count, float *RESTRICT out) {
+                   int c, int count, float *out) {
     const float *RESTRICT factor = op->factor + c, *RESTRICT constant = op->constant + c;
     const float *RESTRICT slope = op->slope + c, *RESTRICT shift = op->shift + c;
     const int16_t *RESTRICT sums = row.integers;
-    const float *RESTRICT floats = row.floats, *RESTRICT shortcut = row.shortcut;
+    const float *floats = row.floats, *shortcut = row.shortcut;
     const float low = op->low, high = op->high;
+    IN_PLACE
     for (int i = 0; i < count; i++) {
         float v = (integers ? (float)sums[i] : floats[i]) * factor[i];
         v = v + constant[i];

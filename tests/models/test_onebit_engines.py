@@ -130,6 +130,10 @@ def test_tensors_that_live_together_lie_apart():
                 for tensor in range(number + 1)
                 if any(tensor in inputs_of(later) for later in program.operations[number:])
             }
+            if isinstance(operation, BinaryConvolution) and places[number + 1] == places[operation.input]:
+                assert operation.epilogue.shortcut == operation.input  # it is replaced, number by number
+                assert not any(operation.input in inputs_of(later) for later in program.operations[number + 1 :])
+                alive.remove(operation.input)
             spans = sorted((places[tensor], places[tensor] + program.shapes[tensor].size) for tensor in alive)
             assert all(end <= start for (_, end), (start, _) in pairwise(spans))
             assert spans[-1][1] <= total
