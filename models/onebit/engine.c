@@ -676,42 +676,74 @@ INLINE void gather_floats(const Operation *op, const float *x, int pixel, int gr
     }
 }
 
+/* Values that are multiplied with weights: `runs` times `run` floats for each pixel, the runs `distance` apart. */
+typedef struct {
+    const float *from[GATHERED];
+    int runs, run;
+    int64_t distance;
+} Values;
+
 /* Sums of `pixels` pixels, a constant, and COLUMNS channels; weights are (taps, COLUMNS). */
-INLINE void multiply(const int pixels, const float *const *values, const float *RESTRICT weights, int taps,
+INLINE void multiply(const int pixels, const Values *values, const float *RESTRICT weights,
                      float sums[GATHERED][COLUMNS]) {
     Vector local[GATHERED][2];
     for (int p = 0; p < pixels; p++) local[p][0] = local[p][1] = (Vector){0};
-    for (int tap = 0; tap < taps; tap++, weights += COLUMNS) {
-        Vector first = *(const Vector *)weights, second = *(const Vector *)(weights + 8);
-        for (int p = 0; p < pixels; p++) {
-            float value = values[p][tap];
-            local[p][0] += value * first;
-            local[p][1] += value * second;
+    for (int run = 0; run < values->runs; run++) {
+        const float *from[GATHERED];
+        for (int p = 0; p < pixels; p++) from[p] = values->from[p] + run * values->distance;
+        for (int i = 0; i < values->run; i++, weights += COLUMNS) {
+            Vector first = *(const Vector *)weights, second = *(const Vector *)(weights + 8);
+            for (int p = 0; p < pixels; p++) {
+                float value = from[p][i];
+                local[p][0] += value * first;
+                local[p][1] += value * second;
+            }
         }
     }
     memcpy(sums, local, sizeof(float) * COLUMNS * (size_t)pixels);
 }
 
+/* Whether a pixel's window lies in its input as it is, row by row, without padding. */
+INLINE int lies_inside(const Operation *op, int pixel) {
+    int y = pixel / op->out_width * op->stride - op->padding, x = pixel % op->out_width * op->stride - op->padding;
+    return op->groups == 1 && op->dilation == 1 && y >= 0 && y + op->size <= op->in_height && x >= 0 &&
+           x + op->size <= op->in_width;
+}
+
+/* The values of pixels [first, last) for one group: where they are, or gathered. Missing pixels are the first, again. */
+INLINE Values find_values(const Operation *op, const float *x, int first, int last, int group, float *gathered) {
+    int channels = op->in_channels / op->groups, taps = op->size * op->size * channels;
+    Values v = {{0}, 1, taps, 0};
+    if (lies_inside(op, first) && lies_inside(op, last - 1) && (last - 1) / op->out_width == first / op->out_width) {
+        int64_t row = (int64_t)op->in_width * op->in_channels;
+        v.runs = op->size, v.run = op->size * channels, v.distance = row;
+        for (int p = 0; p < GATHERED; p++) {
+            int pixel = first + p < last ? first + p : first;
+            int y = pixel / op->out_width * op->stride - op->padding;
+            int column = pixel % op->out_width * op->stride - op->padding;
+            v.from[p] = x + y * row + (int64_t)column * channels;
+        }
+        return v;
+    }
+    for (int p = 0; p < GATHERED; p++) {
+        v.from[p] = first + p < last ? gathered + (int64_t)p * taps : gathered;
+        if (first + p < last) gather_floats(op, x, first + p, group, gathered + (int64_t)p * taps);
+    }
+    return v;
+}
+
 /* Weights of a group come in blocks of COLUMNS output channels, the last one filled up with zeros. */
-INLINE void float_pixels(const Operation *op, float *tensors, int first, int last, float *gathered, float *rows) {
+INLINE void float_pixels(const Operation *op, const float *x, int first, int last, float *gathered, float *rows) {
     int taps = op->size * op->size * (op->in_channels / op->groups), channels = op->out_channels / op->groups;
-    const float *weights = op->weight, *values[GATHERED];
+    const float *weights = op->weight;
     float sums[GATHERED][COLUMNS];
     for (int group = 0; group < op->groups; group++) {
-        for (int p = 0; p < GATHERED; p++) {
-            values[p] = gathered + (int64_t)p * taps;
-            if (first + p >= last)
-                values[p] = values[0]; /* computed again, not stored */
-            else if (taps == op->in_channels * op->in_height * op->in_width && op->padding == 0)
-                values[p] = tensors + op->input; /* a linear layer: the window is the whole input */
-            else
-                gather_floats(op, tensors + op->input, first + p, group, gathered + (int64_t)p * taps);
-        }
+        Values values = find_values(op, x, first, last, group, gathered);
         for (int c = 0; c < channels; c += COLUMNS, weights += (int64_t)taps * COLUMNS) {
             if (last - first > 1)
-                multiply(GATHERED, values, weights, taps, sums);
+                multiply(GATHERED, &values, weights, sums);
             else
-                multiply(1, values, weights, taps, sums);
+                multiply(1, &values, weights, sums);
             for (int p = 0; p < last - first; p++)
                 memcpy(rows + (int64_t)p * op->out_channels + group * channels + c, sums[p],
                        sizeof(float) * (size_t)smaller(COLUMNS, channels - c));
@@ -833,7 +865,7 @@ INLINE void float_convolution(const Operation *ops, const Operation *op, const M
         int last = smaller(first + TILE, pixels_of(op));
         for (int some = first; some < last; some += GATHERED) {
             int until = smaller(some + GATHERED, last);
-            float_pixels(op, m->tensors, some, until, m->index, rows);
+            float_pixels(op, m->tensors + op->input, some, until, m->index, rows);
             finish_tile(op, m, some, until, (Row){0, rows, 0}, op->out_channels);
         }
         pack_for_next(ops, op, m, first, last);
