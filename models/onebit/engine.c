@@ -683,9 +683,9 @@ typedef struct {
     int64_t distance;
 } Values;
 
-/* Sums of `pixels` pixels, a constant, and COLUMNS channels; weights are (taps, COLUMNS). */
-INLINE void multiply(const int pixels, const Values *values, const float *RESTRICT weights,
-                     float sums[GATHERED][COLUMNS]) {
+/* Sums of `pixels` pixels, a constant, and COLUMNS channels, `stride` floats apart; weights are (taps, COLUMNS). */
+INLINE void multiply(const int pixels, const Values *values, const float *RESTRICT weights, float *sums,
+                     int64_t stride) {
     Vector local[GATHERED][2];
     for (int p = 0; p < pixels; p++) local[p][0] = local[p][1] = (Vector){0};
     for (int run = 0; run < values->runs; run++) {
@@ -700,7 +700,10 @@ INLINE void multiply(const int pixels, const Values *values, const float *RESTRI
             }
         }
     }
-    memcpy(sums, local, sizeof(float) * COLUMNS * (size_t)pixels);
+    for (int p = 0; p < pixels; p++, sums += stride) {
+        *(Vector *)sums = local[p][0];
+        *(Vector *)(sums + 8) = local[p][1];
+    }
 }
 
 /* Whether a pixel's window lies in its input as it is, row by row, without padding. */
@@ -732,21 +735,22 @@ INLINE Values find_values(const Operation *op, const float *x, int first, int la
     return v;
 }
 
-/* Weights of a group come in blocks of COLUMNS output channels, the last one filled up with zeros. */
+/* The distance of pixels in the rows that `float_pixels` writes. */
+static inline int64_t row_stride(const Operation *op) { return op->out_channels + COLUMNS; }
+
+/* Weights of a group come in blocks of COLUMNS output channels, the last one filled up with zeros; what it adds to a row
+ * is overwritten by the next group, or lies behind the row. */
 INLINE void float_pixels(const Operation *op, const float *x, int first, int last, float *gathered, float *rows) {
     int taps = op->size * op->size * (op->in_channels / op->groups), channels = op->out_channels / op->groups;
     const float *weights = op->weight;
-    float sums[GATHERED][COLUMNS];
     for (int group = 0; group < op->groups; group++) {
         Values values = find_values(op, x, first, last, group, gathered);
         for (int c = 0; c < channels; c += COLUMNS, weights += (int64_t)taps * COLUMNS) {
+            float *sums = rows + group * channels + c;
             if (last - first > 1)
-                multiply(GATHERED, &values, weights, sums);
+                multiply(GATHERED, &values, weights, sums, row_stride(op));
             else
-                multiply(1, &values, weights, sums);
-            for (int p = 0; p < last - first; p++)
-                memcpy(rows + (int64_t)p * op->out_channels + group * channels + c, sums[p],
-                       sizeof(float) * (size_t)smaller(COLUMNS, channels - c));
+                multiply(1, &values, weights, sums, row_stride(op));
         }
     }
 }
@@ -866,7 +870,7 @@ INLINE void float_convolution(const Operation *ops, const Operation *op, const M
         for (int some = first; some < last; some += GATHERED) {
             int until = smaller(some + GATHERED, last);
             float_pixels(op, m->tensors + op->input, some, until, m->index, rows);
-            finish_tile(op, m, some, until, (Row){0, rows, 0}, op->out_channels);
+            finish_tile(op, m, some, until, (Row){0, rows, 0}, row_stride(op));
         }
         pack_for_next(ops, op, m, first, last);
     }
