@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,18 @@ if TYPE_CHECKING:
 ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="A .bnn file, as `binarynas export` writes it.")]
 Threads = Annotated[int, typer.Option(min=1, max=256, help="Threads that share the images of a batch.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+class FileFormat(StrEnum):
+    """What `export` writes."""
+
+    BNN = "bnn"
+    ONNX = "onnx"
+    QONNX = "qonnx"
+
+
+FORMATS = {".onnx": FileFormat.ONNX, ".qonnx": FileFormat.QONNX}
+"""By the end of a file's name; every other one is a .bnn file."""
 IMAGE_FILES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 
 
@@ -38,19 +51,35 @@ def export(
         str | None, typer.Option(help="For a folder outside of a run: its images' mean, 0.5,0.5,0.5.")
     ] = None,
     std: Annotated[str | None, typer.Option(help="For a folder outside of a run: their deviation.")] = None,
+    form: Annotated[
+        FileFormat | None, typer.Option("--format", help="By the name of the file if left out: .onnx is plain ONNX.")
+    ] = None,
 ) -> None:
-    """Write a trained network as a file of 1-bit weights that holds no code, with all that images need."""
-    from models.onebit.file import write_model
+    """Write a trained network as a file of 1-bit weights that holds no code, with all that images need.
+
+    For other tools also as ONNX, whose weights are floats.
+    """
     from search.deployment import model_of, network_folder
 
     folder = network_folder(source, architecture, ops_max)
     model, bits = model_of(folder, _numbers(mean), _numbers(std))
-    size = write_model(out, model)
+    words = _write(out, model, form or FORMATS.get(out.suffix.lower(), FileFormat.BNN), bits)
     stdout().print(f"{model.facts['architecture']}", soft_wrap=True, markup=False)
-    stdout().print(
-        f"{out}: {human_bytes(size)} ({human_bytes(bits / 8)} by count); time it with: binarynas bench {out}",
-        soft_wrap=True, markup=False,
-    )  # fmt: skip
+    stdout().print(f"{out}: {words}", soft_wrap=True, markup=False)
+
+
+def _write(out: Path, model: "Model", form: FileFormat, bits: int) -> str:
+    """Write the file; what there is to say of it."""
+    if form is not FileFormat.BNN:
+        from models.interchange.export import SENTENCES, Format, write_onnx
+
+        return f"{human_bytes(write_onnx(out, model, Format(form)))}; {SENTENCES[Format(form)]}"
+    if out.suffix.lower() in FORMATS:
+        fail(f"{out} ends in {out.suffix}; a 1-bit file ends in .bnn")
+    from models.onebit.file import write_model
+
+    size = write_model(out, model)
+    return f"{human_bytes(size)} ({human_bytes(bits / 8)} by count); time it with: binarynas bench {out}"
 
 
 def _numbers(text: str | None) -> tuple[float, ...] | None:

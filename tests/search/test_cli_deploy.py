@@ -182,3 +182,31 @@ def test_a_damaged_model_is_one_sentence(exported, tmp_path):
     for command in (("bench", path), ("predict", path, tmp_path)):
         assert "bytes where it says" in refused(*command)
     assert "cannot read" in refused("bench", tmp_path / "none.bnn")
+
+
+def test_a_network_is_exported_for_other_tools(folder, exported, tmp_path, digits):
+    onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    path = tmp_path / "model.onnx"
+    code, out, err = run("export", folder, "--architecture", SPACE.largest(), "--out", path)
+    assert (code, err) == (0, "")
+    assert "float simulation: weights are stored as 32-bit floats; the 1-bit form is the .bnn file" in out
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    images = digits.test.normalisation(digits.test.images)
+    logits = torch.from_numpy(session.run(["logits"], {"images": images.numpy()})[0])
+    wanted = Engine(read_model(exported).program)(images)
+    assert torch.equal(logits.argmax(1), wanted.argmax(1))
+    torch.testing.assert_close(logits, wanted, rtol=0, atol=1e-4)
+    assert session.get_modelmeta().custom_metadata_map["id"] == SPACE.id(SPACE.largest())
+    code, out, _ = run("export", folder, "--architecture", SPACE.largest(), "--out", path, "--format", "qonnx")
+    assert code == 0
+    assert "BipolarQuant" in out
+    assert "is no .bnn file" in refused("predict", path, tmp_path)
+
+
+def test_a_name_that_does_not_fit_the_format_is_refused(folder, tmp_path):
+    export = ("export", folder, "--architecture", SPACE.smallest(), "--out")
+    assert "ends in .onnx; a 1-bit file ends in .bnn" in refused(*export, tmp_path / "a.onnx", "--format", "bnn")
+    assert "a file of ONNX ends in .onnx" in refused(*export, tmp_path / "a.bnn", "--format", "onnx")
+    assert "a file of QONNX ends in .onnx" in refused(*export, tmp_path / "a.qonnx")
+    assert "cannot use" in refused(*export, tmp_path / "none" / "a.onnx")
+    assert not list(tmp_path.iterdir())
