@@ -45,7 +45,8 @@ def connect(execution: ExecutionConfig, address: str | None) -> None:
     on_termination = signal.getsignal(signal.SIGTERM)
     if address is None:
         cores = max((execution.workers or os.cpu_count() or 1) * execution.threads, execution.training_threads)
-        ray.init(num_cpus=cores, include_dashboard=False, **settings)
+        # "local": or Ray would join a cluster that happens to run on this machine
+        ray.init(address="local", num_cpus=cores, include_dashboard=False, **settings)
     else:
         require_reachable(address)
         # The code is ours on every node, whatever a job that we were submitted as has brought along.
