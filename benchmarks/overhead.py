@@ -8,6 +8,8 @@ trials and resumes them; `bytes` evaluates 200 candidates on two nodes of one ma
 """
 
 import argparse
+import json
+import logging
 import os
 import random
 import sys
@@ -161,9 +163,84 @@ def growth() -> None:
             )
 
 
+def mapping(pid: int, file: str) -> dict[str, int]:
+    """How many bytes of a file that a process maps are in memory, and how many of them it has a copy of its own of."""
+    sums, within = {"Rss": 0, "Private_Dirty": 0}, False
+    for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if "-" in name.split(" ")[0]:
+            within = file in line
+        elif within and name in sums:
+            sums[name] += 1024 * int(value.split()[0])
+    return sums
+
+
+def sent_bytes() -> None:
+    """What reaches the workers of two nodes for 200 candidates."""
+    import search.tune_executor as tune_executor  # sets up what Ray reads when it is imported
+
+    # isort: split
+    import ray
+    from ray.cluster_utils import Cluster
+
+    from search.configuration import load_config
+    from search.locking import writing
+    from search.pipeline import carry_out
+    from search.preparation import prepare
+
+    sizes = ["data.train_limit=256", "data.validation_limit=128", "data.test_limit=64", "search.trials=200"]
+    settings = [*sizes, "supernet.epochs=0", "evaluation.recalibration_batches=1", "finetune.networks=0"]
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    for _ in range(2):
+        cluster.add_node(num_cpus=2)
+    ray.init(address=cluster.address, log_to_driver=False)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    counts = {"tasks": 0, "reports": 0, "trials": 0, "store": 0}
+    seen: dict[str, dict[str, int]] = {}
+    make = tune_executor._Feeder._trial
+
+    def counted(self, task: Task):
+        trial = make(self, task)
+        counts["tasks"] += len(json.dumps(trial))
+        counts["trials"] += 1
+        return trial
+
+    class Listener(tune_executor._Listener):
+        def on_trial_result(self, iteration, trials, trial, result, **info):
+            counts["reports"] += len(result.get("report", ""))
+            total, free = ray.cluster_resources(), ray.available_resources()
+            used = total.get("object_store_memory", 0) - free.get("object_store_memory", 0)
+            counts["store"] = max(counts["store"], int(used))
+            report = json.loads(result.get("report", "{}"))
+            if report.get("kind") == "outcome" and report["number"] % 10 == 9:
+                sums, best = (
+                    mapping(int(report["worker"]), "supernet/trained/tensors"),
+                    seen.setdefault(report["worker"], {}),
+                )
+                best.update({kind: max(value, best.get(kind, 0)) for kind, value in sums.items()})
+            super().on_trial_result(iteration, trials, trial, result, **info)
+
+    tune_executor._Feeder._trial = counted  # type: ignore[method-assign]
+    tune_executor._Listener = Listener  # type: ignore[misc]
+    with tempfile.TemporaryDirectory() as name:
+        config = load_config("nasbnn-digits", settings, {"execution": {"workers": 2, "address": cluster.address}})
+        run = prepare(config, Path(name) / "run")
+        with writing(run):
+            carry_out(run, tune_executor.TuneExecutor(run), Silent())  # type: ignore[arg-type]
+        weights = sum(file.stat().st_size for file in (run.supernet).glob("*.safetensors"))
+    print(f"weights {quantity(weights, 'B')}; 200 copies of them would be {quantity(200 * weights, 'B')}")
+    print(f"sent: {quantity(counts['tasks'], 'B')} of tasks, {quantity(counts['reports'], 'B')} of reports")
+    print(f"in Ray's object stores at most {quantity(counts['store'], 'B')}")
+    for pid, sums in seen.items():
+        there, own = sums.get("Rss", 0), sums.get("Private_Dirty", 0)
+        print(f"worker {pid} maps the file: {quantity(there, 'B')} of it in memory, {quantity(own, 'B')} copied")
+    ray.shutdown()
+    cluster.shutdown()
+
+
 def main() -> None:
     """Run what was named."""
-    parts = {"added": added, "growth": growth}
+    parts = {"added": added, "growth": growth, "bytes": sent_bytes}
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("parts", nargs="*", choices=[[], *parts], default=[])
     chosen = parser.parse_args().parts or list(parts)

@@ -50,6 +50,7 @@ def workers_of(process: subprocess.Popen) -> set[int]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the worker in /proc")
 def test_a_killed_worker_costs_only_what_it_had_in_hand(tmp_path):
     results = []
@@ -57,7 +58,7 @@ def test_a_killed_worker_costs_only_what_it_had_in_hand(tmp_path):
     for name, kill in (("clean", False), ("hurt", True)):
         out = tmp_path / name
         process = start(out)
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 400
         while kill and process.poll() is None and time.monotonic() < deadline:
             journal = out / "journal.log"
             victims = workers_of(process)
@@ -66,7 +67,7 @@ def test_a_killed_worker_costs_only_what_it_had_in_hand(tmp_path):
                 killed = True
                 break
             time.sleep(0.02)
-        _, errors = process.communicate(timeout=180)
+        _, errors = process.communicate(timeout=600)
         assert process.returncode == 0, errors
         trials = load_trials(out).sort_values("number")
         assert set(trials["state"]) == {"finished"}
