@@ -117,6 +117,7 @@ def test_the_executor_of_qonnx_gives_what_the_network_and_the_portable_engine_gi
 
 def test_qonnx_infers_one_bit_for_what_every_binary_convolution_reads(network):
     pytest.importorskip("qonnx", reason="qonnx is not installed")
+    from qonnx.analysis.inference_cost import inference_cost
     from qonnx.core.modelwrapper import ModelWrapper
     from qonnx.transformation.infer_datatypes import InferDataTypes
 
@@ -127,6 +128,9 @@ def test_qonnx_infers_one_bit_for_what_every_binary_convolution_reads(network):
     binary = [operation for operation in program.operations if isinstance(operation, BinaryConvolution)]
     wanted = {Encoding.SIGNS: "BIPOLAR", Encoding.ZERO_ONE: "BINARY"}
     assert [given for given, weight in kinds if weight == "BIPOLAR"] == [wanted[o.encoding] for o in binary]
+    if isinstance(network, BinaryNetwork):
+        counted = network.space.cost(network.architecture).bops
+        assert wrapper.analysis(inference_cost)["total_cost"]["op_mac_BIPOLAR_BIPOLAR"] == counted
     stems = [weight for _, weight in kinds if weight != "BIPOLAR"]
     assert stems == ["INT8" if isinstance(network, BinaryNetwork) else "FLOAT32"] * len(stems)
 
