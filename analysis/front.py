@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.pareto import Floats, pareto_front
-from analysis.schema import objective_direction
+from analysis.schema import LATENCY, objective_direction
 from analysis.stages import competing
 from analysis.trials import RunError, load_trials
-from analysis.units import percent, quantity
+from analysis.units import cost_words, percent, quantity
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FRONT_FILE = "front.csv"
 TEST_ACCURACY = "test_accuracy"
-TABLE_COLUMNS = ("architecture", "id", "accuracy", TEST_ACCURACY, "ops", "params", "bytes", "stage", "number")
+TABLE_COLUMNS = ("architecture", "id", "accuracy", TEST_ACCURACY, "ops", "params", "bytes", LATENCY, "stage", "number")
+_OPTIONAL = (TEST_ACCURACY, LATENCY, "number")
 
 
 def front(trials: pd.DataFrame, x: str = "ops", y: str = "accuracy") -> pd.DataFrame:
@@ -38,9 +40,11 @@ def front(trials: pd.DataFrame, x: str = "ops", y: str = "accuracy") -> pd.DataF
 def front_table(front: pd.DataFrame) -> pd.DataFrame:
     """The columns of a front that are worth keeping in a file, in order, ready for `to_csv`.
 
-    `test_accuracy` (fraction, the final measurement on the test split) is among them where the front has it.
+    `test_accuracy` (fraction, the final measurement on the test split) is among them where the front has it, the
+    latency where a trial has one.
     """
-    return front[[name for name in TABLE_COLUMNS if name in front.columns]].reset_index(drop=True)
+    kept = [name for name in TABLE_COLUMNS if name in front.columns and (name != LATENCY or front[name].notna().any())]
+    return front[kept].reset_index(drop=True)
 
 
 def front_rows(front: pd.DataFrame) -> list[dict[str, str]]:
@@ -48,6 +52,8 @@ def front_rows(front: pd.DataFrame) -> list[dict[str, str]]:
     rows: list[dict[str, str]] = []
     columns = {name: numbers(front, name)[:, 0].tolist() for name in ("accuracy", "ops", "params", "bytes")}
     tested = numbers(front, TEST_ACCURACY)[:, 0].tolist() if TEST_ACCURACY in front.columns else None
+    latencies: list[float] = numbers(front, LATENCY)[:, 0].tolist() if LATENCY in front.columns else []
+    timed = any(math.isfinite(latency) for latency in latencies)
     for index, (architecture, identity, stage) in enumerate(
         zip(front["architecture"], front["id"], front["stage"], strict=True)
     ):
@@ -58,6 +64,7 @@ def front_rows(front: pd.DataFrame) -> list[dict[str, str]]:
             "OPs": quantity(columns["ops"][index], ""),
             "parameters": quantity(columns["params"][index], ""),
             "size": quantity(columns["bytes"][index], "B"),
+            **({"latency": cost_words(LATENCY, latencies[index])} if timed else {}),
             "stage": str(stage),
             "id": str(identity),
             "architecture": str(architecture),
@@ -82,7 +89,7 @@ def load_front(run: str | os.PathLike[str]) -> pd.DataFrame:
         table = pd.read_csv(file, dtype={"id": "str", "architecture": "str", "stage": "str"})
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise RunError(f"{file} is not a table ({error}): remove it, and the front is taken from the trials") from error
-    missing = [name for name in TABLE_COLUMNS if name not in table.columns and name not in (TEST_ACCURACY, "number")]
+    missing = [name for name in TABLE_COLUMNS if name not in table.columns and name not in _OPTIONAL]
     if missing:
         raise RunError(
             f"{file} lacks the columns {', '.join(missing)}: remove it, and the front is taken from the trials"

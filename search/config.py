@@ -1,11 +1,13 @@
 """What a run is asked to do: one configuration, checked whole before anything starts."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import yaml
 from pydantic import Field, field_validator, model_validator
 
+from analysis.schema import LATENCY
 from search.data.config import DataConfig
 from search.differentiable_config import DifferentiableConfig
 from search.sections import Section, TrainConfig, nearest
@@ -16,7 +18,8 @@ if TYPE_CHECKING:
     from spaces import Space
 
 FORMAT_VERSION = 1
-COST_OBJECTIVES = ("ops", "params", "bytes")
+COST_OBJECTIVES = ("ops", "params", "bytes", LATENCY)
+SHORT_NAMES = {"latency": LATENCY}
 
 
 class Method(StrEnum):
@@ -66,6 +69,10 @@ class EvaluationConfig(Section):
     recalibration_batches: int = Field(default=10, ge=1)
     recalibration_batch_size: int = Field(default=256, ge=2)
     batch_size: int = Field(default=512, ge=1)
+    engine: Literal["auto", "float", "onebit"] = Field(
+        default="auto",
+        description="of candidates of a supernet: auto is the 1-bit engine where it is native and the device the CPU",
+    )
 
 
 class SearchConfig(Section):
@@ -85,6 +92,9 @@ class SearchConfig(Section):
     objectives: tuple[str, ...] = ("accuracy", "ops")
     ops_min: float | None = Field(default=None, ge=0)
     ops_max: float | None = Field(default=None, gt=0)
+    latency_max: float | None = Field(
+        default=None, gt=0, allow_inf_nan=False, description="milliseconds that a candidate may take, as predicted"
+    )
     mutation_probability: float = Field(default=0.2, gt=0, le=1)
     fitness_weight: float = Field(
         default=4.0, ge=0, description="lambda of the proposer `fitness`: points of accuracy for the OPs of uniform 1x"
@@ -95,6 +105,7 @@ class SearchConfig(Section):
     @classmethod
     def _objectives(cls, objectives: tuple[str, ...]) -> tuple[str, ...]:
         known = ("accuracy", *COST_OBJECTIVES)
+        objectives = tuple(SHORT_NAMES.get(name, name) for name in objectives)
         if (
             objectives[:1] != ("accuracy",)
             or len(set(objectives)) < len(objectives)
@@ -121,6 +132,11 @@ class SearchConfig(Section):
     def limits(self) -> Limits:
         """The range of OPs in which candidates are proposed."""
         return Limits(self.ops_min, self.ops_max)
+
+    @property
+    def needs_latency(self) -> bool:
+        """Whether candidates have a latency."""
+        return LATENCY in self.objectives or self.latency_max is not None
 
 
 class FinetuneConfig(TrainConfig):
@@ -205,7 +221,8 @@ class FinalConfig(NetworkTrainConfig):
 
 
 class ExecutionConfig(Section):
-    """Where and how trials run. None of it changes what is proposed or measured on the CPU, but for `threads`."""
+    """Where and how trials run. None of it changes what is proposed or measured on the CPU, but for `threads` and how
+    latencies are found."""
 
     executor: Literal["tune", "inline"] = Field(
         default="tune", description="Ray Tune, or one after another in this process"
@@ -221,6 +238,12 @@ class ExecutionConfig(Section):
     training_threads: int = Field(default=2, ge=1, description="torch threads of supernet training")
     candidates_per_task: int = Field(default=4, ge=1, description="cheap candidates travel several to a Tune trial")
     ray_output: bool = Field(default=False, description="let Ray and Tune print what they do, for finding faults")
+    latency: Literal["table", "measured"] = Field(
+        default="table", description="predicted from a table of operations, or each candidate measured by itself"
+    )
+    latency_table: Path | None = Field(
+        default=None, description="a table that `binarynas latency-table` made here; measured anew where left out"
+    )
     retries: int = Field(default=1, ge=0, description="how often a candidate that failed is tried again")
     timeout: float | None = Field(
         default=None, gt=0, description="seconds for one candidate's evaluation or one epoch; its worker is then killed"

@@ -3,14 +3,16 @@
 from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from filelock import FileLock
 from torch import nn
 
+from analysis.schema import LATENCY
 from models.checkpoint import Verify
 from models.families import build_network
 from models.storage import load_network, load_supernet
@@ -19,7 +21,7 @@ from search.data.augment import Augmentation
 from search.data.dataset import DataSet, Split
 from search.data.opening import open_data
 from search.data.splits import Ranking
-from search.evaluation import evaluate, recalibrate_on
+from search.evaluation import evaluate, evaluate_calls, recalibrate_on
 from search.records import Stage
 from search.run import Run
 from spaces import Space
@@ -29,6 +31,11 @@ from spaces.seeds import derive_seed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from models.onebit.engine import Engine
+    from search.latency import LatencyTable
+
+FEWEST_IMAGES = 128
+"""To evaluate a network on fewer images takes the 1-bit engine longer than torch, as it must be lowered first."""
 COSTS = ("flops", "int8_ops", "bops", "ops", "params", "bits", "bytes")
 
 
@@ -130,6 +137,49 @@ class Context:
         """Accuracy and loss on the validation split."""
         return evaluate(network, self.data.validation, self.config.evaluation.batch_size)
 
+    def validate_candidate(self, network: nn.Module) -> dict[str, float]:
+        """As `validate`, with the 1-bit engine where the configuration asks for it, or where that is faster."""
+        engine = self._engine(network)
+        if engine is None:
+            return self.validate(network)
+        threads, size = self.config.execution.threads, self.config.evaluation.batch_size
+
+        def call(images: torch.Tensor) -> torch.Tensor:
+            return engine(images, threads=threads)
+
+        return evaluate_calls(call, self.data.validation, size, torch.device("cpu"))
+
+    def _engine(self, network: nn.Module) -> "Engine | None":
+        """The engine for a candidate of a supernet: `auto` takes it on the CPU, where it is native with vectors, for at
+        least `FEWEST_IMAGES`."""
+        wanted = self.config.evaluation.engine
+        few = len(self.data.validation) < FEWEST_IMAGES
+        if wanted == "float" or (wanted == "auto" and (few or self.device.type != "cpu" or not has_vectors())):
+            return None
+        from models.onebit.engine import Engine
+        from models.onebit.lower import lower
+
+        return Engine(lower(network))
+
+    @cached_property
+    def latencies(self) -> "LatencyTable":
+        """The table of latencies that the run began with, and what was measured since."""
+        from search.latency import FILE, read_table
+
+        return read_table(self.run.path / FILE)
+
+    def cost(self, candidate: Candidate) -> dict[str, float]:
+        """What a candidate costs, as metrics; with its latency where the search asks for that."""
+        if not self.config.search.needs_latency:
+            return candidate.cost()
+        from search.latency import FILE, measure_network, program_of
+
+        program = program_of(candidate.space, candidate.architecture)
+        if self.config.execution.latency == "table":
+            return {**candidate.cost(), LATENCY: self.latencies.predict(program)}
+        with FileLock(f"{self.run.path / FILE}.lock"):  # one worker at a time
+            return {**candidate.cost(), LATENCY: measure_network(program).median}
+
     def augmented(self, images: Split, augmentation: str | None) -> Split:
         """Training images, changed as a hyperparameter says: none, flip, crop or crop+flip; None: as the data say."""
         if augmentation is None:
@@ -149,6 +199,18 @@ def initial_weights(seed: int) -> "Iterator[None]":
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         yield
+
+
+@cache
+def has_vectors() -> bool:
+    """Whether the 1-bit engine has kernels for this processor."""
+    from models.onebit.build import BuildError
+    from models.onebit.native import load
+
+    try:
+        return load().vectors
+    except BuildError:
+        return False
 
 
 def pick_device(name: str) -> torch.device:

@@ -1,10 +1,11 @@
 """The one evaluation: batch norm statistics anew, then loss and accuracy on a split. Knows neither Ray nor Optuna."""
 
+from collections.abc import Callable
 from itertools import islice
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from models.network import recalibrate
 from search.config import EvaluationConfig
@@ -23,12 +24,18 @@ def recalibrate_on(network: nn.Module, split: Split, config: EvaluationConfig, *
     recalibrate(network, (images for images, _ in islice(batches, config.recalibration_batches)))
 
 
-@torch.no_grad()
 def evaluate(network: nn.Module, split: Split, batch_size: int) -> dict[str, float]:
     """`accuracy` (0 to 1) and mean cross entropy `loss` of a network on every image of a split; leaves the network in
     evaluation mode."""
     network.eval()
-    device = next(network.parameters()).device
+    return evaluate_calls(network, split, batch_size, next(network.parameters()).device)
+
+
+@torch.no_grad()
+def evaluate_calls(
+    network: Callable[[Tensor], Tensor], split: Split, batch_size: int, device: torch.device
+) -> dict[str, float]:
+    """As `evaluate`, of anything that makes logits from images on a device: a module, or an engine."""
     correct, loss = (
         torch.zeros((), dtype=torch.int64, device=device),
         torch.zeros((), dtype=torch.float64, device=device),

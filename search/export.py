@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from analysis.front import TEST_ACCURACY, front_table
 from analysis.html_frontier import write_frontier
 from analysis.plots import frontier_data, plot_frontier, save_figure
-from analysis.schema import write_trials
+from analysis.schema import LATENCY, write_trials
 from analysis.trials import load_trials
 from models.files import write_atomically
 from search.records import Record, State
@@ -76,9 +76,12 @@ def draw(run: Run) -> None:
     folder.mkdir(exist_ok=True)
     space, config = run.architectures, run.config.search
     x = config.objectives[1] if len(config.objectives) > 1 else "ops"
-    ends = [getattr(space.cost(end), x) for end in (space.smallest(), space.largest())]
-    limited = x == "ops" and (config.ops_min is not None or config.ops_max is not None)
-    budget = (config.ops_min or ends[0], config.ops_max or ends[1]) if limited else None
+    budget = None
+    if x == "ops" and (config.ops_min is not None or config.ops_max is not None):
+        ends = [space.cost(end).ops for end in (space.smallest(), space.largest())]
+        budget = config.ops_min or ends[0], config.ops_max or ends[1]
+    elif x == LATENCY and config.latency_max is not None:
+        budget = 0.0, config.latency_max
     # Only ImageNet has a thousand classes here, and only at its usual size are the papers' points comparable.
     imagenet = (space.classes, space.image_size) == (1000, 224)
     dataset = "imagenet" if imagenet else run.info["data"]["name"]

@@ -9,6 +9,8 @@ from models.storage import load_network, load_supernet
 from search.config import Method
 from search.export import REFERENCES_FILE, draw, export_trials, write_table
 from search.fronts import best_per_architecture, front_records, spread
+from search.latency import FILE as LATENCY_FILE
+from search.latency import Predictor, read_table
 from search.phases import (
     Chain,
     EarlyStopping,
@@ -22,6 +24,7 @@ from search.phases import (
     search_task,
 )
 from search.proposers import History, make_proposer
+from search.proposers.budget import Budget, require_fast_enough
 from search.records import Proposal, Record, Stage, State
 from search.references import reference_proposals
 from search.run import Run
@@ -38,11 +41,22 @@ def carry_out(run: Run, executor: Executor, view: View) -> None:
     """Do what is left to do of a run; of a finished one, nothing. The caller holds the run's lock."""
     if (run.path / FRONT_FILE).exists():
         return
+    _measure_latencies(run, executor, view)
     if run.config.method is Method.ONE_SHOT:
         _train_supernet(run, executor, view)
     elif run.config.parent.used and run.config.method is Method.TRAINING:
         _train_parent(run, executor, view)
     executor.run(Chain(_phases(run, view)))
+
+
+def _measure_latencies(run: Run, executor: Executor, view: View) -> None:
+    """The table of latencies, where the search needs one and none is there: before anything else keeps the machine
+    busy."""
+    if not run.config.search.needs_latency or (run.path / LATENCY_FILE).exists():
+        return
+    view.phase("Latencies", 1)
+    tasks: list[Task] = [{"kind": "measure_latencies", "exclusive": True}]
+    executor.run(Tasks(tasks, view, run.log_epoch, run.config.execution.retries, exclusive=True))
 
 
 def _train_supernet(run: Run, executor: Executor, view: View) -> None:
@@ -100,7 +114,11 @@ def _phases(run: Run, view: View) -> Iterator[Work]:
 def _search(run: Run, view: View) -> Trials:
     config = run.config
     search, stage = config.search, CANDIDATES[config.method]
-    proposer = make_proposer(run.space, search, config.seed if search.seed is None else search.seed)
+    coster = None
+    if search.latency_max is not None:
+        coster = Predictor(read_table(run.path / LATENCY_FILE), run.space)
+        require_fast_enough(run.space, Budget.of(search, coster))
+    proposer = make_proposer(run.space, search, config.seed if search.seed is None else search.seed, coster)
     first = search.first_generation or search.generation
 
     def propose(generation: int, history: History) -> Sequence[Proposal]:

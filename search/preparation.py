@@ -37,6 +37,8 @@ def prepare(config: RunConfig, path: Path) -> Run:
         except (DataError, SpaceError) as error:
             raise ConfigError("; ".join([*problems, str(error)])) from error
         problems += _misfits(config, data)
+        if config.execution.latency_table is not None and not problems:
+            problems += _take_table(config, data, run)
         if problems:
             raise ConfigError("; ".join(problems))
         shape = {"classes": len(data.class_names), "channels": data.channels}
@@ -51,9 +53,28 @@ def prepare(config: RunConfig, path: Path) -> Run:
     return Run(path)
 
 
+def _take_table(config: RunConfig, data: DataSet, run: Run) -> list[str]:
+    """Copy the table of latencies into the run, if it is this machine's; else say why not."""
+    from search.latency import FILE, LatencyError, Predictor, read_table
+    from search.proposers.budget import Budget, require_fast_enough
+
+    assert config.execution.latency_table is not None
+    try:
+        table = read_table(config.execution.latency_table)
+        table.require_here("was given as execution.latency_table")
+        table.write(run.path / FILE)
+        table.file = run.path / FILE
+        space = config.searched_space(classes=len(data.class_names), channels=data.channels)
+        if config.search.latency_max is not None:
+            require_fast_enough(space, Budget.of(config.search, Predictor(table, space)))
+    except (LatencyError, SpaceError) as error:
+        return [str(error)]
+    return []
+
+
 def _with_absolute_paths(config: RunConfig) -> RunConfig:
     """Paths that mean the same wherever a run is resumed from."""
-    data, supernet = config.data, config.supernet
+    data, supernet, execution = config.data, config.supernet, config.execution
     if data.path is not None:
         data = data.model_copy(update={"path": data.path.absolute()})
     if supernet.checkpoint is not None:
@@ -61,7 +82,9 @@ def _with_absolute_paths(config: RunConfig) -> RunConfig:
     parent = config.parent
     if parent.checkpoint is not None:
         parent = parent.model_copy(update={"checkpoint": str(Path(parent.checkpoint).absolute())})
-    return config.model_copy(update={"data": data, "supernet": supernet, "parent": parent})
+    if execution.latency_table is not None:
+        execution = execution.model_copy(update={"latency_table": execution.latency_table.absolute()})
+    return config.model_copy(update={"data": data, "supernet": supernet, "parent": parent, "execution": execution})
 
 
 def _misfits(config: RunConfig, data: DataSet) -> list[str]:
@@ -140,6 +163,14 @@ def _method_misfits(config: RunConfig, space: Space[Any]) -> list[str]:
         (
             method is Method.DIFFERENTIABLE and config.search.limits != Limits(),
             "ops_min and ops_max do not limit a differentiable search: leave them out",
+        ),
+        (
+            method is Method.DIFFERENTIABLE and config.search.latency_max is not None,
+            "latency_max does not limit a differentiable search: leave it out",
+        ),
+        (
+            config.final.full_precision and config.search.needs_latency,
+            "latencies are those of 1-bit networks: leave final.full_precision out, or latency",
         ),
         (
             method is Method.ONE_SHOT and family == "cell" and config.final.networks == 0,

@@ -15,6 +15,7 @@ from search.work import Report, Task
 
 # where each kind of task is done; imported on use, since no worker needs them all
 JOBS = {
+    "measure_latencies": "search.jobs.latency:measure_latencies",
     "train_supernet": "search.jobs.one_shot:train_supernet",
     "evaluate": "search.jobs.one_shot:evaluate_candidates",
     "fit": "search.jobs.fit:fit",

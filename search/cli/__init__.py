@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from binarynas import PACKAGES
-from search.cli import deploy, report, run, spaces
+from search.cli import deploy, latency, report, run, spaces
 from search.cli.output import fail
 
 app = typer.Typer(
@@ -16,7 +16,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for group in (run, report, deploy, spaces):  # in the order of the help text
+for group in (run, report, deploy, latency, spaces):  # in the order of the help text
     group.register(app)
 
 

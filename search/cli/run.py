@@ -37,7 +37,10 @@ def search(
     ops_max: Annotated[
         float | None, typer.Option(parser=parse_count, metavar="OPS", help="Most OPs, such as 60M.")
     ] = None,
-    objectives: Annotated[str | None, typer.Option(help="Such as accuracy,ops or accuracy,params,bytes.")] = None,
+    latency_max: Annotated[
+        float | None, typer.Option(metavar="MS", help="Most milliseconds an image, in one thread of this machine.")
+    ] = None,
+    objectives: Annotated[str | None, typer.Option(help="Such as accuracy,ops or accuracy,latency.")] = None,
     workers: Annotated[int | None, typer.Option(help="Candidates in flight.")] = None,
     seed: Annotated[int | None, typer.Option(help="The root of all randomness.")] = None,
     address: Annotated[str | None, typer.Option(help=_ADDRESS)] = None,
@@ -54,6 +57,7 @@ def search(
         ("search", "trials", trials),
         ("search", "ops_min", ops_min),
         ("search", "ops_max", ops_max),
+        ("search", "latency_max", latency_max),
         ("search", "objectives", objectives.split(",") if objectives else None),
         ("execution", "workers", workers),
         ("execution", "address", address),

@@ -14,7 +14,7 @@ from models.cells.supernet import MixedSupernet
 from models.files import write_atomically
 from models.storage import save_supernet
 from search.alphas import discounted, read_genotype
-from search.context import COSTS, Context, initial_weights
+from search.context import Candidate, Context, initial_weights
 from search.differentiable import BilevelStep, halves
 from search.differentiable_config import DifferentiableConfig
 from search.differentiable_history import history_table
@@ -67,12 +67,11 @@ class _Search:
         transfer = read_genotype(self.space, discounted(self.space, mixture, self.config.zeroise_discount))
         space = self.context.run.architectures
         chosen = transfer if self.context.config.final.genotype == "transfer" else genotype
-        cost = space.cost(chosen)
         history = self.step.history
         metrics = {
             "accuracy": float(history.accuracy[-1]),
             "loss": float(history.loss[-1]),
-            **{name: getattr(cost, name) for name in COSTS},
+            **self.context.cost(Candidate(space, chosen, {})),
             "epochs": len(history),
         }
         facts = {"genotype": space.format(genotype), "transfer": space.format(transfer)}

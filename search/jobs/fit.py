@@ -54,7 +54,7 @@ def fit(context: Context, task: Task) -> Iterator[Report]:
             if until == epochs:
                 save_network(folder / "network", network, {"stage": stage.value})
         twin = each.get("reference", "").startswith(FULL_PRECISION)
-        cost = candidate.full_precision_cost() if twin else candidate.cost()
+        cost = candidate.full_precision_cost() if twin else context.cost(candidate)
         trial.metrics = {**context.validate(network), **cost, "epochs": task["epochs_before"] + until}
         if (folder / "network").exists():
             for checkpoints in folder.glob("checkpoints*"):

@@ -47,5 +47,5 @@ def evaluate_candidates(context: Context, task: Task) -> Iterator[Report]:
         with Trial(each["number"]) as trial:
             candidate = context.candidate(each["architecture"], Stage.INHERITED)
             network = context.inherited(candidate.architecture)
-            trial.metrics = {**context.validate(network), **candidate.cost()}
+            trial.metrics = {**context.validate_candidate(network), **context.cost(candidate)}
         yield {**trial.report(), "last": index == len(candidates) - 1}

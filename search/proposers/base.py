@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from search.config import SearchConfig
+from search.proposers.budget import Budget, Coster
 from search.records import Proposal, Record, State
 from spaces import Space
-from spaces.limits import Limits, sample_within, steer
+from spaces.limits import sample_within
 from spaces.seeds import derive_rng
 
 
@@ -44,11 +45,11 @@ class Proposer(Protocol):
 
 
 class Picker:
-    """Collects the candidates of one generation: members within the limits, none twice, none tried before."""
+    """Collects the candidates of one generation: members within the budget, none twice, none tried before."""
 
-    def __init__(self, space: Space[Any], limits: Limits, size: int, taken: set[str]) -> None:
+    def __init__(self, space: Space[Any], budget: Budget, size: int, taken: set[str]) -> None:
         self.space = space
-        self.limits = limits
+        self.budget = budget
         self.size = size
         self.proposals: list[Proposal] = []
         self._taken = set(taken)
@@ -59,11 +60,11 @@ class Picker:
         return len(self.proposals) >= self.size
 
     def offer(self, architecture: Any, operator: str, parents: Sequence[str] = (), **state: Any) -> bool:
-        """Take a candidate that is new and within the limits; whether it was taken."""
+        """Take a candidate that is new and within the budget; whether it was taken."""
         identity = self.space.id(architecture)
         if self.full or identity in self._taken:
             return False
-        if not self.limits.contains(self.space.cost(architecture).ops):
+        if not self.budget.allows(self.space, architecture):
             return False
         self._taken.add(identity)
         self.proposals.append(Proposal(self.space.format(architecture), identity, operator, tuple(parents), state))
@@ -71,14 +72,15 @@ class Picker:
 
     def repair(self, architecture: Any, rng: random.Random) -> Any | None:
         """A candidate that can be taken, near one that perhaps cannot; None where none is found."""
-        return steer(self.space, architecture, rng, self.limits, self._taken)
+        return self.budget.repair(self.space, architecture, rng, self._taken)
 
     def fill(self, rng: random.Random) -> list[Proposal]:
         """Complete the generation with random candidates, and return it."""
-        new = True
-        while new and not self.full:
-            drawn = sample_within(self.space, rng, self.limits, self.size - len(self.proposals))
+        draws = self.budget.draws
+        while draws and not self.full:
+            drawn = sample_within(self.space, rng, self.budget.limits, self.size - len(self.proposals))
             new = sum(self.offer(architecture, "random") for architecture in drawn) > 0
+            draws = self.budget.draws if new else draws - 1
         while not self.full and len(self._taken) < self.space.count():
             # Few candidates are left: walk to one from a random member, until even that finds none.
             architecture = self.repair(self.space.sample(rng), rng)
@@ -90,19 +92,19 @@ class Picker:
 class RandomProposer:
     """Candidates drawn uniformly from the members within the limits: the baseline of every comparison."""
 
-    def __init__(self, space: Space[Any], config: SearchConfig, seed: int) -> None:
+    def __init__(self, space: Space[Any], config: SearchConfig, seed: int, coster: Coster | None = None) -> None:
         self._space = space
-        self._limits = config.limits
+        self._budget = Budget.of(config, coster)
         self._seed = seed
 
     def propose(self, generation: int, size: int, history: History) -> list[Proposal]:
         """See `Proposer.propose`."""
-        picker = Picker(self._space, self._limits, size, history.taken)
+        picker = Picker(self._space, self._budget, size, history.taken)
         return picker.fill(derive_rng(self._seed, "random", generation))
 
 
-def make_proposer(space: Space[Any], config: SearchConfig, seed: int) -> Proposer:
-    """The proposer that the configuration names."""
+def make_proposer(space: Space[Any], config: SearchConfig, seed: int, coster: Coster | None = None) -> Proposer:
+    """The proposer that the configuration names; a `coster` is needed where latencies are limited."""
     from search.proposers.evolution import EvolutionProposer
     from search.proposers.fitness import FitnessProposer
     from search.proposers.optuna import Nsga2Proposer, TpeProposer
@@ -114,4 +116,4 @@ def make_proposer(space: Space[Any], config: SearchConfig, seed: int) -> Propose
         "nsga2": Nsga2Proposer,
         "tpe": TpeProposer,
     }
-    return kinds[config.proposer](space, config, seed)  # type: ignore[call-arg]  -- a protocol has no constructor
+    return kinds[config.proposer](space, config, seed, coster)  # type: ignore[call-arg]  -- a protocol has no constructor

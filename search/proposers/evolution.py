@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from analysis.schema import LATENCY
 from search.config import SearchConfig
 from search.proposers.base import History, Picker
+from search.proposers.budget import Budget, Coster
 from search.records import Proposal, Record
 from spaces import Space
 from spaces.seeds import derive_rng
@@ -16,26 +18,32 @@ class EvolutionProposer:
 
     Parents are drawn from the most accurate candidate of every bin of the first cost objective (OPs, unless another is
     searched), so the whole range of costs goes on being searched (NAS-BNN, section 4.1.2 and its public recipe). The
-    bins divide the range of the limits or, without limits, the range between the smallest and the largest network.
+    bins divide the range of the limits or, without limits, the range between the smallest and the largest network;
+    bins of latency, the range that has been seen so far, as the smallest network need not be the fastest.
     Mutants and crossovers are members of the space by construction; repeats and candidates outside the limits are drawn
     again.
     """
 
-    def __init__(self, space: Space[Any], config: SearchConfig, seed: int) -> None:
+    def __init__(self, space: Space[Any], config: SearchConfig, seed: int, coster: Coster | None = None) -> None:
         self._space = space
         self._config = config
+        self._budget = Budget.of(config, coster)
         self._seed = seed
         costs = config.objectives[1:]
         self._cost = costs[0] if costs else "ops"
+        self._range = None if self._cost == LATENCY else self._known_range()
+
+    def _known_range(self) -> tuple[float, float]:
+        space, config = self._space, self._config
         low, high = (float(getattr(space.cost(end), self._cost)) for end in (space.smallest(), space.largest()))
         if self._cost == "ops":
             low, high = max(low, config.ops_min or low), min(high, config.ops_max or high)
-        self._low, self._width = low, max((high - low) / config.bins, 1e-9)
+        return low, high
 
     def propose(self, generation: int, size: int, history: History) -> list[Proposal]:
         """See `Proposer.propose`."""
         rng = derive_rng(self._seed, "evolution", generation)
-        picker = Picker(self._space, self._config.limits, size, history.taken)
+        picker = Picker(self._space, self._budget, size, history.taken)
         elite = self.elite(history.finished)
         if not elite:
             picker.offer(self._space.smallest(), "smallest")
@@ -58,8 +66,11 @@ class EvolutionProposer:
     def elite(self, finished: list[Record]) -> list[Record]:
         """The most accurate candidate of every bin (the first tried, where several are equal), by bin."""
         best: dict[int, Record] = {}
-        for record in finished:
-            place = int((record.metrics[self._cost] - self._low) / self._width)
+        costs = [record.metrics[self._cost] for record in finished]
+        low, high = self._range or (min(costs, default=0.0), max(costs, default=0.0))
+        width = max((high - low) / self._config.bins, 1e-9)
+        for record, cost in zip(finished, costs, strict=True):
+            place = int((cost - low) / width)
             place = min(max(place, 0), self._config.bins - 1)
             if place not in best or record.metrics["accuracy"] > best[place].metrics["accuracy"]:
                 best[place] = record

@@ -4,6 +4,7 @@ from typing import Any
 
 from search.config import SearchConfig
 from search.proposers.base import History, Picker
+from search.proposers.budget import Budget, Coster
 from search.records import Proposal, Record
 from spaces import Space
 from spaces.joint import split
@@ -20,9 +21,10 @@ class FitnessProposer:
     proportion to their fitness; the paper says neither how they are drawn nor how many survive.
     """
 
-    def __init__(self, space: Space[Any], config: SearchConfig, seed: int) -> None:
+    def __init__(self, space: Space[Any], config: SearchConfig, seed: int, coster: Coster | None = None) -> None:
         self._space = space
         self._config = config
+        self._budget = Budget.of(config, coster)
         self._seed = seed
         architectures, member, _ = split(space, space.largest())
         uniform = getattr(architectures, "uniform", None)
@@ -36,7 +38,7 @@ class FitnessProposer:
     def propose(self, generation: int, size: int, history: History) -> list[Proposal]:
         """See `Proposer.propose`."""
         rng = derive_rng(self._seed, "fitness", generation)
-        picker = Picker(self._space, self._config.limits, size, history.taken)
+        picker = Picker(self._space, self._budget, size, history.taken)
         ranked = sorted(history.finished, key=lambda record: (-self.fitness(record), record.number))
         population = ranked[: self._config.generation]
         if not population:

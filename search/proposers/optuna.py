@@ -15,6 +15,7 @@ from optuna.trial import TrialState, create_trial
 
 from search.config import SearchConfig
 from search.proposers.base import History, Picker
+from search.proposers.budget import Budget, Coster
 from search.records import Proposal
 from search.study import direction, distributions
 from spaces import Space
@@ -26,9 +27,10 @@ class _SamplerProposer(ABC):
 
     name = ""
 
-    def __init__(self, space: Space[Any], config: SearchConfig, seed: int) -> None:
+    def __init__(self, space: Space[Any], config: SearchConfig, seed: int, coster: Coster | None = None) -> None:
         self._space = space
         self._config = config
+        self._budget = Budget.of(config, coster)
         self._seed = seed
 
     @abstractmethod
@@ -38,7 +40,7 @@ class _SamplerProposer(ABC):
     def propose(self, generation: int, size: int, history: History) -> list[Proposal]:
         """See `Proposer.propose`."""
         rng = derive_rng(self._seed, self.name, generation)
-        picker = Picker(self._space, self._config.limits, size, history.taken)
+        picker = Picker(self._space, self._budget, size, history.taken)
         study = self._study(derive_seed(self._seed, self.name, "sampler", generation) % 2**32, history)
         for _ in range(size):
             trial = study.ask()

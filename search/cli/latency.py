@@ -1,0 +1,52 @@
+"""The command that measures a table of latencies."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from search.cli.output import print_json, stderr, stdout
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("latency-table")(latency_table)
+
+
+def latency_table(
+    source: Annotated[
+        str, typer.Argument(metavar="SPACE|PRESET|FILE.yaml", help="The space whose networks are to be predicted.")
+    ],
+    out: Annotated[Path, typer.Option(help="The file to write, such as latency.json.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Time the operations of a space's networks on this machine, so that searches can predict latencies.
+
+    Keep the machine idle meanwhile. A search takes the table with --set execution.latency_table=FILE.
+    """
+    from search.configuration import load_config
+    from search.latency import engine_hint, measure_table
+    from spaces import SPACES, get_space
+
+    space = get_space(source) if source in SPACES else load_config(source).space.architectures()
+    if hint := engine_hint():
+        stderr().print(f"note: {hint}", soft_wrap=True, markup=False)
+    table = measure_table(space)
+    table.write(out)
+    facts = {
+        "space": space.name,
+        "processor": table.processor,
+        "engine": table.engine,
+        "operations": len(table.operations),
+        "repeatability": table.repeatability,
+        "fit": dict(table.fit),
+    }
+    if as_json:
+        print_json(facts)
+        return
+    stdout().print(
+        f"{out}: {len(table.operations)} operations on {table.processor}, {table.engine}; "
+        f"readings within {100 * table.repeatability:.1f} % (half of the quartiles' distance), "
+        f"whole networks fitted within {100 * table.fit['median_error']:.1f} % (median)",
+        soft_wrap=True, markup=False,
+    )  # fmt: skip

@@ -1,0 +1,98 @@
+"""What candidates may cost: operations, which a space counts, and milliseconds, which someone else must tell."""
+
+import random
+from collections.abc import Container
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from search.config import SearchConfig
+from spaces import Space, SpaceError
+from spaces.limits import Limits, steer
+
+_DRAWS = 8
+_STEPS = 24
+_FANOUT = 4
+_STUCK = 4
+
+
+class Coster(Protocol):
+    """Someone who knows how long candidates take; proposers do not ask how. The same candidate always takes as long."""
+
+    def latency_ms(self, member: Any) -> float:
+        """Milliseconds of one image through the network of a member of the searched space."""
+        ...
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The limits of operations and, where there is one, of milliseconds."""
+
+    limits: Limits
+    latency_max: float | None = None
+    coster: Coster | None = None
+
+    @classmethod
+    def of(cls, config: SearchConfig, coster: Coster | None) -> "Budget":
+        """The budget of a search. Raises `SpaceError` for a limit of latencies that nobody can tell."""
+        if config.latency_max is not None and coster is None:
+            raise SpaceError("latency_max needs a table of latencies, and there is none")
+        return cls(config.limits, config.latency_max, coster)
+
+    @property
+    def draws(self) -> int:
+        """How often in a row random members that are all too slow, or known, are drawn anew."""
+        return 1 if self.latency_max is None else _DRAWS
+
+    def allows(self, space: Space[Any], member: Any) -> bool:
+        """Whether a member is within the budget."""
+        return self.limits.contains(space.cost(member).ops) and self._excess(member) == 0
+
+    def repair(self, space: Space[Any], member: Any, rng: random.Random, taken: Container[str]) -> Any | None:
+        """A member within the budget that is not taken, near one that perhaps is not; None where none is found.
+
+        Operations are mended by `steer`. Then a walk of mutations that stay within them leads to where it is faster; it
+        is bounded, and begins anew from the smallest member when it comes no closer.
+        """
+        if self.latency_max is None:
+            return steer(space, member, rng, self.limits, taken)
+        here = steer(space, member, rng, self.limits)
+        if here is None:
+            return None
+        excess, stuck = self._excess(here), 0
+        for _ in range(_STEPS):
+            if excess == 0 and space.id(here) not in taken:
+                return here
+            mutants = [space.mutate(here, rng, rng.choice((0.0, 0.05, 0.2))) for _ in range(_FANOUT)]
+            mutants = [mutant for mutant in mutants if self.limits.contains(space.cost(mutant).ops)]
+            priced = [(self._excess(mutant), place) for place, mutant in enumerate(mutants)]
+            free = [place for over, place in priced if over == 0 and space.id(mutants[place]) not in taken]
+            if free:
+                return mutants[free[0]]
+            best, place = min(priced, default=(excess, -1))
+            stuck = 0 if best < excess else stuck + 1
+            if place >= 0 and best <= excess:
+                here, excess = mutants[place], best
+            if stuck > _STUCK:
+                smallest = steer(space, space.smallest(), rng, self.limits)
+                here, stuck = here if smallest is None else smallest, 0
+                excess = self._excess(here)
+        return None
+
+    def _excess(self, member: Any) -> float:
+        """Milliseconds too many."""
+        if self.latency_max is None or self.coster is None:
+            return 0.0
+        return max(self.coster.latency_ms(member) - self.latency_max, 0.0)
+
+
+def require_fast_enough(space: Space[Any], budget: Budget) -> None:
+    """Raise `SpaceError` where not even walks towards the fastest members find one within the budget."""
+    if budget.latency_max is None or budget.coster is None:
+        return
+    member = budget.repair(space, space.smallest(), random.Random(0), ())
+    if member is None:
+        least = budget.coster.latency_ms(space.smallest())
+        raise SpaceError(
+            f"found no architecture of space {space.name!r} that takes at most {budget.latency_max:g} ms an image; "
+            f"the smallest one takes {least:.3g} ms on this machine: raise search.latency_max"
+        )
