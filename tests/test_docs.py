@@ -13,7 +13,7 @@ import pytest
 DOCS = Path(__file__).parent.parent / "docs"
 PAGES = (
     "search-your-data", "search-widths", "search-cells", "tune-a-training", "add-a-space", "add-a-proposer",
-    "add-a-layer-type", "read-a-run", "deploy",
+    "add-a-layer-type", "read-a-run", "deploy", "interchange",
 )  # fmt: skip
 BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SMALL = (
