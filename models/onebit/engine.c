@@ -144,7 +144,7 @@ static Scratch scratch_of(const Operation *ops, int count) {
     return s;
 }
 
-/* ----------------------------------------------------------------------------------------------------- weights' layout */
+/* -------------------------------------------------------------------------------------------------- weights' layout */
 
 /* Bit `at` of the weights as the file has them. */
 static inline int bit(const uint8_t *bits, int64_t at) { return bits[at >> 3] >> (at & 7) & 1; }
@@ -218,7 +218,7 @@ EXPORT void bnn_arrange(const Operation *op, const uint8_t *bits, uint8_t *arran
     }
 }
 
-/* ------------------------------------------------------------------------------------------------ packing activations */
+/* ---------------------------------------------------------------------------------------------- packing activations */
 
 /* Spread 32 bits over the low halves of 8 bytes, four each. */
 static inline uint64_t spread(uint32_t bits) {
@@ -414,7 +414,7 @@ typedef struct {
 } Counts;
 
 /* Widen the sums that `lookup` keeps in bytes. With u and v the counts of both pixels, byte sums are t = u + 16 v, and
- * s = v plus 16 times the u of the next higher byte, all modulo 256; high bytes have no higher one and are solved first. */
+ * s = v plus 16 times the u of the next higher byte, all modulo 256; high bytes have none above and come first. */
 AVX2 INLINE void widen(__m256i t, __m256i s, Counts *counts, int fresh) {
     const __m256i low = _mm256_set1_epi16(255);
     __m256i v1 = _mm256_srli_epi16(s, 8);
@@ -565,7 +565,7 @@ AVX2 static void lookup_tile(const Operation *op, const Layout *l, const uint8_t
 }
 #endif
 
-/* --------------------------------------------------------------------------------------------------------- epilogues */
+/* -------------------------------------------------------------------------------------------------------- epilogues */
 
 /* What a pixel's epilogue reads: sums as integers or floats, and the shortcut's numbers or NULL. */
 typedef struct {
@@ -651,7 +651,7 @@ INLINE void finish_pixel(const Operation *op, float *tensors, int pixel, Row row
     }
 }
 
-/* ------------------------------------------------------------------------------------------------ float convolutions */
+/* ----------------------------------------------------------------------------------------------- float convolutions */
 
 typedef float Vector __attribute__((vector_size(32), aligned(4), may_alias)); /* of the compiler, on any processor */
 enum { COLUMNS = 16, GATHERED = 4 }; /* output channels and pixels that are summed at once, in registers */
@@ -713,7 +713,7 @@ INLINE int lies_inside(const Operation *op, int pixel) {
            x + op->size <= op->in_width;
 }
 
-/* The values of pixels [first, last) for one group: where they are, or gathered. Missing pixels are the first, again. */
+/* The values of pixels [first, last) for one group: where they are, or gathered. For missing pixels the first's. */
 INLINE Values find_values(const Operation *op, const float *x, int first, int last, int group, float *gathered) {
     int channels = op->in_channels / op->groups, taps = op->size * op->size * channels;
     Values v = {{0}, 1, taps, 0};
@@ -738,8 +738,8 @@ INLINE Values find_values(const Operation *op, const float *x, int first, int la
 /* The distance of pixels in the rows that `float_pixels` writes. */
 static inline int64_t row_stride(const Operation *op) { return op->out_channels + COLUMNS; }
 
-/* Weights of a group come in blocks of COLUMNS output channels, the last one filled up with zeros; what it adds to a row
- * is overwritten by the next group, or lies behind the row. */
+/* Weights of a group come in blocks of COLUMNS output channels, the last one filled up with zeros; what it adds to a
+ * row is overwritten by the next group, or lies behind the row. */
 INLINE void float_pixels(const Operation *op, const float *x, int first, int last, float *gathered, float *rows) {
     int taps = op->size * op->size * (op->in_channels / op->groups), channels = op->out_channels / op->groups;
     const float *weights = op->weight;
@@ -755,7 +755,7 @@ INLINE void float_pixels(const Operation *op, const float *x, int first, int las
     }
 }
 
-/* -------------------------------------------------------------------------------------------------- other operations */
+/* ------------------------------------------------------------------------------------------------- other operations */
 
 INLINE void pool_pixel(const Operation *op, const float *x, int pixel, float *RESTRICT out) {
     int y0 = pixel / op->out_width * op->stride - op->padding, x0 = pixel % op->out_width * op->stride - op->padding;
@@ -792,7 +792,7 @@ static void copy_channels(const Operation *op, const float *x, float *out) {
                sizeof(float) * (size_t)op->in_channels);
 }
 
-/* ------------------------------------------------------------------------------------------------------- the program */
+/* ------------------------------------------------------------------------------------------------------ the program */
 
 /* A thread's memory. `nibbles` has two parts, since an operation may read one and write the next one's. */
 typedef struct {

@@ -31,6 +31,7 @@ from models.onebit.program import (
     inputs_of,
     pack_signs,
 )
+from models.onebit.simulation import Simulation
 
 
 def numbers(rng, *shape):
@@ -91,6 +92,14 @@ def test_engines_agree_to_the_bit(activation, seed, backend):
     wanted = portable.run(program, images)
     assert np.isfinite(wanted).all()
     np.testing.assert_array_equal(Engine(program, backend)(images, Layout.NHWC), wanted)
+
+
+@pytest.mark.parametrize("activation", Activation)
+def test_the_simulation_means_the_same(activation):
+    program = every_operation(activation)
+    images = numbers(np.random.default_rng(9), 5, 11, 12, 3)
+    found = Simulation(program)(torch.from_numpy(images).permute(0, 3, 1, 2))
+    np.testing.assert_allclose(found, portable.run(program, images), rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("geometry", [Geometry(2, 2), Geometry(7, 2, 3), Geometry(1, 2, 0, 1, 3), Geometry(3, 1, 2, 2)])
