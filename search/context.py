@@ -172,7 +172,8 @@ class Context:
         """What a candidate costs, as metrics; with its latency where the search asks for that."""
         if not self.config.search.needs_latency:
             return candidate.cost()
-        from search.latency import FILE, measure_network, program_of
+        from search.latency import FILE, measure_network
+        from search.operations import program_of
 
         program = program_of(candidate.space, candidate.architecture)
         if self.config.execution.latency == "table":

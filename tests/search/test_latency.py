@@ -20,11 +20,10 @@ from search.latency import (
     LatencyTable,
     Predictor,
     engine_name,
-    program_of,
     read_table,
-    shape_key,
 )
 from search.locking import writing
+from search.operations import program_of, shape_key
 from search.pipeline import carry_out
 from search.preparation import prepare
 from search.proposers import PROPOSER_NAMES, History, make_proposer
