@@ -71,7 +71,7 @@ class EvaluationConfig(Section):
     batch_size: int = Field(default=512, ge=1)
     engine: Literal["auto", "float", "onebit"] = Field(
         default="auto",
-        description="of candidates of a supernet: auto is the 1-bit engine where it is native and the device the CPU",
+        description="of candidates of a supernet: auto is the 1-bit engine where that is faster (NAS-BNN on the CPU)",
     )
 
 

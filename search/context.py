@@ -150,11 +150,11 @@ class Context:
         return evaluate_calls(call, self.data.validation, size, torch.device("cpu"))
 
     def _engine(self, network: nn.Module) -> "Engine | None":
-        """The engine for a candidate of a supernet: `auto` takes it on the CPU, where it is native with vectors, for at
-        least `FEWEST_IMAGES`."""
+        """The engine for a candidate of a supernet: `auto` takes it where it was measured to be faster: networks of
+        NAS-BNN on the CPU, where it is native with vectors, and at least `FEWEST_IMAGES`."""
         wanted = self.config.evaluation.engine
-        few = len(self.data.validation) < FEWEST_IMAGES
-        if wanted == "float" or (wanted == "auto" and (few or self.device.type != "cpu" or not has_vectors())):
+        slower = self.run.architectures.family != "nasbnn" or len(self.data.validation) < FEWEST_IMAGES
+        if wanted == "float" or (wanted == "auto" and (slower or self.device.type != "cpu" or not has_vectors())):
             return None
         from models.onebit.engine import Engine
         from models.onebit.lower import lower
