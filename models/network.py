@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -123,7 +124,7 @@ def recalibrate(network: nn.Module, batches: Iterable[Tensor]) -> None:
     `ValueError` where there is no batch.
     """
     norms = [module for module in network.modules() if isinstance(module, Tail | nn.BatchNorm2d)]
-    usual = [norm.momentum for norm in norms]
+    usual: list[Any] = [norm.momentum for norm in norms]
     network.train()
     seen = 0
     try:

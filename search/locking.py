@@ -72,8 +72,8 @@ def require_held(folder: Path) -> None:
     holder = _holder(folder)
     if holder and holder.get("token") != _tokens.get(folder):
         raise FencedError(
-            f"{folder} was taken over by {_told(holder) or 'another process'}; what this process has not written yet is "
-            "done again there"
+            f"{folder} was taken over by {_told(holder) or 'another process'}; what this process has not written yet "
+            "is done again there"
         )
 
 
