@@ -19,7 +19,8 @@ PAGES = {
     "Models": (
         "models.network", "models.supernet", "models.width", "models.cells.network", "models.cells.supernet",
         "models.cells.mixture", "models.binarisers", "models.modes", "models.families", "models.storage",
-        "models.checkpoint", "models.import_nasbnn",
+        "models.checkpoint", "models.import_nasbnn", "models.onebit.engine", "models.onebit.file",
+        "models.onebit.lower", "models.onebit.program", "models.interchange.export",
     ),
     "Search": (
         "search.config", "search.space_config", "search.sections", "search.differentiable_config",
