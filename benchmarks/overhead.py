@@ -123,8 +123,8 @@ def added(count: int = 500) -> None:
             self.reset_config(config)
 
     tune_executor._Trainable = Hollow  # type: ignore[misc]
-    for workers in (1, 2, 8):
-        for per_task in (1, 4, 8):
+    for workers in (2, 8, 1):
+        for per_task in (4, 8):
             with tempfile.TemporaryDirectory() as name:
                 execution = {"workers": workers, "threads": 1, "training_threads": 8}
                 config = RunConfig.model_validate({"execution": execution})
