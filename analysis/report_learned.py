@@ -10,15 +10,15 @@ from analysis.effects import gene_effects
 from analysis.front import numbers
 from analysis.html import Html, join, table, tag
 from analysis.report_facts import RunFacts
-from analysis.stages import search_stage
-from analysis.statistics import operator_table, stage_correlation
+from analysis.statistics import operator_table, stage_correlation, two_stages
 from analysis.units import percent
 
 MOST_EFFECTS = 12
 FEWEST_PAIRS = 4  # of which a correlation says anything
 _LATER_WORDS = {
-    "inherited": "Finetuning ranks networks as the inherited weights did",
-    "trained": "Final training ranks networks as the short training of candidates did",
+    ("inherited", "finetuned"): "Finetuning ranks networks as the inherited weights did",
+    ("inherited", "final"): "Training from nothing ranks networks as the inherited weights did",
+    ("trained", "final"): "Final training ranks networks as the short training of candidates did",
 }
 
 
@@ -74,10 +74,11 @@ def ranks_words(run: RunFacts) -> str:
     """Whether later training ranks networks as the search did; empty without enough networks."""
     found = stage_correlation(run.trials)
     tau = found.kendall
-    if search_stage(run.trials) not in _LATER_WORDS or found.pairs < FEWEST_PAIRS or not math.isfinite(tau.value):
+    stages = two_stages(run.trials)
+    if stages not in _LATER_WORDS or found.pairs < FEWEST_PAIRS or not math.isfinite(tau.value):
         return ""
     return (
-        f"{_LATER_WORDS[search_stage(run.trials)]} with Kendall's tau {tau.value:.2f} "
+        f"{_LATER_WORDS[stages]} with Kendall's tau {tau.value:.2f} "
         f"({tau.low:.2f} to {tau.high:.2f}, {found.pairs} networks): 1 is the same order, 0 none."
     )
 

@@ -39,9 +39,13 @@ def paired_stages(
 
 
 def two_stages(trials: pd.DataFrame, first: str | None = None, second: str | None = None) -> tuple[str, str]:
-    """The two stages named; in place of None, that of the search, and the one in which its networks are trained on."""
+    """The two stages named; in place of None, that of the search, and the one in which its networks are trained on (or,
+    where none is trained on, trained from nothing)."""
     first = first or search_stage(trials)
-    return first, second or LATER.get(first, "finetuned")
+    later = LATER.get(first, "finetuned")
+    if later not in set(trials["stage"]) and "final" in set(trials["stage"]):
+        later = "final"
+    return first, second or later
 
 
 def stage_correlation(

@@ -160,3 +160,14 @@ def test_operators_are_counted_on_each_run_s_front(make_row, make_frame):
     assert operator_table(both).set_index("operator")["front"].to_dict() == {"random": 2, "mutation": 2, "unknown": 0}
     assert len(operator_table(trials[:0])) == 0
     assert list(split_runs(both)) == ["a", "b"]
+
+
+def test_networks_that_were_trained_from_nothing_are_paired_with_what_they_had_inherited():
+    rows = [
+        {"id": f"a{number}", "architecture": f"a{number}", "stage": stage, "state": "finished", "accuracy": accuracy}
+        for number in range(5)
+        for stage, accuracy in (("inherited", number / 10), ("final", 0.9 + number / 100))
+    ]
+    found = stage_correlation(pd.DataFrame(rows))
+    assert found.pairs == 5
+    assert found.kendall.value == pytest.approx(1)
