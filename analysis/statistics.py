@@ -43,7 +43,8 @@ def two_stages(trials: pd.DataFrame, first: str | None = None, second: str | Non
     where none is trained on, trained from nothing)."""
     first = first or search_stage(trials)
     later = LATER.get(first, "finetuned")
-    if later not in set(trials["stage"]) and "final" in set(trials["stage"]):
+    stages = set(trials["stage"])
+    if first != "final" and later not in stages and "final" in stages:
         later = "final"
     return first, second or later
 

@@ -162,6 +162,15 @@ def test_operators_are_counted_on_each_run_s_front(make_row, make_frame):
     assert list(split_runs(both)) == ["a", "b"]
 
 
+def test_networks_of_differentiable_searches_have_no_earlier_stage_to_be_paired_with():
+    rows = [
+        {"id": f"{stage}{number}", "architecture": "a", "stage": stage, "state": "finished", "accuracy": 0.5}
+        for number in range(3)
+        for stage in ("searched", "final")
+    ]
+    assert stage_correlation(pd.DataFrame(rows)).pairs == 0
+
+
 def test_networks_that_were_trained_from_nothing_are_paired_with_what_they_had_inherited():
     rows = [
         {"id": f"a{number}", "architecture": f"a{number}", "stage": stage, "state": "finished", "accuracy": accuracy}
