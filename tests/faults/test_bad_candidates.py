@@ -50,6 +50,7 @@ binarynas.main()
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="stops processes as Linux does")
+@pytest.mark.skipif("SOAK_RUNS" not in os.environ, reason="make soak: waits for time limits, minutes")
 def test_they_are_set_aside_with_the_reason_and_the_rest_goes_on(small_search, tmp_path):
     marks = tmp_path / "marks"
     marks.mkdir()

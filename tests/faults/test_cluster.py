@@ -13,6 +13,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(1200),  # a minute and a half on a quiet machine
     pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes in /proc"),
+    pytest.mark.skipif("SOAK_RUNS" not in os.environ, reason="make soak: several Ray clusters, minutes"),
 ]
 FACTS = ["number", "id", "state", "accuracy", "operator", "seed"]
 
