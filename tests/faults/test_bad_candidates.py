@@ -1,6 +1,7 @@
 """Candidates that hang, crash or freeze their worker, on Ray: killed, tried again, set aside with the reason; the
 search ends and no other candidate suffers."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
