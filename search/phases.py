@@ -236,7 +236,7 @@ class Trials:
         return next(rung for rung in self._stopping.rungs if rung not in record.rungs)
 
     def _open(self) -> list[Record]:
-        """Trials that wait at a rung to be judged."""
+        """Trials that have not ended; where none is queued or runs, they wait at a rung to be judged."""
         return [record for record in self._records.values() if not record.done]
 
     def _judge(self) -> None:
@@ -272,13 +272,11 @@ class Trials:
         self._over = not proposals
         waiting = self._open()
         if self._stopping is not None and waiting:
-            # trials at the furthest rung wait for the others there
-            least = min(self._next_rung(record) for record in waiting)
-            furthest = max(self._next_rung(record) for record in waiting)
-            if least != furthest:
-                waiting = [record for record in waiting if self._next_rung(record) == least]
-            elif least != self._stopping.rungs[0]:
+            least = min(map(self._next_rung, waiting))
+            behind = [record for record in waiting if self._next_rung(record) == least]
+            if len(behind) == len(waiting) and least != self._stopping.rungs[0]:
                 return  # all have reached a rung: they are judged first
+            waiting = behind  # the others wait for them at theirs
         self._queue.extend(record.number for record in waiting)
 
 

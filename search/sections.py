@@ -1,8 +1,9 @@
 """The words that all sections of a configuration share: how a section is read, and how a training is described."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from enum import StrEnum
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -56,3 +57,8 @@ class TrainConfig(Section):
     )
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     warmup_epochs: float = Field(default=0.0, ge=0, description="epochs of linear rise before the schedule")
+
+    def with_values(self, values: Mapping[str, Any]) -> Self:
+        """These settings with hyperparameters in their place, and checked; those that are no settings here stay out."""
+        known = {name: value for name, value in values.items() if name in type(self).model_fields}
+        return self.model_validate({**self.model_dump(), **known})

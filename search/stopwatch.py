@@ -6,7 +6,7 @@ import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +14,13 @@ import numpy.typing as npt
 from models.onebit.engine import Backend, Engine, Layout
 from models.onebit.program import (
     LARGEST_PROGRAM,
-    Concatenate,
     GlobalAverage,
     Operation,
     Program,
     Shape,
     Zero,
     inputs_of,
+    reading,
 )
 from models.onebit.timing import WARM_UP, Timing
 
@@ -52,7 +52,7 @@ def time_operations(
             for _ in range(_ROUNDS):
                 for (one, many, copies), values in zip(pairs, readings, strict=True):
                     values.append(max(many.read() - one.read(), 0.0) / copies)
-        found |= dict(zip(group, map(_timing, readings), strict=True))
+        found |= dict(zip(group, map(Timing.of, readings), strict=True))
     return found
 
 
@@ -66,7 +66,7 @@ def time_programs(programs: Sequence[Program], backend: Backend = Backend.BEST) 
             for _ in range(_ROUNDS):
                 for clock, values in zip(clocks, readings, strict=True):
                     values.append(clock.read())
-        found += map(_timing, readings)
+        found += map(Timing.of, readings)
     return found
 
 
@@ -112,25 +112,7 @@ def _copies(operation: Operation, shapes: tuple[Shape, ...], count: int) -> Prog
     sources = {tensor: given.index(shapes[tensor]) for tensor in inputs_of(operation)}
     begin = tuple(Zero(shape) for shape in given[1:])
     end = GlobalAverage(len(begin) + count)
-    return Program(given[0], (*begin, *[_reading(operation, sources)] * count, end))
-
-
-def _reading(operation: Operation, sources: Mapping[int, int]) -> Operation:
-    """The same operation on other tensors."""
-    if isinstance(operation, Zero):
-        return operation
-    if isinstance(operation, Concatenate):
-        return Concatenate(tuple(sources[tensor] for tensor in operation.inputs))
-    operation = replace(operation, input=sources[operation.input])
-    epilogue = getattr(operation, "epilogue", None)
-    if epilogue is None or epilogue.shortcut is None:
-        return operation
-    return replace(operation, epilogue=replace(epilogue, shortcut=sources[epilogue.shortcut]))  # type: ignore[call-arg]
-
-
-def _timing(readings: Sequence[float]) -> Timing:
-    low, median, high = statistics.quantiles(readings, n=4)
-    return Timing(median, low, high, len(readings))
+    return Program(given[0], (*begin, *[reading(operation, sources)] * count, end))
 
 
 @contextmanager

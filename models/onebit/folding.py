@@ -1,7 +1,5 @@
 """What the lowerings of all families share: operations in order, folded batch norms, binary convolutions."""
 
-from dataclasses import replace
-
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -11,7 +9,6 @@ from models.binarisers import Binariser, BinaryConv2d
 from models.modes import Mode
 from models.onebit.program import (
     BinaryConvolution,
-    Concatenate,
     Encoding,
     Epilogue,
     FloatConvolution,
@@ -20,9 +17,9 @@ from models.onebit.program import (
     Linear,
     Operation,
     Pointwise,
-    Zero,
     inputs_of,
     pack_signs,
+    reading,
 )
 
 _LARGEST = float(np.finfo(np.float32).max)
@@ -47,19 +44,7 @@ class Builder:
             if tensor in kept:
                 kept.update(inputs_of(self.operations[tensor - 1]))
         numbers = {tensor: number for number, tensor in enumerate(sorted(kept | {0}))}
-        return tuple(_renumbered(self.operations[tensor - 1], numbers) for tensor in sorted(kept - {0}))
-
-
-def _renumbered(operation: Operation, numbers: dict[int, int]) -> Operation:
-    if isinstance(operation, Zero):
-        return operation
-    if isinstance(operation, Concatenate):
-        return Concatenate(tuple(numbers[tensor] for tensor in operation.inputs))
-    operation = replace(operation, input=numbers[operation.input])
-    epilogue = getattr(operation, "epilogue", None)
-    if epilogue is None or epilogue.shortcut is None:
-        return operation
-    return replace(operation, epilogue=replace(epilogue, shortcut=numbers[epilogue.shortcut]))  # pyright: ignore[reportCallIssue]
+        return tuple(reading(self.operations[tensor - 1], numbers) for tensor in sorted(kept - {0}))
 
 
 def floats(values: Tensor) -> Floats:

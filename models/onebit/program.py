@@ -4,7 +4,8 @@ Tensor 0 is the image; operation i makes tensor i + 1 and reads earlier ones; th
 a program names a layer of torch, so an engine needs numpy or C alone.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import ClassVar, NamedTuple
 
@@ -198,6 +199,19 @@ def inputs_of(operation: Operation) -> tuple[int, ...]:
         return operation.inputs
     epilogue = getattr(operation, "epilogue", PLAIN)
     return (operation.input,) if epilogue.shortcut is None else (operation.input, epilogue.shortcut)
+
+
+def reading(operation: Operation, numbers: Mapping[int, int]) -> Operation:
+    """The same operation on other tensors: `numbers` says which for each that it reads."""
+    if isinstance(operation, Zero):
+        return operation
+    if isinstance(operation, Concatenate):
+        return Concatenate(tuple(numbers[tensor] for tensor in operation.inputs))
+    operation = replace(operation, input=numbers[operation.input])
+    epilogue = getattr(operation, "epilogue", None)
+    if epilogue is None or epilogue.shortcut is None:
+        return operation
+    return replace(operation, epilogue=replace(epilogue, shortcut=numbers[epilogue.shortcut]))  # pyright: ignore[reportCallIssue]
 
 
 def signs_of(operation: BinaryConvolution, in_channels: int) -> npt.NDArray[np.bool_]:

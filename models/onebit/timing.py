@@ -3,9 +3,9 @@
 import platform
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -25,6 +25,12 @@ class Timing(NamedTuple):
     low: float
     high: float
     calls: int
+
+    @classmethod
+    def of(cls, readings: Sequence[float]) -> Self:
+        """Median and quartiles of milliseconds."""
+        low, median, high = statistics.quantiles(readings, n=4)
+        return cls(median, low, high, len(readings))
 
     def words(self) -> tuple[str, str, str, str]:
         """Median, quartiles, images a second and calls, for a table."""
@@ -47,12 +53,7 @@ def time_in_turns(tasks: Mapping[str, Callable[[], object]], images: int, second
             start = time.perf_counter()
             task()
             taken[name].append((time.perf_counter() - start) * 1000 / images)
-    return {name: _timing(values) for name, values in taken.items()}
-
-
-def _timing(values: list[float]) -> Timing:
-    low, median, high = statistics.quantiles(values, n=4)
-    return Timing(median, low, high, len(values))
+    return {name: Timing.of(readings) for name, readings in taken.items()}
 
 
 def torch_alternatives(program: Program, images: Tensor) -> dict[str, Callable[[], Tensor]]:

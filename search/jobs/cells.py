@@ -1,7 +1,7 @@
 """Differentiable searches for cells: one as a trial, and one whose mixed edges become a supernet to search in."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from io import BytesIO
 from pathlib import Path
@@ -87,7 +87,7 @@ def search_cells(context: Context, task: Task) -> Iterator[Report]:
         settings = context.candidate_settings(each["architecture"])
         seed = context.seed("differentiable", int(settings.get("seed", 0)))
         folder = context.run.searched(each["id"])
-        search = _Search(context, folder, _configured(context.config.differentiable, settings), seed)
+        search = _Search(context, folder, context.config.differentiable.with_values(settings), seed)
         yield from search.run(
             folder / "checkpoints",
             lambda epoch: {"kind": "epoch", "phase": Stage.SEARCHED.value, "id": each["id"], **epoch},
@@ -105,8 +105,3 @@ def train_mixed_supernet(context: Context) -> Iterator[Report]:
     )
     save_supernet(context.run.supernet, search.supernet, {"data": context.data.fingerprint})
     yield {"kind": "trained", "last": True}
-
-
-def _configured(config: DifferentiableConfig, settings: Mapping[str, Any]) -> DifferentiableConfig:
-    known = {name: value for name, value in settings.items() if name in DifferentiableConfig.model_fields}
-    return DifferentiableConfig.model_validate({**config.model_dump(), **known})

@@ -1,7 +1,7 @@
 """Training one network: a candidate up to a rung, the parent, finetuning, final training, a network to compare with."""
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -91,9 +91,9 @@ def _settings(context: Context, stage: Stage, candidate: Candidate, reference: s
     if reference == PARENT:
         return config.parent
     if stage is Stage.TRAINED or reference == DEFAULT:
-        return _with_hyperparameters(config.training, candidate.hyperparameters)
+        return config.training.with_values(candidate.hyperparameters)
     own = {name: value for name, value in candidate.hyperparameters.items() if name != "epochs"}
-    return _with_hyperparameters(config.final, own)  # final training has epochs of its own
+    return config.final.with_values(own)  # final training has epochs of its own
 
 
 def _recipe(context: Context, stage: Stage, candidate: Candidate, identity: str, reference: str) -> Recipe:
@@ -121,9 +121,3 @@ def _recipe(context: Context, stage: Stage, candidate: Candidate, identity: str,
 def _modes(config: Any) -> tuple[Mode | None, ...]:
     """Multi-stage training has binary activations with float weights first (BNAS v2, section 2.4)."""
     return (Mode.FWBA, Mode.BWBA) if config.multi_stage else (None,)
-
-
-def _with_hyperparameters(config: Any, hyperparameters: Mapping[str, Any]) -> Any:
-    """A training's settings with hyperparameters in their place."""
-    known = {name: value for name, value in hyperparameters.items() if name in type(config).model_fields}
-    return type(config).model_validate({**config.model_dump(), **known}) if known else config
