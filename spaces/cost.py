@@ -4,8 +4,9 @@ Operations are multiply-accumulates. OPs = float + 8-bit / 8 + 1-bit / 64 (NAS-B
 Bi-Real Net and ReActNet). Batch norm, PReLU, shifts, pooling and additions count nothing.
 
 Bits are those of the network as it is deployed: one for a binary weight, eight for a weight of the stem, 32 for every
-other number that is left once what folds exactly is folded (the weights' scale, the stem's step and the batch norm's
-statistics all fold into the two numbers a channel of the batch norm).
+other number that is left once what folds exactly is folded: the weights' scale, the stem's step, the batch norm's
+statistics and the first shift of an RPReLU all fold into the two numbers a channel of the batch norm, and a batch norm
+before a sign into one threshold. A `.bnn` file has these numbers, and a header.
 
 Every formula works on integers and on numpy arrays alike, which is how 100,000 architectures are priced in one call.
 """
@@ -156,9 +157,9 @@ def int8_convolution(name: str, cin: Ints, cout: Ints, kernel_size: int, size: i
     """A convolution with 8-bit weights (one learned step an output channel), with batch norm and RPReLU behind it."""
     weights = cout * cin * kernel_size**2
     nothing = np.zeros_like(weights)
-    # params: weights, steps, batch norm (2), RPReLU (3); the steps fold into the batch norm when deployed
+    # params: weights, steps, batch norm (2), RPReLU (3); steps and first shift fold into the batch norm when deployed
     return Price(
-        name, cout, size, nothing, weights * size**2, nothing, weights + 6 * cout, 8 * weights + FLOAT_BITS * 5 * cout
+        name, cout, size, nothing, weights * size**2, nothing, weights + 6 * cout, 8 * weights + FLOAT_BITS * 4 * cout
     )
 
 
@@ -169,7 +170,8 @@ def binary_convolution(
     weights = cout * (cin // groups) * kernel_size**2
     nothing = np.zeros_like(weights)
     floats = cin + 5 * cout  # a shift an input channel; batch norm (2) and RPReLU (3) an output channel
-    return Price(name, cout, size, nothing, nothing, weights * size**2, weights + floats, weights + FLOAT_BITS * floats)
+    bits = weights + FLOAT_BITS * (floats - cout)  # the first shift of the RPReLU folds into the batch norm
+    return Price(name, cout, size, nothing, nothing, weights * size**2, weights + floats, bits)
 
 
 def linear(name: str, cin: Ints, classes: int) -> Price:
@@ -205,11 +207,12 @@ def in_full_precision(price: Price) -> Price:
 def binary_convolution_behind_norm(name: str, cin: Ints, cout: Ints, kernel_size: int, groups: int, size: int) -> Price:
     """Batch norm (2 numbers an input channel), sign, a binary convolution and ReLU: one unit of a BNAS network.
 
-    A filter's scale follows from its weights, but is a number of its own once these are bits.
+    Once deployed, the batch norm is a threshold an input channel; a filter's scale follows from its weights, but is a
+    number of its own once these are bits.
     """
     weights = cout * (cin // groups) * kernel_size**2
     nothing = np.zeros_like(weights)
-    bits = weights + FLOAT_BITS * (2 * cin + cout)
+    bits = weights + FLOAT_BITS * (cin + cout)
     return Price(name, cout, size, nothing, nothing, weights * size**2, weights + 2 * cin, bits)
 
 

@@ -7,10 +7,13 @@ Layout, little-endian, without gaps:
     uint32    bytes of the header, h
     uint64    bytes of the weights, w
     32 bytes  SHA-256 of the whole file but these 32 bytes
-    h bytes   header: JSON, compressed by zlib
+    h bytes   header: JSON, compressed by zlib with the preset dictionary `models.onebit.header.DICTIONARY`
     w bytes   weights: the arrays that the header lists, one behind the other, in its order
 
-A binary weight takes one bit, a layer ends with its last byte; 8-bit weights take a byte and floats four.
+A binary weight takes one bit, a layer ends with its last byte; 8-bit weights take a byte and floats four. Of an array
+that the header marks as "same" there is the one number that all of its numbers are.
+
+Version 1 had no such arrays, and compressed its header without a dictionary; it is read as well.
 """
 
 import hashlib
@@ -27,6 +30,7 @@ import numpy.typing as npt
 
 from models.files import write_atomically
 from models.onebit.header import (
+    DICTIONARY,
     REMEDY,
     TYPES,
     BnnFileError,
@@ -39,7 +43,9 @@ from models.onebit.header import (
 from models.onebit.program import Program, ProgramError, Shape
 
 MAGIC = b"\x89BNN\r\n\x1a\n"  # as PNG's: a transfer that changes line ends or cuts the eighth bit is noticed
-VERSION = 1
+VERSION = 2
+VERSIONS = (1, 2)
+"""Those that are read."""
 _START = struct.Struct("<8sIIQ")
 _DIGEST = 32
 _LARGEST_HEADER = 2**20
@@ -107,9 +113,15 @@ def encode(model: Model) -> bytes:
         "facts": dict(model.facts),
         "centre_crop": model.centre_crop,
     }
-    head = zlib.compress(json.dumps(header, separators=(",", ":")).encode(), 9)
+    head = compress_header(json.dumps(header, separators=(",", ":")).encode())
     weights = b"".join(array.astype(TYPES[array.dtype.name]).tobytes() for array in arrays)
     return sign_file(_START.pack(MAGIC, VERSION, len(head), len(weights)), head + weights)
+
+
+def compress_header(header: bytes) -> bytes:
+    """A header as it stands in a file."""
+    stream = zlib.compressobj(9, zdict=DICTIONARY.encode())
+    return stream.compress(header) + stream.flush()
 
 
 def sign_file(start: bytes, rest: bytes) -> bytes:
@@ -147,10 +159,10 @@ def _check_frame(data: bytes) -> int:
     if len(data) < _START.size + _DIGEST or data[: len(MAGIC)] != MAGIC:
         raise BnnFileError(f"this is no .bnn file, or its beginning is damaged; {REMEDY}")
     _, version, header, weights = _START.unpack_from(data)
-    if version != VERSION:
+    if version not in VERSIONS:
         raise BnnFileError(
-            f"the file has version {version}, this binarynas reads version {VERSION}; use the binarynas that wrote it, "
-            "or export the network again"
+            f"the file has version {version}, this binarynas reads version 1 or 2; use the binarynas that "
+            "wrote it, or export the network again"
         )
     wanted = _START.size + _DIGEST + header + weights
     if len(data) != wanted:
@@ -166,7 +178,7 @@ def _parse_header(compressed: bytes) -> dict[str, Any]:
     if len(compressed) > _LARGEST_HEADER:
         raise BnnFileError(f"the header has more than {_LARGEST_HEADER} bytes; {REMEDY}")
     try:
-        stream = zlib.decompressobj()
+        stream = zlib.decompressobj(zdict=DICTIONARY.encode())  # a stream without a dictionary is read as well
         text = stream.decompress(compressed, _LARGEST_HEADER)
         if not stream.eof or stream.unused_data:
             raise BnnFileError(f"the header is cut, or has more than {_LARGEST_HEADER} bytes; {REMEDY}")

@@ -1,5 +1,7 @@
 """What the lowerings of all families share: operations in order, folded batch norms, binary convolutions."""
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -68,12 +70,21 @@ def _affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     return factor, constant + norm.bias if norm.affine else constant
 
 
-def add_float_convolution(convolution: nn.Conv2d, tensor: int, builder: Builder, epilogue: Epilogue) -> int:
-    """A float convolution without bias."""
+def add_float_convolution(
+    convolution: nn.Conv2d, tensor: int, builder: Builder, epilogue: Epilogue, norm: nn.BatchNorm2d | None = None
+) -> int:
+    """A float convolution without bias; a batch norm before one without padding and groups folds into it."""
     sizes = (convolution.kernel_size[0], convolution.stride[0], int(convolution.padding[0]), convolution.dilation[0])
-    weight = floats(convolution.weight.permute(2, 3, 1, 0))
+    weight = convolution.weight.double()
+    if norm is not None:
+        assert sizes[2] == 0  # which the norm would have made of another value
+        assert convolution.groups == 1
+        factor, constant = (values.double().view(-1, 1, 1) for values in _affine(norm))
+        epilogue = replace(epilogue, constant=floats((weight * constant).sum((1, 2, 3))))
+        weight = weight * factor
     geometry = Geometry(*sizes, convolution.groups)
-    return builder.add(FloatConvolution(tensor, convolution.out_channels, geometry, weight, epilogue))
+    taps = floats(weight.permute(2, 3, 1, 0))
+    return builder.add(FloatConvolution(tensor, convolution.out_channels, geometry, taps, epilogue))
 
 
 def add_binary_convolution(

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.onebit.program import (
+    LARGEST_CHANNELS,
     Activation,
     BinaryConvolution,
     Concatenate,
@@ -30,6 +31,33 @@ from models.onebit.program import (
 REMEDY = "export the network again, or copy the file anew"
 TYPES = {"float32": "<f4", "int8": "|i1", "uint8": "|u1"}
 """The types that arrays may have, little-endian."""
+DICTIONARY = (
+    '{"image":[3,224,224],"operations":[{"kind":"zero","shape":[32,4,4]},{"kind":"concatenate","inputs":[5,7,9,11]},'
+    '{"kind":"pool","input":2,"reduction":"mean","geometry":[3,2,1,1,1]},{"kind":"float-convolution","input":0,'
+    '"out_channels":16,"geometry":[2,2,0,1,1],"weight":["float32",[2,2,32,64]],"epilogue":{"constant":["float32",[64]],'
+    '"activation":"none","low":0.0,"high":0.0}},{"kind":"float-convolution","input":0,"out_channels":8,"geometry":'
+    '[3,1,1,1,1],"weight":["int8",[3,3,1,8]],"epilogue":{"factor":["float32",[8]],"constant":["float32",[8]],'
+    '"activation":"rprelu","slope":["float32",[8]],"shift":["float32",[8]],"low":0.0,"high":0.0}},{"kind":'
+    '"binary-convolution","input":5,"out_channels":64,"geometry":[3,1,1,1,1],"encoding":"signs","threshold":["float32",'
+    '[64]],"bits":["uint8",[4608]],"epilogue":{"factor":["float32",[64]],"activation":"relu","low":0.0,"high":0.0}},'
+    '{"kind":"pointwise","input":12,"epilogue":{"shortcut":10,"activation":"none","low":0.0,"high":0.0}},{"kind":'
+    '"binary-convolution","input":4,"out_channels":32,"geometry":[3,1,1,1,1],"encoding":"zero-one","threshold":'
+    '["float32",[32],"same"],"bits":["uint8",[1152]],"epilogue":{"activation":"none","low":0.0,"high":0.0}},{"kind":'
+    '"pool","input":5,"reduction":"max","geometry":[2,2,0,1,1]},{"kind":"pointwise","input":6,"epilogue":{"factor":'
+    '["float32",[32]],"constant":["float32",[32]],"activation":"none","low":0.0,"high":0.0}},{"kind":"pointwise",'
+    '"input":8,"epilogue":{"activation":"relu","low":0.0,"high":0.0}},{"kind":"binary-convolution","input":2,'
+    '"out_channels":16,"geometry":[1,1,0,1,1],"encoding":"signs","threshold":["float32",[16]],"bits":["uint8",[128]],'
+    '"epilogue":{"factor":["float32",[16]],"constant":["float32",[16]],"shortcut":2,"activation":"rprelu","slope":'
+    '["float32",[16]],"shift":["float32",[16]],"low":0.0,"high":0.0}},{"kind":"global-average","input":9},{"kind":'
+    '"linear","input":10,"out_channels":10,"weight":["float32",[64,10]],"epilogue":{"constant":["float32",[10]],'
+    '"activation":"none","low":0.0,"high":0.0}}],"class_names":["0","1","2","3","4","5","6","7","8","9"],"mean":[0.4914,'
+    '0.4822,0.4465],"std":[0.2471,0.2435,0.2616],"facts":{"space":"nasbnn-digits","architecture":"c16k3g1 | c24k3g1 '
+    "c32k5g2 | c48k3g2 c64k5g1 | c96k3g4 c128k3g4 0.25-0.5-1-2-3-4 normal: dil3@0 conv3@1 ; max@0 none@2 | reduce: "
+    'conv5@1 avg@0 ; dil5@0 conv3@1","id":"0123456789abcdef"},"centre_crop":1.0}'
+)
+"""What every header may say without spelling it out: the preset dictionary of zlib, a part of version 2 for ever."""
+_SAME = "same"
+"""Marks an array of one number a channel, all of which are one number: that one is kept."""
 
 
 class BnnFileError(ValueError):
@@ -69,15 +97,16 @@ def as_mapping(value: object) -> dict[str, Any]:
 
 
 def encode_value(value: Any, arrays: list[npt.NDArray[Any]]) -> Any:
-    """A value as JSON; an array as its type and shape, its numbers are appended to `arrays`."""
+    """A value as JSON; an array as its type and shape, its numbers (one, where all are the same) go to `arrays`."""
     if dataclasses.is_dataclass(value):
         fields = {f.name: encode_value(getattr(value, f.name), arrays) for f in dataclasses.fields(value)}
         kept = {name: entry for name, entry in fields.items() if entry is not None}
         kind = getattr(value, "kind", None)  # an epilogue is no operation and has none
         return {"kind": kind, **kept} if kind else kept
     if isinstance(value, np.ndarray):
-        arrays.append(value)
-        return [value.dtype.name, list(value.shape)]
+        same = _may_be_same(value.dtype.name, value.shape) and value.tobytes() == value[:1].tobytes() * len(value)
+        arrays.append(value[:1] if same else value)
+        return [value.dtype.name, list(value.shape), *([_SAME] if same else [])]
     return list(value) if isinstance(value, tuple) else value
 
 
@@ -109,14 +138,24 @@ def _as_it_is(value: object, _cursor: Cursor) -> Any:
     return value if isinstance(value, int | float) else None
 
 
+def _may_be_same(dtype: str, shape: Sequence[int]) -> bool:
+    return dtype == "float32" and len(shape) == 1 and 1 < shape[0] <= LARGEST_CHANNELS
+
+
 def _array(value: object, cursor: Cursor) -> npt.NDArray[Any]:
-    dtype, shape = as_list(value, 2)
+    entry = as_list(value)
+    same = len(entry) == 3 and entry[2] == _SAME
+    dtype, shape = as_list(entry[:2] if same else entry, 2)
     sides = as_list(shape)
     if not isinstance(dtype, str) or dtype not in TYPES or not 1 <= len(sides) <= 4:
         raise BnnFileError(f"the header has an array of an unknown kind; {REMEDY}")
     if not all(type(side) is int and 0 < side < 2**32 for side in sides):
         raise BnnFileError(f"the header has an array of impossible shape; {REMEDY}")
-    return cursor.take(dtype, tuple(sides))
+    if not same:
+        return cursor.take(dtype, tuple(sides))
+    if not _may_be_same(dtype, sides):
+        raise BnnFileError(f"the header has one number for an array that needs several; {REMEDY}")
+    return np.broadcast_to(cursor.take(dtype, (1,)), tuple(sides))  # which takes no memory
 
 
 def _choice(kind: type[Any]) -> Callable[[object, Cursor], Any]:

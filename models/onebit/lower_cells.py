@@ -72,8 +72,7 @@ def _cell(cell: Cell, node: Shape, before_last: int, last: int, builder: Builder
     if isinstance(cell.skip, nn.Identity):
         return builder.add(Pointwise(nodes, Epilogue(shortcut=last)))
     assert isinstance(cell.skip, SkipConvolution)
-    given = builder.add(Pointwise(last, fold_norm(cell.skip.norm)))
-    return add_float_convolution(cell.skip.convolution, given, builder, Epilogue(shortcut=nodes))
+    return add_float_convolution(cell.skip.convolution, last, builder, Epilogue(shortcut=nodes), cell.skip.norm)
 
 
 def _sum(edges: list[int], node: Shape, builder: Builder) -> int:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from torch import Tensor, nn
+from torch import nn
 
 from models.binarisers import BinaryConv2d
 from models.onebit.folding import (
@@ -10,7 +10,6 @@ from models.onebit.folding import (
     add_binary_convolution,
     add_classifier,
     add_float_convolution,
-    floats,
     fold_norm,
     scale_of,
 )
@@ -38,13 +37,9 @@ def _layer(layer: PooledConvolution, tensor: int, shortcut: int | None, builder:
     scale = scale_of(layer.convolution)
     if isinstance(layer.pool, nn.Identity):
         return _convolve(layer, tensor, builder, replace(fold_norm(layer.norm, scale), shortcut=shortcut))
-    tensor = _convolve(layer, tensor, builder, _scaled(scale))
-    tensor = _pool(layer.pool, tensor, builder)
-    return builder.add(Pointwise(tensor, replace(fold_norm(layer.norm), shortcut=shortcut)))
-
-
-def _scaled(scale: Tensor | None) -> Epilogue:
-    return PLAIN if scale is None else Epilogue(factor=floats(scale))
+    tensor = _pool(layer.pool, _convolve(layer, tensor, builder, PLAIN), builder)
+    # no scale is negative, so the largest of a window's sums is that of its scaled sums
+    return builder.add(Pointwise(tensor, replace(fold_norm(layer.norm, scale), shortcut=shortcut)))
 
 
 def _convolve(layer: PooledConvolution, tensor: int, builder: Builder, epilogue: Epilogue) -> int:

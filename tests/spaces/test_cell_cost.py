@@ -34,7 +34,7 @@ def test_a_small_network_costs_what_a_hand_counts():
     floats = (9 * 12 + 2 * 12) + 34
     skip_weights = 4 * 8 * 4 + 8 * 16 * 4
     assert cost.params == weights + norms + floats + skip_weights + 2 * (4 + 8)
-    assert cost.bits == weights + 32 * (norms + scales + floats + skip_weights + 8 + 16)
+    assert cost.bits == weights + 32 * (norms // 2 + scales + floats + skip_weights + 8 + 16)
 
 
 @pytest.mark.parametrize("genotype", PUBLISHED)

@@ -31,7 +31,7 @@ def count_plainly(space: NasBnnSpace, architecture: Architecture) -> dict[str, i
     weights = architecture.stem * space.channels * 3 * 3
     int8_ops += weights * size * size
     params += weights + architecture.stem * (1 + 2 + 3)  # step of the quantiser; batch norm; two shifts and a PReLU
-    bits += 8 * weights + 32 * 5 * architecture.stem
+    bits += 8 * weights + 32 * 4 * architecture.stem  # the first shift folds into the batch norm
     width = architecture.stem
     for stage, layers in zip(space.stages, architecture.stages, strict=True):
         size //= stage.stride
@@ -39,12 +39,13 @@ def count_plainly(space: NasBnnSpace, architecture: Architecture) -> dict[str, i
             spatial = width * (width // layer.groups) * layer.kernel_size * layer.kernel_size
             pointwise = layer.width * width
             bops += (spatial + pointwise) * size * size
-            floats = 0
+            floats = folded = 0
             for inputs, outputs in ((width, width), (width, layer.width)):
                 floats += inputs  # the shift before the sign
                 floats += outputs * (2 + 3)
+                folded += outputs
             params += spatial + pointwise + floats
-            bits += spatial + pointwise + 32 * floats
+            bits += spatial + pointwise + 32 * (floats - folded)
             width = layer.width
     flops += space.classes * (width + 1)
     params += space.classes * (width + 1)
