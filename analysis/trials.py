@@ -136,8 +136,8 @@ def _trials(run: Path) -> pa.Table:
 
 def _from_journal(run: Path, journal: Path) -> pa.Table:
     try:
-        rows = journal_rows(journal)
-        return to_table([{**_facts(run), **row} for row in rows])
+        facts = _facts(run)
+        return to_table([{**facts, **row} for row in journal_rows(journal)])
     except JournalError as error:
         raise RunError(f"{error}; it may have been damaged while it was copied: copy it again") from error
 

@@ -90,9 +90,11 @@ def as_channels(images: Tensor, channels: int) -> Tensor:
 
 def fit(images: Tensor, size: int, centre_crop: float = 1.0) -> Tensor:
     """Resize the shorter side to size / centre_crop and keep the centre: (..., C, H, W) to (..., C, size, size)."""
+    shorter = round(size / centre_crop)
+    if images.shape[-2:] == (size, size) and shorter == size:
+        return images  # without torchvision, whose import takes seconds
     from torchvision.transforms.v2.functional import center_crop, resize
 
-    shorter = round(size / centre_crop)
     if min(images.shape[-2:]) != shorter:
         images = resize(images, [shorter], antialias=True)
     return images if images.shape[-2:] == (size, size) else center_crop(images, [size, size])
