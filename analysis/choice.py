@@ -172,8 +172,8 @@ def _weights(path: Path, identity: str, stage: str) -> tuple[Path | None, str]:
         return trained, f"the folder holds its weights, {WORDS.get(stage, stage)}"
     if stage == "inherited":
         return None, (
-            "its weights are the supernet's, in supernet/trained: take it out of there by Supernet.extract and "
-            "search.evaluation.recalibrate_on (docs/deploy.md shows how)"
+            f"its weights are the supernet's, in supernet/trained: `binarynas export {path} --architecture {identity}` "
+            "takes it out of there"
         )
     if stage == "trained":
         return None, "it was trained as a candidate alone, and its weights were not kept: train it to the end"

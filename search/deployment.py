@@ -1,12 +1,13 @@
 """From a run to a model that can be deployed, and from an image to what the model reads."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from models.checkpoint import MANIFEST
+from models.checkpoint import MANIFEST, load_checkpoint
 from models.onebit.engine import Engine
 from models.onebit.file import Model
 from models.onebit.lower import lower
@@ -17,7 +18,10 @@ from spaces import SpaceError
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from search.run import Run
+
 RUN_FACTS = "run.json"
+NOT_FINETUNED = "not finetuned: the supernet's, with batch norm statistics made for this network"
 _LARGEST_IMAGE = 2**28
 """Bytes of an image file."""
 
@@ -30,15 +34,27 @@ class ImageError(ValueError):
     """An image that cannot be read: names the file and what is wrong with it."""
 
 
-def network_folder(source: Path, architecture: str | None, ops_max: float | None) -> Path:
-    """The folder of a network's weights: the one given, or of a run the one that is named, or the best within a limit.
+@dataclass(frozen=True)
+class Found:
+    """A network to deploy, where it was found, the folder of the run that it belongs to (None outside of one), and
+    what people should know of its weights."""
 
-    Raises `ExportError` or `NoCandidateError` where there is none.
+    network: Any
+    source: Path
+    run: Path | None
+    note: str = ""
+
+
+def find_network(source: Path, architecture: str | None, ops_max: float | None) -> Found:
+    """The network of a folder, or of a run the one that is named, or the best within a limit.
+
+    Of a one-shot run any member of the space can be named: what has no weights of its own is taken out of the supernet.
+    Raises `ExportError` or `NoCandidateError` where there is none, `CheckpointError` for a damaged folder.
     """
     if (source / MANIFEST).is_file():
         if ops_max is not None:
             raise ExportError(f"{source} is one network: --ops-max chooses among those of a run")
-        return source
+        return _of_folder(source, architecture)
     if not (source / RUN_FACTS).is_file():
         what = "does not exist" if not source.exists() else "is neither a run nor a network's folder"
         raise ExportError(f"{source} {what}; give what `binarynas search` made, or the folder of one of its networks")
@@ -50,64 +66,103 @@ def network_folder(source: Path, architecture: str | None, ops_max: float | None
 
     chosen = choose(source, Limits(ops=ops_max))
     if chosen.folder is None:
+        return _named(source, chosen.id)
+    return Found(load_network(chosen.folder), chosen.folder, source)
+
+
+def _of_folder(folder: Path, architecture: str | None) -> Found:
+    """The network of a folder, which is the one that is named, where one is."""
+    if load_checkpoint(folder)[1].get("kind") == "supernet":
         raise ExportError(
-            f"{chosen.id}, the best of {source}, has no weights of its own: {chosen.weights}; or name one of the front "
-            f"with --architecture: {_known(source)}"
+            f"{folder} is a supernet, whose members need batch norm statistics made from the images of a run: give the "
+            "run that it belongs to, with --architecture"
         )
-    return chosen.folder
+    network = load_network(folder)
+    space, member = network.space, network.architecture
+    if architecture not in (None, space.id(member), space.format(member)):
+        raise ExportError(f"{folder} does not hold {architecture!r}, but {space.id(member)}: {space.format(member)}")
+    run = next((parent for parent in folder.resolve().parents if (parent / RUN_FACTS).is_file()), None)
+    return Found(network, folder, run)
 
 
-def _named(source: Path, architecture: str) -> Path:
-    """The folder of the network of this id or text."""
+def _named(source: Path, architecture: str) -> Found:
+    """The network of this id or text: with weights of its own, or taken out of the supernet."""
     from search.run import open_run
 
     run = open_run(source)
-    names = [architecture]
+    names, member = [architecture], None
     try:
-        names.append(run.architectures.id(run.architectures.parse(architecture)))
+        member = run.architectures.parse(architecture)
+        names.append(run.architectures.id(member))
     except SpaceError as error:
         if not architecture.isalnum():  # a text, since an id has neither spaces nor bars
             raise ExportError(f"{architecture!r} is no architecture of {source}: {error}") from error
     for name in names:
         for folder in (run.deployed(name), *sorted(source.glob(f"*/{name}/network"))):
             if name.isalnum() and (folder / MANIFEST).is_file():
-                return folder
-    raise ExportError(f"{source} has no weights of {architecture!r}; its front has {_known(source)}")
+                return Found(load_network(folder), folder, source)
+    return _inherited(run, architecture, member)
+
+
+def _inherited(run: "Run", name: str, member: Any) -> Found:
+    """A member with the supernet's weights, as the search measured it; `member` is None where an id is its name."""
+    from search.config import Method
+    from search.context import Context
+    from search.study import read_records
+
+    lacks = f"{run.path} has no weights of {name!r}"
+    if run.config.method is not Method.ONE_SHOT:
+        raise ExportError(f"{lacks}: those of candidates are not kept; it has {_known(run.path)}")
+    if run.architectures.family != "nasbnn":
+        raise ExportError(
+            f"{lacks}: edges of a mixed supernet make no final network, whose inputs of cells are binary; train "
+            f"some of the front by final.networks; it has {_known(run.path)}"
+        )
+    if not (run.supernet / MANIFEST).is_file():
+        raise ExportError(f"{lacks}: its supernet is not trained yet; go on with `binarynas resume {run.path}`")
+    if member is None:
+        texts = [record.architecture for record in read_records(run.journal) if record.id == name]
+        if not texts:
+            raise ExportError(f"{lacks}, an id that none of its trials has; give the architecture's text")
+        member = run.architectures.parse(texts[0])
+    network = Context(run.path).inherited(member).cpu()
+    return Found(network, run.supernet, run.path, NOT_FINETUNED)
 
 
 def _known(source: Path) -> str:
-    found = sorted(path.parent.name for path in source.glob(f"front/*/{MANIFEST}"))
+    folders = {path.parent for kind in ("front/*", "*/*/network") for path in source.glob(f"{kind}/{MANIFEST}")}
+    found = sorted({folder.parent.name if folder.name == "network" else folder.name for folder in folders})
     return ", ".join(found) or "no networks yet"
 
 
 def model_of(
-    folder: Path, mean: tuple[float, ...] | None = None, std: tuple[float, ...] | None = None
+    found: Found, mean: tuple[float, ...] | None = None, std: tuple[float, ...] | None = None
 ) -> tuple[Model, int]:
-    """The model of a network's folder, and its counted bits.
+    """The model of a network, and its counted bits.
 
-    The images' facts are those of the run that the folder lies in; outside of one `mean` and `std` must be given.
-    Raises `ExportError`, or `CheckpointError` for a damaged folder.
+    The images' facts are those of its run; outside of one `mean` and `std` must be given. Raises `ExportError`.
     """
-    network = load_network(folder)
-    run = next((parent for parent in folder.resolve().parents if (parent / RUN_FACTS).is_file()), None)
+    network, run = found.network, found.run
     data, centre_crop = _data_of(run)
     space = network.space
     if run is None and (mean is None or std is None):
         raise ExportError(
-            f"{folder} lies in no run, so nothing tells how its images were normalised: say it with --mean and --std"
+            f"{found.source} lies in no run, so nothing tells how its images were normalised: say it with --mean and "
+            "--std"
         )
     architecture = space.format(network.architecture)
+    facts = {"space": space.name, "architecture": architecture, "id": space.id(network.architecture)}
     try:
         model = Model(
             lower(network),
             tuple(data.get("class_names", map(str, range(space.classes)))),
             mean or tuple(map(float, data["mean"])),
             std or tuple(map(float, data["std"])),
-            {"space": space.name, "architecture": architecture, "id": space.id(network.architecture)},
+            facts | ({"weights": found.note} if found.note else {}),
             centre_crop,
         )
     except (TypeError, ProgramError) as error:
-        raise ExportError(f"{folder} cannot be exported: {error}") from error
+        raise ExportError(f"{found.source} cannot be exported: {error}") from error
     return model, space.cost(network.architecture).bits
 
 

@@ -42,7 +42,10 @@ def export(
     source: Annotated[Path, typer.Argument(metavar="RUN|CHECKPOINT", help="A run, or a network's own folder.")],
     out: Annotated[Path, typer.Option(help="The file to write, such as model.bnn.")],
     architecture: Annotated[
-        str | None, typer.Option(metavar="TEXT|ID", help="Which network; the best within the limit if left out.")
+        str | None,
+        typer.Option(
+            metavar="TEXT|ID", help="Which one, of a one-shot run any of its space; else the best within the limit."
+        ),
     ] = None,
     ops_max: Annotated[
         float | None, typer.Option(parser=parse_count, metavar="OPS", help="At most so many OPs: 5M.")
@@ -59,13 +62,15 @@ def export(
 
     For other tools also as ONNX, whose weights are floats.
     """
-    from search.deployment import model_of, network_folder
+    from search.deployment import find_network, model_of
 
-    folder = network_folder(source, architecture, ops_max)
-    model, bits = model_of(folder, _numbers(mean), _numbers(std))
+    found = find_network(source, architecture, ops_max)
+    model, bits = model_of(found, _numbers(mean), _numbers(std))
     words = _write(out, model, form or FORMATS.get(out.suffix.lower(), FileFormat.BNN), bits)
     stdout().print(f"{model.facts['architecture']}", soft_wrap=True, markup=False)
     stdout().print(f"{out}: {words}", soft_wrap=True, markup=False)
+    if found.note:
+        stderr().print(f"note: its weights are {found.note}", soft_wrap=True, markup=False)
 
 
 def _write(out: Path, model: "Model", form: FileFormat, bits: int) -> str:

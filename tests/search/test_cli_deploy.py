@@ -11,12 +11,14 @@ import pytest
 import torch
 from PIL import Image
 
+from analysis.trials import load_trials
 from models.network import BinaryNetwork
 from models.onebit.engine import Engine
 from models.onebit.file import read_model
 from models.storage import load_network, save_network
 from search import cli
 from search.configuration import load_config
+from search.context import Context
 from search.data.config import DataConfig
 from search.data.opening import open_data
 from search.run import Run, write_facts
@@ -110,7 +112,7 @@ def test_a_networks_folder_is_exported_like_its_run(folder, exported, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--architecture", "0123456789ab"], "has no weights of '0123456789ab'; its front has "),
+        (["--architecture", "0123456789ab"], "has no weights of '0123456789ab': its supernet is not trained yet"),
         (["--architecture", SPACE.format(SPACE.unrank(5))], "has no weights of"),
         (["--architecture", "c8k3g1 | c9"], "'c9' is no layer"),
         (["--architecture", "../../etc"], "is no architecture of"),
@@ -119,6 +121,70 @@ def test_a_networks_folder_is_exported_like_its_run(folder, exported, tmp_path):
 )
 def test_an_architecture_without_weights_is_named(folder, tmp_path, arguments, words):
     assert words in refused("export", folder, *arguments, "--out", tmp_path / "model.bnn")
+
+
+@pytest.fixture(scope="module")
+def one_shot(tmp_path_factory):
+    """A finished run of a supernet with random weights, which tried four networks."""
+    settings = [
+        "execution.executor=inline", "supernet.epochs=0", "search.trials=4", "finetune.networks=0",
+        "data.train_limit=64", "data.validation_limit=140", "data.test_limit=32", "evaluation.recalibration_batches=1",
+        "evaluation.recalibration_batch_size=32",
+    ]  # fmt: skip
+    path = tmp_path_factory.mktemp("one-shot") / "run"
+    code, _, err = run("search", "nasbnn-digits", "--out", path, *(word for s in settings for word in ("--set", s)))
+    assert code == 0, err
+    return path
+
+
+def test_any_member_of_a_one_shot_run_is_exported_as_the_search_measured_it(one_shot, tmp_path):
+    path, data = tmp_path / "model.bnn", Context(one_shot).data
+    for row in load_trials(one_shot).to_dict("records"):
+        on_front = (one_shot / "front" / row["id"]).exists()
+        for name in (row["id"], row["architecture"]):
+            code, out, err = run("export", one_shot, "--architecture", name, "--out", path)
+            assert code == 0
+            assert row["architecture"] in out
+            assert ("note: its weights are not finetuned" in err) is not on_front
+        model = read_model(path)
+        logits = Engine(model.program)(data.validation.normalisation(data.validation.images))
+        assert (logits.argmax(1) == data.validation.labels).double().mean().item() == row["accuracy"]
+        assert ("not finetuned" in model.facts.get("weights", "")) is not on_front
+    assert len(list((one_shot / "front").iterdir())) < 4  # some were not
+
+
+def test_a_member_that_was_never_tried_is_exported_and_no_other(one_shot, tmp_path):
+    member = SPACE.format(SPACE.unrank(12345))
+    assert member not in set(load_trials(one_shot)["architecture"])
+    assert run("export", one_shot, "--architecture", member, "--out", tmp_path / "model.bnn")[0] == 0
+    assert read_model(tmp_path / "model.bnn").facts["architecture"] == member
+    for name, words in [
+        (member.replace("c8k3g1", "c9k3g1", 1), "is no architecture of"),
+        (SPACE.id(SPACE.unrank(12345)), "an id that none of its trials has; give the architecture's text"),
+    ]:
+        assert words in refused("export", one_shot, "--architecture", name, "--out", tmp_path / "other.bnn")
+    supernet = one_shot / "supernet" / "trained"
+    assert "is a supernet" in refused("export", supernet, "--architecture", member, "--out", tmp_path / "other.bnn")
+    network = next((one_shot / "front").iterdir())
+    assert "does not hold" in refused("export", network, "--architecture", member, "--out", tmp_path / "other.bnn")
+    assert not (tmp_path / "other.bnn").exists()
+
+
+@pytest.mark.parametrize(
+    ("preset", "settings", "words"),
+    [
+        ("bnas-digits", ["method=one-shot"], "edges of a mixed supernet make no final network"),
+        ("bnas-digits", [], "those of candidates are not kept"),
+        ("width-digits", [], "those of candidates are not kept"),
+    ],
+)
+def test_a_run_that_keeps_no_weights_of_candidates_says_so(tmp_path, digits, preset, settings, words):
+    config = load_config(preset, settings)
+    space = config.space.architectures()
+    write_facts(Run(tmp_path), config, digits.describe(), space.declaration())
+    said = refused("export", tmp_path, "--architecture", space.format(space.smallest()), "--out", tmp_path / "a.bnn")
+    assert words in said
+    assert "it has no networks yet" in said
 
 
 def test_what_is_no_run_is_named(tmp_path):
