@@ -11,6 +11,7 @@ from search.export import REFERENCES_FILE, draw, export_trials, write_table
 from search.fronts import best_per_architecture, front_records, spread
 from search.latency import FILE as LATENCY_FILE
 from search.latency import Predictor, read_table
+from search.locking import require_held
 from search.phases import (
     Chain,
     EarlyStopping,
@@ -46,7 +47,7 @@ def carry_out(run: Run, executor: Executor, view: View) -> None:
         _train_supernet(run, executor, view)
     elif run.config.parent.used and run.config.method is Method.TRAINING:
         _train_parent(run, executor, view)
-    executor.run(Chain(_phases(run, view)))
+    executor.run(Chain(_while_ours(run, _phases(run, view))))
 
 
 def _measure_latencies(run: Run, executor: Executor, view: View) -> None:
@@ -86,6 +87,18 @@ def _train_parent(run: Run, executor: Executor, view: View) -> None:
 
     view.phase("Parent", 1)
     executor.run(_trials(run, view, Stage.REFERENCE, propose, reference_task(run.config), "reference", exclusive=True))
+
+
+def _while_ours(run: Run, phases: Iterator[Work]) -> Iterator[Work]:
+    """The phases, as long as the run is held: what stands between two of them writes tables and plots.
+
+    Workers hold nothing. One whose driver was taken for dead ends the epoch or the network it has in hand, and gets no
+    other: its report is refused. What it writes until then does no harm, since tensors are named by their content and
+    the manifest comes last; on the CPU it is what the new driver's worker writes there.
+    """
+    for phase in phases:
+        yield phase
+        require_held(run.path)
 
 
 def _phases(run: Run, view: View) -> Iterator[Work]:

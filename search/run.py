@@ -19,6 +19,7 @@ from analysis.trials import RunError
 from models.files import sync_folder, write_atomically
 from search.config import RunConfig
 from search.configuration import check_config, parse_yaml
+from search.locking import require_held
 from search.records import Stage
 from search.study import JOURNAL
 from spaces import Space
@@ -111,7 +112,11 @@ class Run:
         return self.path / "front" / identity
 
     def log_epoch(self, report: Mapping[str, Any]) -> None:
-        """Append an epoch of some training; after a resume an epoch may stand there twice, and the last one counts."""
+        """Append an epoch of some training; after a resume an epoch may stand there twice, and the last one counts.
+
+        Raises `FencedError` where the run was taken over, so that its trainings do not go on here.
+        """
+        require_held(self.path)
         self.log("epoch", **{name: value for name, value in report.items() if name != "kind"})
 
     def log(self, event: str, **details: Any) -> None:

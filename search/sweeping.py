@@ -4,12 +4,17 @@ import shutil
 from collections.abc import Sequence
 
 from search.fronts import front_records
+from search.locking import require_held
 from search.records import Record, Stage
 from search.run import Run
 
 
 def keep_only(run: Run, stage: Stage, records: Sequence[Record], costs: Sequence[str]) -> None:
-    """Delete the weights of candidates that have ended and are not on the front; they can never come back to it."""
+    """Delete the weights of candidates that have ended and are not on the front; they can never come back to it.
+
+    Raises `FencedError` where the run was taken over: there may be candidates by now that these records do not know.
+    """
+    require_held(run.path)
     kept = {record.id for record in front_records(records, costs)} | {r.id for r in records if not r.done}
     folder = run.path / stage.value
     if not folder.is_dir():

@@ -118,13 +118,14 @@ class Nodes:
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": secrets.token_hex(32),
             "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_worker_niceness": "0",
         }
         self.processes: list[subprocess.Popen] = []
 
     def start(self, workers: int) -> None:
         port, head = self.address.partition(":")[2], ("--num-cpus=0", f"--temp-dir={self._folder}")
         self._start("--head", f"--port={port}", "--include-dashboard=false", *head)
-        for _ in range(workers):
+        for _ in range(workers):  # one after another: on one machine two that start at once take each other's ports
             self._start(f"--address={self.address}", "--num-cpus=1")
 
     def _start(self, *arguments: str) -> None:
@@ -227,13 +228,34 @@ def forked() -> Callable[[Callable[[], object]], int]:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory) -> Path:
+def run_inline(cli) -> Callable[..., None]:
+    """`run_inline(out, *settings)`: a small search into a folder, to its end, in this process."""
+
+    def run(out: Path, *settings: str) -> None:
+        done = cli(*search_command(out, *settings, "execution.executor=inline")[3:])
+        assert done.returncode == 0, done.stderr
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def finished(run_inline, tmp_path_factory) -> Path:
     """A run that went through, in one process. Tests work on copies of it: see `copy_of`."""
     out = tmp_path_factory.mktemp("runs") / "finished"
-    command = search_command(out, "search.trials=10", "search.generation=5", "execution.executor=inline")
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    run_inline(out, "search.trials=10", "search.generation=5")
     return out
+
+
+@pytest.fixture(scope="session")
+def untrained(tmp_path_factory) -> str:
+    """The setting that gives a search a supernet that nobody has trained, where training is not the point."""
+    from models.storage import save_supernet
+    from models.supernet import Supernet
+    from spaces import get_space
+
+    folder = tmp_path_factory.mktemp("supernet")
+    save_supernet(folder, Supernet(get_space("nasbnn-digits")))
+    return f"supernet.checkpoint={folder}"
 
 
 @pytest.fixture
@@ -255,23 +277,11 @@ def copy_of(tmp_path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def call(capsys, monkeypatch) -> Callable[..., tuple[int, str]]:
+def call(cli) -> Callable[..., tuple[int, str]]:
     """Runs the command line in this process: its exit code, and what it said on standard error."""
 
     def run(*arguments: str | Path) -> tuple[int, str]:
-        from search.cli import main
-
-        monkeypatch.setattr(sys, "argv", ["binarynas", *map(str, arguments)])
-        before = {kind: signal.getsignal(kind) for kind in (signal.SIGTERM, signal.SIGINT)}
-        capsys.readouterr()
-        try:
-            main()
-            code = 0
-        except SystemExit as end:
-            code = int(end.code or 0)
-        finally:
-            for kind, handler in before.items():
-                signal.signal(kind, handler)
-        return code, capsys.readouterr().err
+        done = cli(*arguments)
+        return done.returncode, done.stderr
 
     return run

@@ -11,11 +11,18 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from rich.console import Console
 
 import search.journal as search_journal
 from analysis.trials import RunError
+from search.executors import InlineExecutor
 from search.locking import FencedError, writing
+from search.pipeline import carry_out
+from search.records import Stage
+from search.run import open_run
 from search.study import read_records
+from search.sweeping import keep_only
+from search.view import PlainView
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks processes")
 
@@ -155,6 +162,58 @@ def test_a_writer_that_was_taken_for_dead_and_wakes_up_is_refused(tmp_path, pret
     facts = [(record.number, record.id, record.values) for record in records]
     assert facts == [(record.number, record.id, record.values) for record in clean]
     assert len(read_records(run.journal)) == len(clean)
+
+
+def test_a_writer_that_wakes_up_between_two_phases_replaces_no_table(finished, copy_of, forked, monkeypatch, tmp_path):
+    """It has seen the search to its end, and sleeps before it deploys networks and writes what people read."""
+    run = open_run(copy_of(finished, records=20))
+
+    class SleepyView(PlainView):
+        def phase(self, title: str, total: int) -> None:
+            if title == "Networks":
+                os.kill(os.getpid(), signal.SIGSTOP)
+            super().phase(title, total)
+
+    def sleeper() -> int:
+        with writing(run):
+            try:
+                carry_out(run, InlineExecutor(run), SleepyView(Console(quiet=True)))
+            except FencedError as error:
+                return 7 if "was taken over by process" in str(error) else 8
+        return 0
+
+    def files() -> dict[str, bytes]:
+        return {str(path): path.read_bytes() for path in run.path.rglob("*") if path.is_file() and path.name != "lock"}
+
+    def times() -> dict[str, int]:
+        tables = [run.path / name for name in ("front.csv", "trials.parquet", "plots")]
+        return {path.name: path.stat().st_mtime_ns for path in tables}
+
+    pid = forked(sleeper)
+    os.waitpid(pid, os.WUNTRACED)
+    (run.path / "lock").unlink()
+    monkeypatch.setattr(socket, "gethostname", lambda: "another")
+    with writing(run, take_over=True):
+        carry_out(run, InlineExecutor(run), PlainView(Console(quiet=True)))
+    before = files(), times()
+    os.kill(pid, signal.SIGCONT)
+    assert exit_code(pid) == 7
+    assert (files(), times()) == before
+
+
+def test_a_writer_whose_run_was_taken_over_logs_no_epoch_and_deletes_no_weights(finished, copy_of):
+    run = open_run(copy_of(finished))
+    weights = run.weights(Stage.TRAINED, "of-another")
+    weights.mkdir(parents=True)
+    log = (run.path / "events.jsonl").read_bytes()
+    with writing(run):
+        elsewhere(run)
+        with pytest.raises(FencedError):
+            run.log_epoch({"kind": "epoch", "epoch": 1})
+        with pytest.raises(FencedError):
+            keep_only(run, Stage.TRAINED, [], ["ops"])
+    assert weights.exists()
+    assert (run.path / "events.jsonl").read_bytes() == log
 
 
 def test_of_two_processes_that_race_exactly_one_writes(tmp_path):
