@@ -27,10 +27,14 @@ import binarynas
 from binarynas import PACKAGES
 from search.address import require_reachable, unreachable
 from search.config import ExecutionConfig
+from search.stopping import INTERRUPTED, told_to_stop
 from search.work import ExecutionError
 
 _PATIENCE = 20.0
 """Seconds for which a cluster may be silent. Ray ends its processes, this one too, after 60 without a word from it."""
+
+_LAST_WAIT = 10.0
+"""Seconds that Tune has to end by itself when the cluster is gone."""
 
 
 def connect(execution: ExecutionConfig, address: str | None) -> None:
@@ -100,7 +104,8 @@ def watching(fail: Callable[[ExecutionError], None], remedy: str) -> Iterator[No
     """Notice, while the block runs, that the cluster is gone: Tune would wait for it for ever.
 
     `fail` is told of it and the block interrupted, as by Ctrl-C. Where even that does not end it, the process ends,
-    with the reason and the `remedy` in one sentence: what was finished is in the journal.
+    with the reason and the `remedy` in one sentence: what was finished is in the journal. A cluster that is gone since
+    SIGTERM went to its processes, too, was not lost: the run was stopped.
     """
     over = threading.Event()
 
@@ -112,15 +117,16 @@ def watching(fail: Callable[[ExecutionError], None], remedy: str) -> Iterator[No
                 silent_since = None
                 continue
             silent_since = silent_since or time.monotonic()
-            if time.monotonic() - silent_since < _PATIENCE:
+            if time.monotonic() - silent_since < _PATIENCE and not told_to_stop():
                 continue
             error = ExecutionError(f"Ray was lost: {problem}")
             fail(error)
             os.kill(os.getpid(), signal.SIGINT)
-            if not over.wait(10.0):
-                sys.stderr.write(f"binarynas: {error}; {remedy}\n")
+            if not over.wait(_LAST_WAIT):
+                why, code = ("stopped", INTERRUPTED) if told_to_stop() else (error, 1)
+                sys.stderr.write(f"binarynas: {why}; {remedy}\n")
                 sys.stderr.flush()
-                os._exit(1)
+                os._exit(code)
             return
 
     thread = threading.Thread(target=watch, name="watchdog", daemon=True)

@@ -1,6 +1,5 @@
 """Commands that make, go on with and look at runs."""
 
-import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,8 +7,6 @@ from typing import Annotated, Any
 import typer
 
 from search.cli.output import fail, parse_count, print_json, print_table, stderr, stdout
-
-INTERRUPTED = 130
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")]
 _ADDRESS = "A Ray cluster: auto, or HOST:PORT of its head. The run's folder must be on storage that its nodes share."
@@ -106,7 +103,9 @@ def resume(
 
 def _carry_out(run: Any, address: str | None = None, *, take_over: bool = False) -> None:
     """Do what is left of a run, and show what came out."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    from search.stopping import INTERRUPTED, heed_termination, told_to_stop
+
+    heed_termination()
     from search.executors import make_executor
     from search.locking import writing
     from search.pipeline import carry_out
@@ -114,27 +113,21 @@ def _carry_out(run: Any, address: str | None = None, *, take_over: bool = False)
     from search.view import make_view
     from search.work import ExecutionError
 
+    remedy = f"go on with: binarynas resume {run.path}"
     try:
         with writing(run, take_over=take_over), make_view(stderr()) as view:
             carry_out(run, make_executor(run, address), view)
     except KeyboardInterrupt:
-        fail(f"stopped; go on with: binarynas resume {run.path}", INTERRUPTED)
+        fail(f"stopped; {remedy}", INTERRUPTED)
     except (TrainingError, ExecutionError) as error:
-        fail(f"{error}; go on with: binarynas resume {run.path}", 1)
+        if told_to_stop():
+            fail(f"stopped; {remedy}", INTERRUPTED)
+        fail(f"{error}; {remedy}", 1)
     except OSError as error:
         if error.filename is None:
             raise
-        remedy = "when that is mended (is the disk full?), go on with"
-        fail(f"cannot use {error.filename}: {error.strerror}; {remedy}: binarynas resume {run.path}", 1)
+        fail(f"cannot use {error.filename}: {error.strerror}; when that is mended (is the disk full?), {remedy}", 1)
     _show_front(run)
-
-
-def _interrupt(number: int, frame: object) -> None:
-    """End as Ctrl-C does: whoever is at work has a way of its own to take that. A command that a shell has put into the
-    background ignores Ctrl-C, but not this."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.raise_signal(signal.SIGINT)
 
 
 def _show_front(run: Any) -> None:
