@@ -26,7 +26,7 @@ from models.network import BinaryNetwork
 from models.onebit.engine import Engine
 from models.onebit.lower import lower
 from models.onebit.native import NativeEngine
-from models.onebit.plan import BINARY_CONVOLUTION, GLOBAL_AVERAGE, NativeOperation, aligned
+from models.onebit.plan import BINARY_CONVOLUTION, NativeOperation, aligned
 from models.onebit.program import BinaryConvolution, Encoding, Geometry, GlobalAverage, Program, Shape, pack_signs
 from models.onebit.timing import processor
 from spaces import get_space
@@ -123,7 +123,7 @@ def layer_tasks(shape, batch):
 def engine_on_one(engine, images):
     """Pack and convolve images one after the other, to integers."""
     native = NativeOperation.from_buffer_copy(engine._plan.operations[0])
-    native.input, native.packs, native.packed = 0, -1, 0
+    native.input = native.packs = native.packed = 0
     scratch, call = aligned(engine._scratch, np.uint8), engine._library.calls.bnn_run_one
     inputs = [aligned(image.size, np.float32) for image in images]
     for memory, image in zip(inputs, images, strict=True):
@@ -195,33 +195,33 @@ def measure_network(name, batch, seconds, *, compiled):
 
 
 def float_share(program, repeats=5):
-    """The share of the engine's time that is no binary convolution: stem, classifier, and what follows convolutions."""
+    """The share of the engine's time that is no binary convolution: stem, classifier, and what follows convolutions.
+
+    Convolutions are timed one by one, from floats to integers, as the stem and the classifier; the rest of the whole
+    network's time is the epilogues'.
+    """
     engine = NativeEngine(program)
+    image = np.random.default_rng(0).standard_normal((1, *program.image)).astype(np.float32)
     tensors, scratch = aligned(engine._plan.tensors, np.float32), aligned(engine._scratch, np.uint8)
     tensors[:] = np.random.default_rng(0).standard_normal(len(tensors))
     call, vectors = engine._library.calls.bnn_run_one, int(engine.vectors)
-    parts = {"stem and classifier": 0.0, "epilogues": 0.0, "binary": 0.0}
 
-    def seconds(native, sums):
-        taken = []
-        for _ in range(repeats):
-            start = time.process_time()
-            call(ctypes.byref(native), vectors, tensors.ctypes.data, scratch.ctypes.data, sums)
-            taken.append(time.process_time() - start)
-        return min(taken)
-
-    for operation in engine._plan.operations:
+    def alone(operation):
         native = NativeOperation.from_buffer_copy(operation)
-        native.packs, native.packed = -1, 0
-        if native.kind != BINARY_CONVOLUTION:
-            parts["epilogues" if native.kind == GLOBAL_AVERAGE else "stem and classifier"] += seconds(native, None)
-            continue
+        native.packs = native.packed = 0
+        binary = native.kind == BINARY_CONVOLUTION
         sums = np.empty(native.out_height * native.out_width * native.out_channels, np.int16)
-        binary = seconds(native, sums.ctypes.data)
-        parts["binary"] += binary
-        parts["epilogues"] += max(0.0, seconds(native, None) - binary)
-    total = sum(parts.values())
-    return 1 - parts["binary"] / total, ", ".join(f"{part} {1000 * taken:.2f} ms" for part, taken in parts.items())
+        pointers = tensors.ctypes.data, scratch.ctypes.data, sums.ctypes.data if binary else None
+        return binary, least(lambda: call(ctypes.byref(native), vectors, *pointers))
+
+    def least(task):
+        return min(seconds_of(task, 1) for _ in range(repeats))
+
+    taken = [alone(operation) for operation in engine._plan.operations]
+    binary, other = (sum(seconds for kind, seconds in taken if kind is wanted) for wanted in (True, False))
+    whole = max(least(lambda: engine.run(image, planes=True)), binary + other)
+    parts = {"stem and classifier": other, "epilogues": whole - binary - other, "binary": binary}
+    return 1 - binary / whole, ", ".join(f"{part} {1000 * seconds:.2f} ms" for part, seconds in parts.items())
 
 
 def main():

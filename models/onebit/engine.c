@@ -35,11 +35,12 @@ typedef struct {
     int32_t size, stride, padding, dilation, groups;
     int32_t shortcut_channels, shortcut_stride; /* no shortcut: stride 0 */
     int32_t channel;                            /* COPY: the first output channel */
-    int32_t packs;                              /* the number of a later binary convolution whose bits are written */
-    int32_t packed;                             /* its input's bits were written before: by its predecessor */
+    int32_t packs;                              /* the next one is a binary convolution, and its bits are written */
+    int32_t packed;                             /* its input's bits were written by the operation before */
     float low, high;
     int64_t input, output, shortcut;
     const float *threshold, *weight, *factor, *constant, *slope, *shift;
+    const float *fused;      /* see `fuse`: NULL where the epilogue and the bits take two passes */
     const uint8_t *arranged; /* binary weights, see `bnn_arrange` */
     const int16_t *base;     /* what a sum is before the count of unequal bits is taken away, an output channel */
 } Operation;
@@ -220,14 +221,6 @@ EXPORT void bnn_arrange(const Operation *op, const uint8_t *bits, uint8_t *arran
 
 /* ---------------------------------------------------------------------------------------------- packing activations */
 
-/* Spread 32 bits over the low halves of 8 bytes, four each. */
-static inline uint64_t spread(uint32_t bits) {
-    uint64_t x = bits;
-    x = (x | x << 16) & 0x0000ffff0000ffffULL;
-    x = (x | x << 8) & 0x00ff00ff00ff00ffULL;
-    return (x | x << 4) & 0x0f0f0f0f0f0f0f0fULL;
-}
-
 /* The bits of up to 32 channels. */
 INLINE uint32_t compare(const float *x, const float *threshold, int count) {
     uint32_t bits = 0;
@@ -235,57 +228,52 @@ INLINE uint32_t compare(const float *x, const float *threshold, int count) {
     return bits;
 }
 
-#if HAVE_AVX2
-AVX2 INLINE uint32_t compare_8(const float *x, const float *threshold) {
-    __m256 reached = _mm256_cmp_ps(_mm256_loadu_ps(x), _mm256_loadu_ps(threshold), _CMP_GE_OQ);
-    return (uint32_t)_mm256_movemask_ps(reached);
+/* Eight bits as two nibbles, a byte each. */
+static inline void store_nibbles(int bits, uint8_t *to) {
+    uint16_t two = (uint16_t)((bits | bits << 4) & 0x0f0f);
+    memcpy(to, &two, 2);
 }
 
-AVX2 INLINE uint32_t compare_32(const float *x, const float *threshold) {
-    return compare_8(x, threshold) | compare_8(x + 8, threshold + 8) << 8 | compare_8(x + 16, threshold + 16) << 16 |
-           compare_8(x + 24, threshold + 24) << 24;
-}
-
-AVX2 INLINE void pack_group_avx2(const float *x, const float *threshold, int channels, uint8_t *out) {
-    int c = 0;
-    for (; c + 32 <= channels; c += 32) {
-        uint64_t nibbles = spread(compare_32(x + c, threshold + c));
-        memcpy(out + c / 4, &nibbles, 8);
-    }
-    for (; c + 8 <= channels; c += 8) {
-        uint32_t bits = compare_8(x + c, threshold + c);
-        uint16_t nibbles = (uint16_t)((bits & 15) | bits >> 4 << 8);
-        memcpy(out + c / 4, &nibbles, 2);
-    }
-    for (; c < channels; c += 4) out[c / 4] = (uint8_t)compare(x + c, threshold + c, smaller(4, channels - c));
-}
-#endif
-
-INLINE void pack_group_plain(const float *x, const float *threshold, int channels, uint8_t *out) {
+static void pack_group(const float *x, const float *threshold, int channels, uint8_t *out) {
     for (int c = 0; c < channels; c += 4)
         out[c / 4] = (uint8_t)compare(x + c, threshold + c, smaller(4, channels - c));
 }
 
 /* Nibbles of pixels [first, last) of a binary convolution's input, into its padded memory, group by group. */
-#define PACK_PIXELS(TARGET, NAME, PACK_GROUP)                                                                         \
-    TARGET static void NAME(const Operation *op, const Layout *l, const float *x, int first, int last, uint8_t *out) { \
-        const int64_t plane = (int64_t)l->height * l->width * l->nibbles;                                              \
-        int row = first / op->in_width + op->padding, column = first % op->in_width;                                   \
-        for (int pixel = first; pixel < last; pixel++, x += op->in_channels) {                                         \
-            uint8_t *to = out + ((int64_t)row * l->width + column + op->padding) * l->nibbles;                         \
-            for (int group = 0; group < op->groups; group++, to += plane)                                              \
-                PACK_GROUP(x + group * l->group_in, op->threshold + group * l->group_in, l->group_in, to);             \
-            if (++column == op->in_width) column = 0, row++;                                                           \
-        }                                                                                                              \
+static void pack_pixels_plain(const Operation *op, const Layout *l, const float *x, int first, int last, uint8_t *out) {
+    const int64_t plane = (int64_t)l->height * l->width * l->nibbles;
+    int row = first / op->in_width + op->padding, column = first % op->in_width;
+    for (int pixel = first; pixel < last; pixel++, x += op->in_channels) {
+        uint8_t *to = out + ((int64_t)row * l->width + column + op->padding) * l->nibbles;
+        for (int group = 0; group < op->groups; group++, to += plane)
+            pack_group(x + group * l->group_in, op->threshold + group * l->group_in, l->group_in, to);
+        if (++column == op->in_width) column = 0, row++;
     }
-PACK_PIXELS(, pack_pixels_plain, pack_group_plain)
+}
+
 #if HAVE_AVX2
-PACK_PIXELS(AVX2, pack_pixels_avx2, pack_group_avx2)
+/* The same for groups of a multiple of eight channels. */
+AVX2 static void pack_pixels_avx2(const Operation *op, const Layout *l, const float *x, int first, int last,
+                                  uint8_t *out) {
+    const int channels = op->in_channels, nibbles = l->nibbles, group = l->group_in;
+    const int64_t line = (int64_t)l->width * nibbles, jump = l->height * line - nibbles;
+    const float *threshold = op->threshold;
+    int row = first / op->in_width + op->padding, column = first % op->in_width;
+    for (int pixel = first; pixel < last; pixel++) {
+        uint8_t *to = out + row * line + (int64_t)(column + op->padding) * nibbles;
+        for (int c = 0, left = group; c < channels; c += 8, x += 8, to += 2) {
+            __m256 reached = _mm256_cmp_ps(_mm256_loadu_ps(x), _mm256_load_ps(threshold + c), _CMP_GE_OQ);
+            store_nibbles(_mm256_movemask_ps(reached), to);
+            if ((left -= 8) == 0) left = group, to += jump;
+        }
+        if (++column == op->in_width) column = 0, row++;
+    }
+}
 #endif
 
 static void pack_pixels(const Operation *op, const Layout *l, const float *x, int first, int last, uint8_t *nibbles) {
 #if HAVE_AVX2
-    if (op->kernel != POPCOUNT) {
+    if (op->kernel != POPCOUNT && l->group_in % 8 == 0) {
         pack_pixels_avx2(op, l, x, first, last, nibbles);
         return;
     }
@@ -308,10 +296,17 @@ static void pack_border(const Operation *op, const Layout *l, uint8_t *nibbles) 
 
 /* --------------------------------------------------------------------------------------------------- binary kernels */
 
-/* Where the window of an output pixel begins in a group's nibbles. */
-static inline const uint8_t *window_of(const Operation *op, const Layout *l, const uint8_t *nibbles, int pixel) {
-    int64_t y = (int64_t)(pixel / op->out_width) * op->stride, x = (int64_t)(pixel % op->out_width) * op->stride;
-    return nibbles + (y * l->width + x) * l->nibbles;
+/* Where the windows of output pixels [first, last) begin in a group's nibbles; the last one again after them. */
+static void find_windows(const Operation *op, const Layout *l, int first, int last, int64_t windows[TILE]) {
+    int64_t step = (int64_t)op->stride * l->nibbles, row = (int64_t)op->stride * l->width * l->nibbles;
+    int column = first % op->out_width;
+    int64_t start = first / op->out_width * row, at = start + column * step;
+    for (int i = 0; i < TILE; i++) {
+        windows[i] = at;
+        if (first + i >= last - 1) continue;
+        at += step;
+        if (++column == op->out_width) column = 0, start += row, at = start;
+    }
 }
 
 /* Where a window's contiguous part begins, from the window's beginning. */
@@ -363,11 +358,12 @@ static void popcount_pixel(const Operation *op, const Layout *l, const uint8_t *
 
 static void popcount_tile(const Operation *op, const Layout *l, const uint8_t *nibbles, int first, int last,
                           uint64_t *scratch, int16_t *sums) {
-    int64_t plane = (int64_t)l->height * l->width * l->nibbles, words = words_of(l);
+    int64_t plane = (int64_t)l->height * l->width * l->nibbles, words = words_of(l), windows[TILE];
+    find_windows(op, l, first, last, windows);
     for (int pixel = first; pixel < last; pixel++, sums += l->stride)
         for (int group = 0; group < op->groups; group++) {
             int at = group * l->group_out;
-            popcount_pixel(op, l, window_of(op, l, nibbles + group * plane, pixel), scratch,
+            popcount_pixel(op, l, nibbles + group * plane + windows[pixel - first], scratch,
                            (const uint64_t *)op->arranged + at * words, op->base + at, pixel, sums + at);
         }
 }
@@ -378,7 +374,9 @@ static void popcount_tile(const Operation *op, const Layout *l, const uint8_t *n
  * and 32 output channels. The last row is zero. */
 static uint8_t table[NOTHING + 16] __attribute__((aligned(64)));
 
-static int unequal_bits(int nibble, int weight) { return nibble == PADDING ? 2 : __builtin_popcount(nibble ^ weight); }
+static int unequal_bits(int nibble, int weight) {
+    return nibble == PADDING ? 2 : __builtin_popcount((unsigned)(nibble ^ weight));
+}
 
 static void fill_table(void) {
     for (int b = 0; b < ROWS; b++)
@@ -388,18 +386,19 @@ static void fill_table(void) {
 }
 
 /* The table's offsets for all nibbles of two pixels' windows, filled up with the row of zeros. */
-AVX2 static void gather_pair(const Operation *op, const Layout *l, const uint8_t *a, const uint8_t *b, uint16_t *out) {
-    const __m256i row = _mm256_set1_epi16(16 * ROWS);
-    for (int run = 0; run < l->runs; run++, out += l->run_nibbles) {
-        int64_t offset = run_offset(op, l, run);
-        for (int i = 0; i < l->run_nibbles; i += 16) { /* overruns into what the next run writes */
+AVX2 INLINE void gather_pair(const Operation *op, const Layout *l, const uint8_t *a, const uint8_t *b, uint16_t *out) {
+    const int count = l->run_nibbles;
+    uint16_t *end = out + padded_terms(l);
+    for (int run = 0; run < l->runs; run++, out += count) {
+        const int64_t offset = run_offset(op, l, run);
+        for (int i = 0; i < count; i += 16) { /* overruns into what the next run writes */
             __m256i x = _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(a + offset + i)));
             __m256i y = _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(b + offset + i)));
-            x = _mm256_add_epi16(_mm256_slli_epi16(x, 4), _mm256_mullo_epi16(y, row));
-            _mm256_storeu_si256((__m256i *)(out + i), x);
+            x = _mm256_add_epi16(x, _mm256_add_epi16(y, _mm256_slli_epi16(y, 4))); /* a + 17 b */
+            _mm256_storeu_si256((__m256i *)(out + i), _mm256_slli_epi16(x, 4));
         }
     }
-    for (int64_t i = l->terms; i < padded_terms(l); i++) *out++ = NOTHING;
+    while (out < end) *out++ = NOTHING;
 }
 
 /* A row of the table for both halves of a vector, or one row for each half. */
@@ -431,13 +430,45 @@ AVX2 INLINE void widen(__m256i t, __m256i s, Counts *counts, int fresh) {
     counts->second[1] = _mm256_add_epi16(counts->second[1], v1);
 }
 
+/* Where the sums of a vector kernel go: rows of pixels, `stride` apart, and what they begin with. */
+typedef struct {
+    const int16_t *base;
+    const int *extra; /* of each pixel */
+    int shift;        /* 1 with signs, where a sum is base - extra - 2 n; else 0 */
+    int16_t *sums;
+    int stride;
+} Target;
+
+AVX2 INLINE void store_sums(const Target *to, int pixel, int channel, __m256i n) {
+    __m256i base = _mm256_loadu_si256((const __m256i *)(to->base + channel));
+    base = _mm256_sub_epi16(base, _mm256_set1_epi16((int16_t)to->extra[pixel]));
+    base = _mm256_sub_epi16(base, _mm256_sll_epi16(n, _mm_cvtsi32_si128(to->shift)));
+    _mm256_storeu_si256((__m256i *)(to->sums + (int64_t)pixel * to->stride + channel), base);
+}
+
+/* Sums of the pixels that were counted together; what overruns a row is overwritten, or lies in its slack. */
+AVX2 INLINE void store_counts(const int half, const int P, const int O, const Counts *counts, const Target *to) {
+    for (int i = 0; i < P * O; i++)
+        for (int second = 0; second < 2; second++) {
+            const __m256i *n = second ? counts[i].second : counts[i].first;
+            if (half) { /* lower halves are those of the first pair of pixels, upper halves of the next one */
+                store_sums(to, second, 16 * i, _mm256_permute2x128_si256(n[0], n[1], 0x20));
+                store_sums(to, 2 + second, 16 * i, _mm256_permute2x128_si256(n[0], n[1], 0x31));
+            } else {
+                store_sums(to, 2 * (i / O) + second, 32 * (i % O), n[0]);
+                store_sums(to, 2 * (i / O) + second, 32 * (i % O) + 16, n[1]);
+            }
+        }
+}
+
 /* Count unequal bits over `flushes` times `triples` times three nibbles, for P vectors of pixels by O of channels.
  *
  * index[0] to index[P - 1] are the pairs of pixels of each vector; for half vectors (16 channels, twice) index[2 p] and
  * index[2 p + 1]. A byte of x holds at most 12 for each pixel, so three shuffles are added before the upper counts are
- * shifted out; after 63 nibbles bytes are full and are widened. All of P, O and half are constants where it is used. */
+ * shifted out; after 63 nibbles bytes are full and are widened. Counts begin with zero where `fresh`, else with what is
+ * there, and become sums where `to` is given. All of P, O and half are constants where it is used. */
 AVX2 INLINE void lookup(const int half, const int P, const int O, const uint16_t *const *index, const uint8_t *weights,
-                        int flushes, int triples, Counts *counts, int fresh) {
+                        int flushes, int triples, Counts *counts, int fresh, const Target *to) {
     const uint16_t *q[4];
     for (int i = 0; i < (half ? 2 * P : P); i++) q[i] = index[i];
     for (int flush = 0; flush < flushes; flush++) {
@@ -463,13 +494,18 @@ AVX2 INLINE void lookup(const int half, const int P, const int O, const uint16_t
         }
         for (int i = 0; i < P * O; i++) widen(t[i], s[i], &counts[i], fresh && flush == 0);
     }
+    if (to) store_counts(half, P, O, counts, to);
 }
 
-typedef void (*Lookup)(const uint16_t *const *, const uint8_t *, int, int, Counts *, int);
-#define LOOKUP(name, half, P, O)                                                                                      \
+typedef void (*Lookup)(const uint16_t *const *, const uint8_t *, int, int, Counts *, int, const Target *);
+#define LOOKUP(name, half, P, O)                                                                                       \
     AVX2 static void name(const uint16_t *const *index, const uint8_t *weights, int flushes, int triples,              \
-                          Counts *counts, int fresh) {                                                                 \
-        lookup(half, P, O, index, weights, flushes, triples, counts, fresh);                                           \
+                          Counts *counts, int fresh, const Target *to) {                                               \
+        Counts local[P * O];                                                                                           \
+        if (fresh && to && flushes == 1) /* in registers */                                                            \
+            lookup(half, P, O, index, weights, 1, triples, local, 1, to);                                              \
+        else                                                                                                           \
+            lookup(half, P, O, index, weights, flushes, triples, counts, fresh, to);                                   \
     }
 LOOKUP(lookup_wide_1, 0, 1, 1)
 LOOKUP(lookup_wide_2, 0, 1, 2)
@@ -485,62 +521,22 @@ static const Lookup LOOKUPS[] = {0,
                                  lookup_half_1, lookup_half_2, lookup_half_3,
                                  lookup_pair_1, lookup_pair_2};
 
-/* base - surplus - n, or - 2 n with signs. */
-AVX2 INLINE __m256i sums_of(__m256i base, int extra, int shift, __m256i n) {
-    base = _mm256_sub_epi16(base, _mm256_set1_epi16((int16_t)extra));
-    return _mm256_sub_epi16(base, _mm256_sll_epi16(n, _mm_cvtsi32_si128(shift)));
-}
-
-/* Sums of one pixel and 32 channels. */
-AVX2 static void store_wide(const __m256i n[2], const int16_t *base, int extra, int shift, int16_t *out) {
-    for (int i = 0; i < 2; i++) {
-        __m256i start = _mm256_loadu_si256((const __m256i *)(base + 16 * i));
-        _mm256_storeu_si256((__m256i *)(out + 16 * i), sums_of(start, extra, shift, n[i]));
-    }
-}
-
-/* Sums of one pixel and 16 channels: one half of both counters. */
-AVX2 static void store_half(const __m256i n[2], int upper, const int16_t *base, int extra, int shift, int16_t *out) {
-    __m256i joined = upper ? _mm256_permute2x128_si256(n[0], n[1], 0x31) : _mm256_permute2x128_si256(n[0], n[1], 0x20);
-    __m256i start = _mm256_loadu_si256((const __m256i *)base);
-    _mm256_storeu_si256((__m256i *)out, sums_of(start, extra, shift, joined));
-}
-
-/* Sums of the pixels that were counted together; what overruns a row is overwritten, or lies in its slack. */
-AVX2 static void store_counts(const Operation *op, const Layout *l, const Counts *counts, const int16_t *base,
-                              const int *extra, int16_t *sums) {
-    int shift = op->encoding == SIGNS;
-    for (int p = 0; p < l->pairs; p++, sums += 2 * (int64_t)l->stride, extra += 2)
-        for (int o = 0; o < l->vectors; o++) {
-            const int16_t *start = base + o * l->lanes;
-            int16_t *out = sums + o * l->lanes;
-            if (l->lanes == 32) {
-                const Counts *c = &counts[p * l->vectors + o];
-                store_wide(c->first, start, extra[0], shift, out);
-                store_wide(c->second, start, extra[1], shift, out + l->stride);
-            } else {
-                store_half(counts[o].first, p, start, extra[0], shift, out);
-                store_half(counts[o].second, p, start, extra[1], shift, out + l->stride);
-            }
-        }
-}
-
 /* One block of output channels for all pairs of a tile; weights pass in chunks that stay in the first cache. */
 AVX2 static void lookup_block(const Operation *op, const Layout *l, const uint16_t *index, int pairs,
-                              const uint8_t *weights, const int16_t *base, const int *extra, Counts *counters,
-                              int16_t *sums) {
+                              const uint8_t *weights, Target to, Counts *counters) {
     int64_t flush_terms = 3 * l->triples, row = 32 * l->vectors, terms = padded_terms(l);
     int chunks = (int)((terms * row + WEIGHT_BYTES - 1) / WEIGHT_BYTES);
     int chunk = l->pairs > 1 && l->lanes == 32 ? l->flushes : (l->flushes + chunks - 1) / chunks;
     int vectors = l->lanes == 32 ? l->pairs * l->vectors : l->vectors;
+    Lookup kernel = LOOKUPS[op->kernel];
     for (int flush = 0; flush < l->flushes; flush += chunk) {
-        int flushes = smaller(chunk, l->flushes - flush);
-        for (int pair = 0; pair < pairs; pair += l->pairs) {
+        int flushes = smaller(chunk, l->flushes - flush), done = flush + flushes == l->flushes;
+        Target here = to;
+        Counts *kept = counters;
+        for (int pair = 0; pair < pairs; pair += l->pairs, kept += vectors) {
             const uint16_t *from = index + pair * terms + flush * flush_terms, *both[2] = {from, from + terms};
-            Counts *counts = counters + pair / l->pairs * vectors;
-            LOOKUPS[op->kernel](both, weights + flush * flush_terms * row, flushes, l->triples, counts, flush == 0);
-            if (flush + flushes == l->flushes)
-                store_counts(op, l, counts, base, extra + 2 * pair, sums + 2 * (int64_t)pair * l->stride);
+            kernel(both, weights + flush * flush_terms * row, flushes, l->triples, kept, flush == 0, done ? &here : 0);
+            here.extra += 2 * l->pairs, here.sums += 2 * (int64_t)l->pairs * l->stride;
         }
     }
 }
@@ -548,18 +544,18 @@ AVX2 static void lookup_block(const Operation *op, const Layout *l, const uint16
 AVX2 static void lookup_tile(const Operation *op, const Layout *l, const uint8_t *nibbles, int first, int last,
                              uint16_t *index, Counts *counters, int16_t *sums) {
     int64_t plane = (int64_t)l->height * l->width * l->nibbles, terms = padded_terms(l);
-    int64_t block_bytes = terms * 32 * l->vectors;
+    int64_t block_bytes = terms * 32 * l->vectors, windows[TILE];
     int pairs = (int)round_up((last - first + 1) / 2, l->pairs), extra[TILE];
-    for (int i = 0; i < 2 * pairs; i++) extra[i] = surplus(op, l, smaller(first + i, last - 1));
+    find_windows(op, l, first, last, windows); /* a tile is filled up to whole pairs by its last pixel, again */
+    for (int i = 0; i < 2 * pairs; i++) extra[i] = l->unused ? surplus(op, l, smaller(first + i, last - 1)) : 0;
     for (int group = 0; group < op->groups; group++, nibbles += plane) {
-        for (int pair = 0; pair < pairs; pair++) { /* a pair of its own closes a tile: its last pixel, again */
-            int a = smaller(first + 2 * pair, last - 1), b = smaller(first + 2 * pair + 1, last - 1);
-            gather_pair(op, l, window_of(op, l, nibbles, a), window_of(op, l, nibbles, b), index + pair * terms);
-        }
+        for (int pair = 0; pair < pairs; pair++)
+            gather_pair(op, l, nibbles + windows[2 * pair], nibbles + windows[2 * pair + 1], index + pair * terms);
         for (int block = 0; block < l->blocks; block++) {
             int at = group * l->group_out + block * l->block;
-            lookup_block(op, l, index, pairs, op->arranged + (int64_t)(group * l->blocks + block) * block_bytes,
-                         op->base + at, extra, counters, sums + at);
+            Target to = {op->base + at, extra, op->encoding == SIGNS, sums + at, l->stride};
+            lookup_block(op, l, index, pairs, op->arranged + (int64_t)(group * l->blocks + block) * block_bytes, to,
+                         counters);
         }
     }
 }
@@ -824,14 +820,28 @@ static inline uint8_t *nibbles_of(const Memory *m, int number) { return m->nibbl
 
 static inline int pixels_of(const Operation *op) { return op->out_height * op->out_width; }
 
+/* The binary convolution whose bits an operation writes, or none. */
+typedef struct {
+    const Operation *op;
+    Layout layout;
+    uint8_t *nibbles;
+} Next;
+
+static Next next_of(const Operation *ops, const Operation *op, const Memory *m) {
+    Next next = {0};
+    if (!op->packs) return next;
+    next.op = op + 1;
+    next.layout = layout_of(next.op);
+    next.nibbles = nibbles_of(m, (int)(next.op - ops));
+    pack_border(next.op, &next.layout, next.nibbles);
+    return next;
+}
+
 /* Pixels [first, last) are done: write the bits that the next binary convolution reads, while they are in the cache. */
-static void pack_for_next(const Operation *ops, const Operation *op, const Memory *m, int first, int last) {
-    if (op->packs < 0) return;
-    const Operation *next = &ops[op->packs];
-    Layout l = layout_of(next);
-    uint8_t *nibbles = nibbles_of(m, op->packs);
-    if (first == 0) pack_border(next, &l, nibbles);
-    pack_pixels(next, &l, m->tensors + next->input + (int64_t)first * next->in_channels, first, last, nibbles);
+static void pack_next(const Operation *op, const Memory *m, const Next *next, int first, int last) {
+    if (next->op == 0) return;
+    const float *x = m->tensors + op->output + (int64_t)first * op->out_channels;
+    pack_pixels(next->op, &next->layout, x, first, last, next->nibbles);
 }
 
 /* The epilogue of pixels [first, last), whose sums lie `stride` apart. */
@@ -848,64 +858,114 @@ static void finish_plain(const Operation *op, const Memory *m, int first, int la
 }
 
 #if HAVE_AVX2
+/* A batch norm, a shortcut (where there is `added`), RPReLU, and the signs for the next binary convolution, eight
+ * channels at a time: the same as `finish` and `pack_pixels`, with the numbers of each eight channels side by side. */
+AVX2 INLINE void fuse(const int integers, const int added, const Operation *op, const Memory *m, const Next *next,
+                      int first, int last, Row row, int64_t stride) {
+    const __m256 zero = _mm256_setzero_ps();
+    const int channels = op->out_channels, width = op->out_width, given = op->shortcut_channels;
+    const int nibbles = next->layout.nibbles, group = next->layout.group_in, padding = next->op->padding;
+    const int64_t line = (int64_t)next->layout.width * nibbles, jump = next->layout.height * line - nibbles;
+    const int16_t *sums = row.integers;
+    const float *floats = row.floats;
+    float *out = m->tensors + op->output + (int64_t)first * channels;
+    int y = first / width, x = first % width;
+    for (int pixel = first; pixel < last; pixel++) {
+        const float *begin = m->tensors + op->shortcut + (int64_t)pixel * given, *numbers = op->fused;
+        if (added && op->shortcut_stride > 1) mean_row(op, m->tensors + op->shortcut, y, x, m->row), begin = m->row;
+        const float *shortcut = begin, *end = begin + given;
+        uint8_t *to = next->nibbles + (y + padding) * line + (int64_t)(x + padding) * nibbles;
+        for (int c = 0, left = group; c < channels; c += 8, numbers += 5 * 8, out += 8, to += 2) {
+            __m256 v;
+            if (integers) v = _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i *)(sums + c))));
+            else v = _mm256_loadu_ps(floats + c);
+            v = _mm256_add_ps(_mm256_mul_ps(v, _mm256_load_ps(numbers)), _mm256_load_ps(numbers + 8));
+            if (added) v = _mm256_add_ps(v, _mm256_loadu_ps(shortcut));
+            if (added && (shortcut += 8) == end) shortcut = begin;
+            __m256 negative = _mm256_mul_ps(v, _mm256_load_ps(numbers + 16));
+            v = _mm256_blendv_ps(negative, v, _mm256_cmp_ps(v, zero, _CMP_GT_OQ));
+            v = _mm256_add_ps(v, _mm256_load_ps(numbers + 24));
+            _mm256_storeu_ps(out, v);
+            int bits = _mm256_movemask_ps(_mm256_cmp_ps(v, _mm256_load_ps(numbers + 32), _CMP_GE_OQ));
+            store_nibbles(bits, to);
+            if ((left -= 8) == 0) left = group, to += jump;
+        }
+        if (integers) sums += stride;
+        else floats += stride;
+        if (++x == width) x = 0, y++;
+    }
+}
+
+AVX2 static void fuse_sums(const Operation *op, const Memory *m, const Next *next, int first, int last, Row row,
+                           int64_t stride) {
+    fuse(1, 1, op, m, next, first, last, row, stride);
+}
+
+AVX2 static void fuse_floats(const Operation *op, const Memory *m, const Next *next, int first, int last, Row row,
+                             int64_t stride) {
+    fuse(0, 0, op, m, next, first, last, row, stride);
+}
+
 AVX2 static void finish_avx2(const Operation *op, const Memory *m, int first, int last, Row row, int64_t stride) {
     finish_pixels(op, m, first, last, row, stride);
 }
 #endif
 
-static void finish_tile(const Operation *op, const Memory *m, int first, int last, Row row, int64_t stride) {
+/* The epilogue of pixels [first, last), whose sums lie `stride` apart, and the next binary convolution's bits. */
+static void finish_tile(const Operation *op, const Memory *m, const Next *next, int first, int last, Row row,
+                        int64_t stride) {
 #if HAVE_AVX2
-    if (m->avx2) {
-        finish_avx2(op, m, first, last, row, stride);
+    if (m->avx2 && op->fused && next->op) {
+        (row.integers ? fuse_sums : fuse_floats)(op, m, next, first, last, row, stride);
         return;
     }
-#endif
+    if (m->avx2) finish_avx2(op, m, first, last, row, stride);
+    else finish_plain(op, m, first, last, row, stride);
+#else
     finish_plain(op, m, first, last, row, stride);
+#endif
+    pack_next(op, m, next, first, last);
 }
 
-INLINE void float_convolution(const Operation *ops, const Operation *op, const Memory *m) {
+INLINE void float_convolution(const Operation *op, const Memory *m, const Next *next) {
     float *rows = m->row + op->shortcut_channels + SLACK;
-    for (int first = 0; first < pixels_of(op); first += TILE) {
-        int last = smaller(first + TILE, pixels_of(op));
-        for (int some = first; some < last; some += GATHERED) {
-            int until = smaller(some + GATHERED, last);
-            float_pixels(op, m->tensors + op->input, some, until, m->index, rows);
-            finish_tile(op, m, some, until, (Row){0, rows, 0}, row_stride(op));
-        }
-        pack_for_next(ops, op, m, first, last);
+    for (int first = 0; first < pixels_of(op); first += GATHERED) {
+        int last = smaller(first + GATHERED, pixels_of(op));
+        float_pixels(op, m->tensors + op->input, first, last, m->index, rows);
+        finish_tile(op, m, next, first, last, (Row){0, rows, 0}, row_stride(op));
     }
 }
 
-INLINE void by_pixels(const Operation *ops, const Operation *op, const Memory *m) {
+INLINE void by_pixels(const Operation *op, const Memory *m, const Next *next) {
     const float *x = m->tensors + op->input;
     for (int first = 0; first < pixels_of(op); first += TILE) {
         int last = smaller(first + TILE, pixels_of(op));
         if (op->kind == POINTWISE) {
             Row row = {0, x + (int64_t)first * op->in_channels, 0};
-            finish_tile(op, m, first, last, row, op->in_channels);
+            finish_tile(op, m, next, first, last, row, op->in_channels);
         } else {
             for (int pixel = first; pixel < last; pixel++)
                 pool_pixel(op, x, pixel, m->tensors + op->output + (int64_t)pixel * op->out_channels);
+            pack_next(op, m, next, first, last);
         }
-        pack_for_next(ops, op, m, first, last);
     }
 }
 
-INLINE void other_operation(const Operation *ops, const Operation *op, const Memory *m) {
+INLINE void other_operation(const Operation *op, const Memory *m, const Next *next) {
     float *out = m->tensors + op->output;
     switch (op->kind) {
-        case FLOAT_CONVOLUTION: float_convolution(ops, op, m); break;
+        case FLOAT_CONVOLUTION: float_convolution(op, m, next); break;
         case GLOBAL_AVERAGE: global_average(op, m->tensors + op->input, out); break;
         case COPY: copy_channels(op, m->tensors + op->input, out); break;
         case ZERO: memset(out, 0, sizeof(float) * (size_t)pixels_of(op) * (size_t)op->out_channels); break;
-        default: by_pixels(ops, op, m);
+        default: by_pixels(op, m, next);
     }
 }
 
-static void other_plain(const Operation *ops, const Operation *op, const Memory *m) { other_operation(ops, op, m); }
+static void other_plain(const Operation *op, const Memory *m, const Next *next) { other_operation(op, m, next); }
 
 #if HAVE_AVX2
-AVX2 static void other_avx2(const Operation *ops, const Operation *op, const Memory *m) { other_operation(ops, op, m); }
+AVX2 static void other_avx2(const Operation *op, const Memory *m, const Next *next) { other_operation(op, m, next); }
 #endif
 
 /* Integer sums of pixels [first, last) into m->sums. */
@@ -922,7 +982,7 @@ static void binary_tile(const Operation *op, const Layout *l, const Memory *m, c
 
 /* A binary convolution: pack where the operation before has not, then tile by tile sums, epilogue, the next one's bits.
  * Where `sums` is not NULL the integers go there, (height, width, out), and nothing follows. */
-static void binary_convolution(const Operation *ops, int number, const Memory *m, int16_t *sums) {
+static void binary_convolution(const Operation *ops, int number, const Memory *m, const Next *next, int16_t *sums) {
     const Operation *op = &ops[number];
     Layout l = layout_of(op);
     uint8_t *nibbles = nibbles_of(m, number);
@@ -937,24 +997,24 @@ static void binary_convolution(const Operation *ops, int number, const Memory *m
             memcpy(sums + (int64_t)pixel * op->out_channels, m->sums + (int64_t)(pixel - first) * l.stride,
                    sizeof(int16_t) * (size_t)op->out_channels);
         if (sums) continue;
-        finish_tile(op, m, first, last, (Row){m->sums, 0, 0}, l.stride);
-        pack_for_next(ops, op, m, first, last);
+        finish_tile(op, m, next, first, last, (Row){m->sums, 0, 0}, l.stride);
     }
 }
 
 static void operate(const Operation *ops, int number, const Memory *m) {
     const Operation *op = &ops[number];
+    Next next = next_of(ops, op, m);
     if (op->kind == BINARY_CONVOLUTION) {
-        binary_convolution(ops, number, m, 0);
+        binary_convolution(ops, number, m, &next, 0);
         return;
     }
 #if HAVE_AVX2
     if (m->avx2) {
-        other_avx2(ops, op, m);
+        other_avx2(op, m, &next);
         return;
     }
 #endif
-    other_plain(ops, op, m);
+    other_plain(op, m, &next);
 }
 
 /* Whether this processor runs the AVX2 kernels; fills the table. To be called once, before anything else. */
@@ -1007,7 +1067,7 @@ EXPORT void bnn_run(const Operation *ops, int count, int avx2, const float *imag
 EXPORT void bnn_run_one(const Operation *op, int avx2, float *tensors, uint8_t *scratch, int16_t *sums) {
     Memory m = memory_of(op, 1, avx2, tensors, scratch);
     if (sums)
-        binary_convolution(op, 0, &m, sums);
+        binary_convolution(op, 0, &m, 0, sums);
     else
         operate(op, 0, &m);
 }

@@ -109,7 +109,7 @@ class NativeEngine:
     def binary_sums(self, number: int, x: Floats) -> npt.NDArray[np.int16]:
         """The integers of a binary convolution, operation `number`, for one image of its input (H, W, in)."""
         native = NativeOperation.from_buffer_copy(self._plan.operations[self._plan.numbers[number]])
-        native.input, native.packs, native.packed = 0, -1, 0
+        native.input = native.packs = native.packed = 0
         tensors = aligned(x.size, np.float32)
         tensors[:] = x.ravel()
         sums = np.empty((native.out_height, native.out_width, native.out_channels), np.int16)

@@ -32,6 +32,7 @@ _INT, _LONG, _FLOAT, _POINTER = ctypes.c_int32, ctypes.c_int64, ctypes.c_float, 
 _COLUMNS = 16
 _PIXEL = Geometry(1)
 _SLACK = 256
+_VECTOR = 8
 ALIGNMENT = 64
 
 FLOAT_CONVOLUTION, BINARY_CONVOLUTION, POINTWISE, MAX_POOL, MEAN_POOL, GLOBAL_AVERAGE, COPY, ZERO = range(8)
@@ -50,7 +51,7 @@ class NativeOperation(ctypes.Structure):
         *((name, _INT) for name in ("shortcut_channels", "shortcut_stride", "channel", "packs", "packed")),
         *((name, _FLOAT) for name in ("low", "high")),
         *((name, _LONG) for name in ("input", "output", "shortcut")),
-        *((name, _POINTER) for name in ("threshold", "weight", "factor", "constant", "slope", "shift")),
+        *((name, _POINTER) for name in ("threshold", "weight", "factor", "constant", "slope", "shift", "fused")),
         *((name, _POINTER) for name in ("arranged", "base")),
     )
 
@@ -82,8 +83,9 @@ class Plan:
             made = self._translate(number, operation)
             follows = isinstance(operation, BinaryConvolution) and operation.input == number and number > 0
             if follows and operations[-1].kind not in (COPY, ZERO, GLOBAL_AVERAGE):
-                operations[-1].packs = len(operations)
-                made[0].packed = 1
+                operations[-1].packs = made[0].packed = 1
+                if vectors:
+                    self._fuse(program.operations[number - 1], operations[-1], operation)
             self.numbers.append(len(operations))
             operations += made
         self.operations = (NativeOperation * len(operations))(*operations)
@@ -125,7 +127,7 @@ class Plan:
         self, kind: int, given: Shape, number: int, source: int, geometry: Geometry = _PIXEL
     ) -> NativeOperation:
         out = self._shapes[number + 1]
-        native = NativeOperation(kind=kind, packs=-1)
+        native = NativeOperation(kind=kind)
         native.in_channels, native.in_height, native.in_width = given
         native.out_channels, native.out_height, native.out_width = out
         native.size, native.stride, native.padding, native.dilation, native.groups = geometry
@@ -144,10 +146,8 @@ class Plan:
         return made
 
     def _add_epilogue(self, native: NativeOperation, epilogue: Epilogue) -> None:
-        channels = native.out_channels
-        for name, neutral in (("factor", 1), ("constant", 0), ("slope", 0), ("shift", 0)):
-            values = getattr(epilogue, name)
-            setattr(native, name, self._keep(np.full(channels, neutral, np.float32) if values is None else values))
+        for name, values in _numbers(epilogue, native.out_channels).items():
+            setattr(native, name, self._keep(values))
         native.activation = _ACTIVATIONS[epilogue.activation]
         native.low, native.high = epilogue.low, epilogue.high
         if epilogue.shortcut is not None:
@@ -155,6 +155,16 @@ class Plan:
             native.shortcut = self._places[epilogue.shortcut]
             native.shortcut_channels = given.channels
             native.shortcut_stride = given.height // native.out_height
+
+    def _fuse(self, operation: Operation, native: NativeOperation, follower: BinaryConvolution) -> None:
+        """Lay what an epilogue and the bits behind it need side by side, eight channels of each, for `fuse`."""
+        epilogue = getattr(operation, "epilogue", PLAIN)
+        alike = (epilogue.shortcut is not None) is isinstance(operation, BinaryConvolution)
+        group = native.out_channels // follower.geometry.groups
+        whole = group % _VECTOR == 0 and native.shortcut_channels % _VECTOR == 0
+        if epilogue.activation is Activation.RPRELU and alike and whole:
+            rows = np.stack([*_numbers(epilogue, native.out_channels).values(), follower.threshold])
+            native.fused = self._keep(rows.reshape(len(rows), -1, _VECTOR).transpose(1, 0, 2))
 
     def _arrange(self, native: NativeOperation, operation: BinaryConvolution) -> None:
         native.encoding = _ENCODINGS[operation.encoding]
@@ -182,6 +192,16 @@ class Plan:
         kept[: values.size] = values.ravel()
         self._kept.append(kept)
         return kept.ctypes.data
+
+
+def _numbers(epilogue: Epilogue, channels: int) -> dict[str, Floats]:
+    """What an epilogue has a channel; where it has nothing, what changes nothing."""
+    neutral = {"factor": 1, "constant": 0, "slope": 0, "shift": 0}
+    given = {name: getattr(epilogue, name) for name in neutral}
+    return {
+        name: np.full(channels, neutral[name], np.float32) if values is None else values
+        for name, values in given.items()
+    }
 
 
 def place_tensors(program: Program) -> tuple[list[int], int]:

@@ -94,6 +94,33 @@ def test_engines_agree_to_the_bit(activation, seed, backend):
     np.testing.assert_array_equal(Engine(program, backend)(images, Layout.NHWC), wanted)
 
 
+def whole_vectors(activation, seed=0):
+    """Convolutions in a row whose groups fill vectors: their epilogues set the next one's bits as they go."""
+    rng = np.random.default_rng(seed)
+    signs, bits = Encoding
+    return Program(
+        Shape(3, 12, 10),
+        (
+            FloatConvolution(0, 24, Geometry(3, 1, 1), numbers(rng, 3, 3, 3, 24), epilogue(rng, 24, activation)),
+            binary(rng, 1, 24, 24, Geometry(3, 1, 1, 1, 3), signs, epilogue(rng, 24, activation, 1)),
+            binary(rng, 2, 24, 48, Geometry(1), signs, epilogue(rng, 48, activation, 2)),  # repeated
+            binary(rng, 3, 48, 48, Geometry(5, 2, 2, 1, 2), signs, epilogue(rng, 48, activation, 3)),  # means
+            binary(rng, 4, 48, 16, Geometry(3, 1, 1), bits, epilogue(rng, 16, activation, 4)),  # cut
+            binary(rng, 5, 16, 64, Geometry(1), bits, epilogue(rng, 64, activation)),
+            binary(rng, 6, 64, 9, Geometry(3, 1, 1), signs, epilogue(rng, 9, activation)),
+            GlobalAverage(7),
+        ),
+    )
+
+
+@pytest.mark.parametrize("activation", Activation)
+@pytest.mark.parametrize("seed", range(3))
+def test_bits_that_are_set_in_the_same_pass_are_the_same(activation, seed):
+    program = whole_vectors(activation, seed)
+    images = numbers(np.random.default_rng(9), 3, 12, 10, 3)
+    np.testing.assert_array_equal(Engine(program)(images, Layout.NHWC), portable.run(program, images))
+
+
 @pytest.mark.parametrize("activation", Activation)
 def test_the_simulation_means_the_same(activation):
     program = every_operation(activation)
