@@ -1,7 +1,6 @@
 """Candidates that hang, crash or freeze their worker, on Ray: killed, tried again, set aside with the reason; the
 search ends and no other candidate suffers."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +9,11 @@ import pytest
 
 from analysis.trials import load_trials
 
+LIMIT = 8
+"""Seconds for a candidate. One that does no harm takes a tenth of a second, and ten times that on a busy machine."""
+
 # A driver whose workers do harm for some candidates. It travels to them by value, since it is the main program's.
+# What takes a new worker seconds, imports, is done before the clock runs.
 DRIVER = """
 import os, signal, sys, time
 from pathlib import Path
@@ -19,6 +22,10 @@ import search.tune_executor as tune_executor
 marks = Path(sys.argv[1])
 
 class Trainable(tune_executor._Trainable):
+    def setup(self, config):
+        import search.jobs.deploy, search.jobs.one_shot
+        super().setup(config)
+
     def reset_config(self, new_config):
         super().reset_config(new_config)
         self._task = tune_executor.json.loads(new_config["task"])
@@ -30,18 +37,22 @@ class Trainable(tune_executor._Trainable):
             number = candidate["number"]
             first = not (marks / str(number)).exists()
             (marks / str(number)).touch()
-            if number == 3:
+            if number == 3 and first:
                 time.sleep(1000)
-            if number == 7:
-                os.kill(os.getpid(), signal.SIGSEGV)
-            if number == 11 and first:
-                os.kill(os.getpid(), signal.SIGKILL)
-            if number == 14 and first:
+            if number == 3:
                 os.kill(os.getpid(), signal.SIGSTOP)
+            if number == 5:
+                os.kill(os.getpid(), signal.SIGSEGV)
+            if number == 8 and first:
+                os.kill(os.getpid(), signal.SIGKILL)
+            if number == 10 and first:
+                time.sleep(1000)
             yield next(reports)
         yield from reports
 
 tune_executor._Trainable = Trainable
+tune_executor._GRACE = 1.0
+tune_executor._FREE_LOSSES = 1
 sys.argv = ["binarynas", *sys.argv[2:]]
 import binarynas
 binarynas.main()
@@ -49,34 +60,34 @@ binarynas.main()
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(600)  # less than a minute on a quiet machine
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="stops processes as Linux does")
-@pytest.mark.skipif("SOAK_RUNS" not in os.environ, reason="make soak: waits for time limits, minutes")
-def test_they_are_set_aside_with_the_reason_and_the_rest_goes_on(small_search, tmp_path):
+def test_they_are_set_aside_with_the_reason_and_the_rest_goes_on(small_search, untrained, tmp_path):
     marks = tmp_path / "marks"
     marks.mkdir()
     run = tmp_path / "run"
     settings = (
-        "supernet.epochs=0",
-        "search.trials=24",
+        untrained,
+        "search.trials=12",
+        "search.first_generation=12",
         "execution.workers=2",
-        "execution.timeout=25",
+        f"execution.timeout={LIMIT}",
         "execution.retries=1",
     )
     arguments = [str(argument) for argument in small_search(run, *settings)[3:]]
     done = subprocess.run(
-        [sys.executable, "-c", DRIVER, str(marks), *arguments], capture_output=True, text=True, timeout=900, check=False
+        [sys.executable, "-c", DRIVER, str(marks), *arguments], capture_output=True, text=True, timeout=500, check=False
     )
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     trials = load_trials(run).set_index("number")
     reasons = trials[trials["state"] == "failed"]["reason"].to_dict()
-    assert set(reasons) == {3, 7}, reasons
-    assert reasons[3] == "timed out after 25 s"
-    assert reasons[7].startswith("the worker was lost: ")
-    assert len(trials) == 24
-    assert trials["attempt"][14] == 2, "the worker that was frozen was killed, and its candidate tried again"
-    assert trials["attempt"][11] == 1, "a worker that is lost once is not charged to what it had in hand"
-    assert (trials["state"] == "finished").sum() == 22
+    assert set(reasons) == {3, 5}, reasons
+    assert reasons[3] == f"timed out after {LIMIT} s", "it slept, and the second time it froze its worker"
+    assert reasons[5].startswith("the worker was lost: ")
+    assert len(trials) == 12
+    assert trials["attempt"][10] == 2, "a worker that hangs is killed, and its candidate tried again"
+    assert trials["attempt"][8] == 1, "a worker that is lost once is not charged to what it had in hand"
+    assert (trials["state"] == "finished").sum() == 10
     front = (run / "front.csv").read_text()
     assert not any(trials["id"][number] in front for number in reasons)

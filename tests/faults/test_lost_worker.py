@@ -1,78 +1,102 @@
-"""A worker process killed in the middle of a search: its candidates are tried again, and nothing else changes."""
+"""A worker process killed in the middle of a search, or of a training: what it had in hand goes on elsewhere, from its
+checkpoint where it has one, and nothing else changes."""
 
+import json
 import os
 import signal
 import subprocess
-import sys
-import time
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from analysis.trials import load_trials
 
-SETTINGS = [
-    "supernet.epochs=1",
-    "data.train_limit=128",
-    "data.validation_limit=64",
-    "data.test_limit=64",
-    "search.trials=120",
-    "search.first_generation=20",
-    "search.generation=20",
-    "evaluation.recalibration_batches=1",
-    "evaluation.recalibration_batch_size=64",
-    "finetune.networks=0",
-    "execution.training_threads=1",
-    "execution.workers=2",
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the worker in /proc"),
+]
+FACTS = ["stage", "number", "id", "state", "accuracy", "loss", "operator"]
+TRAINED = [
+    "data.train_limit=96",
+    "data.validation_limit=48",
+    "data.test_limit=48",
+    "parent.epochs=0",
+    "training.epochs=40",
+    "training.batch_size=32",
+    "training.early_stopping=false",
+    "search.trials=2",
+    "search.generation=2",
+    "final.networks=0",
+    "final.uniform=[]",
+    "final.full_precision=false",
 ]
 
 
-def start(out: Path) -> subprocess.Popen:
-    settings = [f"--set={setting}" for setting in SETTINGS]
-    arguments = [sys.executable, "-m", "binarynas", "search", "nasbnn-digits", "--out", str(out), *settings]
-    return subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True)
+@pytest.fixture
+def kill_a_worker(below) -> Callable[[subprocess.Popen], int]:
+    """Kills one of the processes below a run's that have trials in hand: Ray sets their title to the trainable's."""
+
+    def kill(process: subprocess.Popen) -> int:
+        titles = below(process.pid)
+        victim = min(pid for pid, title in titles.items() if title.startswith("ray::") and "Trainable" in title)
+        os.kill(victim, signal.SIGKILL)
+        return victim
+
+    return kill
 
 
-def workers_of(process: subprocess.Popen) -> set[int]:
-    """The processes below a run's that have trials in hand: Ray sets their title to the trainable's."""
-    parents, titles = {}, {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            titles[int(folder.name)] = (folder / "cmdline").read_bytes()
-        except OSError:
-            continue  # it has ended meanwhile
-
-    def below(pid: int) -> bool:
-        return pid == process.pid or (pid in parents and below(parents[pid]))
-
-    return {pid for pid, title in titles.items() if title.startswith(b"ray::") and b"Trainable" in title and below(pid)}
+def facts(run: Path) -> list[dict]:
+    return load_trials(run)[FACTS].sort_values(["stage", "number"]).to_dict("records")
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1200)
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the worker in /proc")
-def test_a_killed_worker_costs_only_what_it_had_in_hand(tmp_path):
-    results = []
-    killed = False
-    for name, kill in (("clean", False), ("hurt", True)):
-        out = tmp_path / name
-        process = start(out)
-        deadline = time.monotonic() + 400
-        while kill and process.poll() is None and time.monotonic() < deadline:
-            journal = out / "journal.log"
-            victims = workers_of(process)
-            if victims and journal.exists() and journal.read_text().count('"outcome"') >= 5:
-                os.kill(min(victims), signal.SIGKILL)
-                killed = True
-                break
-            time.sleep(0.02)
-        _, errors = process.communicate(timeout=600)
-        assert process.returncode == 0, errors
-        trials = load_trials(out).sort_values("number")
-        assert set(trials["state"]) == {"finished"}
-        results.append(trials[["number", "id", "accuracy", "operator"]].to_dict("records"))
-        if kill:
-            assert killed
-            assert set(trials["attempt"]) == {1}, "a worker that someone else kills is no fault of its candidates"
-    assert results[0] == results[1]
+def weights(run: Path) -> dict[str, str]:
+    """The hashes of the front's networks."""
+    files = {path.parent.name: json.loads(path.read_text())["files"] for path in run.glob("front/*/manifest.json")}
+    return {identity: facts["sha256"] for identity, found in files.items() for facts in found.values()}
+
+
+def test_a_killed_worker_costs_only_what_it_had_in_hand(
+    small_search, run_inline, untrained, kill_a_worker, wait, ended, tmp_path
+):
+    clean, run = tmp_path / "clean", tmp_path / "run"
+    run_inline(clean, untrained)
+    process = subprocess.Popen(small_search(run, untrained, "execution.workers=2"), stderr=subprocess.PIPE, text=True)
+    wait(lambda: ended(run) >= 5, process)
+    kill_a_worker(process)
+    _, errors = process.communicate(timeout=400)
+    assert process.returncode == 0, errors
+    assert facts(run) == facts(clean)
+    assert set(load_trials(run)["attempt"]) == {1}, "a worker that someone else kills is no fault of its candidates"
+
+
+def test_a_training_whose_worker_is_killed_goes_on_from_its_checkpoint(command, cli, kill_a_worker, wait, tmp_path):
+    clean, run = tmp_path / "clean", tmp_path / "run"
+    given = [f"--set={setting}" for setting in TRAINED]
+    done = cli("search", "width-digits", "--out", clean, *given, "--set=execution.executor=inline")
+    assert done.returncode == 0, done.stderr
+    process = subprocess.Popen(
+        command("search", "width-digits", "--out", run, *given, "--set=execution.workers=1"),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait(lambda: any(run.glob("trained/*/checkpoints/step-000000005/manifest.json")), process)
+    victim = kill_a_worker(process)
+    _, errors = process.communicate(timeout=400)
+    assert process.returncode == 0, errors
+    assert "worker was lost" not in errors
+    events = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+    epochs: dict[str, list[int]] = {}
+    for event in events:
+        epochs.setdefault(event["id"], []).append(event["epoch"])
+    assert len(epochs) == 2
+    for done_ones in epochs.values():
+        assert all(first < second for first, second in pairwise(done_ones)), "no epoch is paid for twice"
+        assert len(done_ones) >= 39, "but the one whose report was lost may be missing"
+    trials = load_trials(run)
+    assert str(victim) not in set(trials["worker"]), "it was killed amid the first training"
+    assert facts(run) == facts(clean)
+    assert weights(run) == weights(clean)
+    assert weights(run)
