@@ -67,7 +67,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Choice:
-    """The network to take. Units as in the schema; `test_accuracy` is None where it was not measured.
+    """The network to take. Units as in the schema; `test_accuracy` and `latency_ms` are None where not measured.
 
     `folder` holds its weights as `models.storage.load_network` reads them; None where the run has written none, and
     then `weights` says how to get them.
@@ -82,6 +82,7 @@ class Choice:
     ops: float
     params: int
     bytes: int
+    latency_ms: float | None
     folder: Path | None
     weights: str
 
@@ -147,6 +148,7 @@ def _nearest(done: pd.DataFrame, limits: Limits) -> str:
 def _choice(path: Path, row: Mapping[str, object]) -> Choice:
     identity, stage = str(row["id"]), str(row["stage"])
     folder, weights = _weights(path, identity, stage)
+    latency = float(str(row[LATENCY])) if LATENCY in row else math.nan
     return Choice(
         architecture=str(row["architecture"]),
         id=identity,
@@ -157,6 +159,7 @@ def _choice(path: Path, row: Mapping[str, object]) -> Choice:
         ops=float(str(row["ops"])),
         params=int(str(row["params"])),
         bytes=int(str(row["bytes"])),
+        latency_ms=latency if math.isfinite(latency) else None,
         folder=folder,
         weights=weights,
     )

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from filelock import FileLock
 from torch import nn
 
 from analysis.schema import LATENCY
@@ -175,11 +174,11 @@ class Context:
         from search.latency import FILE, measure_network
         from search.operations import program_of
 
-        program = program_of(candidate.space, candidate.architecture)
-        if self.config.execution.latency == "table":
-            return {**candidate.cost(), LATENCY: self.latencies.predict(program)}
-        with FileLock(f"{self.run.path / FILE}.lock"):  # one worker at a time
-            return {**candidate.cost(), LATENCY: measure_network(program).median}
+        if self.config.execution.latency == "measured":
+            latency = measure_network(self.run.path / FILE, candidate.space, candidate.architecture)
+        else:
+            latency = self.latencies.predict(program_of(candidate.space, candidate.architecture))
+        return {**candidate.cost(), LATENCY: latency}
 
     def augmented(self, images: Split, augmentation: str | None) -> Split:
         """Training images, changed as a hyperparameter says: none, flip, crop or crop+flip; None: as the data say."""

@@ -26,9 +26,10 @@ def write_table(run: Run, name: str, records: Sequence[Record], test_accuracy: M
     trials = load_trials(run.path)
     chosen = trials[[key in keys for key in zip(trials["stage"], trials["number"], strict=True)]]
     tested = [test_accuracy[key] for key in zip(chosen["stage"], chosen["id"], strict=True)]
-    table = front_table(chosen.assign(**{TEST_ACCURACY: tested}).sort_values(["ops", "number"]))
+    chosen = chosen.assign(**{TEST_ACCURACY: tested}).sort_values([_cost(run), "number"])
+    table = front_table(chosen)
     if name == REFERENCES_FILE:
-        table.insert(0, "operator", chosen.sort_values(["ops", "number"])["operator"].to_list())
+        table.insert(0, "operator", chosen["operator"].to_list())
     write_atomically(run.path / name, table.to_csv(index=False))
 
 
@@ -70,12 +71,17 @@ def _row(record: Record, space: str, versions: str) -> Mapping[str, object]:
     }
 
 
+def _cost(run: Run) -> str:
+    """What accuracy is weighed against first."""
+    return next(iter(run.config.search.objectives[1:]), "ops")
+
+
 def draw(run: Run) -> None:
     """Draw the frontier, as PNG and SVG with its data, and as a page to hover over, into the run's `plots`."""
     folder = run.path / "plots"
     folder.mkdir(exist_ok=True)
     space, config = run.architectures, run.config.search
-    x = config.objectives[1] if len(config.objectives) > 1 else "ops"
+    x = _cost(run)
     budget = None
     if x == "ops" and (config.ops_min is not None or config.ops_max is not None):
         ends = [space.cost(end).ops for end in (space.smallest(), space.largest())]

@@ -8,14 +8,15 @@ from search.records import Record, State
 
 
 def front_records(records: Sequence[Record], costs: Sequence[str]) -> list[Record]:
-    """The finished trials that no other one beats in accuracy and in all costs, by rising OPs."""
+    """The finished trials that no other one beats in accuracy and in all costs, by the first cost, or OPs, rising."""
     finished = [r for r in records if r.state is State.FINISHED and r.stage.value not in NEVER_ON_A_FRONT]
     if not finished:
         return []
     values = [[record.metrics["accuracy"], *(record.metrics[cost] for cost in costs)] for record in finished]
     kept = pareto_front(values, ("max", *("min" for _ in costs)))
     best = [record for record, keep in zip(finished, kept, strict=True) if keep]
-    return sorted(best, key=lambda record: (record.metrics["ops"], record.metrics["accuracy"], record.number))
+    cost = next(iter(costs), "ops")
+    return sorted(best, key=lambda record: (record.metrics[cost], record.metrics["accuracy"], record.number))
 
 
 def spread(records: Sequence[Record], count: int) -> list[Record]:

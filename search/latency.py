@@ -21,7 +21,7 @@ from models.onebit.engine import Backend, Engine
 from models.onebit.program import Operation, Program, Shape, Zero
 from models.onebit.timing import Timing, processor
 from search.operations import program_of, shape_key
-from search.stopwatch import PROTOCOL, pinned, time_operations, time_programs
+from search.stopwatch import PROTOCOL, time_operations, time_programs
 from spaces import Space
 from spaces.joint import split
 from spaces.seeds import derive_rng
@@ -32,6 +32,7 @@ _NOTHING_NEW = 16
 """A space's operations are taken to be known when so many random networks in a row held no new one."""
 _NETWORKS = 200
 """Networks that are looked at in all."""
+_TIMINGS = ("operations", "networks")
 _FITTED = 16
 """Networks that constant and factor are fitted on."""
 
@@ -45,7 +46,8 @@ class LatencyTable:
     """Milliseconds of operations on one processor with one engine; grows in `file`, where it has one.
 
     `constant` is what a call takes besides its operations, `factor` what an operation takes within a network against
-    alone: its input was written by another one, and its weights come from further away.
+    alone: its input was written by another one, and its weights come from further away. `networks` are those that were
+    timed whole, by an architecture's id.
     """
 
     processor: str
@@ -54,6 +56,7 @@ class LatencyTable:
     constant: float = 0.0
     factor: float = 1.0
     fit: Mapping[str, float] = field(default_factory=dict[str, float])
+    networks: dict[str, Timing] = field(default_factory=dict[str, Timing])
     file: Path | None = None
 
     def predict(self, program: Program) -> float:
@@ -72,7 +75,9 @@ class LatencyTable:
             self.measure([program])
             return
         with FileLock(f"{self.file}.lock"):  # one process measures at a time
-            self.operations = {**read_table(self.file).operations, **self.operations}
+            known = read_table(self.file)
+            self.operations = {**known.operations, **self.operations}
+            self.networks |= known.networks
             self.measure([program])
             self.write(self.file)
 
@@ -98,9 +103,10 @@ class LatencyTable:
 
     def write(self, file: Path) -> None:
         """Write the table, whole or not at all."""
-        operations = {key: timing._asdict() for key, timing in sorted(self.operations.items())}
-        facts = {name: value for name, value in asdict(self).items() if name not in ("operations", "file")}
-        data = {"version": VERSION, **facts, "threads": 1, "protocol": PROTOCOL, "operations": operations}
+        facts = {name: value for name, value in asdict(self).items() if name not in (*_TIMINGS, "file")}
+        data = {"version": VERSION, **facts, "threads": 1, "protocol": PROTOCOL}
+        for name in _TIMINGS:
+            data[name] = {key: timing._asdict() for key, timing in sorted(getattr(self, name).items())}
         write_atomically(file, json.dumps(data, indent=1, allow_nan=False))
 
     @property
@@ -138,9 +144,12 @@ def read_table(file: Path) -> LatencyTable:
     if version != VERSION:
         raise LatencyError(f"{file} is no table of latencies of version {VERSION}: its version is {version!r}")
     try:
-        operations = {str(key): _timing(each) for key, each in data["operations"].items()}
-        numbers = float(data["constant"]), float(data["factor"])
-        table = LatencyTable(str(data["processor"]), str(data["engine"]), operations, *numbers, dict(data["fit"]), file)
+        operations, networks = (
+            {str(key): _timing(each) for key, each in timings.items()}
+            for timings in (data["operations"], data.get("networks", {}))  # which older files lack
+        )
+        numbers, here = (float(data["constant"]), float(data["factor"])), (str(data["processor"]), str(data["engine"]))
+        table = LatencyTable(*here, operations, *numbers, dict(data["fit"]), networks, file)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise LatencyError(f"{file} is damaged: {type(error).__name__}: {error}; measure it anew") from error
     if not all(math.isfinite(number) and number >= 0 for number in numbers):
@@ -210,7 +219,16 @@ class Predictor:
         return self._known[identity]
 
 
-def measure_network(program: Program) -> Timing:
-    """The latency of one program, measured: one image, one thread, pinned to a core."""
-    with pinned():
-        return time_programs([program])[0]
+def measure_network(file: Path, space: Space[Any], architecture: Any) -> float:
+    """Milliseconds of one image through a network, timed by itself: once, as the table in `file` keeps what was found.
+
+    One process measures at a time. Raises `LatencyError` on another machine than the table's.
+    """
+    identity = space.id(architecture)
+    with FileLock(f"{file}.lock"):
+        table = read_table(file)
+        if identity not in table.networks:
+            table.require_here("is the one in which measured networks are kept")
+            table.networks[identity] = time_programs([program_of(space, architecture)])[0]
+            table.write(file)
+    return table.networks[identity].median

@@ -149,7 +149,7 @@ class Trials:
         self._attempts: dict[int, int] = {}
         self._generation = max((record.generation for record in self._records.values()), default=0)
         self._over = False
-        self._view.trials(list(self._records.values()))
+        self._view.trials(list(self._records.values()), study.objectives)
         self._complete_generation()
 
     @property

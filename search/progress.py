@@ -23,7 +23,8 @@ def progress(run: Run) -> dict[str, Any]:
         for stage in Stage
         if any(record.stage is stage for record in records)
     }
-    front = front_records(records, run.config.search.objectives[1:])
+    costs = run.config.search.objectives[1:]
+    front = front_records(records, costs)
     return {
         "run": str(run.path),
         "state": "finished" if (run.path / FRONT_FILE).exists() else "unfinished",
@@ -34,7 +35,7 @@ def progress(run: Run) -> dict[str, Any]:
         "front": [
             {
                 "accuracy": round(record.metrics["accuracy"], 6),
-                "ops": record.metrics["ops"],
+                **{cost: record.metrics[cost] for cost in dict.fromkeys(("ops", *costs))},
                 "stage": record.stage.value,
                 "id": record.id,
                 "architecture": record.architecture,

@@ -19,10 +19,12 @@ from rich.progress import (
 )
 
 from analysis.pareto import pareto_front
-from analysis.units import percent, quantity
+from analysis.schema import objective_direction
+from analysis.units import cost_words, percent
 from search.records import Record, State
 from search.work import Report
 
+OBJECTIVES = ("accuracy", "ops")
 _LINE_SECONDS = 10.0  # between plain lines of one phase
 
 
@@ -41,8 +43,8 @@ class View(Protocol):
         """An epoch of some training has ended; `report` holds an `Epoch`."""
         ...
 
-    def trials(self, records: Sequence[Record]) -> None:
-        """The trials that a resumed phase begins with."""
+    def trials(self, records: Sequence[Record], objectives: Sequence[str] = OBJECTIVES) -> None:
+        """The trials that a phase begins with, those of a resumed one, and what is to be maximised and minimised."""
         ...
 
     def trial(self, record: Record) -> None:
@@ -59,6 +61,7 @@ class _Front:
 
     def __init__(self) -> None:
         self.records: dict[int, Record] = {}
+        self.objectives: Sequence[str] = OBJECTIVES
 
     @property
     def done(self) -> int:
@@ -69,13 +72,13 @@ class _Front:
         failed = sum(record.state is State.FAILED for record in self.records.values())
         if not finished:
             return f"{failed} failed" if failed else ""
-        points = np.array([(record.metrics["ops"], record.metrics["accuracy"]) for record in finished])
-        front = points[pareto_front(points, ("min", "max"))]
+        cost = self.objectives[1] if len(self.objectives) > 1 else "ops"
+        columns = (cost, "accuracy", *self.objectives[2:])
+        points = np.array([[record.metrics[name] for name in columns] for record in finished])
+        front = points[pareto_front(points, [objective_direction(name) for name in columns])]
         front = front[np.argsort(front[:, 0], kind="stable")]
-        (ops, accuracy), (most_ops, most_accuracy) = front[0], front[-1]
-        text = f"front of {len(front)}: {percent(accuracy)} at {quantity(ops, 'OPs')}"
-        if len(front) > 1:
-            text += f" to {percent(most_accuracy)} at {quantity(most_ops, 'OPs')}"
+        least, most = (f"{percent(point[1])} at {cost_words(cost, point[0])}" for point in (front[0], front[-1]))
+        text = f"front of {len(front)}: {least}" + (f" to {most}" if len(front) > 1 else "")
         return text + (f", {failed} failed" if failed else "")
 
 
@@ -94,8 +97,9 @@ class _Base(ABC):
         if report["phase"] == "supernet":  # epochs of a finetuning pass by: its phase counts networks
             self.show(report["epoch"], f"loss {report['loss']:.3f}, {report['images_per_second']:.0f} images/s")
 
-    def trials(self, records: Sequence[Record]) -> None:
+    def trials(self, records: Sequence[Record], objectives: Sequence[str] = OBJECTIVES) -> None:
         """See `View.trials`."""
+        self._front.objectives = objectives
         self._front.records = {record.number: record for record in records}
         self.show(self._front.done, self._front.text())
 
@@ -109,6 +113,8 @@ class _Base(ABC):
         if "test_accuracy" in report:
             self._results += 1
             self.show(self._results, f"{percent(report['test_accuracy'])} on the test split")
+        elif "operations" in report:
+            self.show(1, f"{report['operations']} operations")
 
     def _begin(self) -> None:
         self._front, self._results = _Front(), 0

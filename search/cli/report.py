@@ -70,14 +70,17 @@ def best(
     if as_json:
         print_json(_choice_json(chosen))
         return
-    from analysis.units import percent, quantity
+    from analysis.schema import LATENCY
+    from analysis.units import cost_words, percent
 
     tested = "not measured" if chosen.test_accuracy is None else percent(chosen.test_accuracy)
-    cost = (quantity(chosen.ops, "OPs"), quantity(chosen.params, "parameters"), quantity(chosen.bytes, "B"))
+    costs: dict[str, float | None] = {
+        "ops": chosen.ops, "params": chosen.params, "bytes": chosen.bytes, LATENCY: chosen.latency_ms,
+    }  # fmt: skip
     lines = {
         "architecture": chosen.architecture,
         "accuracy": f"{percent(chosen.accuracy)} (validation), {tested} (test)",
-        "cost": ", ".join(cost),
+        "cost": ", ".join(cost_words(name, value) for name, value in costs.items() if value is not None),
         "weights": f"{chosen.stage}, trial {chosen.number}, id {chosen.id}",
         "folder": str(chosen.folder) if chosen.folder else f"none: {chosen.weights}",
     }

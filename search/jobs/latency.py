@@ -1,14 +1,19 @@
-"""The table of latencies that a run begins with."""
+"""The table of latencies that a run begins with: of operations, or an empty one for networks that are timed whole."""
 
 from collections.abc import Iterator
 
+from models.onebit.timing import processor
 from search.context import Context
-from search.latency import FILE, measure_table
+from search.latency import FILE, LatencyTable, engine_name, measure_table
 from search.work import Report, Task
 
 
 def measure_latencies(context: Context, task: Task) -> Iterator[Report]:
-    """Time the operations of the run's space on this machine, and save them with the run."""
-    table = measure_table(context.run.architectures, context.config.seed)
+    """Time the operations of the run's space on this machine, where latencies are predicted, and save the table."""
+    config = context.config
+    if config.execution.latency == "measured" and config.search.latency_max is None:
+        table = LatencyTable(processor(), engine_name())
+    else:
+        table = measure_table(context.run.architectures, config.seed)
     table.write(context.run.path / FILE)
     yield {"kind": "measured", "operations": len(table.operations), "last": True}
