@@ -81,8 +81,8 @@ class Plan:
         self.numbers: list[int] = []
         for number, operation in enumerate(program.operations):
             made = self._translate(number, operation)
-            follows = isinstance(operation, BinaryConvolution) and operation.input == number and number > 0
-            if follows and operations[-1].kind not in (COPY, ZERO, GLOBAL_AVERAGE):
+            follows = operations and operations[-1].kind not in (COPY, ZERO, GLOBAL_AVERAGE)
+            if follows and isinstance(operation, BinaryConvolution) and operation.input == number:
                 operations[-1].packs = made[0].packed = 1
                 if vectors:
                     self._fuse(program.operations[number - 1], operations[-1], operation)
