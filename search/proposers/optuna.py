@@ -5,21 +5,29 @@ comes from the root seed and the generation, so nothing depends on the order in 
 tried before, or lies outside the limits, is repaired by a short walk of mutations; Optuna is told the repaired one.
 """
 
+import copy
 import warnings
 from abc import ABC, abstractmethod
 from typing import Any
 
 import optuna
 from optuna.samplers import BaseSampler, NSGAIISampler, TPESampler
-from optuna.trial import TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search.config import SearchConfig
 from search.proposers.base import History, Picker
 from search.proposers.budget import Budget, Coster
-from search.records import Proposal
+from search.records import Proposal, Record
 from search.study import direction, distributions
 from spaces import Space
 from spaces.seeds import derive_rng, derive_seed
+
+
+class _Past(FrozenTrial):
+    """A trial that has ended: nobody changes it, so what Optuna copies deeply for every study may be shared."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "_Past":
+        return copy.copy(self)
 
 
 class _SamplerProposer(ABC):
@@ -32,6 +40,8 @@ class _SamplerProposer(ABC):
         self._config = config
         self._budget = Budget.of(config, coster)
         self._seed = seed
+        self._declared = distributions(space.parameters())
+        self._past: dict[int, tuple[Record, _Past]] = {}  # made once for every record, by number
 
     @abstractmethod
     def sampler(self, seed: int) -> BaseSampler:
@@ -59,20 +69,26 @@ class _SamplerProposer(ABC):
             study = optuna.create_study(
                 sampler=self.sampler(seed), directions=[direction(name) for name in self._config.objectives]
             )
-        declared = distributions(self._space.parameters())
         for record in history.measured:
-            study.add_trial(
-                create_trial(
-                    # one that was stopped early counts with what it had reached, which is less than the others': were
-                    # it left out, NSGA-II would wait for its generation to become whole
-                    state=TrialState.COMPLETE,
-                    values=[record.metrics[objective] for objective in self._config.objectives],
-                    params=dict(record.params),
-                    distributions={name: declared[name] for name in record.params},
-                    system_attrs=dict(record.sampler_state),
-                )
-            )
+            known, past = self._past.get(record.number, (None, None))
+            if past is None or known is not record:
+                past = self._trial(record)
+                self._past[record.number] = (record, past)
+            study._storage.create_new_trial(study._study_id, past)
         return study
+
+    def _trial(self, record: Record) -> _Past:
+        trial = create_trial(
+            # one that was stopped early counts with what it had reached, which is less than the others': were it left
+            # out, NSGA-II would wait for its generation to become whole
+            state=TrialState.COMPLETE,
+            values=[record.metrics[objective] for objective in self._config.objectives],
+            params=dict(record.params),
+            distributions={name: self._declared[name] for name in record.params},
+            system_attrs=dict(record.sampler_state),
+        )
+        trial.__class__ = _Past
+        return trial  # type: ignore[return-value]
 
 
 class Nsga2Proposer(_SamplerProposer):
