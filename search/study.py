@@ -9,12 +9,14 @@ import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution, json_to_distribution
 from optuna.storages import JournalStorage
+from optuna.storages.journal import _storage as replaying
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
@@ -25,6 +27,9 @@ from spaces.parameters import Integer, Parameter
 from spaces.seeds import derive_seed
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)  # the view tells what happens
+# Every trial of a journal repeats the same few distributions, which nobody changes: to read each text once takes more
+# than half of the time off opening a long journal.
+replaying.json_to_distribution = lru_cache(maxsize=1024)(json_to_distribution)  # type: ignore[attr-defined]
 
 JOURNAL = "journal.log"
 _RUNGS = "rungs"
