@@ -3,9 +3,11 @@
 import os
 import re
 import runpy
+import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,18 +22,21 @@ SMALL = (
     "--set", "supernet.epochs=1", "--set", "finetune.networks=1", "--set", "finetune.epochs=1",
     "--set", "execution.executor=inline",
 )  # fmt: skip
+FEWER_IMAGES = (
+    "--set", "data.validation_limit=64", "--set", "data.test_limit=64", "--set", "evaluation.recalibration_batches=1",
+)  # fmt: skip
 # its own `binarynas` first, wherever the tests were started from
 ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory) -> Path:
+def runs(cli, tmp_path_factory) -> Path:
     """Two small runs, named as the pages name them."""
-    folder = tmp_path_factory.mktemp("docs")
+    folder = tmp_path_factory.mktemp("docs") / "runs"
     for seed, name in enumerate(("demo", "other")):
-        command = ["binarynas", "search", "nasbnn-digits", "--out", f"runs/{name}", "--seed", str(seed)]
-        subprocess.run([*command, "--trials", "12", *SMALL], check=True, cwd=folder, env=ENVIRONMENT)
-    return folder / "runs"
+        done = cli("search", "nasbnn-digits", "--out", folder / name, "--seed", str(seed), "--trials", "12", *SMALL)
+        assert done.returncode == 0, done.stderr
+    return folder
 
 
 @pytest.fixture
@@ -50,10 +55,31 @@ def place(runs, tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
+def shell(block: str, cli: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    """Run a block of commands. Those of ours run in this process, and a search sees few images; what is more than one
+    command a line goes to a real shell."""
+    try:
+        lines = [shlex.split(line, comments=True) for line in block.replace("\\\n", "").splitlines()]
+    except ValueError:  # quotes across lines
+        lines = []
+    commands = [words for words in lines if words]
+    if not commands or any(words[0] != "binarynas" or {"|", ">", "&&"} & {*words} for words in commands):
+        subprocess.run(["bash", "-euc", block], check=True, env=ENVIRONMENT)
+        return
+    for _, *arguments in commands:
+        if arguments[0] == "search":
+            limited = (
+                "train_limit" in f"{block} {Path(arguments[1]).read_text() if Path(arguments[1]).is_file() else ''}"
+            )
+            arguments += [*FEWER_IMAGES, *(() if limited else ("--set", "data.train_limit=256"))]
+        done = cli(*arguments)
+        assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("page", PAGES)
-def test_page(place, page):
+def test_page(place, cli, page):
     namespace: dict[str, object] = {}
     blocks = BLOCK.findall((DOCS / f"{page}.md").read_text("utf-8"))
     assert blocks
@@ -61,7 +87,7 @@ def test_page(place, page):
         if file:
             (place / file).write_text(content)
         elif language == "sh":
-            subprocess.run(["bash", "-euc", content], check=True, cwd=place, env=ENVIRONMENT)
+            shell(content, cli)
         else:
             assert language == "python", f"{page} has a block of {language}, which no test runs"
             exec(compile(content, f"{page}.md", "exec"), namespace)
