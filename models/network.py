@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.binary import Kernel, KernelCache, WeightNormalisation, binary_kernel, new_weight
-from models.lsq import initial_step, quantise_weights
+from models.convolution import convolve_in_order
+from models.lsq import HIGH, LOW, initial_step, quantise_weights
 from models.modes import Activations
 from models.tail import Tail
 from models.unit import BinaryUnit
@@ -37,10 +38,24 @@ class Stem(nn.Module):
 
     def forward(self, images: Tensor, width: int | None = None) -> Tensor:
         """(N, channels, H, W) -> (N, width, H / stride, W / stride)."""
+        if not self.training and not torch.is_grad_enabled():
+            return self._evaluate(images, width)
         weight = quantise_weights(self.weight[:width], self.step[:width])
         images = images.contiguous(memory_format=torch.channels_last)
         sums = F.conv2d(images, weight, None, self.stride, STEM_KERNEL_SIZE // 2)
         return self.tail(sums.to(self.weight.dtype).contiguous(memory_format=torch.channels_last), None, None)
+
+    @torch.no_grad()
+    def levels(self, width: int | None = None) -> Tensor:
+        """The weights as multiples of their channel's step: whole numbers from -128 to 127, (out, in, k, k)."""
+        return (self.weight[:width] / self.step[:width, None, None, None]).clamp_(LOW, HIGH).round_()
+
+    def _evaluate(self, images: Tensor, width: int | None) -> Tensor:
+        """As the 1-bit engine has it, to the bit: sums of levels in its order, the step folded behind them."""
+        levels = self.levels(width)
+        factor, constant = self.tail.folded(len(levels), None)
+        sums = convolve_in_order(images.to(levels.dtype), levels, self.stride)
+        return self.tail.finish(sums, factor * self.step[:width], constant, None)
 
 
 class ConvolutionUnit(BinaryUnit):

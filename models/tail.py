@@ -44,12 +44,36 @@ class Tail(nn.Module):
 
         A shortcut with fewer channels is repeated along them, one with more is cut (NAS-BNN, Figure 1).
         """
+        if not self.training and not torch.is_grad_enabled():
+            return self.finish(sums, *self.folded(sums.shape[1], scale), shortcut)
         if self.training:
             statistics, mean, inverse = _Statistics.BATCH, *self._observe(sums.detach(), scale)
         else:
             statistics, mean, inverse = _Statistics.RUNNING, *self._remembered(sums.shape[1], scale)
         parameters = (self.weight, self.bias, self.shift_in, self.slope, self.shift_out)
         return _Tail.apply(sums, shortcut, statistics, mean, inverse, *parameters)
+
+    @torch.no_grad()
+    def folded(self, channels: int, scale: Tensor | None) -> tuple[Tensor, Tensor]:
+        """In evaluation mode batch norm(scale * c) + shift_in is factor * c + constant: both, of the first channels."""
+        mean, inverse = self._remembered(channels, scale)
+        weight, bias, shift_in = (first(p, channels) for p in (self.weight, self.bias, self.shift_in))
+        factor = weight * inverse
+        return factor, torch.addcmul(bias, factor, mean, value=-1).add_(shift_in)
+
+    @torch.no_grad()
+    def finish(self, sums: Tensor, factor: Tensor, constant: Tensor, shortcut: Tensor | None) -> Tensor:
+        """prelu(factor * sums + constant + shortcut) + shift_out, one rounding after the other.
+
+        So the 1-bit engine rounds, and every sign behind it is the same in both. (A fused multiplication and addition,
+        as `addcmul` has it on a CPU, rounds once less: now and then a value falls on the other side of a threshold.)
+        """
+        u = (sums * per_channel(factor)).add_(per_channel(constant))
+        if shortcut is not None:
+            _add_tiled(u, shortcut)
+        slope, shift_out = (first(p, sums.shape[1]) for p in (self.slope, self.shift_out))
+        with torch.autocast(u.device.type, enabled=False):  # which would run prelu in half precision
+            return torch.prelu(u, slope).add_(per_channel(shift_out))
 
     @torch.no_grad()
     def _observe(self, sums: Tensor, scale: Tensor | None) -> tuple[Tensor, Tensor]:

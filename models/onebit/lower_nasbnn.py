@@ -3,10 +3,8 @@
 from dataclasses import replace
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from models.lsq import HIGH, LOW
 from models.network import BinaryNetwork, ConvolutionUnit, Stem
 from models.onebit.folding import Builder, add_classifier, floats
 from models.onebit.program import (
@@ -19,7 +17,7 @@ from models.onebit.program import (
     GlobalAverage,
     pack_signs,
 )
-from models.tail import BATCH_NORM_EPSILON, Tail
+from models.tail import Tail
 
 
 def lower_nasbnn(network: BinaryNetwork, builder: Builder) -> None:
@@ -33,12 +31,7 @@ def lower_nasbnn(network: BinaryNetwork, builder: Builder) -> None:
 
 def _fold_tail(tail: Tail, scale: Tensor | None, shortcut: int | None) -> Epilogue:
     """Batch norm of scale * c, shortcut and RPReLU; the RPReLU's first shift is a part of the constant."""
-    inverse = (tail.running_var + BATCH_NORM_EPSILON).rsqrt()
-    mean = tail.running_mean
-    if scale is not None:
-        mean, inverse = mean / scale.clamp(min=1e-20), inverse * scale  # of the sums themselves, as in `Tail`
-    factor = tail.weight * inverse
-    constant = torch.addcmul(tail.bias, factor, mean, value=-1) + tail.shift_in
+    factor, constant = tail.folded(len(tail.slope), scale)
     return Epilogue(
         factor=floats(factor),
         constant=floats(constant),
@@ -51,10 +44,9 @@ def _fold_tail(tail: Tail, scale: Tensor | None, shortcut: int | None) -> Epilog
 
 def _stem(stem: Stem, builder: Builder) -> int:
     step = stem.step
-    levels = (stem.weight / step[:, None, None, None]).clamp(LOW, HIGH).round()
     kernel = stem.weight.shape[-1]
     geometry = Geometry(kernel, stem.stride, kernel // 2)
-    weight = np.ascontiguousarray(levels.permute(2, 3, 1, 0).cpu().numpy().astype(np.int8))
+    weight = np.ascontiguousarray(stem.levels().permute(2, 3, 1, 0).cpu().numpy().astype(np.int8))
     tail = _fold_tail(stem.tail, None, None)
     assert tail.factor is not None
     tail = replace(tail, factor=tail.factor * floats(step))  # a learned step may be negative

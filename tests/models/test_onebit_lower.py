@@ -7,16 +7,32 @@ import pytest
 import torch
 from torch import nn
 
+from models import convolution
 from models.binarisers import Binariser, set_mode
 from models.cells import CellNetwork, CellOptions, MixedSupernet
 from models.modes import Mode
+from models.network import BinaryNetwork, ConvolutionUnit, Stem
+from models.onebit import portable
 from models.onebit.engine import Backend, Engine
 from models.onebit.lower import lower
 from models.onebit.program import BinaryConvolution, Encoding, Zero
 from models.width import WidthNetwork, WidthOptions
+from spaces import NasBnnSpace, Stage
 from spaces.cell import CellSpace
 from spaces.width import WidthSpace
 
+NASBNN = NasBnnSpace(
+    "small",
+    stem_widths=(6,),
+    stem_stride=2,
+    stages=(
+        Stage(depths=(2,), widths=(8, 16), kernel_sizes=(3, 5), groups=(1, 2), stride=2),
+        Stage(depths=(2,), widths=(20, 24), kernel_sizes=(3,), groups=(2, 4), stride=1),
+    ),
+    image_size=16,
+    classes=5,
+    non_decreasing=False,
+)
 WIDTHS = {
     "vgg-small": WidthSpace("small", "vgg-small", image_size=8),
     "resnet-18": WidthSpace("imagenet", "resnet-18", image_size=64, classes=20),
@@ -45,6 +61,31 @@ def moved(network, seed=0):
                 module.weight[0] = 0
                 module.bias.copy_(0.3 * torch.randn_like(module.bias))
     return network.eval()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_network_of_nasbnn_has_the_tensors_of_its_program_to_the_bit(seed, monkeypatch):
+    """Every one up to the mean: so whatever is near a threshold falls on the same side of it, in every unit."""
+    monkeypatch.setattr(convolution, "_CACHED", 1000)  # which makes parts of three images
+    torch.manual_seed(seed)
+    network = BinaryNetwork(NASBNN, NASBNN.sample(random.Random(seed))).eval()
+    with torch.no_grad():
+        for name, values in network.state_dict().items():
+            values += torch.rand_like(values) if name.endswith("var") else 0.2 * torch.randn_like(values)
+        network.stem.step[0] *= -1
+    found = []
+    for module in network.modules():
+        if isinstance(module, Stem | ConvolutionUnit):
+            module.register_forward_hook(lambda module, given, output: found.append(output))
+    images = torch.randn(32, 3, 16, 16)
+    with torch.inference_mode():
+        wanted = network(images)
+    tensors = portable.run_all(lower(network), images.permute(0, 2, 3, 1).numpy())
+    assert len(found) == 1 + 2 * 4
+    for output, tensor in zip(found, tensors[1:-2], strict=True):
+        assert torch.equal(output.permute(0, 2, 3, 1), torch.from_numpy(tensor))
+    torch.testing.assert_close(torch.from_numpy(tensors[-1]).flatten(1), wanted, rtol=1e-5, atol=1e-5)
+    assert torch.equal(Engine(lower(network))(images).argmax(1), wanted.argmax(1))
 
 
 def assert_same(network, space, count=8):
