@@ -12,12 +12,15 @@ import json
 import logging
 import os
 import random
+import signal
+import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 from analysis.units import quantity
 from search.config import RunConfig, SearchConfig
@@ -27,6 +30,17 @@ from search.records import Stage
 from search.study import Study, now
 from search.work import Report, Task
 from spaces import get_space
+
+ROUNDS = 3
+LIMIT = 150
+"""Seconds for one search on Ray."""
+
+UNITS = {
+    "added": "ms a trial in all",
+    "between": "ms a trial from the first report to the last",
+    "processor": "ms of this process's processor time a trial",
+    "edges": "s before the first report and after the last",
+}
 
 
 class Silent:
@@ -101,6 +115,39 @@ def work_off(trials: Trials) -> None:
             trials.report(task, report)
 
 
+def measured(make: Any, count: int, workers: int) -> dict[str, float] | None:
+    """One search on Ray; milliseconds are a trial. None, and a line why, where it does not end in time."""
+    from search.cluster import connect
+
+    with tempfile.TemporaryDirectory() as name:
+        execution = {"workers": workers, "threads": 1, "training_threads": 8}
+        run = SimpleNamespace(path=Path(name), config=RunConfig.model_validate({"execution": execution}))
+        connect(run.config.execution, None)
+        trials, marks = trials_in(run.path, count, workers=workers, per_task=4), list[float]()
+        take = trials.report
+
+        def report(task: Task, report: Report) -> None:
+            marks.append(time.perf_counter())
+            take(task, report)
+
+        trials.report = report  # type: ignore[method-assign]
+        signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+        signal.alarm(LIMIT)
+        start, processor = time.perf_counter(), time.process_time()
+        try:
+            make(run).run(trials)
+        except KeyboardInterrupt:
+            waited = f"the first after {marks[0] - start:.0f} s, " if marks else ""
+            print(f"{workers} workers: stopped at {LIMIT} s with {len(marks)} of {count} trials, {waited}", end="")
+            return None
+        finally:
+            signal.alarm(0)
+        end, processor = time.perf_counter(), time.process_time() - processor
+    between = marks[-1] - marks[0]
+    each = {"added": end - start, "between": between, "processor": processor}
+    return {**{key: 1000 * value / count for key, value in each.items()}, "edges": end - start - between}
+
+
 def added(count: int = 500) -> None:
     """What Tune and the study add to a trial."""
     import search.tune_executor as tune_executor
@@ -108,10 +155,13 @@ def added(count: int = 500) -> None:
     bare = bare_loop(count)
     print(f"bare loop: {1000 * bare:.2f} ms a trial")
     with tempfile.TemporaryDirectory() as name:
-        start = time.perf_counter()
+        start, processor = time.perf_counter(), time.process_time()
         work_off(trials_in(Path(name), count, workers=1, per_task=4))
-        alone = (time.perf_counter() - start) / count
-    print(f"with the study, in one process: {1000 * (alone - bare):.2f} ms a trial added")
+        alone, processor = (time.perf_counter() - start) / count, (time.process_time() - processor) / count
+    print(
+        f"with the study, in one process: {1000 * (alone - bare):.2f} ms a trial added, "
+        f"{1000 * processor:.2f} ms of the processor"
+    )
     tune_executor.Worker = Trivial  # type: ignore[assignment,misc]
 
     class Hollow(tune_executor._Trainable):
@@ -123,20 +173,16 @@ def added(count: int = 500) -> None:
             self.reset_config(config)
 
     tune_executor._Trainable = Hollow  # type: ignore[misc]
-    for workers in (2, 8, 1):
-        for per_task in (4, 8):
-            with tempfile.TemporaryDirectory() as name:
-                execution = {"workers": workers, "threads": 1, "training_threads": 8}
-                config = RunConfig.model_validate({"execution": execution})
-                run = SimpleNamespace(path=Path(name), config=config)
-                executor = tune_executor.TuneExecutor(run)  # type: ignore[arg-type]
-                executor.run(trials_in(Path(name) / ".", workers, workers=workers, per_task=1))  # warm: Ray, imports
-                (Path(name) / "journal.log").unlink()
-                trials = trials_in(Path(name), count, workers=workers, per_task=per_task)
-                start = time.perf_counter()
-                executor.run(trials)
-                took = (time.perf_counter() - start) / count
-            print(f"{workers} workers, {per_task} to a task: {1000 * (took - bare):.1f} ms a trial added", flush=True)
+    for workers, rounds in ((2, ROUNDS), (1, ROUNDS), (8, 1)):
+        found = [measured(tune_executor.TuneExecutor, count, workers) for _ in range(rounds)]
+        print(f"{workers} workers, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}: ", end="")
+        if None in found:
+            print("no result", flush=True)
+            continue
+        for name, unit in UNITS.items():
+            values = [case[name] for case in found if case]
+            print(f"{statistics.median(values):.1f} ({min(values):.1f} to {max(values):.1f}) {unit}; ", end="")
+        print(flush=True)
     import ray
 
     ray.shutdown()
@@ -199,8 +245,8 @@ def sent_bytes() -> None:
     seen: dict[str, dict[str, int]] = {}
     make = tune_executor._Feeder._trial
 
-    def counted(self, task: Task):
-        trial = make(self, task)
+    def counted(self, task: Task, *place: int):
+        trial = make(self, task, *place)
         counts["tasks"] += len(json.dumps(trial))
         counts["trials"] += 1
         return trial
