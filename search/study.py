@@ -15,7 +15,7 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution, json_to_distribution
-from optuna.storages import JournalStorage
+from optuna.storages import JournalStorage, journal
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
@@ -28,7 +28,7 @@ from spaces.seeds import derive_seed
 optuna.logging.set_verbosity(optuna.logging.WARNING)  # the view tells what happens
 # Every trial of a journal repeats the same few distributions, which nobody changes: to read each text once takes half
 # of the time off opening a long journal. The name is Optuna's own business; where it has another one, we are slower.
-_replaying: Any = getattr(optuna.storages.journal, "_storage", None)
+_replaying: Any = getattr(journal, "_storage", None)
 if hasattr(_replaying, "json_to_distribution"):
     _replaying.json_to_distribution = lru_cache(maxsize=1024)(json_to_distribution)
 
