@@ -70,8 +70,9 @@ class EvaluationConfig(Section):
     recalibration_batch_size: int = Field(default=256, ge=2)
     batch_size: int = Field(default=512, ge=1)
     engine: Literal["auto", "float", "onebit"] = Field(
-        default="float",
-        description="of candidates of a supernet: auto is the 1-bit engine where that is faster (NAS-BNN on the CPU)",
+        default="auto",
+        description="of candidates of a supernet: auto is the 1-bit engine where that is faster (NAS-BNN on the CPU), "
+        "else the float simulation, with the same class for every image",
     )
 
 

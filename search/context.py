@@ -150,7 +150,8 @@ class Context:
 
     def _engine(self, network: nn.Module) -> "Engine | None":
         """The engine for a candidate of a supernet: `auto` takes it where it was measured to be faster: networks of
-        NAS-BNN on the CPU, where it is native with vectors, and at least `FEWEST_IMAGES`."""
+        NAS-BNN on the CPU, where it is native with vectors, and at least `FEWEST_IMAGES`. Signs, and so classes, are
+        those of the float simulation (`models.tail.Tail.finish`), which machines without that engine take."""
         wanted = self.config.evaluation.engine
         slower = self.run.architectures.family != "nasbnn" or len(self.data.validation) < FEWEST_IMAGES
         if wanted == "float" or (wanted == "auto" and (slower or self.device.type != "cpu" or not has_vectors())):
