@@ -27,7 +27,8 @@ LOWERINGS: dict[type[nn.Module], Callable[..., None]] = {
 def lower(network: nn.Module) -> Program:
     """The program of a network as it is in evaluation mode; its floats become float32.
 
-    What is folded is rounded once more or once less than in the network's own forward pass, so a value that is within
+    Networks of NAS-BNN, run without gradients, round as their programs do: every sign is the same. Of the others, what
+    is folded is rounded once more or once less than in the network's own forward pass, so a value that is within
     rounding of a threshold may fall on its other side: logits agree to about 1e-5 but for such values.
 
     Raises `TypeError` for a network of a kind that has no lowering, or whose convolutions are not binary.
