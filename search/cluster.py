@@ -49,8 +49,11 @@ def connect(execution: ExecutionConfig, address: str | None) -> None:
     on_termination = signal.getsignal(signal.SIGTERM)
     if address is None:
         cores = max((execution.workers or os.cpu_count() or 1) * execution.threads, execution.training_threads)
-        # "local": or Ray would join a cluster that happens to run on this machine
-        ray.init(address="local", num_cpus=cores, include_dashboard=False, **settings)
+        try:  # "local": or Ray would join a cluster that happens to run on this machine
+            ray.init(address="local", num_cpus=cores, include_dashboard=False, **settings)
+        except Exception as error:  # of no kind of its own, where the machine is too busy
+            told = " ".join(str(error).split()).rstrip(".")
+            raise ExecutionError(f"Ray did not start on this machine: {told}") from error
     else:
         require_reachable(address)
         # The code is ours on every node, whatever a job that we were submitted as has brought along.

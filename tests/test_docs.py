@@ -68,9 +68,8 @@ def shell(block: str, cli: Callable[..., subprocess.CompletedProcess[str]]) -> N
         return
     for _, *arguments in commands:
         if arguments[0] == "search":
-            limited = (
-                "train_limit" in f"{block} {Path(arguments[1]).read_text() if Path(arguments[1]).is_file() else ''}"
-            )
+            source = Path(arguments[1])
+            limited = "train_limit" in block or (source.is_file() and "train_limit" in source.read_text())
             arguments += [*FEWER_IMAGES, *(() if limited else ("--set", "data.train_limit=256"))]
         done = cli(*arguments)
         assert done.returncode == 0, done.stderr

@@ -46,6 +46,16 @@ def test_a_cluster_that_is_not_there_or_not_ours_is_one_sentence(small_search, c
         assert not out.exists(), "nothing was begun"
 
 
+def test_a_ray_that_does_not_start_here_is_one_sentence(small_search, untrained, call, tmp_path, monkeypatch):
+    def init(**settings: object) -> None:
+        raise Exception("The current node timed out during startup.")
+
+    monkeypatch.setattr("ray.init", init)
+    code, errors = call(*small_search(tmp_path / "run", untrained)[3:])
+    assert code == 1
+    assert "Ray did not start on this machine: The current node timed out during startup; go on with: " in errors
+
+
 def test_a_folder_that_the_nodes_do_not_see_ends_the_run_before_any_trial_fails(
     small_search, untrained, nodes, ended, tmp_path
 ):
