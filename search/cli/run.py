@@ -158,9 +158,21 @@ def status(folder: RunFolder, json: Annotated[bool, typer.Option("--json", help=
     if json:
         print_json(found)
         return
-    stdout().print("\n".join(f"{key}: {value}" for key, value in found.items() if key != "front"), soft_wrap=True)
+    counts = (
+        f"{stage} {', '.join(f'{count} {state}' for state, count in states.items())}"
+        for stage, states in found["trials"].items()
+    )
+    words = {**found, "trials": "; ".join(counts) or "none yet", "of": f"{found['of']} candidates"}
+    stdout().print("\n".join(f"{key}: {value}" for key, value in words.items() if key != "front"), soft_wrap=True)
     if found["front"]:
-        _print_front(found["front"])
+        _print_front([_with_units(row) for row in found["front"]])
+
+
+def _with_units(row: Mapping[str, Any]) -> dict[str, str]:
+    from analysis.units import cost_words, percent
+
+    words = {name: cost_words(name, value) for name, value in row.items() if isinstance(value, int | float)}
+    return {**row, **words, "accuracy": percent(row["accuracy"])}
 
 
 def presets() -> None:
