@@ -269,11 +269,18 @@ def _restore(network: nn.Module, optimizer: torch.optim.Optimizer, step: Step, c
     for name, parameter in network.named_parameters():
         if name in states:
             optimizer.state[parameter] = {
-                key: tensor if key == "step" else tensor.to(parameter.device) for key, tensor in states[name].items()
+                key: tensor if key == "step" else _laid_out_as(parameter, tensor)
+                for key, tensor in states[name].items()
             }
     if isinstance(step, Stateful):
         step.restore(_without("step", found.tensors))
     return found.number
+
+
+def _laid_out_as(parameter: nn.Parameter, tensor: Tensor) -> Tensor:
+    """A copy whose numbers lie in memory as the parameter's do: fused optimisers go through both side by side, and a
+    file has all numbers in one order."""
+    return torch.empty_like(parameter).copy_(tensor)
 
 
 def autocast(device: torch.device) -> torch.autocast:

@@ -215,6 +215,7 @@ def forked() -> Callable[[Callable[[], object]], int]:
     def fork(function: Callable[[], object]) -> int:
         pid = os.fork()
         if pid == 0:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a Ray that another test started has a handler of its own
             code = 99
             try:
                 code = int(function() or 0)

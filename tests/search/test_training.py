@@ -223,6 +223,24 @@ def test_every_optimiser_goes_on_bit_for_bit_with_the_step_and_the_layers_that_d
         assert torch.equal(tensor, network.state_dict()[name]), name
 
 
+@pytest.mark.parametrize("optimiser", ["adam", "adamw", "sgd"])
+def test_weights_in_another_order_of_memory_go_on_bit_for_bit(tiny, split, tmp_path, optimiser):
+    """A subnet's weights may lie channels last: the optimiser's numbers must then lie so again."""
+    settings = TrainConfig(epochs=3, batch_size=32, learning_rate=0.01, optimiser=optimiser)
+    supernet, results = new_supernet(tiny), []
+    for stops in ((None,), (1, 2, None)):
+        for until in stops:
+            network = supernet.extract(tiny.smallest())
+            assert any(not parameter.is_contiguous() for parameter in network.parameters())
+            folder = tmp_path / str(len(stops))
+            list(
+                train(network, plain_step(network, settings), split, settings, seed=1, checkpoints=folder, until=until)
+            )
+        results.append(network.state_dict())
+    for name, tensor in results[0].items():
+        assert torch.equal(tensor, results[1][name]), name
+
+
 @pytest.mark.parametrize(
     ("setting", "gone"),
     [
