@@ -30,7 +30,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@
 
 test: venv ## Run the tests (FAST=1 leaves out the slow ones)
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(if $(FAST),-m "not slow")
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(if $(FAST),-m "not slow")
 
 soak: venv ## Kill runs at random until they are done, for an hour or so
 	SOAK=$(SOAK) SOAK_RUNS=$(SOAK_RUNS) $(BIN)/python -m pytest tests/faults -k 'soak or until_it_is_done' --timeout 3600
