@@ -17,7 +17,7 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("RAY_worker_niceness", "0")
 
-# the longest first, so that two processes end at about the same time; `make test` hands files to them whole, in this order
+# the longest first, so that two processes end at about the same time; `make test` hands files over in this order
 LONGEST = ("test_docs.py", "test_runs.py", "test_cluster.py", "test_lost_worker.py", "test_bad_candidates.py",
            "test_methods.py", "test_onebit_file.py", "test_hostile.py", "test_changed.py")  # fmt: skip
 
