@@ -127,8 +127,11 @@ def test_an_array_that_is_one_number_takes_four_bytes():
         np.testing.assert_array_equal(Engine(found.program, backend)(images, Layout.NHWC), logits)
 
 
-def test_a_file_of_version_1_is_read_for_ever():
-    model = read_model(Path(__file__).parent / "artefacts" / "model-v1.bnn")
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_file_of_any_version_is_read_for_ever(version):
+    path = Path(__file__).parent / "artefacts" / f"model-v{version}.bnn"
+    assert path.read_bytes()[8] == version
+    model = read_model(path)
     assert model.facts["architecture"] == "c8k3g1 | c16k3g1 | c32k3g2 | c64k3g4"
     images = np.linspace(-2, 2, 64, dtype=np.float32).reshape(1, 8, 8, 1)
     logits = portable.run(model.program, images)[0]
