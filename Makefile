@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-# How many processes share the tests: one more than the cores they are made for, as some tests wait for clusters.
-JOBS ?= 3
+# How many processes share the tests.
+JOBS ?= 2
 # Where a demonstration is kept.
 DEMO ?= runs/demo
 # How many pretended searches, and how many whole runs, `make soak` kills at random until they are done.

@@ -99,7 +99,9 @@ def test_a_latency_is_a_fact_that_is_measured_once(finished):
     trials = load_trials(path)
     networks = read_table(path / "latency.json").networks
     assert len(before) == 4
-    assert len(trials) == 6 + 2
+    # how many are on the front, and so finetuned, is up to the clock
+    assert trials["stage"].value_counts()["inherited"] == 6
+    assert trials["stage"].value_counts()["finetuned"] in (1, 2)
     for row in trials.to_dict("records"):  # finetuned networks have the latency of the candidates that they were
         assert row["latency_ms"] == networks[row["id"]].median > 0
         if row["stage"] == "inherited" and row["number"] in before:
