@@ -11,7 +11,7 @@ DEMO ?= runs/demo
 SOAK ?= 200
 SOAK_RUNS ?= 6
 
-.PHONY: help venv test soak lint types demo docs benchmarks clean
+.PHONY: help venv test soak lint types demo benchmarks clean
 .DELETE_ON_ERROR:
 
 help: ## List what can be made
@@ -26,7 +26,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
-	$(BIN)/python -m search.install_check
+	$(BIN)/python -m search.cli.install_check
 	@touch $@
 
 test: venv ## Run the tests (FAST=1 leaves out the slow ones)
@@ -45,9 +45,6 @@ types: venv ## Check types
 demo: venv ## Search a small space on the digits data set; again to carry on
 	@if [ -e $(DEMO) ]; then $(BIN)/binarynas resume $(DEMO); else $(BIN)/binarynas search nasbnn-digits --out $(DEMO); fi
 	@echo "The run is in $(DEMO)."
-
-docs: venv ## Write docs/api.md from the docstrings
-	$(BIN)/python docs/make_api.py
 
 benchmarks: venv ## Measure
 	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file; done

@@ -6,29 +6,14 @@ of its own, so that it can say what shadows them instead of failing somewhere in
 
 import os
 import sys
-from importlib.util import find_spec
-from pathlib import Path
-
-PACKAGES = ("spaces", "models", "search", "analysis")
-
-
-def shadowed() -> str | None:
-    """Name, in one sentence, a package of ours that another one of the same name hides; None when all are ours."""
-    home = Path(__file__).resolve().parent
-    for name in PACKAGES:
-        spec = find_spec(name)
-        origin = Path(spec.origin).resolve() if spec and spec.origin else None
-        if origin is None or origin.parent.parent != home:
-            found = f"is hidden by {origin.parent}" if origin else "is missing"
-            return (
-                f"binarynas: its package '{name}' {found}: remove that from the Python path (PYTHONPATH, or another "
-                "distribution), or use binarynas in a virtual environment of its own."
-            )
-    return None
 
 
 def main() -> None:
     """Run the command line."""
+    try:
+        from search.execution.code import shadowed
+    except ImportError as error:
+        sys.exit(f"binarynas: its package 'search' is missing, or hidden by another of that name: {error}")
     problem = shadowed()
     if problem:
         sys.exit(problem)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analysis.schema import BY_NAME
+from analysis.runs.schema import BY_NAME
 
 if TYPE_CHECKING:
     import pandas as pd

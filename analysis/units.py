@@ -1,6 +1,11 @@
 """Numbers as people read them: operations in K, M or G, sizes in KB or MB, accuracy in percent."""
 
+from __future__ import annotations
+
 import math
+from dataclasses import dataclass
+
+from analysis.runs.schema import BY_NAME, LATENCY
 
 _PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "K"))
 
@@ -51,3 +56,48 @@ def percent(fraction: float) -> str:
     '69.54 %'
     """
     return f"{100 * fraction:.2f} %" if math.isfinite(fraction) else "-"
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How a column is written on an axis: values are divided by `factor`, `label` holds name and unit."""
+
+    label: str
+    factor: float
+
+
+def axis_scale(column: str, largest: float) -> Scale:
+    """The scale for a column of the schema whose values reach up to `largest`.
+
+    >>> axis_scale("ops", 180e6)
+    Scale(label='operations (M OPs)', factor=1000000.0)
+    """
+    if column == "accuracy":
+        return Scale("validation accuracy (%)", 0.01)
+    factor, sign = prefix(largest)
+    words = {
+        "ops": ("operations", "OPs"),
+        "flops": ("float operations", "MACs"),
+        "int8_ops": ("8-bit operations", "MACs"),
+        "bops": ("binary operations", "MACs"),
+        "params": ("parameters", ""),
+        "bits": ("size", "bit"),
+        "bytes": ("size", "B"),
+    }
+    if column == LATENCY:
+        return Scale("latency of one image (ms)", 1.0)
+    if column not in words:
+        unit = BY_NAME[column].unit if column in BY_NAME else ""
+        return Scale(f"{column} ({unit})" if unit else column, 1.0)
+    name, unit = words[column]
+    unit = f"{sign} {unit}" if unit in ("OPs", "MACs") else f"{sign}{unit}"
+    return Scale(f"{name} ({unit.strip()})" if unit.strip() else name, factor)
+
+
+def plural(count: int, noun: str, many: str | None = None) -> str:
+    """A count with its noun; `many` is the noun of several where an s does not make it.
+
+    >>> plural(1, "trial"), plural(1200, "trial"), plural(2, "search", "searches")
+    ('1 trial', '1,200 trials', '2 searches')
+    """
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {many or noun + 's'}"

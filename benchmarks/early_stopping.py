@@ -18,16 +18,16 @@ from pathlib import Path
 
 from rich.console import Console
 
-from analysis.hypervolume import hypervolume
-from search.config import CandidateConfig
-from search.configuration import load_config
-from search.executors import make_executor
-from search.halving import survivors
-from search.pipeline import carry_out
-from search.preparation import prepare
-from search.records import Stage, State
-from search.study import read_records
-from search.view import PlainView
+from analysis.measures.hypervolume import hypervolume
+from search.config.loading import load_config
+from search.config.trainings import CandidateConfig
+from search.execution.executors import make_executor
+from search.pipeline.carry_out import carry_out
+from search.pipeline.halving import survivors
+from search.pipeline.prepare import prepare
+from search.pipeline.view import PlainView
+from search.runs.records import Stage, State
+from search.runs.study import read_records
 
 EVERY_EPOCH = ["training.early_stopping=true", "training.reduction=1.0000001"]  # rungs behind all epochs, all go on
 

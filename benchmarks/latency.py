@@ -17,15 +17,15 @@ import time
 import numpy as np
 import torch
 
-from models.network import recalibrate
+from models.layers.recalibration import recalibrate
+from models.nasbnn.supernet import Supernet
 from models.onebit.engine import Engine
-from models.onebit.lower import lower
-from models.supernet import Supernet
-from search.latency import measure_table
-from search.operations import program_of
-from search.stopwatch import time_programs
+from models.onebit.lowering.lower import lower
+from search.latency.programs import program_of
+from search.latency.stopwatch import time_programs
+from search.latency.table import measure_table
+from search.seeds import derive_rng
 from spaces import get_space
-from spaces.seeds import derive_rng
 
 AIM = 0.05
 

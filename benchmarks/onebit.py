@@ -7,7 +7,8 @@ All sides take turns, in one process and one thread; times are the processor's. 
 quartiles of the ratios of neighbouring turns.
 Torch is given the best of its layouts: channels first, channels last, and, for a layer alone,
 channels last with weights that oneDNN has prepacked. Inputs of a layer are floats, whose bits the engine packs in its
-time; torch convolves signs that are there already. Whole networks are those of `models.network`, in evaluation mode.
+time; torch convolves signs that are there already. Whole networks are those of `models.nasbnn.network`, in
+evaluation mode.
 """
 
 import argparse
@@ -22,12 +23,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from models.network import BinaryNetwork
+from models.nasbnn.network import BinaryNetwork
 from models.onebit.engine import Engine
-from models.onebit.lower import lower
-from models.onebit.native import NativeEngine
-from models.onebit.plan import BINARY_CONVOLUTION, NativeOperation, aligned
-from models.onebit.program import BinaryConvolution, Encoding, Geometry, GlobalAverage, Program, Shape, pack_signs
+from models.onebit.lowering.lower import lower
+from models.onebit.native.engine import NativeEngine
+from models.onebit.native.plan import BINARY_CONVOLUTION, NativeOperation, aligned
+from models.onebit.operations import BinaryConvolution, Encoding, Geometry, GlobalAverage, Shape, pack_signs
+from models.onebit.program import Program
 from models.onebit.timing import processor
 from spaces import get_space
 

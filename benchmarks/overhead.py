@@ -23,12 +23,14 @@ from types import SimpleNamespace
 from typing import Any
 
 from analysis.units import quantity
-from search.config import RunConfig, SearchConfig
-from search.phases import Trials, evaluation_task
+from search.config.run import RunConfig
+from search.config.search import SearchConfig
+from search.pipeline.phases import evaluation_task
+from search.pipeline.trials import Trials
 from search.proposers import make_proposer
-from search.records import Stage
-from search.study import Study, now
-from search.work import Report, Task
+from search.runs.records import Stage, now
+from search.runs.study import Study
+from search.worker.tasks import Report, Task
 from spaces import get_space
 
 ROUNDS = 3
@@ -117,7 +119,7 @@ def work_off(trials: Trials) -> None:
 
 def measured(make: Any, count: int, workers: int) -> dict[str, float] | None:
     """One search on Ray; milliseconds are a trial. None, and a line why, where it does not end in time."""
-    from search.cluster import connect
+    from search.execution.cluster import connect
 
     with tempfile.TemporaryDirectory() as name:
         execution = {"workers": workers, "threads": 1, "training_threads": 8}
@@ -150,7 +152,7 @@ def measured(make: Any, count: int, workers: int) -> dict[str, float] | None:
 
 def added(count: int = 500) -> None:
     """What Tune and the study add to a trial."""
-    import search.tune_executor as tune_executor
+    import search.execution.tune as tune_executor
 
     bare = bare_loop(count)
     print(f"bare loop: {1000 * bare:.2f} ms a trial")
@@ -223,16 +225,16 @@ def mapping(pid: int, file: str) -> dict[str, int]:
 
 def sent_bytes() -> None:
     """What reaches the workers of two nodes for 200 candidates."""
-    import search.tune_executor as tune_executor  # sets up what Ray reads when it is imported
+    import search.execution.tune as tune_executor  # sets up what Ray reads when it is imported
 
     # isort: split
     import ray
     from ray.cluster_utils import Cluster
 
-    from search.configuration import load_config
-    from search.locking import writing
-    from search.pipeline import carry_out
-    from search.preparation import prepare
+    from search.config.loading import load_config
+    from search.pipeline.carry_out import carry_out
+    from search.pipeline.prepare import prepare
+    from search.runs.locking import writing
 
     sizes = ["data.train_limit=256", "data.validation_limit=128", "data.test_limit=64", "search.trials=200"]
     settings = [*sizes, "supernet.epochs=0", "evaluation.recalibration_batches=1", "finetune.networks=0"]

@@ -19,9 +19,9 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from models.modes import Mode
-from models.network import recalibrate
-from models.supernet import Supernet
+from models.layers.modes import Mode
+from models.layers.recalibration import recalibrate
+from models.nasbnn.supernet import Supernet
 from spaces import get_space
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "models"))

@@ -14,10 +14,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.front import front
-from analysis.hypervolume import hypervolume_history
-from analysis.schema import trial_schema
-from analysis.trials import load_trials
+from analysis.findings.front import front
+from analysis.measures.hypervolume import hypervolume_history
+from analysis.runs.schema import trial_schema
+from analysis.runs.trials import load_trials
 from spaces import SPACES
 
 

@@ -30,13 +30,13 @@ class Family:
 
 _PLACES = {
     "nasbnn": (
-        ("models.network", "BinaryNetwork", "NetworkOptions"),
-        ("models.supernet", "Supernet", "SupernetOptions"),
+        ("models.nasbnn.network", "BinaryNetwork", "NetworkOptions"),
+        ("models.nasbnn.supernet", "Supernet", "SupernetOptions"),
     ),
-    "width": (("models.width", "WidthNetwork", "WidthOptions"),),
+    "width": (("models.width.network", "WidthNetwork", "WidthOptions"),),
     "cell": (
-        ("models.cells.network", "CellNetwork", "CellOptions"),
-        ("models.cells.supernet", "MixedSupernet", "MixedOptions"),
+        ("models.cell.network", "CellNetwork", "CellOptions"),
+        ("models.cell.supernet", "MixedSupernet", "MixedOptions"),
     ),
 }
 

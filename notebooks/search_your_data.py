@@ -77,13 +77,17 @@ print(
 # %%
 from rich.console import Console
 
-from search.config import ExecutionConfig, FinetuneConfig, RunConfig, SearchConfig, SpaceConfig, SupernetConfig
+from search.config.execution import ExecutionConfig
+from search.config.trainings import FinetuneConfig, SupernetConfig
+from search.config.run import RunConfig
+from search.config.search import SearchConfig
+from search.config.space import SpaceConfig
 from search.data.config import DataConfig
-from search.executors import InlineExecutor
-from search.pipeline import carry_out
-from search.preparation import prepare
-from search.locking import writing
-from search.view import make_view
+from search.execution.inline import InlineExecutor
+from search.pipeline.carry_out import carry_out
+from search.pipeline.prepare import prepare
+from search.runs.locking import writing
+from search.pipeline.view import make_view
 
 config = RunConfig(
     seed=0,
@@ -108,13 +112,13 @@ with writing(run), make_view(Console(force_jupyter=False, highlight=False)) as v
 # `test_accuracy`. The other notebook, `decide`, goes on from here.
 
 # %%
-from analysis.front import load_front
+from analysis.findings.front import load_front
 
 front = load_front(run.path)
 front[["architecture", "accuracy", "test_accuracy", "ops", "bytes", "stage"]]
 
 # %%
-from models.storage import load_network
+from models.checkpoints.networks import load_network
 
 network = load_network(run.path / "front" / front["id"].iloc[-1])
 print(network.architecture)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
-from spaces.space import Space, SpaceError
+from spaces.errors import SpaceError
+from spaces.space import Space
 
 A = TypeVar("A")
 

@@ -11,9 +11,9 @@ from functools import cached_property
 from math import prod
 from typing import TypeVar
 
-from spaces.base import BaseSpace
+from spaces.errors import SpaceError
 from spaces.parameters import Values
-from spaces.space import SpaceError
+from spaces.space import BaseSpace
 
 Indices = tuple[int, ...]
 A = TypeVar("A")

@@ -15,7 +15,7 @@ def check(path: Path, code: str) -> subprocess.CompletedProcess[str]:
     (path / "torchvision").mkdir()
     (path / "torchvision" / "__init__.py").write_text(code)
     return subprocess.run(
-        [sys.executable, "-m", "search.install_check"],
+        [sys.executable, "-m", "search.cli.install_check"],
         cwd=HOME,
         env={"PYTHONPATH": f"{path}", "PATH": "/usr/bin:/bin"},
         capture_output=True,
@@ -41,7 +41,7 @@ def test_a_torchvision_that_does_not_fit_is_one_sentence_with_the_remedy(tmp_pat
 
 def test_a_pair_that_fits_says_so():
     result = subprocess.run(
-        [sys.executable, "-m", "search.install_check"], cwd=HOME, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "search.cli.install_check"], cwd=HOME, capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stderr
     assert result.stdout.endswith("fit each other\n")

@@ -1,18 +1,23 @@
 """Figures: each is first a plain value, then drawn from it. `save_figure` writes both."""
 
-from analysis.plots.attainment import AttainmentData, attainment_data, plot_attainment
+from analysis.findings.growth import HypervolumeData, hypervolume_data
+from analysis.plots.attainment import (
+    AttainmentData,
+    SeedsData,
+    attainment_data,
+    plot_attainment,
+    plot_seeds,
+    seeds_data,
+)
 from analysis.plots.cells import CellData, cell_data, draw_cell
 from analysis.plots.channels import ChannelsData, channels_data, plot_channels
-from analysis.plots.effects import plot_gene_effects, plot_importance
-from analysis.plots.frontier import plot_frontier
-from analysis.plots.frontier_data import Compared, FrontierData, Reference, frontier_data
-from analysis.plots.gene_plots import plot_gene_frequency, plot_genes_along_front
-from analysis.plots.genes import GenesData, genes_data
+from analysis.plots.effects import plot_gene_effects, plot_importance, plot_operators
+from analysis.plots.frontier.data import Compared, FrontierData, Reference, frontier_data
+from analysis.plots.frontier.draw import plot_frontier
+from analysis.plots.genes import GenesData, genes_data, plot_gene_frequency, plot_genes_along_front
 from analysis.plots.history import plot_entropy, plot_layer_probabilities, plot_search_accuracy
-from analysis.plots.hypervolume import HypervolumeData, hypervolume_data, plot_hypervolume
-from analysis.plots.operators import plot_operators
+from analysis.plots.hypervolume import plot_hypervolume
 from analysis.plots.parallel import ParallelData, parallel_data, plot_parallel
-from analysis.plots.seeds import SeedsData, plot_seeds, seeds_data
 from analysis.plots.stages import StagesData, paired_data, plot_stages, stages_data
 from analysis.plots.style import save_figure
 from analysis.plots.training import TrainingData, plot_training, training_data

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analysis.cells import INPUTS, Cell, parse_cells
-from analysis.genes import split_text
+from analysis.findings.cells import INPUTS, Cell, kind, parse_cells
+from analysis.findings.genes import split_text
 from analysis.plots import layer_types, style
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class CellData:
 
 
 def cell_data(text: str) -> CellData:
-    """States and edges of the cells of a text form (see `analysis.cells.parse_cells`, which also raises)."""
+    """States and edges of the cells of a text form (see `analysis.findings.cells.parse_cells`, which also raises)."""
     cells = parse_cells(split_text(text)[0])
     return CellData({cell.name: _nodes(cell) for cell in cells}, {cell.name: _edges(cell) for cell in cells})
 
@@ -148,7 +148,7 @@ def _arc(axes: Axes, start: float, end: float, level: float, rise: float, layer:
     axes.add_patch(
         FancyArrowPatch(
             path=path, arrowstyle="-|>", mutation_scale=9, color=colour, linewidth=1.3, fill=False,
-            linestyle="--" if layer_types.kind(layer) == "none" else "-",
+            linestyle="--" if kind(layer) == "none" else "-",
         )
     )  # fmt: skip
     axes.text(

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from analysis.genes import architectures_of, split_text
+from analysis.findings.genes import architectures_of, split_text
 from analysis.plots import style
+from analysis.units import plural
 from spaces.nasbnn.architecture import STEM_KERNEL_SIZE, Architecture, parse
 from spaces.space import Space
 from spaces.width import WidthSpace
@@ -134,7 +135,7 @@ def plot_channels(data: ChannelsData) -> Figure:
     axes.grid(visible=False, axis="x")
     for stage in list(starts)[1:]:
         axes.axvline(starts[stage] + 0.2, color=style.GREY, linewidth=0.7, linestyle=":", zorder=1)
-    title = style.plural(len(data.layers), "architecture")
+    title = plural(len(data.layers), "architecture")
     if any(kernel >= 5 for rows in data.layers.values() for _, _, _, kernel, *_ in rows):
         title += "; filled: kernel of 5 or more"
     axes.set_title(title, fontsize=style.TEXT_SIZE, loc="left")

@@ -1,4 +1,4 @@
-"""Draws what genes do to accuracy at equal operations, and how much each matters."""
+"""What genes do to accuracy at equal operations, how much each matters, and which operators reach the front."""
 
 # matplotlib leaves the keyword arguments of its methods untyped
 # pyright: reportUnknownMemberType=false
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.importance import Importance
+from analysis.findings.importance import Importance
 from analysis.plots import style
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def plot_gene_effects(effects: pd.DataFrame, most: int = 16, y: str = "accuracy") -> Figure:
-    """Draw what `analysis.effects.gene_effects` found for `y`: one row a gene, one dot a value, with 95 % intervals.
+    """Draw what `gene_effects` found for `y`: one row per gene, one dot per value, with 95 % intervals.
 
     Of many genes, those `most` whose values differ most are shown, in the order of the layers.
     """
@@ -60,7 +60,7 @@ def plot_gene_effects(effects: pd.DataFrame, most: int = 16, y: str = "accuracy"
 
 
 def plot_importance(data: Importance, most: int = 15) -> Figure:
-    """Draw the importances of `analysis.importance`, the most important first, with 95 % intervals over the folds."""
+    """Draw the importances of `importance`, the most important first, with 95 % intervals over the folds."""
     rows = data.frame.head(most)
     figure, axes = style.new_figure(height=1.5 + 0.24 * max(len(rows), 4))
     title = f"{data.trials:,} trials" + (
@@ -84,4 +84,27 @@ def plot_importance(data: Importance, most: int = 15) -> Figure:
     notes = [data.note] if data.note else ["grey: not told apart from no importance"]
     notes += [f"{len(data.frame) - len(rows)} less important features left out"] if len(data.frame) > len(rows) else []
     style.add_note(axes, style.plain("\n".join(notes)))
+    return figure
+
+
+def plot_operators(table: pd.DataFrame) -> Figure:
+    """Draw the table of `operator_table`: how often each operator's trials are on the front."""
+    figure, axes = style.new_figure(height=1.3 + 0.3 * max(len(table), 3))
+    style.label_axes(axes, "trials that are on the front (%), with 95 % intervals")
+    if len(table) == 0:
+        style.say_instead(axes, "no trial to show")
+        return figure
+    at = np.arange(len(table))
+    rate, low, high = (100 * table[name].to_numpy(dtype="float64") for name in ("rate", "low", "high"))
+    axes.hlines(at, low, high, color=style.BLUE, linewidth=1.4)
+    axes.plot(rate, at, "o", color=style.BLUE, markersize=5)
+    names = [
+        style.plain(f"{operator}\n{front:,} of {trials:,}") + (f", {failed:,} failed" if failed else "")
+        for operator, front, trials, failed in zip(
+            table["operator"], table["front"], table["trials"], table["failed"], strict=True
+        )
+    ]
+    axes.set_yticks(at, names, fontsize=style.SMALL_SIZE)
+    axes.set(ylim=(len(table) - 0.5, -0.5), xlim=(0, max(float(high.max()) * 1.04, 5)))
+    axes.grid(visible=False, axis="y")
     return figure

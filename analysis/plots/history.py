@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.front import numbers
-from analysis.history import SOURCES, layer_probabilities, search_accuracy, search_entropy
-from analysis.pareto import Floats
+from analysis.findings.cells import words
+from analysis.measures.pareto import Floats
 from analysis.plots import layer_types, style
+from analysis.runs.history import SOURCES, layer_probabilities, search_accuracy, search_entropy
+from analysis.runs.trials import numbers
+from analysis.units import plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +37,7 @@ def plot_layer_probabilities(history: pd.DataFrame) -> Figure:
         for source, axes in zip(SOURCES, row, strict=True):
             part = data[(data["cell"] == cell) & (data["source"] == source)]
             edges = int(part["edges"].max()) if len(part) else 0
-            title = f"{cell} cell: {style.plural(edges, 'edge')} from {source}"
+            title = f"{cell} cell: {plural(edges, 'edge')} from {source}"
             last, first = cell == cells[-1], source == SOURCES[0]
             style.label_axes(axes, "epoch" if last else "", "probability (%)" if first else "", title)
             for layer, own in part.groupby("layer", sort=False):
@@ -104,7 +106,7 @@ def _line(axes: Axes, epochs: Floats, values: Floats, layer: str) -> None:
     marker = "." if len(epochs) < 2 else ""
     axes.plot(
         epochs, values, linestyle=layer_types.line(layer), marker=marker, color=layer_types.colour(layer),
-        linewidth=1.5, label=style.plain(layer_types.words(layer)),
+        linewidth=1.5, label=style.plain(words(layer)),
     )  # fmt: skip
     _whole_epochs(axes)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from analysis.findings.cells import kind
 from analysis.plots import style
 
 # what does nothing is grey
@@ -11,16 +12,6 @@ _COLOURS = {
 }  # fmt: skip
 # classes of the report's style sheet, whose colours are the same
 _CLASSES = {"none": 6, "max": 2, "avg": 4, "conv": 0, "dil": 1, "skip": 6}
-_WORDS = {"none": "Zeroise", "max": "max pool", "avg": "average pool"}
-
-
-def kind(layer: str) -> str:
-    """The kind of a layer type: its name without the kernel size.
-
-    >>> kind("dil5")
-    'dil'
-    """
-    return layer.rstrip("0123456789")
 
 
 def colour(layer: str) -> str:
@@ -36,14 +27,3 @@ def line(layer: str) -> str:
 def page_class(layer: str) -> int:
     """The number of the colour's class in the report."""
     return _CLASSES.get(kind(layer), 3)
-
-
-def words(layer: str) -> str:
-    """What a layer type is.
-
-    >>> words("none"), words("dil5"), words("conv3")
-    ('Zeroise', '5×5 dilated', '3×3')
-    """
-    size = layer[len(kind(layer)) :]
-    names = {"conv": f"{size}×{size}", "dil": f"{size}×{size} dilated"}
-    return _WORDS.get(layer) or names.get(kind(layer), layer)

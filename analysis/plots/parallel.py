@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.front import numbers
-from analysis.genes import SUMMARIES, gene_table, summary_table
-from analysis.pareto import Floats, pareto_front
+from analysis.findings.genes import SUMMARIES, gene_table, summary_table
+from analysis.measures.pareto import Floats, pareto_front
 from analysis.plots import style
-from analysis.schema import BY_NAME, objective_direction
+from analysis.runs.schema import BY_NAME, objective_direction
+from analysis.runs.trials import numbers
 from analysis.stages import competing
-from analysis.units import quantity
+from analysis.units import axis_scale, plural, quantity
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,9 +61,9 @@ def parallel_data(
 ) -> ParallelData:
     """Gather what `plot_parallel` shows; the front is that of `x` and `y`.
 
-    Columns are numbers of the schema (objectives, `seconds`, ...), genes by name (see `analysis.genes.genes_of`), or
-    `depth`, `width`, `kernel_size` and `groups`, the number of layers and means over them. Left out are trials that
-    lack a value and, unless they were asked for, columns without any.
+    Columns are numbers of the schema (objectives, `seconds`, ...), genes by name (see
+    `analysis.findings.genes.genes_of`), or `depth`, `width`, `kernel_size` and `groups`, the number of layers and means
+    over them. Left out are trials that lack a value and, unless they were asked for, columns without any.
 
     Raises `ValueError` for a column that does not exist.
     """
@@ -88,7 +88,7 @@ def parallel_data(
         parts = {name: part for name, part in parts.items() if np.isfinite(part).any()}
     values = np.column_stack([np.empty((len(done), 0)), *parts.values()])
     whole = np.isfinite(values).all(axis=1) & np.isfinite(numbers(done, x, y)).all(axis=1)
-    missing = [f"{style.plural(int((~whole).sum()), 'finished trial')} without all values"] if not whole.all() else []
+    missing = [f"{plural(int((~whole).sum()), 'finished trial')} without all values"] if not whole.all() else []
     on_front = pareto_front(numbers(done, x, y), directions)
     return ParallelData(tuple(parts), values[whole], tuple(on_front[whole].tolist()), y, "; ".join(missing))
 
@@ -97,9 +97,7 @@ def plot_parallel(data: ParallelData) -> Figure:
     """All trials lightly; those on the front in the colour of their `colour`, light for the least."""
     figure, axes = style.new_figure(height=3.9)
     front = np.array(data.front, dtype=np.bool_)
-    axes.set_title(
-        f"{style.plural(len(front), 'trial')}, {front.sum():,} on the front", fontsize=style.TEXT_SIZE, loc="left"
-    )
+    axes.set_title(f"{plural(len(front), 'trial')}, {front.sum():,} on the front", fontsize=style.TEXT_SIZE, loc="left")
     if len(data.values) == 0 or len(data.columns) < 2:
         style.say_instead(axes, "no finished trial to show" if not data.missing else f"nothing to show: {data.missing}")
         return figure
@@ -141,7 +139,7 @@ def _draw_front(figure: Figure, axes: Axes, data: ParallelData, heights: Floats,
 
     column = data.columns.index(data.colour) if data.colour in data.columns else len(data.columns) - 1
     name = data.columns[column]
-    scale = style.axis_scale(name, float(np.abs(values[:, column]).max(initial=0.0)))
+    scale = axis_scale(name, float(np.abs(values[:, column]).max(initial=0.0)))
     shown = values[:, column] / scale.factor
     norm = Normalize(float(shown.min()), float(shown.max()) if np.ptp(shown) > 0 else float(shown.min()) + 1e-9)
     colours = colormaps["viridis_r"](norm(shown))

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.front import numbers
-from analysis.intervals import Interval
-from analysis.pareto import Floats
+from analysis.findings.agreement import paired_stages, table_correlation, two_stages
+from analysis.measures.intervals import Interval
+from analysis.measures.pareto import Floats
+from analysis.measures.ranks import RankCorrelation, rank_correlation
 from analysis.plots import style
-from analysis.ranks import RankCorrelation, rank_correlation, table_correlation
+from analysis.runs.trials import numbers
 from analysis.stages import WORDS
-from analysis.statistics import paired_stages, two_stages
+from analysis.units import axis_scale, plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +51,7 @@ class StagesData:
 def stages_data(
     trials: pd.DataFrame, first: str | None = None, second: str | None = None, y: str = "accuracy"
 ) -> StagesData:
-    """Architectures that finished in both stages (see `analysis.statistics.paired_stages`)."""
+    """Architectures that finished in both stages (see `analysis.findings.agreement.paired_stages`)."""
     first, second = two_stages(trials, first, second)
     pairs = paired_stages(trials, first, second, y)[[first, second]].to_numpy(dtype="float64")
     return StagesData(first, second, y, pairs, rank_correlation(pairs[:, 0], pairs[:, 1]))
@@ -59,7 +60,7 @@ def stages_data(
 def paired_data(
     table: pd.DataFrame, first: str = "one_shot", second: str = "from_scratch", y: str = "accuracy"
 ) -> StagesData:
-    """Two columns of a table in the unit of `y`, one row a network (see `analysis.ranks.table_correlation`).
+    """Two columns of a table in the unit of `y`, one row per network (see `table_correlation`).
 
     Rows with a value that is not finite are left out.
     """
@@ -74,9 +75,9 @@ def plot_stages(data: StagesData) -> Figure:
     A line shows where both stages are equal, unless their values lie too far apart for one scale.
     """
     figure, axes = style.new_figure(width=4.6, height=4.4)
-    scale = style.axis_scale(data.y, float(data.pairs.max(initial=0.0)))
+    scale = axis_scale(data.y, float(data.pairs.max(initial=0.0)))
     labels = [f"{scale.label},\n{_WORDS.get(stage, stage)}" for stage in (data.first, data.second)]
-    style.label_axes(axes, *labels, title=style.plural(len(data.pairs), "architecture"))
+    style.label_axes(axes, *labels, title=plural(len(data.pairs), "architecture"))
     if len(data.pairs) == 0:
         style.say_instead(axes, style.plain(f"no architecture finished both\n{data.first} and {data.second}"))
         return figure

@@ -6,12 +6,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
-
-from analysis.schema import BY_NAME, LATENCY
-from analysis.units import prefix
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,42 +30,6 @@ LINES = ((BLUE, "-"), (VERMILION, "--"), (GREEN, "-."), (PURPLE, ":"), (ORANGE, 
 
 TEXT_SIZE = 9.0
 SMALL_SIZE = 7.5
-
-
-@dataclass(frozen=True)
-class Scale:
-    """How a column is written on an axis: values are divided by `factor`, `label` holds name and unit."""
-
-    label: str
-    factor: float
-
-
-def axis_scale(column: str, largest: float) -> Scale:
-    """The scale for a column of the schema whose values reach up to `largest`.
-
-    >>> axis_scale("ops", 180e6)
-    Scale(label='operations (M OPs)', factor=1000000.0)
-    """
-    if column == "accuracy":
-        return Scale("validation accuracy (%)", 0.01)
-    factor, sign = prefix(largest)
-    words = {
-        "ops": ("operations", "OPs"),
-        "flops": ("float operations", "MACs"),
-        "int8_ops": ("8-bit operations", "MACs"),
-        "bops": ("binary operations", "MACs"),
-        "params": ("parameters", ""),
-        "bits": ("size", "bit"),
-        "bytes": ("size", "B"),
-    }
-    if column == LATENCY:
-        return Scale("latency of one image (ms)", 1.0)
-    if column not in words:
-        unit = BY_NAME[column].unit if column in BY_NAME else ""
-        return Scale(f"{column} ({unit})" if unit else column, 1.0)
-    name, unit = words[column]
-    unit = f"{sign} {unit}" if unit in ("OPs", "MACs") else f"{sign}{unit}"
-    return Scale(f"{name} ({unit.strip()})" if unit.strip() else name, factor)
 
 
 def plain(text: str) -> str:
@@ -153,15 +113,6 @@ def shades(count: int) -> list[str]:
         return ["#d0d0d0"]  # nothing to choose: no place in an order
     blues = colormaps["Blues"]
     return [to_hex(blues(0.25 + 0.7 * index / (count - 1))) for index in range(count)]
-
-
-def plural(count: int, noun: str, many: str | None = None) -> str:
-    """A count with its noun; `many` is the noun of several where an s does not make it.
-
-    >>> plural(1, "trial"), plural(1200, "trial"), plural(2, "search", "searches")
-    ('1 trial', '1,200 trials', '2 searches')
-    """
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {many or noun + 's'}"
 
 
 class Tabular(Protocol):

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.events import load_epochs
-from analysis.front import numbers
 from analysis.plots import style
+from analysis.runs.events import load_epochs
+from analysis.runs.trials import numbers
+from analysis.units import plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +26,7 @@ _ROWS = {"loss": "loss (nats)", "learning_rate": "learning rate", "images_per_se
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
-    """The epochs of a run, as `analysis.events.load_epochs` gives them."""
+    """The epochs of a run, as `analysis.runs.events.load_epochs` gives them."""
 
     epochs: pd.DataFrame
 
@@ -68,7 +69,7 @@ def plot_training(data: TrainingData) -> Figure:
 def _title(phase: str, networks: dict[str, pd.DataFrame]) -> str:
     ends = [numbers(rows, "epoch", "epochs").max(axis=0) for rows in networks.values()]
     going = [(at, end) for at, end in ends if at < end]  # false where a log does not say how many there are to be
-    what = f"{phase}: {style.plural(len(networks), 'network')}" if phase != "supernet" else phase
+    what = f"{phase}: {plural(len(networks), 'network')}" if phase != "supernet" else phase
     if not going:
         return what
     if len(networks) == 1:

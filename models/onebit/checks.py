@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from models.onebit.program import (
+from models.onebit.operations import (
     LARGEST_CHANNELS,
     LARGEST_PROGRAM,
     LARGEST_SIDE,

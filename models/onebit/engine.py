@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from models.onebit import portable
-from models.onebit.build import BuildError
-from models.onebit.native import NativeEngine
-from models.onebit.program import Floats, Program
+from models.onebit.native.build import BuildError
+from models.onebit.native.engine import NativeEngine
+from models.onebit.operations import Floats
+from models.onebit.program import Program
 
 Images = TypeVar("Images", Tensor, npt.NDArray[np.float32])
 

@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from models.files import write_atomically
+from models.checkpoints.files import write_atomically
 from models.onebit.header import (
     DICTIONARY,
     REMEDY,
@@ -40,7 +40,8 @@ from models.onebit.header import (
     decode_operation,
     encode_value,
 )
-from models.onebit.program import Program, ProgramError, Shape
+from models.onebit.operations import ProgramError, Shape
+from models.onebit.program import Program
 
 MAGIC = b"\x89BNN\r\n\x1a\n"  # as PNG's: a transfer that changes line ends or cuts the eighth bit is noticed
 VERSION = 2

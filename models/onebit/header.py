@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models.onebit.program import (
+from models.onebit.operations import (
     LARGEST_CHANNELS,
     Activation,
     BinaryConvolution,

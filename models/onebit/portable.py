@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models.onebit.program import (
+from models.onebit.operations import (
     Activation,
     BinaryConvolution,
     Concatenate,
@@ -24,11 +24,11 @@ from models.onebit.program import (
     Operation,
     Pointwise,
     Pool,
-    Program,
     Reduction,
     Zero,
     signs_of,
 )
+from models.onebit.program import Program
 
 Words = npt.NDArray[np.uint64]
 _AT_ONCE = 2**22

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.onebit.program import (
+from models.onebit.operations import (
     PLAIN,
     Activation,
     BinaryConvolution,
@@ -18,11 +18,11 @@ from models.onebit.program import (
     Operation,
     Pointwise,
     Pool,
-    Program,
     Reduction,
     Zero,
     signs_of,
 )
+from models.onebit.program import Program
 
 
 class Simulation(torch.nn.Module):

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from binarynas import PACKAGES
 from search.cli import deploy, latency, report, run, spaces
 from search.cli.output import fail
+from search.execution.code import PACKAGES
 
 app = typer.Typer(
     help="Find binary neural networks that are accurate at the operations you can afford.",

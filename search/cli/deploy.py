@@ -62,7 +62,7 @@ def export(
 
     For other tools also as ONNX, whose weights are floats.
     """
-    from search.deployment import find_network, model_of
+    from search.outputs.deployment import find_network, model_of
 
     found = find_network(source, architecture, ops_max)
     model, bits = model_of(found, _numbers(mean), _numbers(std))
@@ -76,7 +76,7 @@ def export(
 def _write(out: Path, model: "Model", form: FileFormat, bits: int) -> str:
     """Write the file; what there is to say of it."""
     if form is not FileFormat.BNN:
-        from models.interchange.export import SENTENCES, Format, write_onnx
+        from models.onnx.export import SENTENCES, Format, write_onnx
 
         return f"{human_bytes(write_onnx(out, model, Format(form)))}; {SENTENCES[Format(form)]}"
     if out.suffix.lower() in FORMATS:
@@ -136,7 +136,7 @@ def predict(
 ) -> None:
     """Tell the class of an image, or of every image in a folder, and how probable the network holds it."""
     from models.onebit.engine import Engine
-    from search.deployment import ImageError, probabilities
+    from search.outputs.deployment import ImageError, probabilities
 
     loaded = _read(model)
     engine = Engine(loaded.program)

@@ -24,8 +24,8 @@ def latency_table(
 
     Keep the machine idle meanwhile. A search takes the table with --set execution.latency_table=FILE.
     """
-    from search.configuration import load_config
-    from search.latency import engine_hint, measure_table
+    from search.config.loading import load_config
+    from search.latency.table import engine_hint, measure_table
     from spaces import SPACES, get_space
 
     space = get_space(source) if source in SPACES else load_config(source).space.architectures()

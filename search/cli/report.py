@@ -8,9 +8,9 @@ import typer
 from search.cli.output import fail, parse_count, print_json, print_table, stderr, stdout
 
 if TYPE_CHECKING:
-    from analysis.choice import Choice
-    from analysis.comparison import Comparison
-    from analysis.intervals import Interval
+    from analysis.findings.choice import Choice
+    from analysis.findings.comparison import Comparison
+    from analysis.measures.intervals import Interval
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run, finished or not.")]
 RunFolders = Annotated[list[Path], typer.Argument(metavar="RUN...", help="The folders of runs, finished or not.")]
@@ -35,8 +35,8 @@ def report(
 
     Into a run's own folder it also writes the frontier alone, as plots/frontier.html.
     """
-    from analysis.html_frontier import write_frontier
-    from analysis.report import write_report
+    from analysis.report.frontier import write_frontier
+    from analysis.report.page import write_report
 
     stdout().print(f"report: {write_report(runs, out)}", soft_wrap=True, markup=False)
     if out is None and len(runs) == 1 and runs[0].is_dir():
@@ -61,7 +61,7 @@ def best(
     as_json: Json = False,
 ) -> None:
     """The network to take: the most accurate within the limits, or the cheapest with the accuracy that is asked for."""
-    from analysis.choice import Limits, NoCandidateError, choose
+    from analysis.findings.choice import Limits, NoCandidateError, choose
 
     try:
         chosen = choose(run, Limits(ops_max, accuracy_min, latency_max, params_max, bytes_max))
@@ -70,7 +70,7 @@ def best(
     if as_json:
         print_json(_choice_json(chosen))
         return
-    from analysis.schema import LATENCY
+    from analysis.runs.schema import LATENCY
     from analysis.units import cost_words, percent
 
     tested = "not measured" if chosen.test_accuracy is None else percent(chosen.test_accuracy)
@@ -90,8 +90,8 @@ def best(
 
 def compare(runs: RunFolders, as_json: Json = False) -> None:
     """Compare runs at the same number of trials: hypervolume, and accuracy at equal operations, over seeds."""
-    from analysis import comparison
-    from analysis.report_compare import headings, interval_words, run_cells
+    from analysis.findings import comparison
+    from analysis.report.sections.compare import headings, interval_words, run_cells
 
     found = comparison.compare(runs)
     if as_json:
@@ -120,7 +120,7 @@ def tensorboard(
     out: Annotated[Path | None, typer.Option(help="The folder; tensorboard in the run's folder if left out.")] = None,
 ) -> None:
     """Write a run's epochs and trials for TensorBoard; again to add what has happened since."""
-    from search.tensorboard import export
+    from search.outputs.tensorboard import export
 
     folder = export(run, out)
     stdout().print(f"written; look at it with: tensorboard --logdir {folder}", soft_wrap=True, markup=False)
@@ -167,7 +167,7 @@ def _comparison_json(found: "Comparison") -> dict[str, Any]:
 
 
 def _front_json(found: "Comparison", name: str) -> list[dict[str, Any]]:
-    from analysis.front import front
+    from analysis.findings.front import front
 
     rows = front(found.frames[name])
     return [

@@ -46,7 +46,7 @@ def search(
     ] = None,
 ) -> None:
     """Search for accurate binary networks; ends with a frontier, its networks as files, and a plot."""
-    from search.configuration import load_config
+    from search.config.loading import load_config
     from search.data.config import recognise
 
     overrides: dict[str, Any] = {"search": {}, "execution": {}}
@@ -67,9 +67,9 @@ def search(
         overrides["data"] = recognise(data).model_dump(mode="json", exclude_unset=True)
     config = load_config(source, settings or (), overrides)
 
-    from search.address import require_reachable
-    from search.preparation import prepare
-    from search.work import ExecutionError
+    from search.execution.address import require_reachable
+    from search.pipeline.prepare import prepare
+    from search.worker.tasks import ExecutionError
 
     try:
         require_reachable(config.execution.address)
@@ -90,8 +90,8 @@ def resume(
     ] = None,
 ) -> None:
     """Go on with a run that was stopped, killed or lost; nothing that was finished is done again."""
-    from search import changes
-    from search.run import open_run
+    from search.pipeline import changes
+    from search.runs.folder import open_run
 
     run = open_run(folder)
     if fork is None:
@@ -103,15 +103,15 @@ def resume(
 
 def _carry_out(run: Any, address: str | None = None, *, take_over: bool = False) -> None:
     """Do what is left of a run, and show what came out."""
-    from search.stopping import INTERRUPTED, heed_termination, told_to_stop
+    from search.execution.signals import INTERRUPTED, heed_termination, told_to_stop
 
     heed_termination()
-    from search.executors import make_executor
-    from search.locking import writing
-    from search.pipeline import carry_out
-    from search.training import TrainingError
-    from search.view import make_view
-    from search.work import ExecutionError
+    from search.execution.executors import make_executor
+    from search.pipeline.carry_out import carry_out
+    from search.pipeline.view import make_view
+    from search.runs.locking import writing
+    from search.training.loop import TrainingError
+    from search.worker.tasks import ExecutionError
 
     remedy = f"go on with: binarynas resume {run.path}"
     try:
@@ -131,7 +131,7 @@ def _carry_out(run: Any, address: str | None = None, *, take_over: bool = False)
 
 
 def _show_front(run: Any) -> None:
-    from analysis.front import front_rows, load_front
+    from analysis.findings.front import front_rows, load_front
 
     rows = front_rows(load_front(run.path))
     if not rows:
@@ -151,8 +151,8 @@ def _print_front(rows: Sequence[Mapping[str, Any]]) -> None:
 
 def status(folder: RunFolder, json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
     """How far a run is, and its front so far; it may be running meanwhile."""
-    from search.progress import progress
-    from search.run import open_run
+    from search.runs.folder import open_run
+    from search.runs.progress import progress
 
     found = progress(open_run(folder))
     if json:
@@ -177,7 +177,7 @@ def _with_units(row: Mapping[str, Any]) -> dict[str, str]:
 
 def presets() -> None:
     """The presets, with what each is for."""
-    from search.configuration import presets as texts
+    from search.config.loading import presets as texts
 
     for name, text in texts().items():
         stdout().print(f"{name}: {text.splitlines()[0].removeprefix('#').strip()}", soft_wrap=True)
@@ -188,8 +188,8 @@ def import_nasbnn(
     out: Annotated[Path, typer.Option(help="The folder for the supernet.")],
 ) -> None:
     """Read the published NAS-BNN supernet, so that its subnets can be searched without training one."""
-    from models.import_nasbnn import import_checkpoint
-    from models.storage import save_supernet
+    from models.checkpoints.networks import save_supernet
+    from models.checkpoints.published import import_checkpoint
 
     if out.exists() and any(out.iterdir()):
         fail(f"{out} is not empty; choose another folder with --out")

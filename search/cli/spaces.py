@@ -106,8 +106,8 @@ def draw(
     ] = None,
 ) -> None:
     """Draw random members, uniform over the space, one a line."""
+    from search.seeds import derive_rng
     from spaces import Limits, sample_within
-    from spaces.seeds import derive_rng
 
     chosen = _open(space)
     for member in sample_within(chosen, derive_rng(seed, "sample"), Limits(ops_min, ops_max), number):
@@ -120,7 +120,7 @@ def _open(source: str) -> "Space[Any]":
 
     if Path(source).suffix not in (".yaml", ".yml"):
         return get_space(source)
-    from search.configuration import load_config
+    from search.config.loading import load_config
 
     return load_config(source).space.build()
 
@@ -178,7 +178,7 @@ def _as_published(space: "Space[Any]", member: Any) -> dict[str, float]:
 
 
 def _text(choice: float | str) -> str:
-    from spaces.hyperparameters import value_text
+    from spaces.hyperparameters.space import value_text
 
     return value_text(choice)
 

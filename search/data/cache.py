@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from models.files import replacing, write_atomically
+from models.checkpoints.files import replacing, write_atomically
 from search.data.config import DataConfig
 
 FORMAT = 1

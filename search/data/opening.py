@@ -12,9 +12,9 @@ from search.data.augment import Augmentation
 from search.data.cache import Decoded, cache_key, load, store
 from search.data.config import DataConfig
 from search.data.dataset import DataSet, Normalisation, TensorSplit
-from search.data.decode import CHUNK, EncodedImages, as_channels, decode_all, fit, read_image, sample
 from search.data.errors import DataError, Problems
-from search.data.source import DecodedImages, Images, Source
+from search.data.sources.decode import CHUNK, EncodedImages, as_channels, decode_all, fit, read_image, sample
+from search.data.sources.source import DecodedImages, Images, Source
 from search.data.splits import Positions, Ranking, shares
 from search.data.stream import StreamSplit
 
@@ -89,14 +89,14 @@ def fingerprint_of(data: DataSet) -> str:
 
 def _source(config: DataConfig) -> Source:
     if config.name == "folder" and config.path:
-        from search.data.folders import folder_source
+        from search.data.sources.folders import folder_source
 
         return folder_source(config.path)
     if config.name == "parquet" and config.path:
-        from search.data.parquet import parquet_source
+        from search.data.sources.parquet import parquet_source
 
         return parquet_source(config.path)
-    from search.data.known import digits_source, torchvision_source
+    from search.data.sources.builtin import digits_source, torchvision_source
 
     return digits_source() if config.name == "digits" else torchvision_source(config)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from spaces.seeds import derive_seed
+from search.seeds import derive_seed
 
 
 @dataclass(frozen=True)

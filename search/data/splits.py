@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.data.errors import Problems
-from spaces.seeds import derive_seed
+from search.seeds import derive_seed
 
 Positions = NDArray[np.int64]
 

@@ -10,8 +10,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from search.data.augment import Augmentation
 from search.data.dataset import Normalisation
-from search.data.decode import EncodedImages, as_channels, fit, read_image
 from search.data.order import Order, numbered_batches, permutation
+from search.data.sources.decode import EncodedImages, as_channels, fit, read_image
 
 
 @dataclass(eq=False)

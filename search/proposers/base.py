@@ -5,12 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from search.config import SearchConfig
-from search.proposers.budget import Budget, Coster
-from search.records import Proposal, Record, State
+from search.proposers.budget import Budget
+from search.runs.records import Proposal, Record, State
 from spaces import Space
 from spaces.limits import sample_within
-from spaces.seeds import derive_rng
 
 
 @dataclass(frozen=True)
@@ -87,33 +85,3 @@ class Picker:
             if architecture is None or not self.offer(architecture, "random"):
                 break
         return self.proposals
-
-
-class RandomProposer:
-    """Candidates drawn uniformly from the members within the limits: the baseline of every comparison."""
-
-    def __init__(self, space: Space[Any], config: SearchConfig, seed: int, coster: Coster | None = None) -> None:
-        self._space = space
-        self._budget = Budget.of(config, coster)
-        self._seed = seed
-
-    def propose(self, generation: int, size: int, history: History) -> list[Proposal]:
-        """See `Proposer.propose`."""
-        picker = Picker(self._space, self._budget, size, history.taken)
-        return picker.fill(derive_rng(self._seed, "random", generation))
-
-
-def make_proposer(space: Space[Any], config: SearchConfig, seed: int, coster: Coster | None = None) -> Proposer:
-    """The proposer that the configuration names; a `coster` is needed where latencies are limited."""
-    from search.proposers.evolution import EvolutionProposer
-    from search.proposers.fitness import FitnessProposer
-    from search.proposers.optuna import Nsga2Proposer, TpeProposer
-
-    kinds: dict[str, type[Proposer]] = {
-        "random": RandomProposer,
-        "evolution": EvolutionProposer,
-        "fitness": FitnessProposer,
-        "nsga2": Nsga2Proposer,
-        "tpe": TpeProposer,
-    }
-    return kinds[config.proposer](space, config, seed, coster)  # type: ignore[call-arg]  -- a protocol has no constructor

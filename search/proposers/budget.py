@@ -5,7 +5,7 @@ from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from search.config import SearchConfig
+from search.config.search import SearchConfig
 from spaces import Space, SpaceError
 from spaces.limits import Limits, steer
 

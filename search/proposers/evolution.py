@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from analysis.schema import LATENCY
-from search.config import SearchConfig
+from analysis.runs.schema import LATENCY
+from search.config.search import SearchConfig
 from search.proposers.base import History, Picker
 from search.proposers.budget import Budget, Coster
-from search.records import Proposal, Record
+from search.runs.records import Proposal, Record
+from search.seeds import derive_rng
 from spaces import Space
-from spaces.seeds import derive_rng
 
 _ATTEMPTS = 50
 

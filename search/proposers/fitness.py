@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from search.config import SearchConfig
+from search.config.search import SearchConfig
 from search.proposers.base import History, Picker
 from search.proposers.budget import Budget, Coster
-from search.records import Proposal, Record
+from search.runs.records import Proposal, Record
+from search.seeds import derive_rng
 from spaces import Space
-from spaces.joint import split
-from spaces.seeds import derive_rng
+from spaces.joint.space import split
 
 _ATTEMPTS = 50
 

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import NamedTuple, cast
 
 from spaces.cell.canonical import INPUTS, canonical
-from spaces.space import SpaceError
+from spaces.errors import SpaceError
 
 LAYER_TYPES = ("none", "max", "avg", "dil3", "dil5", "conv3", "conv5")
 

@@ -5,8 +5,8 @@ from itertools import combinations
 
 from spaces.cell.architecture import Cell, Edge, Genotype
 from spaces.cell.canonical import INPUTS
+from spaces.errors import SpaceError
 from spaces.parameters import Choice, Values
-from spaces.space import SpaceError
 
 CELLS = ("normal", "reduce")
 

@@ -6,17 +6,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
-from spaces.base import BaseSpace
-from spaces.cell import checks, operators, pricing
+from spaces.cell import declaration as checks
+from spaces.cell import operators, pricing
 from spaces.cell.architecture import LAYER_TYPES, Edge, Genotype, parse, read_cell
+from spaces.cell.declaration import Template
 from spaces.cell.encoding import CELLS, Encoding
 from spaces.cell.plan import LayerPlan, NetworkPlan
 from spaces.cell.ranking import CellRanking, cell_ranking
-from spaces.cell.template import Template, network_plan
+from spaces.cell.template import network_plan
 from spaces.cost import Cost, Costs, itemise
-from spaces.declared import declared, fitted
+from spaces.declarations import declared, fitted
+from spaces.errors import SpaceError
 from spaces.parameters import Choice, Values
-from spaces.space import SpaceError
+from spaces.space import BaseSpace
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class CellSpace(BaseSpace[Genotype]):
             raise SpaceError(f"space {self.name!r}: " + "; ".join(problems))
 
     def declaration(self) -> dict[str, Any]:
-        """Every field as JSON, with the family; the inverse of `spaces.declared.space_from`."""
+        """Every field as JSON, with the family; the inverse of `spaces.declarations.space_from`."""
         return declared(self)
 
     @classmethod

@@ -8,11 +8,8 @@ from spaces.cell.plan import CellPlan, EdgePlan, LayerPlan, NetworkPlan
 if TYPE_CHECKING:
     from spaces.cell.space import CellSpace
 
-Template = Literal["cifar", "imagenet"]
 
-LEAST_CELLS = 3  # fewer cannot hold two reductions and a normal cell
 STEM_MULTIPLIER = 3  # the stem for small images has three times the width of the first cells
-STEM_STRIDES: dict[str, int] = {"cifar": 1, "imagenet": 8}
 KERNEL_SIZES = {"dil3": 3, "dil5": 5, "conv3": 3, "conv5": 5}
 DILATION = 2
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple
 
-from spaces.space import SpaceError
+from spaces.errors import SpaceError
 
 LARGEST_NUMBER = 999_999
 _LAYER = re.compile(r"c([1-9][0-9]{0,5})k([1-9][0-9]{0,5})g([1-9][0-9]{0,5})")

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from spaces.errors import SpaceError
 from spaces.nasbnn.architecture import Architecture, Layer
 from spaces.parameters import Integer, Values
-from spaces.space import SpaceError
 
 if TYPE_CHECKING:
-    from spaces.nasbnn.space import Stage
+    from spaces.nasbnn.declaration import Stage
 
 
 @dataclass(frozen=True)

@@ -5,24 +5,11 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from spaces.nasbnn.architecture import Architecture, Layer
+from spaces.nasbnn.declaration import INFINITE, caps
 
 if TYPE_CHECKING:
-    from spaces.nasbnn.space import NasBnnSpace, Stage
-
-INFINITE = 1 << 62
-
-
-def caps(space: "NasBnnSpace") -> list[int]:
-    """The widest that the stem and each stage may be with every later stage still able to follow; empty if none can."""
-    widest: list[int] = []
-    limit = INFINITE
-    for widths in reversed((space.stem_widths, *(stage.widths for stage in space.stages))):
-        allowed = [width for width in widths if width <= limit]
-        if not allowed:
-            return []
-        limit = allowed[-1]
-        widest.append(limit)
-    return widest[::-1]
+    from spaces.nasbnn.declaration import Stage
+    from spaces.nasbnn.space import NasBnnSpace
 
 
 def fit(space: "NasBnnSpace", stem: int, stages: Sequence[Sequence[Layer]]) -> Architecture:

@@ -8,7 +8,8 @@ from spaces.cost import Ints, Price, binary_convolution, int8_convolution, linea
 from spaces.nasbnn.architecture import STEM_KERNEL_SIZE, Architecture
 
 if TYPE_CHECKING:
-    from spaces.nasbnn.space import NasBnnSpace, Stage
+    from spaces.nasbnn.declaration import Stage
+    from spaces.nasbnn.space import NasBnnSpace
 
 __all__ = ["Price", "prices", "table"]
 

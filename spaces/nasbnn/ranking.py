@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 from spaces.nasbnn.architecture import Architecture, Layer
 
 if TYPE_CHECKING:
-    from spaces.nasbnn.space import Stage
+    from spaces.nasbnn.declaration import Stage
 
 T = TypeVar("T")
 

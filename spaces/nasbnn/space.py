@@ -8,30 +8,18 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from spaces.cost import Cost, Costs, itemise, total
-from spaces.declared import declared, fitted
-from spaces.nasbnn import checks, operators, pricing
+from spaces.declarations import declared, fitted
+from spaces.errors import SpaceError
+from spaces.nasbnn import declaration as checks
+from spaces.nasbnn import operators, pricing
 from spaces.nasbnn.architecture import Architecture, Layer, format_architecture, parse
+from spaces.nasbnn.declaration import Stage
 from spaces.nasbnn.encoding import Encoding
 from spaces.nasbnn.ranking import Ranking
 from spaces.parameters import Integer, Suggests, Values, suggest_values, tune_space
-from spaces.space import Membership, SpaceError, content_id
+from spaces.space import Membership, content_id
 
 JSON_VERSION = 1
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One row of Table 1: what a stage may be. The first layer of the stage has the stride."""
-
-    depths: tuple[int, ...]
-    widths: tuple[int, ...]
-    kernel_sizes: tuple[int, ...]
-    groups: tuple[int, ...]
-    stride: int
-
-    def __post_init__(self) -> None:
-        for field in ("depths", "widths", "kernel_sizes", "groups"):
-            object.__setattr__(self, field, tuple(getattr(self, field)))
 
 
 @dataclass(frozen=True)
@@ -66,7 +54,7 @@ class NasBnnSpace:
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # caches cannot be pickled
 
     def declaration(self) -> dict[str, Any]:
-        """Every field as JSON, with the family; the inverse of `spaces.declared.space_from`."""
+        """Every field as JSON, with the family; the inverse of `spaces.declarations.space_from`."""
         return declared(self)
 
     @classmethod

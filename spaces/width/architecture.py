@@ -3,7 +3,8 @@
 import re
 from dataclasses import dataclass
 
-from spaces.space import SpaceError, number_text
+from spaces.errors import SpaceError
+from spaces.space import number_text
 
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,20})?")
 

@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from spaces.cost import Cost, Costs, in_full_precision, itemise, total
-from spaces.declared import declared, fitted
+from spaces.declarations import declared, fitted
+from spaces.errors import SpaceError
 from spaces.parameters import Integer, Values
 from spaces.product import Indices, Product, ProductSpace, read_index
-from spaces.space import SpaceError
-from spaces.width import checks, pricing
+from spaces.width import declaration as checks
+from spaces.width import pricing
 from spaces.width.architecture import Widths, channels, parse
 from spaces.width.bases import BASES, BaseNetwork
 from spaces.width.plan import LayerPlan, plan
@@ -45,7 +46,7 @@ class WidthSpace(ProductSpace[Widths]):
         object.__setattr__(self, "ratios", tuple(map(float, self.ratios)))
 
     def declaration(self) -> dict[str, Any]:
-        """Every field as JSON, with the family; the inverse of `spaces.declared.space_from`."""
+        """Every field as JSON, with the family; the inverse of `spaces.declarations.space_from`."""
         return declared(self)
 
     @classmethod
@@ -109,7 +110,7 @@ class WidthSpace(ProductSpace[Widths]):
         return {"ratios": list(architecture.ratios)}
 
     def _from_json(self, data: Mapping[str, Any]) -> Widths:
-        return Widths(tuple(checks.number(ratio) for ratio in data["ratios"]))
+        return Widths(tuple(number(ratio) for ratio in data["ratios"]))
 
     @property
     def _names(self) -> tuple[str, ...]:
@@ -154,3 +155,10 @@ class WidthSpace(ProductSpace[Widths]):
         """What the base network costs in float at ratio 1, which the papers measure speedups against."""
         space = replace(self, ratios=(1.0,))
         return space.full_precision_cost(space.uniform(1), image_size, classes)
+
+
+def number(value: object) -> float:
+    """A number of JSON; raises `TypeError` for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"expected a number, got {value!r}")
+    return float(value)

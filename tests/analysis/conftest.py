@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.front import front, front_table
-from analysis.schema import write_trials
-from analysis.trials import load_trials
+from analysis.findings.front import front, front_table
+from analysis.runs.schema import write_trials
+from analysis.runs.trials import load_trials
 from spaces import get_space
 
 

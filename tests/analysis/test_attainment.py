@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 
-from analysis.attainment import attainment_surface, hypervolume_curves, hypervolume_table
+from analysis.findings.growth import hypervolume_curves, hypervolume_table
+from analysis.measures.attainment import attainment_surface
 
 RUN = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=6)
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from analysis.choice import Limits, NoCandidateError, choose
-from analysis.trials import RunError, load_trials
+from analysis.findings.choice import Limits, NoCandidateError, choose
+from analysis.runs.layout import RunError
+from analysis.runs.trials import load_trials
 
 
 @pytest.fixture

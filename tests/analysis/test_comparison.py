@@ -4,9 +4,10 @@ import math
 
 import pytest
 
-from analysis.comparison import compare
-from analysis.hypervolume import hypervolume
-from analysis.trials import RunError, load_trials
+from analysis.findings.comparison import compare
+from analysis.measures.hypervolume import hypervolume
+from analysis.runs.layout import RunError
+from analysis.runs.trials import load_trials
 
 
 def test_runs_are_cut_to_the_shortest(make_run, make_digits_rows):

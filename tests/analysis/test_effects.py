@@ -6,9 +6,9 @@ import pytest
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.inspection import permutation_importance
 
-from analysis.effects import equal_cost_residuals, gene_effects
-from analysis.genes import gene_table
-from analysis.importance import LEAST_TRIALS, gene_importance, importance
+from analysis.findings.effects import equal_cost_residuals, gene_effects
+from analysis.findings.genes import gene_table
+from analysis.findings.importance import LEAST_TRIALS, gene_importance, importance
 
 
 def test_a_smooth_trend_leaves_no_residual(make_frame, make_search):

@@ -4,7 +4,7 @@ import json
 
 import pandas as pd
 
-from analysis.events import load_epochs
+from analysis.runs.events import load_epochs
 
 
 def event(epoch: int, loss: float, **more: object) -> str:

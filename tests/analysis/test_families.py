@@ -8,15 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import report_space
-from analysis.html_cells import cells_figure
-from analysis.html_frontier import frontier_page
+from analysis.findings.facts import run_facts
 from analysis.plots import channels_data, frontier_data, plot_channels, plot_frontier, save_figure
-from analysis.report import report_html
-from analysis.report_facts import run_facts
+from analysis.report.cells import cells_figure
+from analysis.report.frontier import frontier_page
+from analysis.report.page import report_html
+from analysis.report.sections import space as report_space
 from spaces.cell import CellSpace
-from spaces.hyperparameters import HyperparameterSpace, Listed
-from spaces.joint import JointSpace
+from spaces.hyperparameters.space import HyperparameterSpace
+from spaces.hyperparameters.values import Listed
+from spaces.joint.space import JointSpace
 from spaces.width import WidthSpace
 
 WIDTHS = WidthSpace("small", "vgg-small")

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.front import front, front_rows, front_table, load_front
-from analysis.schema import write_trials
-from analysis.trials import RunError
+from analysis.findings.front import front, front_rows, front_table, load_front
+from analysis.runs.layout import RunError
+from analysis.runs.schema import write_trials
 
 
 def test_the_front_holds_finished_trials_that_nothing_beats(make_row, make_frame):

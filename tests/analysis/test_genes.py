@@ -5,8 +5,8 @@ import random
 import pandas as pd
 import pytest
 
-from analysis.cells import Edge, parse_cells
-from analysis.genes import gene_table, genes_of, summary_table
+from analysis.findings.cells import Edge, parse_cells
+from analysis.findings.genes import gene_table, genes_of, summary_table
 from spaces import SPACES
 
 CELLS = "normal: none@1 dil3@0 ; conv3@1 none@2 | reduce: max@0 max@1 ; avg@0 conv5@2"

@@ -5,13 +5,6 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from analysis.history import (
-    layer_probabilities,
-    load_history,
-    search_accuracy,
-    search_entropy,
-    search_histories,
-)
 from analysis.plots import (
     draw_cell,
     plot_entropy,
@@ -19,7 +12,8 @@ from analysis.plots import (
     plot_search_accuracy,
     save_figure,
 )
-from analysis.trials import RunError
+from analysis.runs.history import layer_probabilities, load_history, search_accuracy, search_entropy, search_histories
+from analysis.runs.layout import RunError
 
 TYPES = ("none", "max", "conv3", "conv5")
 EDGES = [(source, target) for target in (2, 3) for source in range(target)]  # a cell of two nodes
@@ -30,9 +24,9 @@ def labels(figure: Figure) -> list[str]:
 
 
 def test_a_history_of_the_search_itself_is_read(tmp_path):
-    """What `search.differentiable_history` writes."""
+    """What `search.training.bilevel_history` writes."""
     torch = pytest.importorskip("torch")
-    from search.differentiable_history import History, history_table
+    from search.training.bilevel_history import History, history_table
 
     probabilities = torch.softmax(torch.arange(3 * 2 * 5 * 4.0).reshape(3, 2, 5, 4).sin(), -1)
     numbers = [torch.tensor([0.1, 0.2, float("nan")], dtype=torch.float64) for _ in range(4)]

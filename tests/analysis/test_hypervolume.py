@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from analysis.hypervolume import hypervolume, hypervolume_history
+from analysis.measures.hypervolume import hypervolume, hypervolume_history
 
 
 @st.composite

@@ -3,13 +3,15 @@
 import subprocess
 import sys
 
-from analysis.schema import write_trials
+from analysis.runs.schema import write_trials
 
 MODULES = (
-    "analysis, analysis.schema, analysis.trials, analysis.pareto, analysis.hypervolume, analysis.front, "
-    "analysis.published, analysis.units, analysis.plots, analysis.journal, analysis.genes, analysis.effects, "
-    "analysis.importance, analysis.statistics, analysis.attainment, analysis.events, analysis.cells, analysis.stages, "
-    "analysis.history, analysis.sweep, analysis.ranks, analysis.intervals, analysis.report_space, analysis.html_cells"
+    "analysis, analysis.runs.schema, analysis.runs.trials, analysis.measures.pareto, analysis.measures.hypervolume, "
+    "analysis.findings.front, analysis.runs.published, analysis.units, analysis.plots, analysis.runs.journal, "
+    "analysis.findings.genes, analysis.findings.effects, analysis.findings.importance, analysis.findings.agreement, "
+    "analysis.findings.groups, analysis.runs.events, analysis.findings.cells, analysis.stages, "
+    "analysis.runs.history, analysis.findings.sweep, analysis.measures.ranks, analysis.measures.intervals, "
+    "analysis.report.sections.space, analysis.report.cells"
 )
 
 
@@ -41,7 +43,7 @@ def test_drawing_loads_neither_torch_nor_ray_nor_pyplot(tmp_path, make_rows):
     code = (
         "import sys\n"
         "from analysis.plots import frontier_data, plot_frontier, save_figure\n"
-        "from analysis.trials import load_trials\n"
+        "from analysis.runs.trials import load_trials\n"
         f"save_figure(plot_frontier(frontier_data(load_trials({str(tmp_path)!r}))), {str(tmp_path / 'f')!r})\n"
         "assert not {'torch', 'ray', 'optuna', 'matplotlib.pyplot'} & set(sys.modules)\n"
     )

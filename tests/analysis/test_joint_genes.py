@@ -6,14 +6,16 @@ import random
 import numpy as np
 import pytest
 
-from analysis import genes
-from analysis.effects import gene_effects
-from analysis.genes import architectures_of, gene_table, genes_of, hyperparameters_of, summary_table
-from analysis.importance import gene_importance
+from analysis.findings import genes
+from analysis.findings.effects import gene_effects
+from analysis.findings.genes import architectures_of, gene_table, genes_of, hyperparameters_of, summary_table
+from analysis.findings.importance import gene_importance
 from analysis.plots import parallel_data, plot_gene_effects, plot_importance
 from spaces.cell import CellSpace
-from spaces.hyperparameters import Grid, HyperparameterSpace, Listed
-from spaces.joint import JointSpace, OnlySpace
+from spaces.hyperparameters.space import HyperparameterSpace
+from spaces.hyperparameters.values import Grid, Listed
+from spaces.joint.fixed import OnlySpace
+from spaces.joint.space import JointSpace
 from spaces.width import WidthSpace
 
 WIDTHS = WidthSpace("small", "vgg-digits", image_size=8, channels=1)

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from analysis.journal import JournalError, journal_rows
-from analysis.schema import to_table
-from search.records import Outcome, Proposal, Stage, State
-from search.study import Study, read_records
+from analysis.runs.journal import journal_rows
+from analysis.runs.journal_lines import JournalError
+from analysis.runs.schema import to_table
+from search.runs.records import Outcome, Proposal, Stage, State
+from search.runs.study import Study, read_records
 from spaces.parameters import Integer
 
 ARTEFACTS = Path(__file__).parent / "artefacts"

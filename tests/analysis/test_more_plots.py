@@ -10,8 +10,9 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from analysis.effects import gene_effects
-from analysis.importance import Importance, gene_importance
+from analysis.findings.agreement import operator_table
+from analysis.findings.effects import gene_effects
+from analysis.findings.importance import Importance, gene_importance
 from analysis.plots import (
     attainment_data,
     cell_data,
@@ -39,7 +40,6 @@ from analysis.plots import (
     stages_data,
     training_data,
 )
-from analysis.statistics import operator_table
 
 CELLS = "normal: none@1 dil3@0 ; conv3@1 none@2 | reduce: max@0 max@0 ; avg@0 conv5@2"
 
@@ -208,7 +208,7 @@ def test_parallel_data_takes_columns_summaries_and_genes(make_search, make_frame
 
 
 def genes_of_row(row: dict[str, object]) -> dict[str, object]:
-    from analysis.genes import genes_of
+    from analysis.findings.genes import genes_of
 
     return genes_of(str(row["architecture"]))
 

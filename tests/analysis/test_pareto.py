@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from analysis.pareto import knee, non_dominated_rank, pareto_front
+from analysis.measures.pareto import knee, non_dominated_rank, pareto_front
 
 # few different values, so that ties and copies are common
 coarse = st.sampled_from([0.0, -0.0, 0.1, 0.2, 0.3, 1e300, -1e300, 5e-324])

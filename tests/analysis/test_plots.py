@@ -5,8 +5,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from analysis.plots import frontier_data, hypervolume_data, plot_frontier, plot_hypervolume, save_figure
-from analysis.plots.labels import Box, place_labels
-from analysis.published import published_points
+from analysis.plots.frontier.places import Box, place_labels
+from analysis.runs.published import published_points
 
 
 def texts(figure: Figure) -> str:

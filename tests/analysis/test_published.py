@@ -2,7 +2,7 @@
 
 import pytest
 
-from analysis.published import published_points
+from analysis.runs.published import published_points
 
 
 @pytest.mark.parametrize(("dataset", "rows"), [("imagenet", 59), ("cifar10", 8)])

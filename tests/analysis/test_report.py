@@ -8,14 +8,20 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from analysis import html, html_chart, report_certainty, report_compare, report_run, report_use
-from analysis.html import page, tag, text
-from analysis.html_chart import ticks
-from analysis.html_frontier import frontier_page, write_frontier
-from analysis.report import report_html, write_report
-from analysis.report_certainty import certainty, wilson
-from analysis.report_facts import run_facts
-from analysis.trials import RunError
+from analysis.findings.facts import run_facts
+from analysis.measures.intervals import wilson
+from analysis.report import chart as html_chart
+from analysis.report import html
+from analysis.report.chart import ticks
+from analysis.report.frontier import frontier_page, write_frontier
+from analysis.report.html import page, tag, text
+from analysis.report.page import report_html, write_report
+from analysis.report.sections import certainty as report_certainty
+from analysis.report.sections import compare as report_compare
+from analysis.report.sections import run as report_run
+from analysis.report.sections import use as report_use
+from analysis.report.sections.certainty import certainty
+from analysis.runs.layout import RunError
 from spaces import get_space
 
 HOSTILE = "</title></script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&\x00\u202e"

@@ -7,7 +7,7 @@ import json
 import pyarrow.parquet as pq
 import pytest
 
-from analysis.schema import (
+from analysis.runs.schema import (
     BY_NAME,
     COLUMNS,
     LATENCY,

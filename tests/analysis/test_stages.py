@@ -8,13 +8,14 @@ import pandas as pd
 import pytest
 
 from analysis import stages
-from analysis.attainment import hypervolume_table
-from analysis.choice import choose
-from analysis.comparison import compare
-from analysis.effects import equal_cost_residuals, gene_effects
-from analysis.front import front, load_front
-from analysis.html_frontier import frontier_page
-from analysis.importance import gene_importance
+from analysis.findings.agreement import operator_table, stage_correlation
+from analysis.findings.choice import choose
+from analysis.findings.comparison import compare
+from analysis.findings.effects import equal_cost_residuals, gene_effects
+from analysis.findings.facts import run_facts
+from analysis.findings.front import front, load_front
+from analysis.findings.growth import hypervolume_table
+from analysis.findings.importance import gene_importance
 from analysis.plots import (
     attainment_data,
     frontier_data,
@@ -24,11 +25,10 @@ from analysis.plots import (
     seeds_data,
     stages_data,
 )
-from analysis.report_certainty import certainty
-from analysis.report_facts import run_facts
-from analysis.schema import write_trials
+from analysis.report.frontier import frontier_page
+from analysis.report.sections.certainty import certainty
+from analysis.runs.schema import write_trials
 from analysis.stages import competing, of_stage, search_stage
-from analysis.statistics import operator_table, stage_correlation
 
 # each would beat everything, were it let on a front
 UNCOUNTED = {

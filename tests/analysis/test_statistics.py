@@ -7,16 +7,10 @@ import pandas as pd
 import pytest
 import scipy.stats
 
-from analysis.intervals import Interval, mean_interval, share_interval
-from analysis.ranks import rank_correlation
-from analysis.statistics import (
-    operator_table,
-    paired_stages,
-    pooled_deviation,
-    seed_spread,
-    split_runs,
-    stage_correlation,
-)
+from analysis.findings.agreement import operator_table, paired_stages, pooled_deviation, seed_spread, stage_correlation
+from analysis.measures.intervals import Interval, mean_interval, share_interval
+from analysis.measures.ranks import rank_correlation
+from analysis.runs.trials import split_runs
 
 
 def test_the_mean_s_interval_is_student_s():
@@ -70,7 +64,7 @@ def test_the_bootstrap_is_the_one_that_draws_pairs():
 
 
 def test_many_pairs_agree_with_the_bootstrap_of_few(monkeypatch):
-    monkeypatch.setattr("analysis.ranks._MOST_PAIRS", 300)
+    monkeypatch.setattr("analysis.measures.ranks._MOST_PAIRS", 300)
     rng = np.random.default_rng(0)
     first = rng.normal(size=301)
     second = first + rng.normal(size=301)

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import sweep
-from analysis.plots import layer_types, paired_data, plot_stages
-from analysis.ranks import table_correlation
-from analysis.sweep import compare_settings, layer_shares, searches_table, setting_differences, sweep_table
+from analysis.findings import cells, sweep
+from analysis.findings.agreement import table_correlation
+from analysis.findings.sweep import compare_settings, layer_shares, searches_table, setting_differences, sweep_table
+from analysis.plots import paired_data, plot_stages
 
 ZEROISE = "normal: none@0 none@1 ; none@0 conv3@2 | reduce: max@0 avg@1 ; dil3@0 none@1"
 CONVOLUTIONS = "normal: conv3@0 conv5@1 ; dil3@0 dil5@2 | reduce: conv3@0 conv3@1 ; conv3@0 conv3@1"
@@ -126,7 +126,7 @@ def test_ranks_of_a_table_are_those_of_its_networks():
         table_correlation(table, "one_shot", "scratch")
 
 
-@pytest.mark.parametrize("module", [sweep, layer_types])
+@pytest.mark.parametrize("module", [sweep, cells])
 def test_examples_in_docstrings_are_right(module):
     result = doctest.testmod(module)
     assert result.attempted > 0

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from analysis.schema import COLUMNS, VERSION_KEY, to_table, write_trials
-from analysis.trials import RunError, load_trials, run_paths
+from analysis.runs.layout import RunError
+from analysis.runs.schema import COLUMNS, VERSION_KEY, to_table, write_trials
+from analysis.runs.trials import load_trials, run_paths
 
 ARTEFACTS = Path(__file__).parent / "artefacts"
 

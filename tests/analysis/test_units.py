@@ -2,8 +2,7 @@
 
 import pytest
 
-from analysis.plots.style import axis_scale
-from analysis.units import percent, prefix, quantity
+from analysis.units import axis_scale, percent, prefix, quantity
 
 
 @pytest.mark.parametrize(

@@ -196,7 +196,7 @@ def _pretended() -> ModuleType:
 @pytest.fixture(scope="session")
 def pretended() -> Callable[..., Any]:
     """`pretended(folder, trials=..., generation=..., retries=...)`: a search in a folder; called again, it goes on."""
-    from search.config import SearchConfig
+    from search.config.search import SearchConfig
 
     kind = _pretended().Search
 
@@ -250,8 +250,8 @@ def finished(run_inline, tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def untrained(tmp_path_factory) -> str:
     """The setting that gives a search a supernet that nobody has trained, where training is not the point."""
-    from models.storage import save_supernet
-    from models.supernet import Supernet
+    from models.checkpoints.networks import save_supernet
+    from models.nasbnn.supernet import Supernet
     from spaces import get_space
 
     folder = tmp_path_factory.mktemp("supernet")

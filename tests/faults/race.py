@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-import search.journal  # noqa: F401 -- which `writing` would load in every child
-from analysis.trials import RunError
-from search.locking import writing
+import search.runs.journal  # noqa: F401 -- which `writing` would load in every child
+from analysis.runs.layout import RunError
+from search.runs.locking import writing
 
 
 def contend(folder: Path, start: float, name: str) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.trials import load_trials
+from analysis.runs.trials import load_trials
 
 LIMIT = 8
 """Seconds for a candidate. One that does no harm takes a tenth of a second, and ten times that on a busy machine."""
@@ -17,13 +17,13 @@ LIMIT = 8
 DRIVER = """
 import os, signal, sys, time
 from pathlib import Path
-import search.tune_executor as tune_executor
+import search.execution.tune as tune_executor
 
 marks = Path(sys.argv[1])
 
 class Trainable(tune_executor._Trainable):
     def setup(self, config):
-        import search.jobs.deploy, search.jobs.one_shot
+        import search.worker.deploy, search.worker.one_shot
         super().setup(config)
 
     def reset_config(self, new_config):

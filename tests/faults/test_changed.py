@@ -14,10 +14,11 @@ import pytest
 import yaml
 from PIL import Image
 
-from analysis.trials import RunError, load_trials
-from models.files import write_atomically
-from search.changes import require_unchanged
-from search.run import open_run
+from analysis.runs.layout import RunError
+from analysis.runs.trials import load_trials
+from models.checkpoints.files import write_atomically
+from search.pipeline.changes import require_unchanged
+from search.runs.folder import open_run
 
 FACTS = ["number", "id", "state", "accuracy", "operator", "seed"]
 
@@ -131,8 +132,8 @@ def pictures(folder: Path) -> Path:
 @pytest.fixture
 def run_on_pictures(tmp_path):
     """A run on images of one's own, made but not begun."""
-    from search.configuration import load_config
-    from search.preparation import prepare
+    from search.config.loading import load_config
+    from search.pipeline.prepare import prepare
 
     overrides = {"data": {"name": "folder", "path": str(pictures(tmp_path / "pictures"))}}
     sizes = ["supernet.batch_size=16", "evaluation.recalibration_batch_size=16"]

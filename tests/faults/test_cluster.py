@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.trials import load_trials
+from analysis.runs.trials import load_trials
 
 pytestmark = [
     pytest.mark.slow,
@@ -15,9 +15,9 @@ pytestmark = [
 ]
 FACTS = ["number", "id", "state", "accuracy", "operator", "seed"]
 PROGRAM = "import binarynas; binarynas.main()"
-IMPATIENT = "import search.cluster as cluster; cluster._PATIENCE = cluster._LAST_WAIT = 2.0; "
+IMPATIENT = "import search.execution.cluster as cluster; cluster._PATIENCE = cluster._LAST_WAIT = 2.0; "
 ELSEWHERE = (
-    "import search.tune_executor as t\n"
+    "import search.execution.tune as t\n"
     "make = t._Feeder._trial\n"
     "t._Feeder._trial = lambda self, task: {**make(self, task), 'run': '/nowhere/run'}\n"
 )

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from analysis.journal import JournalError, journal_rows
-from analysis.schema import write_trials
-from analysis.trials import RunError, load_trials
-from search.journal import mend_journal
-from search.study import read_records
+from analysis.runs.journal import journal_rows
+from analysis.runs.journal_lines import JournalError
+from analysis.runs.layout import RunError
+from analysis.runs.schema import write_trials
+from analysis.runs.trials import load_trials
+from search.runs.journal import mend_journal
+from search.runs.study import read_records
 
 
 def facts(records) -> list[tuple]:

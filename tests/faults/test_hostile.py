@@ -13,16 +13,17 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.trials import RunError, load_trials
-from models.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from models.files import write_atomically
-from models.storage import load_network, load_supernet
-from search.configuration import check_config, load_config, parse_yaml
+from analysis.runs.layout import RunError
+from analysis.runs.trials import load_trials
+from models.checkpoints.files import write_atomically
+from models.checkpoints.folder import CheckpointError, load_checkpoint, save_checkpoint
+from models.checkpoints.networks import load_network, load_supernet
+from search.config.loading import check_config, load_config, parse_yaml
+from search.config.sections import ConfigError
 from search.data.config import DataConfig
 from search.data.errors import DataError
 from search.data.opening import open_data
-from search.run import open_run
-from search.sections import ConfigError
+from search.runs.folder import open_run
 
 
 class Canary:
@@ -123,7 +124,7 @@ def test_no_checkpoint_and_no_weights_are_unpickled(canary, tmp_path, shape):
         load_checkpoint(folder)
     published = tmp_path / "published.pth.tar"
     published.write_bytes(data)
-    from models.import_nasbnn import import_checkpoint
+    from models.checkpoints.published import import_checkpoint
 
     with pytest.raises(ValueError, match=str(published)):
         import_checkpoint(published)

@@ -12,9 +12,9 @@ from types import SimpleNamespace
 
 import pytest
 
-import search.journal as search_journal
-from search.locking import writing
-from search.study import read_records
+import search.runs.journal as search_journal
+from search.runs.locking import writing
+from search.runs.study import read_records
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks processes")
 TRIALS = 6

@@ -6,8 +6,8 @@ import string
 
 import pytest
 
-from search.configuration import check_config, load_config, parse_yaml, presets
-from search.sections import ConfigError
+from search.config.loading import check_config, load_config, parse_yaml, presets
+from search.config.sections import ConfigError
 from spaces import SPACES, SpaceError, get_space
 from spaces.limits import Limits, require_reachable
 

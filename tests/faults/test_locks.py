@@ -13,16 +13,17 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-import search.journal as search_journal
-from analysis.trials import RunError
-from search.executors import InlineExecutor
-from search.locking import FencedError, writing
-from search.pipeline import carry_out
-from search.records import Stage
-from search.run import open_run
-from search.study import read_records
-from search.sweeping import keep_only
-from search.view import PlainView
+import search.runs.journal as search_journal
+from analysis.runs.layout import RunError
+from search.execution.inline import InlineExecutor
+from search.pipeline.carry_out import carry_out
+from search.pipeline.view import PlainView
+from search.runs.cleanup import keep_only
+from search.runs.folder import open_run
+from search.runs.holder import FencedError
+from search.runs.locking import writing
+from search.runs.records import Stage
+from search.runs.study import read_records
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks processes")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.trials import load_trials
+from analysis.runs.trials import load_trials
 
 pytestmark = [
     pytest.mark.slow,

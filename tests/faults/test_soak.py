@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.trials import load_trials
+from analysis.runs.trials import load_trials
 
 RUNS = int(os.environ.get("SOAK_RUNS", "0"))
 FACTS = ["stage", "number", "id", "state", "accuracy", "operator", "seed"]

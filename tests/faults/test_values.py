@@ -11,13 +11,13 @@ from types import SimpleNamespace
 
 import pytest
 
-import search.executors as executors
-import search.study as study
-from search.executors import InlineExecutor, time_limit, timed_out
-from search.fronts import front_records
-from search.locking import writing
-from search.records import State
-from search.study import now, read_records
+import search.execution.inline as executors
+from search.execution.inline import InlineExecutor, time_limit
+from search.runs.fronts import front_records
+from search.runs.locking import writing
+from search.runs.records import State, now
+from search.runs.study import read_records
+from search.worker.tasks import timed_out
 
 
 class Worker:
@@ -150,8 +150,8 @@ def test_a_clock_that_is_set_changes_nothing_but_dates(pretended, tmp_path, monk
 
     with writing(run):
         pretended(run.path).run(reports=7)
-    monkeypatch.setattr(study, "datetime", Clock)
-    monkeypatch.setattr("search.locking.datetime", Clock)
+    monkeypatch.setattr("search.runs.records.datetime", Clock)
+    monkeypatch.setattr("search.runs.holder.datetime", Clock)
     monkeypatch.setattr("optuna.storages.journal._storage.datetime", Clock)
     assert abs(datetime.fromisoformat(now()) - datetime.now(UTC)) > timedelta(days=300)
     with writing(run):

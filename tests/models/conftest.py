@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.supernet import Supernet
+from models.nasbnn.supernet import Supernet
 from spaces import NasBnnSpace, Stage, get_space
-from spaces.named import narrowed
+from spaces.nasbnn.presets import narrowed
 
 sys.path.insert(0, str(Path(__file__).parent))  # the oracle, reference.py
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from models.binarisers import (
+from models.layers.binarisers import (
     Binariser,
     BinaryConv2d,
     binarise_activations,
@@ -12,8 +12,8 @@ from models.binarisers import (
     float_weights,
     set_mode,
 )
-from models.binary import WeightNormalisation, normalise_weights
-from models.modes import Mode
+from models.layers.kernels import WeightNormalisation, normalise_weights
+from models.layers.modes import Mode
 
 POINTS = torch.tensor([-2.0, -1.0, -0.5, -1e-30, -0.0, 0.0, 1e-30, 0.3, 0.5, 0.75, 1.0, 1.0 + 1e-6, 1.5])
 SIGNS = torch.where(POINTS >= 0, 1.0, -1.0)

@@ -4,15 +4,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from models.binary import (
-    WeightNormalisation,
-    binary_kernel,
-    normalise_weights,
-    sign,
-    sign_weights,
-)
-from models.modes import Activations
-from models.unit import binary_convolution
+from models.layers.kernels import WeightNormalisation, binary_kernel, normalise_weights, sign, sign_weights
+from models.layers.modes import Activations
+from models.layers.unit import binary_convolution
 
 POINTS = torch.tensor([-2.0, -1.0, -0.5, -1e-38, -0.0, 0.0, 1e-38, 0.25, 1.0, 1.5])
 SIGNS = torch.tensor([-1.0, -1.0, -1.0, -1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0])

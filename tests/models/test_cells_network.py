@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from models.binarisers import Binariser, BinaryConv2d, set_mode
-from models.cells import CellNetwork, CellOptions
-from models.modes import Mode
+from models.cell import CellNetwork, CellOptions
+from models.layers.binarisers import Binariser, BinaryConv2d, set_mode
+from models.layers.modes import Mode
 from spaces.cell import CellSpace
 
 CIFAR = CellSpace("small", "cifar", cells=5, width=4, image_size=8, classes=5)

@@ -4,8 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from models.binarisers import Binariser, BinaryConv2d
-from models.modes import Mode
+from models.layers.binarisers import Binariser, BinaryConv2d
+from models.layers.modes import Mode
 
 
 @pytest.mark.parametrize("mode", [Mode.BWBA, Mode.FWBA])

@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from models.binarisers import Binariser, BinaryConv2d
-from models.cells import MixedNetwork, MixedSupernet, Mixture, mixed_edges, mixture_of
-from models.cells.layers import BinaryLayer, Pool, Zeroise
-from models.cells.supernet import MixedEdge
-from models.network import recalibrate
+from models.cell import MixedNetwork, MixedSupernet, Mixture, mixed_edges, mixture_of
+from models.cell.layers import BinaryLayer, Pool, Zeroise
+from models.cell.supernet import MixedEdge
+from models.layers.binarisers import Binariser, BinaryConv2d
+from models.layers.recalibration import recalibrate
 from spaces import SpaceError
 from spaces.cell import LAYER_TYPES, CellSpace
 

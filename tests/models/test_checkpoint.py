@@ -7,8 +7,8 @@ import shutil
 import pytest
 import torch
 
-from models.binary import WeightNormalisation
-from models.checkpoint import (
+from models.checkpoints.files import replacing, write_atomically
+from models.checkpoints.folder import (
     CheckpointError,
     CheckpointWarning,
     Verify,
@@ -18,9 +18,7 @@ from models.checkpoint import (
     save_checkpoint,
     save_step,
 )
-from models.files import replacing, write_atomically
-from models.network import BinaryNetwork
-from models.storage import (
+from models.checkpoints.networks import (
     load_network,
     load_supernet,
     network_from,
@@ -30,9 +28,11 @@ from models.storage import (
     supernet_from,
     supernet_meta,
 )
-from models.supernet import Supernet, SupernetOptions
+from models.layers.kernels import WeightNormalisation
+from models.nasbnn.network import BinaryNetwork
+from models.nasbnn.supernet import Supernet, SupernetOptions
 from spaces import SpaceError, get_space
-from spaces.declared import space_from
+from spaces.declarations import space_from
 
 TENSORS = {
     "a": torch.arange(6.0).view(2, 3),
@@ -99,7 +99,7 @@ def test_until_the_manifest_changes_the_old_checkpoint_is_there(folder, monkeypa
     def fail(*_):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("models.checkpoint.write_atomically", fail)
+    monkeypatch.setattr("models.checkpoints.folder.write_atomically", fail)
     with pytest.raises(OSError, match="no space left"):
         save_checkpoint(folder, {"b": torch.ones(3)}, {})
     assert_same(load_checkpoint(folder)[0])

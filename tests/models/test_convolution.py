@@ -6,9 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from models.convolution import convolve, input_gradient, weight_gradient
-from models.sharing import part, slice_groups, transform
-from models.tail import Tail
+from models.layers.convolution import convolve, input_gradient, weight_gradient
+from models.layers.tail import Tail
+from models.nasbnn.sharing import part, slice_groups, transform
 
 # maps below, at and above the sizes at which ways change; kernels within and beyond the map; both strides
 CASES = [

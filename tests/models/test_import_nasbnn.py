@@ -6,12 +6,12 @@ import pytest
 import reference
 import torch
 
-from models.binary import WeightNormalisation
-from models.checkpoint import CheckpointError
-from models.import_nasbnn import import_checkpoint, published_names
-from models.modes import Mode
-from models.storage import load_supernet, save_supernet
-from models.supernet import Supernet, SupernetOptions
+from models.checkpoints.folder import CheckpointError
+from models.checkpoints.networks import load_supernet, save_supernet
+from models.checkpoints.published import import_checkpoint, published_names
+from models.layers.kernels import WeightNormalisation
+from models.layers.modes import Mode
+from models.nasbnn.supernet import Supernet, SupernetOptions
 from spaces import get_space
 
 DIGITS = get_space("nasbnn-digits")

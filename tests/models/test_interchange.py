@@ -9,13 +9,12 @@ import pytest
 import torch
 from torch import nn
 
-from models.cells import CellNetwork
-from models.interchange.export import OPSET, QONNX_OPSET, SENTENCES, Format, InterchangeError, to_onnx, write_onnx
-from models.network import BinaryNetwork
+from models.cell import CellNetwork
+from models.nasbnn.network import BinaryNetwork
 from models.onebit import portable
 from models.onebit.file import Model
-from models.onebit.lower import lower
-from models.onebit.program import (
+from models.onebit.lowering.lower import lower
+from models.onebit.operations import (
     Activation,
     BinaryConvolution,
     Concatenate,
@@ -27,13 +26,14 @@ from models.onebit.program import (
     Linear,
     Pointwise,
     Pool,
-    Program,
     Reduction,
     Shape,
     Zero,
     pack_signs,
 )
-from models.width import WidthNetwork
+from models.onebit.program import Program
+from models.onnx.export import OPSET, QONNX_OPSET, SENTENCES, Format, InterchangeError, to_onnx, write_onnx
+from models.width.network import WidthNetwork
 from spaces import get_space
 
 onnx = pytest.importorskip("onnx", reason="the extra 'onnx' is not installed")

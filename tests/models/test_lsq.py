@@ -2,7 +2,7 @@
 
 import torch
 
-from models.lsq import initial_step, quantise_weights
+from models.layers.lsq import initial_step, quantise_weights
 
 
 def test_weights_become_whole_multiples_within_eight_bits():

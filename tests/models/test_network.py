@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from models.network import BinaryNetwork, ConvolutionUnit, NetworkOptions, Stem, recalibrate
-from models.tail import Tail
+from models.layers.recalibration import recalibrate
+from models.layers.tail import Tail
+from models.nasbnn.network import BinaryNetwork, ConvolutionUnit, NetworkOptions, Stem
 from spaces import get_space
 
 

@@ -7,12 +7,14 @@ import pytest
 import torch
 from torch import nn
 
-from models.network import BinaryNetwork
-from models.onebit import build, native, portable
+from models.nasbnn.network import BinaryNetwork
+from models.onebit import portable
 from models.onebit.engine import Backend, Engine, Layout
-from models.onebit.lower import lower
-from models.onebit.plan import place_tensors
-from models.onebit.program import (
+from models.onebit.lowering.lower import lower
+from models.onebit.native import build
+from models.onebit.native import engine as native
+from models.onebit.native.plan import place_tensors
+from models.onebit.operations import (
     Activation,
     BinaryConvolution,
     Concatenate,
@@ -24,13 +26,13 @@ from models.onebit.program import (
     Linear,
     Pointwise,
     Pool,
-    Program,
     Reduction,
     Shape,
     Zero,
     inputs_of,
     pack_signs,
 )
+from models.onebit.program import Program
 from models.onebit.simulation import Simulation
 
 

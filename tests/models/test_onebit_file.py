@@ -14,10 +14,10 @@ import torch
 from models.families import build_network
 from models.onebit import file, portable
 from models.onebit.engine import Backend, Engine, Layout
-from models.onebit.file import BnnFileError, Model, decode, encode, read_model, sign_file, write_model
-from models.onebit.header import DICTIONARY
-from models.onebit.lower import lower
-from models.onebit.program import (
+from models.onebit.file import Model, decode, encode, read_model, sign_file, write_model
+from models.onebit.header import DICTIONARY, BnnFileError
+from models.onebit.lowering.lower import lower
+from models.onebit.operations import (
     Activation,
     Epilogue,
     Geometry,
@@ -25,11 +25,11 @@ from models.onebit.program import (
     Linear,
     Pointwise,
     Pool,
-    Program,
     ProgramError,
     Reduction,
     Shape,
 )
+from models.onebit.program import Program
 from spaces import get_space
 
 START, DIGEST = file._START.size, file._DIGEST

@@ -7,16 +7,16 @@ import pytest
 import torch
 from torch import nn
 
-from models import convolution
-from models.binarisers import Binariser, set_mode
-from models.cells import CellNetwork, CellOptions, MixedSupernet
-from models.modes import Mode
-from models.network import BinaryNetwork, ConvolutionUnit, Stem
+from models.cell import CellNetwork, CellOptions, MixedSupernet
+from models.layers import convolution
+from models.layers.binarisers import Binariser, set_mode
+from models.layers.modes import Mode
+from models.nasbnn.network import BinaryNetwork, ConvolutionUnit, Stem
 from models.onebit import portable
 from models.onebit.engine import Backend, Engine
-from models.onebit.lower import lower
-from models.onebit.program import BinaryConvolution, Encoding, Zero
-from models.width import WidthNetwork, WidthOptions
+from models.onebit.lowering.lower import lower
+from models.onebit.operations import BinaryConvolution, Encoding, Zero
+from models.width.network import WidthNetwork, WidthOptions
 from spaces import NasBnnSpace, Stage
 from spaces.cell import CellSpace
 from spaces.width import WidthSpace

@@ -10,18 +10,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from models.onebit import portable
-from models.onebit.build import BuildError, compiler
-from models.onebit.native import NativeEngine
-from models.onebit.program import (
-    BinaryConvolution,
-    Encoding,
-    Geometry,
-    GlobalAverage,
-    Program,
-    Shape,
-    pack_signs,
-    signs_of,
-)
+from models.onebit.native.build import BuildError, compiler
+from models.onebit.native.engine import NativeEngine
+from models.onebit.operations import BinaryConvolution, Encoding, Geometry, GlobalAverage, Shape, pack_signs, signs_of
+from models.onebit.program import Program
 
 try:
     compiler()

@@ -7,10 +7,10 @@ import pytest
 import reference
 import torch
 
-from models.binary import WeightNormalisation
-from models.modes import Mode, Weights
-from models.network import BinaryNetwork
-from models.supernet import Supernet, SupernetOptions
+from models.layers.kernels import WeightNormalisation
+from models.layers.modes import Mode, Weights
+from models.nasbnn.network import BinaryNetwork
+from models.nasbnn.supernet import Supernet, SupernetOptions
 from spaces import SpaceError, get_space
 
 DOMAINS = {Mode.BWBA: ("binary", "binary"), Mode.FWBA: ("float", "binary"), Mode.FWFA: ("float", "float")}

@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.binarisers import Binariser, BinaryConv2d, binarise_activations, binarise_weights, set_mode
-from models.modes import Mode
-from models.width import WidthNetwork, WidthOptions, inherit
+from models.layers.binarisers import Binariser, BinaryConv2d, binarise_activations, binarise_weights, set_mode
+from models.layers.modes import Mode
+from models.width.network import WidthNetwork, WidthOptions, inherit
 from spaces import SpaceError
 from spaces.width import Widths, WidthSpace
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from search.config import SearchConfig
-from search.phases import Trials, evaluation_task
+from search.config.search import SearchConfig
+from search.pipeline.phases import evaluation_task
+from search.pipeline.trials import Trials
 from search.proposers import make_proposer
-from search.records import Record, Stage
-from search.study import Study, now
+from search.runs.records import Record, Stage, now
+from search.runs.study import Study
 from spaces import Architecture, NasBnnSpace, get_space
 from spaces import Stage as SpaceStage
 

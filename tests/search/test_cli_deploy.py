@@ -11,17 +11,17 @@ import pytest
 import torch
 from PIL import Image
 
-from analysis.trials import load_trials
-from models.network import BinaryNetwork
+from analysis.runs.trials import load_trials
+from models.checkpoints.networks import load_network, save_network
+from models.nasbnn.network import BinaryNetwork
 from models.onebit.engine import Engine
 from models.onebit.file import read_model
-from models.storage import load_network, save_network
 from search import cli
-from search.configuration import load_config
-from search.context import Context
+from search.config.loading import load_config
 from search.data.config import DataConfig
 from search.data.opening import open_data
-from search.run import Run, write_facts
+from search.runs.folder import Run, write_facts
+from search.worker.context import Context
 from spaces import get_space
 
 SPACE = get_space("nasbnn-digits")

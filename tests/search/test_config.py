@@ -5,9 +5,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.config import RunConfig
-from search.configuration import check_config, load_config, parse_yaml, presets
-from search.sections import ConfigError
+from search.config.loading import check_config, load_config, parse_yaml, presets
+from search.config.run import RunConfig
+from search.config.sections import ConfigError
 
 
 @pytest.mark.parametrize("name", presets())

@@ -4,12 +4,12 @@ import dataclasses
 
 import pytest
 
-from analysis.report_facts import run_facts
-from analysis.schema import write_trials
-from search.config import RunConfig
-from search.configuration import check_config, parse_yaml
-from search.sections import ConfigError
-from search.space_config import SpaceConfig
+from analysis.findings.facts import run_facts
+from analysis.runs.schema import write_trials
+from search.config.loading import check_config, parse_yaml
+from search.config.run import RunConfig
+from search.config.sections import ConfigError
+from search.config.space import SpaceConfig
 from spaces import SPACES, get_space
 
 

@@ -9,15 +9,15 @@ import torch
 import torch.nn.functional as F
 from pydantic import ValidationError
 
-from models.cells import MixedNetwork, MixedSupernet, Mixture, mixed_edges, mixture_of
-from search.alphas import Alphas, discounted, entropy, entropy_term, read_genotype
+from models.cell import MixedNetwork, MixedSupernet, Mixture, mixed_edges, mixture_of
+from search.config.trainings import DifferentiableConfig
 from search.data.augment import Augmentation
 from search.data.dataset import Normalisation, TensorSplit
 from search.data.order import in_order
-from search.differentiable import BilevelStep, architecture_order, halves
-from search.differentiable_config import DifferentiableConfig
-from search.differentiable_history import History, history_table
-from search.training import Batch, train
+from search.training.alphas import Alphas, discounted, entropy, entropy_term, read_genotype
+from search.training.bilevel import BilevelStep, architecture_order, halves
+from search.training.bilevel_history import History, history_table
+from search.training.loop import Batch, train
 from spaces.cell import LAYER_TYPES, CellSpace
 
 CPU = torch.device("cpu")

@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
-from search.config import SearchConfig
+from search.config.search import SearchConfig
 from search.proposers.base import History
 from search.proposers.fitness import FitnessProposer
-from search.records import Record, Stage, State
+from search.runs.records import Record, Stage, State
 from spaces import SpaceError, get_space
-from spaces.hyperparameters import Grid, HyperparameterSpace, Listed
-from spaces.joint import JointSpace, OnlySpace
+from spaces.hyperparameters.space import HyperparameterSpace
+from spaces.hyperparameters.values import Grid, Listed
+from spaces.joint.fixed import OnlySpace
+from spaces.joint.space import JointSpace
 
 WIDTHS: Any = get_space("vgg-digits")
 CELLS = get_space("bnas-digits")

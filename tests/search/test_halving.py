@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from search.config import CandidateConfig
-from search.halving import survivors
-from search.records import Record, Stage, State
+from search.config.trainings import CandidateConfig
+from search.pipeline.halving import survivors
+from search.runs.records import Record, Stage, State
 
 OBJECTIVES = ("accuracy", "ops")
 

@@ -9,29 +9,24 @@ from pathlib import Path
 import pytest
 import torch
 
-from analysis.trials import load_trials
+from analysis.runs.trials import load_trials
 from models.onebit.engine import Backend
 from models.onebit.timing import Timing, processor
-from search.config import EvaluationConfig, RunConfig, SearchConfig
-from search.context import Context
-from search.executors import InlineExecutor
-from search.latency import (
-    LatencyError,
-    LatencyTable,
-    Predictor,
-    engine_name,
-    read_table,
-)
-from search.locking import writing
-from search.operations import program_of, shape_key
-from search.pipeline import carry_out
-from search.preparation import prepare
+from search.config.run import RunConfig
+from search.config.search import EvaluationConfig, SearchConfig
+from search.config.sections import ConfigError
+from search.execution.inline import InlineExecutor
+from search.latency.programs import program_of, shape_key
+from search.latency.stopwatch import time_operations
+from search.latency.table import LatencyError, LatencyTable, Predictor, engine_name, read_table
+from search.pipeline.carry_out import carry_out
+from search.pipeline.prepare import prepare
 from search.proposers import PROPOSER_NAMES, History, make_proposer
 from search.proposers.budget import Budget, require_fast_enough
-from search.records import Record, Stage, State
-from search.run import Run
-from search.sections import ConfigError
-from search.stopwatch import time_operations
+from search.runs.folder import Run
+from search.runs.locking import writing
+from search.runs.records import Record, Stage, State
+from search.worker.context import Context
 from spaces import SpaceError, get_space
 
 SPACE = get_space("nasbnn-digits")

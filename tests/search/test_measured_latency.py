@@ -11,20 +11,20 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from analysis.trials import load_trials
+from analysis.runs.trials import load_trials
 from models.onebit.timing import processor
 from search import cli
-from search.config import RunConfig
-from search.executors import make_executor
-from search.latency import LatencyError, LatencyTable, engine_name, measure_network, read_table
-from search.locking import writing
-from search.pipeline import carry_out
-from search.preparation import prepare
-from search.records import Record, Stage, State
-from search.run import Run
-from search.stopwatch import time_operations
-from search.study import read_records
-from search.view import PlainView, make_view
+from search.config.run import RunConfig
+from search.execution.executors import make_executor
+from search.latency.stopwatch import time_operations
+from search.latency.table import LatencyError, LatencyTable, engine_name, measure_network, read_table
+from search.pipeline.carry_out import carry_out
+from search.pipeline.prepare import prepare
+from search.pipeline.view import PlainView, make_view
+from search.runs.folder import Run
+from search.runs.locking import writing
+from search.runs.records import Record, Stage, State
+from search.runs.study import read_records
 from spaces import get_space
 
 SPACE = get_space("nasbnn-digits")
@@ -193,7 +193,7 @@ def test_the_command_measures_a_table_for_later_runs(tmp_path):
 
 
 def test_operations_that_are_timed_together_are_each_found():
-    from search.operations import program_of, shape_key
+    from search.latency.programs import program_of, shape_key
 
     program = program_of(SPACE, SPACE.smallest())
     named = {shape_key(each, program.shapes): (each, program.shapes) for each in program.operations}

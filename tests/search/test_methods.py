@@ -7,16 +7,16 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from analysis.trials import load_trials
-from models.modes import Mode
-from models.storage import load_network
-from search.configuration import check_config, load_config
-from search.executors import InlineExecutor
-from search.pipeline import carry_out
-from search.preparation import prepare
-from search.run import open_run
-from search.sections import ConfigError
-from search.view import PlainView
+from analysis.runs.trials import load_trials
+from models.checkpoints.networks import load_network
+from models.layers.modes import Mode
+from search.config.loading import check_config, load_config
+from search.config.sections import ConfigError
+from search.execution.inline import InlineExecutor
+from search.pipeline.carry_out import carry_out
+from search.pipeline.prepare import prepare
+from search.pipeline.view import PlainView
+from search.runs.folder import open_run
 from spaces import get_space
 
 FEW = ["data.train_limit=96", "data.validation_limit=48", "data.test_limit=48", "execution.retries=0"]

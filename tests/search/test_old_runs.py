@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from analysis.trials import load_trials
-from models.storage import load_network
+from analysis.runs.trials import load_trials
+from models.checkpoints.networks import load_network
 from search.data.opening import open_data
-from search.evaluation import evaluate
-from search.run import open_run
+from search.runs.folder import open_run
+from search.training.evaluation import evaluate
 
 RUNS = sorted((Path(__file__).parent / "artefacts").glob("run-*"))
 

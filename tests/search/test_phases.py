@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from search.config import SearchConfig
-from search.records import State
+from search.config.search import SearchConfig
+from search.runs.records import State
 
 FACTS = ("number", "id", "operator", "parents", "seed", "generation", "values", "state")
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from search.config import SearchConfig
+from search.config.search import SearchConfig
 from search.proposers import PROPOSER_NAMES, History, make_proposer
-from search.records import Record, Stage, State
+from search.runs.records import Record, Stage, State
 from spaces import get_space
 
 SPACE = get_space("nasbnn-digits")
@@ -49,7 +49,7 @@ def test_the_seed_decides(make_search, name):
 @every_proposer
 def test_a_fresh_process_proposes_the_same(name):
     code = (
-        "from search.config import SearchConfig\n"
+        "from search.config.run import SearchConfig\n"
         "from search.proposers import History, make_proposer\n"
         "from spaces import get_space\n"
         f"proposer = make_proposer(get_space('nasbnn-digits'), SearchConfig(proposer={name!r}), 3)\n"
@@ -110,7 +110,7 @@ def test_a_candidate_that_failed_is_not_tried_again(make_search, name):
 
 @pytest.mark.parametrize("name", ["evolution", "nsga2", "tpe"])
 def test_searching_beats_drawing_at_random(make_search, name):
-    from analysis.hypervolume import hypervolume
+    from analysis.measures.hypervolume import hypervolume
 
     def volume(proposer: str, seed: int) -> float:
         records = make_search(f"{proposer}{seed}", proposer=proposer, seed=seed, trials=120).run()

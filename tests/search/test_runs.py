@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from analysis.trials import load_trials
-from models.storage import load_network
+from analysis.runs.trials import load_trials
+from models.checkpoints.networks import load_network
 from search.data.opening import open_data
-from search.evaluation import evaluate
-from search.run import open_run
+from search.runs.folder import open_run
+from search.training.evaluation import evaluate
 
 SMALL = [
     "supernet.epochs=2",
@@ -162,7 +162,7 @@ def happened(run: Path, sign: str) -> bool:
 
 
 def load_trials_done(run: Path) -> set[tuple]:
-    from search.study import read_records
+    from search.runs.study import read_records
 
     return {(r.stage, r.number, r.started) for r in read_records(run / "journal.log") if r.done}
 
@@ -199,7 +199,7 @@ def test_status_tells_how_far_a_run_is(inline, here):
 
 
 def test_two_processes_do_not_write_one_run(inline):
-    from search.locking import writing
+    from search.runs.locking import writing
 
     with writing(open_run(inline)):
         refused = call(command("resume", inline), code=2)

@@ -7,9 +7,9 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from search.journal import mend_journal
-from search.records import State
-from search.study import read_records
+from search.runs.journal import mend_journal
+from search.runs.records import State
+from search.runs.study import read_records
 
 
 def test_optunas_own_tools_open_the_study(make_search, tmp_path):

@@ -7,15 +7,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from models.modes import Mode
-from models.network import BinaryNetwork
-from models.supernet import Supernet
-from search.config import SupernetConfig, Teacher
+from models.layers.modes import Mode
+from models.nasbnn.network import BinaryNetwork
+from models.nasbnn.supernet import Supernet
+from search.config.sections import TrainConfig
+from search.config.trainings import SupernetConfig, Teacher
 from search.data.augment import Augmentation
 from search.data.dataset import Normalisation, TensorSplit
-from search.sections import TrainConfig
-from search.training import Batch, TrainingError, learning_rate, plain_step, sandwich_step, train
-from spaces.seeds import derive_rng
+from search.seeds import derive_rng
+from search.training.loop import Batch, TrainingError, learning_rate, plain_step, sandwich_step, train
 
 
 @pytest.fixture
@@ -253,10 +253,10 @@ def test_weights_in_another_order_of_memory_go_on_bit_for_bit(tiny, split, tmp_p
 )
 def test_an_ablation_changes_what_it_says_and_nothing_else(tmp_path, setting, gone):
     """Before training: the same initial weights, but for what is switched off; the switch is kept with the weights."""
-    from models.storage import load_supernet
-    from search.configuration import load_config
-    from search.preparation import prepare
-    from search.worker import Worker
+    from models.checkpoints.networks import load_supernet
+    from search.config.loading import load_config
+    from search.pipeline.prepare import prepare
+    from search.worker.worker import Worker
 
     def untrained(name, *settings):
         run = prepare(

@@ -4,8 +4,8 @@ from io import StringIO
 
 from rich.console import Console
 
-from search.records import Record, Stage, State
-from search.view import PlainView, make_view
+from search.pipeline.view import PlainView, make_view
+from search.runs.records import Record, Stage, State
 
 
 def record(number, accuracy, ops, state=State.FINISHED):

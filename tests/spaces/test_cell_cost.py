@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from spaces.cell import CellSpace
-from spaces.cell.named import BNAS_CIFAR10, BNAS_D, BNAS_D_V2, BNAS_DIGITS, NAMED, PUBLISHED
+from spaces.cell.presets import BNAS_CIFAR10, BNAS_D, BNAS_D_V2, BNAS_DIGITS, NAMED, PUBLISHED
 
 CLOSE = 0.07  # how far a count may be from the paper's figure
 

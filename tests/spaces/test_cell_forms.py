@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from spaces import SpaceError
 from spaces.cell import LAYER_TYPES, Cell, CellSpace, Edge, Genotype
-from spaces.cell.named import BNAS_CIFAR10, BNAS_D_V2, BNAS_DIGITS, NAMED, PUBLISHED
-from spaces.declared import space_from
+from spaces.cell.presets import BNAS_CIFAR10, BNAS_D_V2, BNAS_DIGITS, NAMED, PUBLISHED
+from spaces.declarations import space_from
 
 TINY = CellSpace("tiny", "cifar", 3, 4, image_size=8, classes=2, layer_types=("conv3", "none"), nodes=2)
 NO_ZEROISE = dataclasses.replace(BNAS_CIFAR10, name="no-zeroise", layer_types=LAYER_TYPES[1:])

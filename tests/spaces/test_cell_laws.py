@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from spaces.cell import LAYER_TYPES, Cell, CellSpace, Edge, Genotype
 from spaces.cell.canonical import symmetries
-from spaces.cell.named import NAMED, PUBLISHED
+from spaces.cell.presets import NAMED, PUBLISHED
 from spaces.cell.ranking import CellRanking, Labellings
 
 TYPES = ("none", "max", "conv3")

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import spaces
+from search.seeds import derive_rng, derive_seed
 from spaces import SPACES, NasBnnSpace, SpaceError, Stage
-from spaces.named import narrowed
-from spaces.seeds import derive_rng, derive_seed
+from spaces.nasbnn.presets import narrowed
 
 DIGITS = SPACES["nasbnn-digits"]
 STAGE = Stage((1, 2), (8, 16), (3,), (1, 2), 1)
@@ -115,7 +115,7 @@ def test_seeds_tell_roots_types_and_line_breaks_apart():
 
 
 def test_seeds_are_the_same_in_every_process():
-    code = "from spaces.seeds import derive_seed; print(derive_seed(0, 'shuffle', 3))"
+    code = "from search.seeds import derive_seed; print(derive_seed(0, 'shuffle', 3))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert int(result.stdout) == derive_seed(0, "shuffle", 3) == 8203140106345629940
     assert derive_rng(0, "shuffle", 3).random() == derive_rng(0, "shuffle", 3).random()

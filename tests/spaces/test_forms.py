@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from search.seeds import derive_rng
 from spaces import SPACES, Architecture, Layer, NasBnnSpace, SpaceError, get_space
-from spaces.seeds import derive_rng
 
 NASBNN = SPACES["nasbnn"]
 DIGITS = SPACES["nasbnn-digits"]

@@ -24,7 +24,7 @@ from spaces import (
     sample_within,
     split,
 )
-from spaces.known import KNOWN, Number, Whole, Word
+from spaces.hyperparameters.kinds import KNOWN, Number, Whole, Word
 from spaces.parameters import Choice, Integer
 
 DIGITS = SPACES["vgg-digits"]

@@ -70,7 +70,7 @@ def test_streamed_batches_depend_on_the_seed_and_not_on_the_workers(settings, pa
 
 
 def test_a_shuffled_stream_gives_every_image_once_and_its_own_label(parquet, files, monkeypatch):
-    monkeypatch.setattr("search.data.parquet.WINDOW_BYTES", 1)  # one row group at a time
+    monkeypatch.setattr("search.data.sources.parquet.WINDOW_BYTES", 1)  # one row group at a time
     memory, streamed = both_ways(parquet, loader_workers=0)
     labels = dict(
         zip(

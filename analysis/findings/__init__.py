@@ -1,0 +1,1 @@
+"""What trials say: fronts, choices, comparisons, effects of genes, growth of hypervolumes."""

@@ -1,0 +1,193 @@
+"""Everything a report tells about one run, gathered from its folder as plain values. What is missing stays empty."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from analysis.findings.front import load_front
+from analysis.runs.layout import FRONT_FILE, RunError
+from analysis.runs.trials import load_trials, numbers
+from spaces import NasBnnSpace, Space, SpaceError, Stage, get_space
+from spaces.declarations import space_from
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class RunFacts:
+    """One run. `config` is its configuration, `info` what was found out when it began; both may be empty.
+
+    `front` is the table that `load_front` gives, `space` None where it is not known here, `notes` what could not be
+    read and why.
+    """
+
+    path: Path
+    name: str
+    config: Values
+    info: Values
+    trials: pd.DataFrame
+    front: pd.DataFrame
+    space: Space[Any] | None
+    notes: tuple[str, ...]
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run came to its end."""
+        return (self.path / FRONT_FILE).is_file()
+
+    @property
+    def data(self) -> Values:
+        """The description of the data set."""
+        return section(self.info, "data")
+
+    @property
+    def validation_images(self) -> int | None:
+        """Images in the split that the search measured on."""
+        return whole(self.data, "validation")
+
+    @property
+    def test_images(self) -> int | None:
+        """Images in the split that only the front was measured on."""
+        return whole(self.data, "test")
+
+    @property
+    def seed(self) -> int | None:
+        """The root of all randomness of the run."""
+        return whole(self.config, "seed")
+
+    @property
+    def dataset(self) -> str:
+        """The data set's name, "imagenet" only where the papers' figures compare."""
+        shape = (self.space.classes, self.space.image_size) if self.space else None
+        return "imagenet" if shape == (1000, 224) else str(self.data.get("name", ""))
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """What was searched for, accuracy first."""
+        found = section(self.config, "search").get("objectives")
+        return tuple(str(name) for name in cast("list[Any]", found)) if isinstance(found, list) else ("accuracy", "ops")
+
+    @property
+    def span(self) -> float | None:
+        """Seconds from the start of the first trial to the end of the last."""
+        done = self.trials[self.trials["started"].notna() & self.trials["seconds"].notna()]
+        if not len(done):
+            return None
+        starts = done["started"].astype("int64").to_numpy() / 1e6
+        return float((starts + numbers(done, "seconds")[:, 0]).max() - starts.min())
+
+    @property
+    def failures(self) -> dict[str, int]:
+        """How often a trial failed, by reason, most often first."""
+        failed = self.trials[self.trials["state"] == "failed"]
+        counts = failed["reason"].fillna("no reason is recorded").astype("str").value_counts()
+        return {str(reason): int(count) for reason, count in counts.items()}
+
+    def count(self, state: str, stage: str | None = None) -> int:
+        """How many trials are in a state, of all stages or one."""
+        chosen = self.trials["state"] == state
+        if stage is not None:
+            chosen &= self.trials["stage"] == stage
+        return int(chosen.sum())
+
+
+def run_facts(run: str | os.PathLike[str], name: str | None = None) -> RunFacts:
+    """Gather what is known of a run's folder. Raises `RunError` where it holds no trials that can be read."""
+    path = Path(run)
+    trials = load_trials(path)
+    notes: list[str] = []
+    config = _config(path / "config.yaml", notes)
+    info = _info(path / "run.json", notes)
+    try:
+        front = load_front(path)
+    except RunError as error:
+        notes.append(str(error))
+        from analysis.findings.front import front as pareto
+        from analysis.findings.front import front_table
+        from analysis.runs.schema import TEST_ACCURACY
+
+        front = front_table(pareto(trials).assign(**{TEST_ACCURACY: float("nan")}))
+    space = _space(config, info, notes)
+    return RunFacts(path, name or path.resolve().name, config, info, trials, front, space, tuple(notes))
+
+
+def section(values: Values, key: str) -> Values:
+    """The mapping under a key, an empty one where there is none."""
+    found = values.get(key)
+    return cast("Values", found) if isinstance(found, Mapping) else {}
+
+
+def whole(values: Values, key: str) -> int | None:
+    """The whole number under a key, None where there is none."""
+    found = values.get(key)
+    return found if isinstance(found, int) and not isinstance(found, bool) else None
+
+
+def number(values: Values, key: str) -> float | None:
+    """The number under a key, None where there is none."""
+    found = values.get(key)
+    return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
+
+
+def _config(file: Path, notes: list[str]) -> Values:
+    import yaml
+
+    try:
+        found = yaml.safe_load(file.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        notes.append(f"the configuration {file} cannot be read: {' '.join(str(error).split())}")
+        return {}
+    if not isinstance(found, dict):
+        notes.append(f"{file} does not hold a configuration")
+        return {}
+    return cast("Values", found)
+
+
+def _info(file: Path, notes: list[str]) -> Values:
+    try:
+        found = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        notes.append(f"the description {file} cannot be read: {error}")
+        return {}
+    if not isinstance(found, dict):
+        notes.append(f"{file} does not describe a run")
+        return {}
+    return cast("Values", found)
+
+
+def _space(config: Values, info: Values, notes: list[str]) -> Space[Any] | None:
+    """The space that the run searched: as it is declared in full, or as its configuration names it (older runs)."""
+    try:
+        if section(info, "space"):
+            return space_from(section(info, "space"))
+        return _configured(section(config, "space"), section(info, "data")) if config else None
+    except (SpaceError, KeyError, TypeError, AttributeError, ValueError) as error:
+        notes.append(f"the space of this run is not known here, so costs per layer are left out: {error}")
+        return None
+
+
+def _configured(declared: Values, data: Values) -> Space[Any]:
+    """The space that a configuration names or declares by its stages, with the data's classes and channels."""
+    if isinstance(declared.get("stages"), list):
+        stages = tuple(Stage(**stage) for stage in declared["stages"])
+        space: Space[Any] = NasBnnSpace(
+            str(declared["name"]), declared["stem_widths"], declared["stem_stride"], stages,
+            image_size=declared["image_size"], classes=2,
+        )  # fmt: skip
+    else:
+        space = get_space(str(declared.get("name")))
+    names = data.get("class_names")
+    classes = len(cast("list[Any]", names)) if isinstance(names, list) else None
+    space = space.for_data(whole(declared, "image_size"), classes, whole(data, "channels"))
+    if isinstance(space, NasBnnSpace):
+        space = dataclasses.replace(space, non_decreasing=declared.get("non_decreasing", True) is not False)
+    return space

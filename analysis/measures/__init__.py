@@ -1,0 +1,1 @@
+"""Numbers from arrays: fronts, hypervolumes, attainment, intervals and rank correlations."""

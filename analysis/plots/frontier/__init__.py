@@ -1,0 +1,1 @@
+"""The plot of accuracy against cost: its data, the drawing, and where labels go."""

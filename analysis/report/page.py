@@ -1,0 +1,72 @@
+"""The report: one HTML file on one run or several, which opens without a network and holds all that it shows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from analysis.findings.comparison import compare_runs
+from analysis.findings.facts import RunFacts, run_facts
+from analysis.report.frontier import write_whole
+from analysis.report.html import Html, join, page, tag
+from analysis.report.sections.compare import comparison_section
+from analysis.report.sections.run import run_sections, section_links
+from analysis.runs.layout import RunError
+from analysis.runs.trials import run_paths
+
+REPORT_FILE = "report.html"
+
+Paths = Sequence[str | os.PathLike[str]]
+
+
+def write_report(runs: Paths, out: str | os.PathLike[str] | None = None) -> Path:
+    """Write the report on runs, finished or not, to a file; returns its path.
+
+    Where no file is named it is `report.html`, in the run's folder for one run and here for several. Raises `RunError`
+    where a run cannot be read or the file not be written.
+    """
+    content = report_html(runs)
+    one = len(runs) == 1 and Path(runs[0]).is_dir()
+    file = Path(out) if out is not None else (Path(runs[0]) / REPORT_FILE if one else Path(REPORT_FILE))
+    try:
+        write_whole(file, content)
+    except OSError as error:
+        raise RunError(f"cannot write the report to {file}: {error.strerror}; name another file with --out") from error
+    return file
+
+
+def report_html(runs: Paths) -> Html:
+    """The report as one HTML document. Raises `RunError` where a run cannot be read."""
+    paths = run_paths(list(runs))
+    found = [run_facts(path, name) for name, path in paths.items()]
+    if len(found) == 1:
+        return _one(found[0])
+    return _several(found)
+
+
+def _one(run: RunFacts) -> Html:
+    links = [tag("a", words, href=f"#run0-{name}") for name, words in section_links(run)]
+    return page(f"Report on {run.name}", _head(f"Report on {run.name}", [run]), tag("nav", links),
+                tag("main", run_sections(run, "run0-")))  # fmt: skip
+
+
+def _several(runs: list[RunFacts]) -> Html:
+    links = [tag("a", "comparison", href="#compare")]
+    links += [tag("a", run.name, href=f"#run{index}") for index, run in enumerate(runs)]
+    bodies = [
+        tag("article", tag("h1", run.name), run_sections(run, f"run{index}-"), id=f"run{index}")
+        for index, run in enumerate(runs)
+    ]
+    title = f"Report on {len(runs)} runs"
+    main = tag("main", comparison_section(compare_runs(runs), runs), bodies)
+    return page(title, _head(title, runs), tag("nav", links), main)
+
+
+def _head(title: str, runs: list[RunFacts]) -> Html:
+    spaces = sorted({run.space.name for run in runs if run.space})
+    data = sorted({str(run.data["name"]) for run in runs if "name" in run.data})
+    now = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+    parts = [*(f"space {name}" for name in spaces), *(f"data {name}" for name in data), f"written {now} by binarynas"]
+    return join([tag("h1", title), tag("p", " · ".join(parts), class_="soft")])

@@ -1,0 +1,87 @@
+"""The sections of a report that help to go on from a run: its networks, commands, versions."""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+from typing import Any, cast
+
+from analysis.findings.facts import RunFacts, Values, section, whole
+from analysis.report.html import Html, copyable, facts, join, tag
+from analysis.runs.trials import numbers
+from analysis.units import prefix
+
+
+def use_section(run: RunFacts) -> Html:
+    """Commands and code to use the networks, go on with the run or repeat it."""
+    path = shell_path(run)
+    said: list[Html] = []
+    if len(run.front):
+        accuracy = numbers(run.front, "accuracy")[:, 0].tolist()
+        best = str(run.front["id"].iloc[accuracy.index(max(accuracy))])
+        ops = count_words(float(numbers(run.front, "ops").max()))
+        said.append(tag("p", "Choose a network for a budget:"))
+        said.append(copyable(f"binarynas best {path} --ops-max {ops}"))
+        if run.finished:
+            folder = json.dumps(str(run.path / "front" / best))
+            code = f"from models import load_network\n\nnetwork = load_network({folder})  # in evaluation mode"
+            said += [tag("p", "Every network of the front is a folder of its own under ", tag("code", f"{path}/front"),
+                         ", with its weights. Load one:"), copyable(code)]  # fmt: skip
+            said.append(_input_words(run.data))
+    if run.finished:
+        said.append(tag("p", "Repeat it with another seed, to see what the seed does:"))
+        copied = shlex.quote(str(run.path / "config.yaml"))
+        other = shlex.quote(f"{run.path}-seed{(run.seed or 0) + 1}")
+        said.append(copyable(f"binarynas search {copied} --seed {(run.seed or 0) + 1} --out {other}"))
+        said.append(copyable(f"binarynas compare {path} {other}"))
+    else:
+        said.append(tag("p", "Go on with the search; what is finished is not done again:"))
+        said.append(copyable(f"binarynas resume {path}"))
+    return join(said)
+
+
+def _input_words(data: Values) -> Html:
+    def row(key: str) -> str:
+        found = data.get(key)
+        values = cast("list[Any]", found) if isinstance(found, list) else []
+        return ", ".join(f"{value:.4f}" for value in values if isinstance(value, float))
+
+    mean, std = row("mean"), row("std")
+    if not mean or not std:
+        return join([])
+    size, channels = whole(data, "image_size"), whole(data, "channels")
+    words = (
+        f"It takes float images of shape (images, {channels}, {size}, {size}): pixels scaled to 0..1, less the mean "
+    )
+    return tag("p", f"{words}{mean}, over the deviation {std}; and gives one number a class.")
+
+
+def versions_section(run: RunFacts) -> Html:
+    """What the run depends on."""
+    found = section(run.info, "versions")
+    pairs = [(str(name), str(value)) for name, value in found.items()]
+    pairs += [
+        ("seed", str(run.seed) if run.seed is not None else ""),
+        ("made on", str(run.info.get("host", ""))),
+        ("data fingerprint", str(run.data.get("fingerprint", ""))),
+    ]
+    words = "Every random number of the run derives from its one seed."
+    return join([facts(pairs), tag("p", words, class_="note")])
+
+
+def count_words(count: float) -> str:
+    """A count, rounded up to three digits, as options of the command line take it.
+
+    >>> count_words(13_141)
+    '13.2k'
+    """
+    factor, sign = prefix(count)
+    scaled = count / factor
+    digits = 10.0 ** (math.floor(math.log10(scaled)) - 2) if scaled > 0 else 1.0
+    return f"{math.ceil(scaled / digits - 1e-9) * digits:.6g}{sign.replace('K', 'k')}"
+
+
+def shell_path(run: RunFacts) -> str:
+    """The run's path as a shell reads it."""
+    return shlex.quote(str(run.path))

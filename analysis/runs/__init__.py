@@ -1,0 +1,1 @@
+"""Reading a run's folder: trials, events, history, and the published results beside them."""

@@ -1,0 +1,114 @@
+"""Reads trials from a run's journal, so that a run that is still going on can be looked at.
+
+The journal is Optuna's: one JSON object a line, each an operation on a study or a trial. Studies and trials have the
+numbers of their creation, over the whole file; a trial's own number counts within its study, which is a stage. Reading
+it here keeps this room free of Optuna, and leaves out what costs Optuna most of its time and no table needs: the
+distribution of every parameter of every trial.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import cast
+
+from analysis.runs.journal_lines import Chain, JournalError, Json
+from analysis.runs.schema import BY_NAME
+
+_CREATE_STUDY, _DELETE_STUDY, _CREATE_TRIAL, _SET_STATE, _SET_ATTRIBUTE = 0, 1, 4, 6, 8
+_STATES = {0: "running", 1: "finished", 2: "pruned", 3: "failed", 4: "waiting"}
+_WHOLE = frozenset(name for name, column in BY_NAME.items() if column.type in ("int32", "int64"))
+_PROPOSED = ("architecture", "id", "generation", "proposer", "operator", "parents", "seed")
+_MEASURED = ("reason", "attempt", "seconds", "host", "worker")
+
+
+@dataclass
+class _Trial:
+    stage: str
+    number: int
+    state: str
+    attributes: dict[str, object]
+
+    @property
+    def ended(self) -> bool:
+        return self.state in ("finished", "failed", "pruned")
+
+
+def journal_rows(journal: Path) -> list[dict[str, object]]:
+    """Every trial that has begun, stage by stage, as rows for `analysis.runs.schema.to_table`.
+
+    Left out are trials that wait, and the columns `space` and `versions`, which a journal does not know. What stands
+    behind the last line end is being written and is not read. Raises `JournalError` for a line that is damaged or no
+    operation.
+    """
+    studies: list[str | None] = []
+    trials: list[_Trial] = []
+    counts: dict[int, int] = {}
+    records = Chain(journal).read(_lines(journal))
+    for number, entry in enumerate(records, 1):
+        try:
+            _apply(entry, studies, trials, counts)
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise JournalError(f"line {number} of {journal} is not an operation of a study's journal") from error
+    stages = [stage for stage in studies if stage is not None]
+    begun = [trial for trial in trials if trial.state != "waiting" and trial.stage in stages]
+    return [_row(trial) for trial in sorted(begun, key=lambda trial: stages.index(trial.stage))]
+
+
+def _lines(journal: Path) -> Iterator[bytes]:
+    with journal.open("rb") as file:
+        for line in file:
+            if line.endswith(b"\n"):
+                yield line[:-1]
+
+
+def _apply(entry: Json, studies: list[str | None], trials: list[_Trial], counts: dict[int, int]) -> None:
+    """What one operation does; as for Optuna, an operation on a trial that has ended does nothing."""
+    operation = entry["op_code"]
+    if operation == _CREATE_STUDY:
+        name = str(entry["study_name"])
+        if name not in studies:  # of two processes that create one study, the second finds it there
+            studies.append(name)
+        return
+    if operation == _DELETE_STUDY:
+        studies[cast("int", entry["study_id"])] = None
+        return
+    if operation == _CREATE_TRIAL:
+        study = cast("int", entry["study_id"])
+        stage = studies[study]
+        if stage is not None:
+            counts[study] = counts.get(study, -1) + 1
+            attributes = dict(cast("Json", entry.get("user_attrs") or {}))
+            trials.append(_Trial(stage, counts[study], _STATES[cast("int", entry.get("state", 0))], attributes))
+        return
+    if operation not in (_SET_STATE, _SET_ATTRIBUTE):
+        return
+    trial = trials[cast("int", entry["trial_id"])]
+    if trial.ended:
+        return
+    if operation == _SET_STATE:
+        trial.state = _STATES[cast("int", entry["state"])]
+    else:
+        trial.attributes.update(cast("Json", entry["user_attr"]))
+
+
+def _row(trial: _Trial) -> dict[str, object]:
+    row: dict[str, object] = {"stage": trial.stage, "number": trial.number, "state": trial.state, "attempt": 1}
+    row |= {name: trial.attributes.get(name) for name in _PROPOSED}
+    # the outcome is written before the state: it counts once the state says that the trial has ended
+    outcome = cast("Json", trial.attributes.get("outcome", {}) if trial.ended else {})
+    row |= {name: outcome[name] for name in _MEASURED if name in outcome}
+    facts, rungs = outcome.get("facts"), cast("Json", trial.attributes.get("rungs") or {})
+    if facts:
+        row["facts"] = json.dumps(facts)
+    if rungs:  # what it reached behind so many epochs, also while it is being trained
+        row["epochs"] = max(map(int, rungs))
+    if outcome.get("started") is not None:
+        row["started"] = datetime.fromisoformat(str(outcome["started"]))
+    for name, value in cast("Mapping[str, float]", outcome.get("metrics", {})).items():
+        if name in BY_NAME:
+            row[name] = int(value) if name in _WHOLE else float(value)
+    return row

@@ -1,0 +1,105 @@
+"""Supernets and networks as checkpoints: which space, architecture and options their tensors belong to."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import torch
+from torch import Tensor, nn
+
+from models.checkpoints.folder import CheckpointError, Verify, load_checkpoint, save_checkpoint
+from models.families import family_of, options_from, options_to_json
+from spaces import Space
+from spaces.declarations import space_from
+
+M = TypeVar("M", bound=nn.Module)
+
+
+def supernet_meta(supernet: nn.Module) -> dict[str, Any]:
+    """What a checkpoint must say for `supernet_from` to read its tensors."""
+    net = cast("Any", supernet)
+    return {"kind": "supernet", "space": net.space.declaration(), "options": options_to_json(net.options)}
+
+
+def network_meta(network: nn.Module) -> dict[str, Any]:
+    """What a checkpoint must say for `network_from` to read its tensors."""
+    net = cast("Any", network)
+    return {
+        "kind": "network",
+        "space": net.space.declaration(),
+        "architecture": net.space.format(net.architecture),
+        "options": options_to_json(net.options),
+    }
+
+
+def supernet_from(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> Any:
+    """The supernet of a `state_dict` (used as it is, not copied) and its `supernet_meta`, in evaluation mode.
+
+    Raises `CheckpointError` where the two do not belong together, `SpaceError` for a space that cannot be.
+    """
+    space = _space(meta, "supernet")
+    family = family_of(space.family)
+    if family.supernet is None or family.supernet_options is None:
+        raise CheckpointError(f"spaces of the family {space.family!r} have no supernet")
+    with torch.device("meta"):
+        supernet = family.supernet(space, _options(family.supernet_options, meta))
+    return fill(supernet, tensors)
+
+
+def network_from(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> Any:
+    """The network of a `state_dict` (used as it is, not copied) and its `network_meta`, in evaluation mode.
+
+    Raises `CheckpointError` where the two do not belong together, `SpaceError` for an architecture outside its space.
+    """
+    space = _space(meta, "network")
+    family = family_of(space.family)
+    with torch.device("meta"):
+        architecture = space.parse(str(meta.get("architecture")))
+        network = family.network(space, architecture, _options(family.network_options, meta))
+    return fill(network, tensors)
+
+
+def save_supernet(folder: Path | str, supernet: nn.Module, extra_meta: Mapping[str, Any] | None = None) -> None:
+    """Write a supernet as a checkpoint; `extra_meta` is kept under `extra`. Raises as `save_checkpoint` does."""
+    save_checkpoint(folder, supernet.state_dict(), {**supernet_meta(supernet), "extra": dict(extra_meta or {})})
+
+
+def load_supernet(folder: Path | str, verify: Verify = Verify.HASHES) -> Any:
+    """The supernet of a checkpoint, in evaluation mode, its weights mapped from the file (processes share them).
+
+    Raises `CheckpointError`.
+    """
+    return supernet_from(*load_checkpoint(folder, verify))
+
+
+def save_network(folder: Path | str, network: nn.Module, extra_meta: Mapping[str, Any] | None = None) -> None:
+    """Write a network as a checkpoint; `extra_meta` is kept under `extra`. Raises as `save_checkpoint` does."""
+    save_checkpoint(folder, network.state_dict(), {**network_meta(network), "extra": dict(extra_meta or {})})
+
+
+def load_network(folder: Path | str, verify: Verify = Verify.HASHES) -> Any:
+    """The network of a checkpoint, in evaluation mode, its weights mapped from the file. Raises `CheckpointError`."""
+    return network_from(*load_checkpoint(folder, verify))
+
+
+def _space(meta: Mapping[str, Any], kind: str) -> Space[Any]:
+    if meta.get("kind") != kind or not isinstance(meta.get("space"), Mapping):
+        raise CheckpointError(f"expected the checkpoint of a {kind}; this is one of {meta.get('kind')!r}")
+    return space_from(meta["space"])
+
+
+def _options(kind: type[Any], meta: Mapping[str, Any]) -> Any:
+    options = meta.get("options", {})
+    try:
+        return options_from(kind, options if isinstance(options, Mapping) else {})
+    except ValueError as error:
+        raise CheckpointError(f"the checkpoint's options do not fit: {error}") from error
+
+
+def fill(module: M, tensors: Mapping[str, Tensor]) -> M:
+    """Give a module of the meta device its tensors, not copied; in evaluation mode. Raises `CheckpointError`."""
+    try:
+        module.load_state_dict(dict(tensors), assign=True)
+    except RuntimeError as error:
+        raise CheckpointError(f"the checkpoint's tensors do not fit its space and options: {error}") from error
+    return module.eval()

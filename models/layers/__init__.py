@@ -1,0 +1,1 @@
+"""Binary layers and what surrounds them, for networks of every family."""

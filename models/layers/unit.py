@@ -1,0 +1,89 @@
+"""One unit of a block: RSign, a binary convolution, and the tail; on its own and on slices of shared channels."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd.function import Function, once_differentiable
+
+from models.layers.channels import first, pad_to, per_channel
+from models.layers.convolution import convolve, input_gradient, weight_gradient
+from models.layers.kernels import Kernel
+from models.layers.modes import Activations
+from models.layers.tail import Tail
+
+
+class BinaryUnit(nn.Module):
+    """RSign -> convolution -> batch norm -> + shortcut -> RPReLU (ReActNet; NAS-BNN, Figure 1).
+
+    Holds everything but the convolution's weight, which its owner supplies at each call; fewer input or output channels
+    than declared use the first of each.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.shift = nn.Parameter(torch.zeros(in_channels))
+        self.tail = Tail(out_channels)
+
+    def run(self, x: Tensor, kernel: Kernel, stride: int, groups: int, activations: Activations) -> Tensor:
+        """(N, in, H, W) -> (N, out, H / stride, W / stride); the shortcut is averaged where the stride is 2."""
+        sums = binary_convolution(x, self.shift, kernel.weight, stride, groups, activations)
+        shortcut = x if stride == 1 else F.avg_pool2d(x, stride)
+        return self.tail(sums, kernel.scale, shortcut)
+
+
+class _BinaryConvolution(Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, shift: Tensor, weight: Tensor, stride: int, groups: int, activations: Activations
+    ) -> Tensor:
+        dtype = _compute_dtype(x)
+        ctx.declared = shift.shape[0]
+        shift = first(shift, x.shape[1])
+        inputs = x + per_channel(shift + 0.0)  # no element is -0.0, as no shift is: copysign then gives sign(0) = +1
+        if activations is Activations.BINARY:
+            inputs = torch.copysign(inputs.new_ones(()), inputs, out=inputs)
+        inputs, weight = inputs.to(dtype), weight.to(dtype)
+        ctx.save_for_backward(x, shift, inputs, weight)
+        ctx.settings = stride, groups, activations
+        with torch.autocast(x.device.type, enabled=False):
+            return convolve(inputs, weight, stride, groups).to(x.dtype)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        x, shift, inputs, weight = ctx.saved_tensors
+        stride, groups, activations = ctx.settings
+        gradient = gradient.to(inputs.dtype)
+        to_input = to_shift = to_weight = None
+        if ctx.needs_input_grad[2]:
+            to_weight = weight_gradient(gradient, inputs, weight, stride, groups).to(x.dtype)
+        if ctx.needs_input_grad[0] or ctx.needs_input_grad[1]:
+            to_input = input_gradient(gradient, inputs, weight, stride, groups).to(x.dtype)
+            if activations is Activations.BINARY:
+                distance = torch.add(x, per_channel(shift)).abs_().clamp_(max=1)
+                to_input = to_input.addcmul_(to_input, distance, value=-1).mul_(2)  # times 2 - 2|u|
+            (to_shift,) = pad_to(ctx.declared, to_input.sum((0, 2, 3)))
+        return to_input, to_shift, to_weight, None, None, None
+
+
+def binary_convolution(
+    x: Tensor, shift: Tensor, weight: Tensor, stride: int, groups: int, activations: Activations
+) -> Tensor:
+    """conv(sign(x + shift), weight), padded with zeros by half a kernel; (N, in, H, W) -> (N, out, H / s, W / s).
+
+    Forward: sign(0) = +1; a padded zero stays zero and adds nothing to a sum. Pseudo-gradient of the sign: 2 - 2|u|
+    inside [-1, 1], 0 outside, u = x + shift. With float activations there is no sign: u itself is convolved. Of
+    `shift`, as many entries are used as x has channels.
+
+    Under autocast the convolution runs in the autocast type and everything else in the type of x. Sums of signs are
+    then exact up to 2048 in float16 (the largest layers of Table 1 add 4800 signs, whose sums hardly ever go so far)
+    and up to 256 in bfloat16, which rounds larger ones: prefer float16.
+    """
+    return _BinaryConvolution.apply(x, shift, weight, stride, groups, activations)
+
+
+def _compute_dtype(x: Tensor) -> torch.dtype:
+    device = x.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype

@@ -1,0 +1,130 @@
+"""One binary network on its own: what an architecture of a NAS-BNN space stands for."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.layers.convolution import convolve_in_order
+from models.layers.kernels import Kernel, KernelCache, WeightNormalisation, binary_kernel, new_weight
+from models.layers.lsq import HIGH, LOW, initial_step, quantise_weights
+from models.layers.modes import Activations
+from models.layers.tail import Tail
+from models.layers.unit import BinaryUnit
+from spaces import Architecture, Layer, NasBnnSpace
+
+STEM_KERNEL_SIZE = 3
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """Choices of the method that a network's weights depend on; kept with its checkpoint."""
+
+    weight_normalisation: WeightNormalisation = WeightNormalisation.PAPER
+
+
+class Stem(nn.Module):
+    """A 3x3 convolution of float images with 8-bit weights, batch norm and RPReLU; the first `width` filters of it."""
+
+    def __init__(self, channels: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.weight = new_weight(width, channels, STEM_KERNEL_SIZE, STEM_KERNEL_SIZE)
+        self.step = nn.Parameter(torch.empty(width) if self.weight.is_meta else initial_step(self.weight))
+        self.tail = Tail(width)
+        self.stride = stride
+
+    def forward(self, images: Tensor, width: int | None = None) -> Tensor:
+        """(N, channels, H, W) -> (N, width, H / stride, W / stride)."""
+        if not self.training and not torch.is_grad_enabled():
+            return self._evaluate(images, width)
+        weight = quantise_weights(self.weight[:width], self.step[:width])
+        images = images.contiguous(memory_format=torch.channels_last)
+        sums = F.conv2d(images, weight, None, self.stride, STEM_KERNEL_SIZE // 2)
+        return self.tail(sums.to(self.weight.dtype).contiguous(memory_format=torch.channels_last), None, None)
+
+    @torch.no_grad()
+    def levels(self, width: int | None = None) -> Tensor:
+        """The weights as multiples of their channel's step: whole numbers from -128 to 127, (out, in, k, k)."""
+        return (self.weight[:width] / self.step[:width, None, None, None]).clamp_(LOW, HIGH).round_()
+
+    def _evaluate(self, images: Tensor, width: int | None) -> Tensor:
+        """As the 1-bit engine has it, to the bit: sums of levels in its order, the step folded behind them."""
+        levels = self.levels(width)
+        factor, constant = self.tail.folded(len(levels), None)
+        sums = convolve_in_order(images.to(levels.dtype), levels, self.stride)
+        return self.tail.finish(sums, factor * self.step[:width], constant, None)
+
+
+class ConvolutionUnit(BinaryUnit):
+    """A `BinaryUnit` with a weight of its own: (out, in / groups, k, k)."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int, stride: int, groups: int, options: NetworkOptions
+    ) -> None:
+        super().__init__(in_channels, out_channels)
+        self.weight = new_weight(out_channels, in_channels // groups, kernel_size, kernel_size)
+        self.stride = stride
+        self.groups = groups
+        self.options = options
+        self._kernels = KernelCache()
+
+    def kernel(self) -> Kernel:
+        """Signs and scales of the weight; kept while gradients are off and the weight is the same and unchanged."""
+        return self._kernels.get(self.weight, binary_kernel, self.options.weight_normalisation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in, H, W) -> (N, out, H / stride, W / stride)."""
+        return self.run(x, self.kernel(), self.stride, self.groups, Activations.BINARY)
+
+
+class SeparableConvolution(nn.Module):
+    """A block: a kxk unit that keeps the width, then a 1x1 unit that sets it (NAS-BNN, section 3.2)."""
+
+    def __init__(self, in_channels: int, layer: Layer, stride: int, options: NetworkOptions) -> None:
+        super().__init__()
+        self.kxk = ConvolutionUnit(in_channels, in_channels, layer.kernel_size, stride, layer.groups, options)
+        self.pointwise = ConvolutionUnit(in_channels, layer.width, 1, 1, 1, options)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in, H, W) -> (N, width, H / stride, W / stride)."""
+        return self.pointwise(self.kxk(x))
+
+
+class BinaryNetwork(nn.Module):
+    """The network of one architecture (NAS-BNN, Table 1), with random weights, or those that a supernet extracted.
+
+    Its learnable numbers are as many as `space.cost(architecture).params` says. Raises `SpaceError` for an architecture
+    that is not in the space.
+    """
+
+    def __init__(self, space: NasBnnSpace, architecture: Architecture, options: NetworkOptions | None = None) -> None:
+        super().__init__()
+        self.space = space
+        self.architecture = space.require(architecture)
+        self.options = options or NetworkOptions()
+        self.stem = Stem(space.channels, architecture.stem, space.stem_stride)
+        width = architecture.stem
+        self.stages = nn.ModuleList()
+        for stage, layers in zip(space.stages, architecture.stages, strict=True):
+            blocks = nn.ModuleList()
+            for place, layer in enumerate(layers):
+                blocks.append(SeparableConvolution(width, layer, stage.stride if place == 0 else 1, self.options))
+                width = layer.width
+            self.stages.append(blocks)
+        self.classifier = nn.Linear(width, space.classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits: float images (N, channels, H, W) -> (N, classes)."""
+        x = self.stem(images)
+        for block in self.blocks():
+            x = block(x)
+        return self.classifier(x.mean((2, 3)))  # (N, last width) -> (N, classes)
+
+    def blocks(self) -> Iterator[SeparableConvolution]:
+        """All blocks, from input to output."""
+        for blocks in self.stages:
+            for block in blocks.children():
+                assert isinstance(block, SeparableConvolution)
+                yield block

@@ -1,0 +1,152 @@
+"""One weight for every width, kernel size and number of groups of a layer (NAS-BNN, section 3.3.2 and Figure 2)."""
+
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import Function, once_differentiable
+
+from models.layers.kernels import Kernel, WeightNormalisation, binary_kernel, float_kernel, new_weight
+from models.layers.modes import Weights
+from models.layers.unit import BinaryUnit
+
+
+class _Part(Function):
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, index: tuple[slice, ...]) -> Tensor:
+        ctx.settings = weight.shape, index
+        return weight[index]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        shape, index = ctx.settings
+        result = gradient.new_zeros(shape)
+        result[index] = gradient
+        return result, None
+
+
+def part(weight: Tensor, *index: slice) -> Tensor:
+    """weight[index], a view; its gradient is laid into zeros once, where torch's would be once for every axis."""
+    if weight[index].shape == weight.shape:
+        return weight
+    return _Part.apply(weight, index)
+
+
+class _SliceOfGroups(Function):
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, channels: int, groups: int) -> Tensor:
+        ctx.settings = weight.shape, channels, groups
+        return torch.cat([blocks.flatten(0, 2) for blocks in _blocks(weight, channels, groups)])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        shape, channels, groups = ctx.settings
+        result = gradient.new_zeros(shape)
+        start = 0
+        for blocks in _blocks(result, channels, groups):  # views, so that the gradient is written into `result`
+            filters = blocks.shape[:3].numel()
+            blocks.copy_(gradient[start : start + filters].unflatten(0, blocks.shape[:3]))
+            start += filters
+        return result, None, None
+
+
+def _blocks(weight: Tensor, channels: int, groups: int) -> list[Tensor]:
+    """Views of what the blocks of filters read: of whole rounds of runs and of the last, incomplete one.
+
+    Each is a diagonal, of shape (rounds, runs, filters, inputs, k, k) with filters = inputs = channels / groups.
+    """
+    size = channels // groups
+    runs = min(channels, weight.shape[1]) // size
+    rounds, rest = divmod(groups, runs)
+    parts = [(0, rounds, runs), (rounds * runs, 1, rest)] if rest else [(0, rounds, runs)]
+    views: list[Tensor] = []
+    for first, turns, count in parts:
+        rows = weight[first * size : (first + turns * count) * size, : count * size]
+        rows = rows.unflatten(0, (turns, count, size)).unflatten(3, (count, size))
+        views.append(rows.diagonal(dim1=1, dim2=3).movedim(-1, 1))
+    return views
+
+
+def slice_groups(weight: Tensor, channels: int, groups: int) -> Tensor:
+    """A grouped convolution's weight for one width; (max, stored, k, k) -> (channels, channels / groups, k, k).
+
+    Blocks of filters read stored inputs in turn (round-robin), so that they do not all share the first ones: the b-th
+    of `groups` blocks takes the (b mod r)-th run of channels / groups inputs of the first s = min(channels, stored)
+    stored ones, of which r = s // (channels / groups) fit.
+
+    >>> slice_groups(torch.arange(16.0).view(4, 4, 1, 1), channels=4, groups=2).view(4, 2).tolist()
+    [[0.0, 1.0], [4.0, 5.0], [10.0, 11.0], [14.0, 15.0]]
+    """
+    size = channels // groups
+    if min(channels, weight.shape[1]) // size == 1:
+        return part(weight, slice(channels), slice(size))
+    return _SliceOfGroups.apply(weight, channels, groups)
+
+
+def transform(weight: Tensor, matrix: Tensor) -> Tensor:
+    """A matrix (k*k, k*k) on every flattened kernel of (out, in, k, k): new = matrix @ old (equation 5)."""
+    filters, inputs, kernel_size, _ = weight.shape
+    columns = weight.flatten(2).transpose(1, 2)  # (out, k * k, in)
+    with torch.autocast(weight.device.type, enabled=False):  # signs must not depend on the precision of a convolution
+        columns = torch.bmm(matrix.expand(filters, -1, -1), columns)
+    return columns.view(filters, kernel_size, kernel_size, inputs).permute(0, 3, 1, 2)  # channels last, as is best
+
+
+class SharedKxK(BinaryUnit):
+    """The kxk unit of a layer, for all of its widths, kernel sizes and groups.
+
+    `weight` has shape (width, width / fewest groups, K, K), K the largest kernel; a smaller kernel is the centre of the
+    next larger one, transformed by a learned matrix of its own (OFA). The Bi-Transformation acts on kernels of size K
+    where weights are binary; smaller ones have had their own matrix, and kernels of size 1 have none.
+    """
+
+    def __init__(
+        self, width: int, kernel_sizes: tuple[int, ...], fewest_groups: int, *, bi_transformation: bool
+    ) -> None:
+        super().__init__(width, width)
+        self.kernel_sizes = kernel_sizes
+        largest = kernel_sizes[-1]
+        self.weight = new_weight(width, width // fewest_groups, largest, largest)
+        self.shrinking = nn.ParameterDict({_step(*pair): _identity(pair[1]) for pair in pairwise(kernel_sizes[::-1])})
+        self.bi_transformation = _identity(largest) if bi_transformation and largest > 1 else None
+
+    def cut(self, channels: int, kernel_size: int, groups: int, domain: Weights) -> Tensor:
+        """The weight of one member, before normalisation: (channels, channels / groups, k, k), differentiable."""
+        weight = slice_groups(self.weight, channels, groups)
+        if kernel_size == self.kernel_sizes[-1]:
+            matrix = self.bi_transformation
+            return weight if domain is Weights.FLOAT or matrix is None else transform(weight, matrix)
+        for large, small in pairwise(self.kernel_sizes[self.kernel_sizes.index(kernel_size) :][::-1]):
+            margin = (large - small) // 2
+            window = slice(margin, large - margin)
+            centre = part(weight, slice(None), slice(None), window, window)
+            weight = transform(centre, self.shrinking[_step(large, small)])
+        return weight
+
+
+class SharedPointwise(BinaryUnit):
+    """The 1x1 unit of a layer, for all of its widths; `weight` has shape (largest out, largest in, 1, 1)."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels, out_channels)
+        self.weight = new_weight(out_channels, in_channels, 1, 1)
+
+    def cut(self, in_channels: int, out_channels: int) -> Tensor:
+        """The weight of one member, before normalisation: (out, in, 1, 1), differentiable."""
+        return part(self.weight, slice(out_channels), slice(in_channels))
+
+
+def kernel_of(weight: Tensor, domain: Weights, normalisation: WeightNormalisation) -> Kernel:
+    """What a convolution multiplies with, once a weight is cut."""
+    return (binary_kernel if domain is Weights.BINARY else float_kernel)(weight, normalisation)
+
+
+def _step(large: int, small: int) -> str:
+    return f"{large}to{small}"
+
+
+def _identity(kernel_size: int) -> nn.Parameter:
+    return nn.Parameter(torch.eye(kernel_size**2))

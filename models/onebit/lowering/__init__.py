@@ -1,0 +1,1 @@
+"""From a trained network to a 1-bit program: batch norms and scales folded, one file per family."""

@@ -1,0 +1,112 @@
+"""The lowering of cell networks: Zeroise edges vanish, and what only they read with them."""
+
+from dataclasses import replace
+
+from torch import nn
+
+from models.cell.frame import Cell, NetworkFrame
+from models.cell.layers import BinaryLayer, FloatInput, Pool, SkipConvolution, Zeroise
+from models.cell.layers import Stem as CellStem
+from models.onebit import operations as program
+from models.onebit.lowering.folding import (
+    Builder,
+    add_binary_convolution,
+    add_classifier,
+    add_float_convolution,
+    floats,
+    fold_norm,
+    scale_of,
+)
+from models.onebit.operations import (
+    PLAIN,
+    Activation,
+    Concatenate,
+    Epilogue,
+    Geometry,
+    GlobalAverage,
+    Pointwise,
+    Reduction,
+    Shape,
+    Zero,
+)
+from spaces.cell import CellSpace
+
+_RELU = Epilogue(activation=Activation.RELU)
+
+
+def lower_cells(network: NetworkFrame, builder: Builder) -> None:
+    """Add the operations of a network of a genotype, final or inherited."""
+    space: CellSpace = network.space  # pyright: ignore[reportAssignmentType]
+    plan = space.plan(network.architecture)  # pyright: ignore[reportArgumentType]
+    outputs = _stem(network.stem, builder)
+    before_last, last = (outputs[place] for place in network.first_inputs)
+    for cell, planned in zip(network.cells, plan.cells, strict=True):
+        assert isinstance(cell, Cell)
+        edge = planned.nodes[0][0].layer
+        node = Shape(edge.cout, edge.out_size, edge.out_size)
+        before_last, last = last, _cell(cell, node, before_last, last, builder)
+    add_classifier(network.classifier, builder.add(GlobalAverage(last)), builder)
+
+
+def _stem(stem: CellStem, builder: Builder) -> list[int]:
+    outputs: list[int] = []
+    for convolution, norm in zip(stem.convolutions, stem.norms, strict=True):
+        assert isinstance(convolution, nn.Conv2d)
+        assert isinstance(norm, nn.BatchNorm2d)
+        given = builder.add(Pointwise(outputs[-1], _RELU)) if outputs else 0
+        outputs.append(add_float_convolution(convolution, given, builder, fold_norm(norm)))
+    return outputs
+
+
+def _cell(cell: Cell, node: Shape, before_last: int, last: int, builder: Builder) -> int:
+    """Nodes of the shape `node`, concatenated, + skip."""
+    states = [_layer(cell.input1, before_last, builder), _layer(cell.input2, last, builder)]
+    assert None not in states
+    for layers, sources in zip(cell.layers, cell.sources, strict=True):
+        assert isinstance(layers, nn.ModuleList)
+        edges = [_layer(layer, states[source], builder) for layer, source in zip(layers, sources, strict=True)]
+        states.append(_sum([edge for edge in edges if edge is not None], node, builder))
+    nodes = builder.add(Concatenate(tuple(state for state in states[2:] if state is not None)))
+    if cell.skip is None:
+        return nodes
+    if isinstance(cell.skip, nn.Identity):
+        return builder.add(Pointwise(nodes, Epilogue(shortcut=last)))
+    assert isinstance(cell.skip, SkipConvolution)
+    return add_float_convolution(cell.skip.convolution, last, builder, Epilogue(shortcut=nodes), cell.skip.norm)
+
+
+def _sum(edges: list[int], node: Shape, builder: Builder) -> int:
+    """Edges added one after the other; zeros where there is none."""
+    if not edges:
+        return builder.add(Zero(node))
+    total = edges[0]
+    for edge in edges[1:]:
+        total = builder.add(Pointwise(edge, Epilogue(shortcut=total)))
+    return total
+
+
+def _layer(layer: nn.Module, tensor: int | None, builder: Builder) -> int | None:
+    """The tensor that a layer makes; None for Zeroise."""
+    assert tensor is not None
+    match layer:
+        case Zeroise():
+            return None
+        case BinaryLayer():
+            scale = scale_of(layer.convolution)
+            assert scale is not None
+            epilogue = replace(_RELU, factor=floats(scale))
+            return add_binary_convolution(layer.convolution, tensor, builder, epilogue, layer.norm)
+        case FloatInput():
+            given = builder.add(Pointwise(tensor, _RELU))
+            return add_float_convolution(layer.convolution, given, builder, fold_norm(layer.norm))
+        case Pool():
+            reduction = Reduction.MAX if layer.kind == "max" else Reduction.MEAN
+            geometry = Geometry(layer.kernel_size, layer.stride, layer.padding)
+            pooled = builder.add(program.Pool(tensor, reduction, geometry))
+            return pooled if layer.norm is None else builder.add(Pointwise(pooled, _fold(layer.norm)))
+        case _:
+            raise TypeError(f"a layer {type(layer).__name__} of a cell cannot be exported")
+
+
+def _fold(norm: nn.Module) -> Epilogue:
+    return fold_norm(norm) if isinstance(norm, nn.BatchNorm2d) else PLAIN

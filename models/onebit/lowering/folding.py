@@ -1,0 +1,153 @@
+"""What the lowerings of all families share: operations in order, folded batch norms, binary convolutions."""
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from models.layers.binarisers import Binariser, BinaryConv2d
+from models.layers.modes import Mode
+from models.onebit.operations import (
+    BinaryConvolution,
+    Encoding,
+    Epilogue,
+    FloatConvolution,
+    Floats,
+    Geometry,
+    Linear,
+    Operation,
+    Pointwise,
+    inputs_of,
+    pack_signs,
+    reading,
+)
+
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+class Builder:
+    """Operations in the order in which they are added; `add` gives the number of the tensor that one makes."""
+
+    def __init__(self) -> None:
+        self.operations: list[Operation] = []
+
+    def add(self, operation: Operation) -> int:
+        """Append an operation."""
+        self.operations.append(operation)
+        return len(self.operations)
+
+    def needed(self) -> tuple[Operation, ...]:
+        """The operations that the last one depends on, renumbered: what feeds nothing, such as Zeroise, vanishes."""
+        count = len(self.operations)
+        kept = {count}
+        for tensor in range(count, 0, -1):
+            if tensor in kept:
+                kept.update(inputs_of(self.operations[tensor - 1]))
+        numbers = {tensor: number for number, tensor in enumerate(sorted(kept | {0}))}
+        return tuple(reading(self.operations[tensor - 1], numbers) for tensor in sorted(kept - {0}))
+
+
+def floats(values: Tensor) -> Floats:
+    """A tensor as a float32 array of its own."""
+    return np.array(values.detach().cpu().numpy(), np.float32, order="C")
+
+
+def fold_norm(norm: nn.BatchNorm2d, scale: Tensor | None = None) -> Epilogue:
+    """A batch norm of scale * c in evaluation mode as factor and constant."""
+    factor, constant = _affine(norm)
+    return Epilogue(floats(factor if scale is None else factor * scale), floats(constant))
+
+
+def _affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    factor = (norm.running_var.double() + norm.eps).rsqrt()
+    if norm.affine:
+        factor = factor * norm.weight
+    constant = -norm.running_mean * factor
+    return factor, constant + norm.bias if norm.affine else constant
+
+
+def add_float_convolution(
+    convolution: nn.Conv2d, tensor: int, builder: Builder, epilogue: Epilogue, norm: nn.BatchNorm2d | None = None
+) -> int:
+    """A float convolution without bias; a batch norm before one without padding and groups folds into it."""
+    sizes = (convolution.kernel_size[0], convolution.stride[0], int(convolution.padding[0]), convolution.dilation[0])
+    weight = convolution.weight.double()
+    if norm is not None:
+        assert sizes[2] == 0  # which the norm would have made of another value
+        assert convolution.groups == 1
+        factor, constant = (values.double().view(-1, 1, 1) for values in _affine(norm))
+        epilogue = replace(epilogue, constant=floats((weight * constant).sum((1, 2, 3))))
+        weight = weight * factor
+    geometry = Geometry(*sizes, convolution.groups)
+    taps = floats(weight.permute(2, 3, 1, 0))
+    return builder.add(FloatConvolution(tensor, convolution.out_channels, geometry, taps, epilogue))
+
+
+def add_binary_convolution(
+    convolution: BinaryConv2d, tensor: int, builder: Builder, epilogue: Epilogue, norm: nn.BatchNorm2d | None = None
+) -> int:
+    """A `BinaryConv2d` on a tensor, or on what a batch norm makes of it; its scale is for the caller to fold."""
+    signs = (convolution.kernel().weight > 0).permute(0, 2, 3, 1).cpu().numpy()  # (out, k, k, in / groups)
+    channels = signs.shape[3] * convolution.groups
+    threshold = np.zeros(channels, np.float32)
+    encoding = Encoding.SIGNS
+    if convolution.binariser is Binariser.DOREFA:
+        encoding = Encoding.ZERO_ONE
+        threshold += np.nextafter(np.float32(0.5), np.float32(1))  # 0.5 rounds to 0
+        if norm is not None:
+            tensor = builder.add(Pointwise(tensor, fold_norm(norm)))
+    elif norm is not None:
+        threshold, falling = _fold_threshold(norm)
+        signs = signs ^ _of_inputs(falling, convolution.groups, signs.shape[0])
+    geometry = Geometry(
+        signs.shape[1], convolution.stride, convolution.padding, convolution.dilation, convolution.groups
+    )
+    return builder.add(
+        BinaryConvolution(tensor, len(signs), geometry, encoding, threshold, pack_signs(signs), epilogue)
+    )
+
+
+def _fold_threshold(norm: nn.BatchNorm2d) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """For each channel the least float x whose norm is at least 0, and whether the norm falls with x.
+
+    Where it falls, -1 and +1 change places: the threshold is the least x whose norm is negative, and the weights of
+    that channel are to be negated.
+    """
+    factor, constant = (values.double().cpu().numpy() for values in _affine(norm))
+    falling = factor < 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        exact = np.where(factor == 0, np.where(constant >= 0, -np.inf, np.inf), -constant / factor)
+    exact = exact.clip(-_LARGEST, _LARGEST)
+    threshold = exact.astype(np.float32)
+    below = np.where(falling, threshold <= exact, threshold < exact)
+    return np.where(below, np.nextafter(threshold, np.float32(_LARGEST)), threshold), falling
+
+
+def _of_inputs(channels: npt.NDArray[np.bool_], groups: int, out_channels: int) -> npt.NDArray[np.bool_]:
+    """Values of input channels, for each output channel those that its group reads: (out, 1, 1, in / groups)."""
+    return channels.reshape(groups, 1, 1, -1).repeat(out_channels // groups, axis=0)
+
+
+def add_classifier(classifier: nn.Linear, tensor: int, builder: Builder, pixels: int = 1) -> int:
+    """A linear layer with bias on maps that were flattened channel by channel, `pixels` each."""
+    weight = classifier.weight.unflatten(1, (-1, pixels)).permute(2, 1, 0).flatten(0, 1)  # pixel by pixel, (in, out)
+    return builder.add(
+        Linear(tensor, classifier.out_features, floats(weight), Epilogue(constant=floats(classifier.bias)))
+    )
+
+
+def scale_of(convolution: nn.Module) -> Tensor | None:
+    """The scale of a binary convolution's filters; None for a float one.
+
+    Raises `TypeError` for a `BinaryConv2d` whose weights or activations are not binary.
+    """
+    if not isinstance(convolution, BinaryConv2d):
+        return None
+    if convolution.mode is not Mode.BWBA:
+        raise TypeError(f"a network in mode {convolution.mode.name} is not binary; export one in mode BWBA")
+    with torch.no_grad():
+        return convolution.kernel().scale

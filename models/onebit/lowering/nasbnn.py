@@ -1,0 +1,71 @@
+"""The lowering of NAS-BNN networks: stem, units, mean, classifier."""
+
+from dataclasses import replace
+
+import numpy as np
+from torch import Tensor
+
+from models.layers.tail import Tail
+from models.nasbnn.network import BinaryNetwork, ConvolutionUnit, Stem
+from models.onebit.lowering.folding import Builder, add_classifier, floats
+from models.onebit.operations import (
+    Activation,
+    BinaryConvolution,
+    Encoding,
+    Epilogue,
+    FloatConvolution,
+    Geometry,
+    GlobalAverage,
+    pack_signs,
+)
+
+
+def lower_nasbnn(network: BinaryNetwork, builder: Builder) -> None:
+    """Add the operations of a network."""
+    tensor = _stem(network.stem, builder)
+    for block in network.blocks():
+        tensor = _unit(block.kxk, tensor, builder)
+        tensor = _unit(block.pointwise, tensor, builder)
+    add_classifier(network.classifier, builder.add(GlobalAverage(tensor)), builder)
+
+
+def _fold_tail(tail: Tail, scale: Tensor | None, shortcut: int | None) -> Epilogue:
+    """Batch norm of scale * c, shortcut and RPReLU; the RPReLU's first shift is a part of the constant."""
+    factor, constant = tail.folded(len(tail.slope), scale)
+    return Epilogue(
+        factor=floats(factor),
+        constant=floats(constant),
+        shortcut=shortcut,
+        activation=Activation.RPRELU,
+        slope=floats(tail.slope),
+        shift=floats(tail.shift_out),
+    )
+
+
+def _stem(stem: Stem, builder: Builder) -> int:
+    step = stem.step
+    kernel = stem.weight.shape[-1]
+    geometry = Geometry(kernel, stem.stride, kernel // 2)
+    weight = np.ascontiguousarray(stem.levels().permute(2, 3, 1, 0).cpu().numpy().astype(np.int8))
+    tail = _fold_tail(stem.tail, None, None)
+    assert tail.factor is not None
+    tail = replace(tail, factor=tail.factor * floats(step))  # a learned step may be negative
+    return builder.add(FloatConvolution(0, len(step), geometry, weight, tail))
+
+
+def _unit(unit: ConvolutionUnit, tensor: int, builder: Builder) -> int:
+    kernel = unit.kernel()
+    out_channels, _, size, _ = kernel.weight.shape
+    signs = kernel.weight.permute(0, 2, 3, 1) > 0
+    assert kernel.scale is not None
+    return builder.add(
+        BinaryConvolution(
+            input=tensor,
+            out_channels=out_channels,
+            geometry=Geometry(size, unit.stride, size // 2, groups=unit.groups),
+            encoding=Encoding.SIGNS,
+            threshold=floats(0.0 - unit.shift),  # x + shift >= 0
+            bits=pack_signs(signs.cpu().numpy()),
+            epilogue=_fold_tail(unit.tail, kernel.scale, tensor),
+        )
+    )

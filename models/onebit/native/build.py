@@ -1,0 +1,72 @@
+"""The native engine's library: compiled by the user's C compiler at first use, kept in the user's cache folder.
+
+`python -m models.onebit.native.build` compiles it beforehand and prints where it is.
+"""
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from models.checkpoints.files import replacing
+
+SOURCE = Path(__file__).with_name("engine.c")
+FLAGS = ("-O3", "-std=c11", "-ffp-contract=off", "-fno-trapping-math", "-fvisibility=hidden", "-shared", "-fPIC")
+_COMPILERS = ("cc", "gcc", "clang")
+_PATIENCE = 120
+"""Seconds; it takes a few."""
+
+
+class BuildError(RuntimeError):
+    """The library could not be built: says why and what would help."""
+
+
+def compiler() -> list[str]:
+    """The command of a C compiler: the environment's CC, or the first of cc, gcc and clang. Raises `BuildError`."""
+    named = os.environ.get("CC", "").split()
+    for command in ([named] if named else []) + [[name] for name in _COMPILERS]:
+        if shutil.which(command[0]):
+            return command
+    raise BuildError("there is no C compiler; install gcc or clang, or name one in the environment variable CC")
+
+
+def cache_folder() -> Path:
+    """Where libraries are kept, after the XDG convention."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "binarynas"
+
+
+def library(folder: Path | None = None, flags: tuple[str, ...] = FLAGS) -> Path:
+    """The library of this source, flags and machine; compiled unless it is there. Raises `BuildError`."""
+    folder = folder or cache_folder()
+    parts = (SOURCE.read_bytes(), " ".join(flags).encode(), platform.machine().encode(), sys.platform.encode())
+    path = folder / f"engine-{hashlib.sha256(b'|'.join(parts)).hexdigest()[:16]}.so"
+    if path.is_file():
+        return path
+    command = compiler()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with replacing(path) as temporary:
+            _compile([*command, *flags, str(SOURCE), "-o", str(temporary)])
+    except OSError as error:
+        raise BuildError(
+            f"cannot write to {folder}: {error.strerror}; set XDG_CACHE_HOME to a folder of yours"
+        ) from error
+    return path
+
+
+def _compile(command: list[str]) -> None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, check=False)  # noqa: S603  (the user's own compiler)
+    except subprocess.TimeoutExpired as error:
+        raise BuildError(f"{command[0]} took longer than {_PATIENCE} seconds") from error
+    if done.returncode:
+        first = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr[:200])
+        raise BuildError(f"{command[0]} could not compile the engine: {first.strip()}; use a newer gcc or clang")
+
+
+if __name__ == "__main__":
+    print(library())

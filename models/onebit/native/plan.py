@@ -1,0 +1,244 @@
+"""A program as the native engine takes it: an array of C structures, places in memory, arranged weights."""
+
+import ctypes
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from models.onebit.operations import (
+    PLAIN,
+    Activation,
+    BinaryConvolution,
+    Concatenate,
+    Encoding,
+    Epilogue,
+    FloatConvolution,
+    Floats,
+    Geometry,
+    GlobalAverage,
+    Linear,
+    Operation,
+    Pointwise,
+    Pool,
+    Reduction,
+    Shape,
+    Zero,
+    inputs_of,
+)
+from models.onebit.program import Program
+
+_INT, _LONG, _FLOAT, _POINTER = ctypes.c_int32, ctypes.c_int64, ctypes.c_float, ctypes.c_void_p
+_COLUMNS = 16
+_PIXEL = Geometry(1)
+_SLACK = 256
+_VECTOR = 8
+ALIGNMENT = 64
+
+FLOAT_CONVOLUTION, BINARY_CONVOLUTION, POINTWISE, MAX_POOL, MEAN_POOL, GLOBAL_AVERAGE, COPY, ZERO = range(8)
+_ENCODINGS = {Encoding.SIGNS: 0, Encoding.ZERO_ONE: 1}
+_ACTIVATIONS = {Activation.NONE: 0, Activation.RELU: 1, Activation.RPRELU: 2, Activation.CLIP: 3}
+
+
+class NativeOperation(ctypes.Structure):
+    """`Operation` of engine.c, field by field."""
+
+    _fields_ = (
+        *((name, _INT) for name in ("kind", "encoding", "activation", "kernel")),
+        *((name, _INT) for name in ("in_channels", "in_height", "in_width")),
+        *((name, _INT) for name in ("out_channels", "out_height", "out_width")),
+        *((name, _INT) for name in ("size", "stride", "padding", "dilation", "groups")),
+        *((name, _INT) for name in ("shortcut_channels", "shortcut_stride", "channel", "packs", "packed")),
+        *((name, _FLOAT) for name in ("low", "high")),
+        *((name, _LONG) for name in ("input", "output", "shortcut")),
+        *((name, _POINTER) for name in ("threshold", "weight", "factor", "constant", "slope", "shift", "fused")),
+        *((name, _POINTER) for name in ("arranged", "base")),
+    )
+
+
+def aligned(count: int, dtype: type[np.generic]) -> npt.NDArray[Any]:
+    """Zeros at an address that vector instructions and caches like."""
+    size = np.dtype(dtype).itemsize
+    memory = np.zeros(count * size + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    return memory[start : start + count * size].view(dtype)
+
+
+class Plan:
+    """The native operations of a program and everything they point to, which lives as long as this.
+
+    `tensors` is the size of a thread's memory for tensors, in floats; `numbers` says for every operation of the program
+    which is its first native one.
+    """
+
+    def __init__(self, program: Program, library: ctypes.CDLL, *, vectors: bool) -> None:
+        self._library = library
+        self._vectors = vectors
+        self._kept: list[npt.NDArray[Any]] = []
+        self._shapes = program.shapes
+        self._places, self.tensors = place_tensors(program)
+        operations: list[NativeOperation] = []
+        self.numbers: list[int] = []
+        for number, operation in enumerate(program.operations):
+            made = self._translate(number, operation)
+            follows = operations and operations[-1].kind not in (COPY, ZERO, GLOBAL_AVERAGE)
+            if follows and isinstance(operation, BinaryConvolution) and operation.input == number:
+                operations[-1].packs = made[0].packed = 1
+                if vectors:
+                    self._fuse(program.operations[number - 1], operations[-1], operation)
+            self.numbers.append(len(operations))
+            operations += made
+        self.operations = (NativeOperation * len(operations))(*operations)
+
+    def _translate(self, number: int, operation: Operation) -> list[NativeOperation]:
+        match operation:
+            case Concatenate():
+                return self._copies(operation, number)
+            case Zero():
+                return [self._native(ZERO, operation.shape, number, 0)]
+            case Pool():
+                kind = MAX_POOL if operation.reduction is Reduction.MAX else MEAN_POOL
+                return [self._native(kind, self._shapes[operation.input], number, operation.input, operation.geometry)]
+            case GlobalAverage():
+                return [self._native(GLOBAL_AVERAGE, self._shapes[operation.input], number, operation.input)]
+            case _:
+                return [self._with_epilogue(operation, number)]
+
+    def _with_epilogue(
+        self, operation: Pointwise | Linear | FloatConvolution | BinaryConvolution, number: int
+    ) -> NativeOperation:
+        given = self._shapes[operation.input]
+        match operation:
+            case Pointwise():
+                native = self._native(POINTWISE, given, number, operation.input)
+            case Linear():  # a convolution of one pixel
+                native = self._native(FLOAT_CONVOLUTION, Shape(given.size, 1, 1), number, operation.input)
+                native.weight = self._float_weight(operation.weight[None, None], 1)
+            case FloatConvolution():
+                native = self._native(FLOAT_CONVOLUTION, given, number, operation.input, operation.geometry)
+                native.weight = self._float_weight(operation.weight, operation.geometry.groups)
+            case BinaryConvolution():
+                native = self._native(BINARY_CONVOLUTION, given, number, operation.input, operation.geometry)
+                self._arrange(native, operation)
+        self._add_epilogue(native, operation.epilogue)
+        return native
+
+    def _native(
+        self, kind: int, given: Shape, number: int, source: int, geometry: Geometry = _PIXEL
+    ) -> NativeOperation:
+        out = self._shapes[number + 1]
+        native = NativeOperation(kind=kind)
+        native.in_channels, native.in_height, native.in_width = given
+        native.out_channels, native.out_height, native.out_width = out
+        native.size, native.stride, native.padding, native.dilation, native.groups = geometry
+        native.input, native.output = self._places[source], self._places[number + 1]
+        self._add_epilogue(native, PLAIN)
+        return native
+
+    def _copies(self, operation: Concatenate, number: int) -> list[NativeOperation]:
+        made: list[NativeOperation] = []
+        channel = 0
+        for source in operation.inputs:
+            native = self._native(COPY, self._shapes[source], number, source)
+            native.channel = channel
+            channel += self._shapes[source].channels
+            made.append(native)
+        return made
+
+    def _add_epilogue(self, native: NativeOperation, epilogue: Epilogue) -> None:
+        for name, values in _numbers(epilogue, native.out_channels).items():
+            setattr(native, name, self._keep(values))
+        native.activation = _ACTIVATIONS[epilogue.activation]
+        native.low, native.high = epilogue.low, epilogue.high
+        if epilogue.shortcut is not None:
+            given = self._shapes[epilogue.shortcut]
+            native.shortcut = self._places[epilogue.shortcut]
+            native.shortcut_channels = given.channels
+            native.shortcut_stride = given.height // native.out_height
+
+    def _fuse(self, operation: Operation, native: NativeOperation, follower: BinaryConvolution) -> None:
+        """Lay what an epilogue and the bits behind it need side by side, eight channels of each, for `fuse`."""
+        epilogue = getattr(operation, "epilogue", PLAIN)
+        alike = (epilogue.shortcut is not None) is isinstance(operation, BinaryConvolution)
+        group = native.out_channels // follower.geometry.groups
+        whole = group % _VECTOR == 0 and native.shortcut_channels % _VECTOR == 0
+        if epilogue.activation is Activation.RPRELU and alike and whole:
+            rows = np.stack([*_numbers(epilogue, native.out_channels).values(), follower.threshold])
+            native.fused = self._keep(rows.reshape(len(rows), -1, _VECTOR).transpose(1, 0, 2))
+
+    def _arrange(self, native: NativeOperation, operation: BinaryConvolution) -> None:
+        native.encoding = _ENCODINGS[operation.encoding]
+        native.threshold = self._keep(operation.threshold)
+        native.kernel = self._library.bnn_choose_kernel(ctypes.byref(native), int(self._vectors))
+        arranged = aligned(self._library.bnn_arranged_size(ctypes.byref(native)), np.uint8)
+        base = aligned(native.out_channels + _SLACK, np.int16)
+        bits = np.ascontiguousarray(operation.bits)
+        pointers = (array.ctypes.data for array in (bits, arranged, base))
+        self._library.bnn_arrange(ctypes.byref(native), *pointers)
+        self._kept += [arranged, base]
+        native.arranged, native.base = arranged.ctypes.data, base.ctypes.data
+
+    def _float_weight(self, weight: npt.NDArray[Any], groups: int) -> int:
+        """(k, k, in / groups, out) to (groups, blocks, taps, 16), filled up with zeros; its address."""
+        taps, channels = weight[..., 0].size, weight.shape[3] // groups
+        blocks = -(-channels // _COLUMNS)
+        result = np.zeros((taps, groups, blocks * _COLUMNS), np.float32)
+        result[:, :, :channels] = weight.reshape(taps, groups, channels)
+        return self._keep(result.reshape(taps, groups, blocks, _COLUMNS).transpose(1, 2, 0, 3))
+
+    def _keep(self, values: npt.NDArray[Any]) -> int:
+        """The address of a copy as float32, with slack for vector loops."""
+        kept: Floats = aligned(values.size + _SLACK, np.float32)
+        kept[: values.size] = values.ravel()
+        self._kept.append(kept)
+        return kept.ctypes.data
+
+
+def _numbers(epilogue: Epilogue, channels: int) -> dict[str, Floats]:
+    """What an epilogue has a channel; where it has nothing, what changes nothing."""
+    neutral = {"factor": 1, "constant": 0, "slope": 0, "shift": 0}
+    given = {name: getattr(epilogue, name) for name in neutral}
+    return {
+        name: np.full(channels, neutral[name], np.float32) if values is None else values
+        for name, values in given.items()
+    }
+
+
+def place_tensors(program: Program) -> tuple[list[int], int]:
+    """Where every tensor of one image lies, in floats, and how many floats that takes in all.
+
+    Tensors that are needed at the same time lie apart; the place of one that nobody reads any more is used again. A
+    binary convolution, whose bits are packed before anything else, writes to the place of its input where that is its
+    shortcut and nobody else's: less memory passes through the caches.
+    """
+    last = list(range(len(program.shapes)))  # the operation after which a tensor may go
+    for number, operation in enumerate(program.operations):
+        for tensor in inputs_of(operation):
+            last[tensor] = max(last[tensor], number)
+    places: list[int] = []
+    live: list[tuple[int, int, int]] = []  # begin, end, tensor
+    for tensor, shape in enumerate(program.shapes):
+        if tensor and (source := _replaced(program, tensor - 1, last)):
+            places.append(places[source])
+            live = [(begin, end, tensor if owner == source else owner) for begin, end, owner in live]
+            continue
+        live = [entry for entry in live if last[entry[2]] >= tensor - 1]  # this one is made by operation tensor - 1
+        size = -(-(shape.size + _COLUMNS) // _COLUMNS) * _COLUMNS
+        begin = 0
+        for start, end, _ in sorted(live):
+            if start - begin >= size:
+                break
+            begin = max(begin, end)
+        places.append(begin)
+        live.append((begin, begin + size, tensor))
+    total = max(place + shape.size for place, shape in zip(places, program.shapes, strict=True))
+    return places, total + _SLACK
+
+
+def _replaced(program: Program, number: int, last: list[int]) -> int | None:
+    """The tensor in whose place an operation may write its output; never the image."""
+    operation = program.operations[number]
+    if not isinstance(operation, BinaryConvolution) or operation.epilogue.shortcut != operation.input:
+        return None
+    same = program.shapes[operation.input] == program.shapes[number + 1]
+    return operation.input if same and last[operation.input] == number else None

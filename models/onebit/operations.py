@@ -1,0 +1,227 @@
+"""A network as a program: a closed list of checked operations, with weights of one bit and folded floats.
+
+Tensor 0 is the image; operation i makes tensor i + 1 and reads earlier ones; the last one holds the logits. Nothing in
+a program names a layer of torch, so an engine needs numpy or C alone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+Bytes = npt.NDArray[np.uint8]
+
+LARGEST_SIDE = 8192
+LARGEST_CHANNELS = 65536
+LARGEST_TENSOR = 2**26
+"""Numbers in one tensor of one image; with the limit of `LARGEST_PROGRAM` it bounds the memory an engine asks for."""
+LARGEST_PROGRAM = 2**28
+LARGEST_TERMS = 32767
+"""Terms in one sum of a binary convolution, so that sums fit 16 bits."""
+
+
+class ProgramError(ValueError):
+    """A program that cannot be run: names the operation, what is wrong with it and what is allowed."""
+
+
+class Shape(NamedTuple):
+    """Channels, height and width of a tensor of one image."""
+
+    channels: int
+    height: int
+    width: int
+
+    @property
+    def size(self) -> int:
+        """How many numbers it holds."""
+        return self.channels * self.height * self.width
+
+
+class Encoding(StrEnum):
+    """What a bit of a binary convolution's input means: -1 and +1, or 0 and 1 (DoReFa)."""
+
+    SIGNS = "signs"
+    ZERO_ONE = "zero-one"
+
+
+class Activation(StrEnum):
+    """What follows the affine map and the shortcut: nothing; max(v, 0); PReLU and a shift; the nearest in a range."""
+
+    NONE = "none"
+    RELU = "relu"
+    RPRELU = "rprelu"
+    CLIP = "clip"
+
+
+class Reduction(StrEnum):
+    """What a pool does with a window; padding takes no part in either."""
+
+    MAX = "max"
+    MEAN = "mean"
+
+
+class Geometry(NamedTuple):
+    """A convolution's or a pool's window: square, padded by the same number of zeros on every side."""
+
+    kernel_size: int
+    stride: int = 1
+    padding: int = 0
+    dilation: int = 1
+    groups: int = 1
+
+    def out_size(self, size: int) -> int:
+        """Height or width of what comes out."""
+        return (size + 2 * self.padding - self.dilation * (self.kernel_size - 1) - 1) // self.stride + 1
+
+
+@dataclass(frozen=True, eq=False)
+class Epilogue:
+    """What follows an operation's sums c, number by number: v = factor * c + constant + shortcut, then the activation.
+
+    `factor` and `constant` are one number a channel, or None for 1 and 0. `shortcut` is the number of an earlier
+    tensor: repeated along channels where it has fewer, cut where it has more, averaged over squares where its height
+    and width are a multiple (NAS-BNN, Figure 1). RPRELU is `v > 0 ? v : slope * v`, plus `shift`, one number a channel
+    each; CLIP keeps v within `low` and `high`.
+    """
+
+    factor: Floats | None = None
+    constant: Floats | None = None
+    shortcut: int | None = None
+    activation: Activation = Activation.NONE
+    slope: Floats | None = None
+    shift: Floats | None = None
+    low: float = 0.0
+    high: float = 0.0
+
+
+PLAIN = Epilogue()
+
+
+@dataclass(frozen=True, eq=False)
+class FloatConvolution:
+    """Sums over the taps (ky, kx) and input channels, in this order, of float values times float or 8-bit weights.
+
+    `weight` is (kernel, kernel, in / groups, out), float32 or int8; a scale of 8-bit weights stands in the epilogue.
+    """
+
+    kind: ClassVar[str] = "float-convolution"
+    input: int
+    out_channels: int
+    geometry: Geometry
+    weight: npt.NDArray[np.float32] | npt.NDArray[np.int8]
+    epilogue: Epilogue = PLAIN
+
+
+@dataclass(frozen=True, eq=False)
+class BinaryConvolution:
+    """Integer sums of bits times signs; a bit is set where the value is at least the `threshold` of its channel.
+
+    `bits` are the weights' signs, one for +1, in the order (out, kernel, kernel, in / groups), eight a byte, lowest bit
+    first. Zero padding adds nothing to a sum, whatever the encoding.
+    """
+
+    kind: ClassVar[str] = "binary-convolution"
+    input: int
+    out_channels: int
+    geometry: Geometry
+    encoding: Encoding
+    threshold: Floats
+    bits: Bytes
+    epilogue: Epilogue = PLAIN
+
+
+@dataclass(frozen=True, eq=False)
+class Linear:
+    """Sums over all numbers of a tensor, in the order (height, width, channel), times `weight` (numbers, out)."""
+
+    kind: ClassVar[str] = "linear"
+    input: int
+    out_channels: int
+    weight: Floats
+    epilogue: Epilogue = PLAIN
+
+
+@dataclass(frozen=True, eq=False)
+class Pointwise:
+    """The epilogue alone: batch norm, addition or an activation that no convolution stands before."""
+
+    kind: ClassVar[str] = "pointwise"
+    input: int
+    epilogue: Epilogue
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """The largest number, or the mean, of every window, of those that are not padding."""
+
+    kind: ClassVar[str] = "pool"
+    input: int
+    reduction: Reduction
+    geometry: Geometry
+
+
+@dataclass(frozen=True, eq=False)
+class GlobalAverage:
+    """The mean of every channel: (C, H, W) -> (C, 1, 1)."""
+
+    kind: ClassVar[str] = "global-average"
+    input: int
+
+
+@dataclass(frozen=True, eq=False)
+class Concatenate:
+    """Tensors of one height and width, behind each other along channels."""
+
+    kind: ClassVar[str] = "concatenate"
+    inputs: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Zero:
+    """Zeros, for what a network computes from nothing."""
+
+    kind: ClassVar[str] = "zero"
+    shape: Shape
+
+
+Operation = FloatConvolution | BinaryConvolution | Linear | Pointwise | Pool | GlobalAverage | Concatenate | Zero
+
+
+def inputs_of(operation: Operation) -> tuple[int, ...]:
+    """The tensors that an operation reads, its shortcut last."""
+    if isinstance(operation, Zero):
+        return ()
+    if isinstance(operation, Concatenate):
+        return operation.inputs
+    epilogue = getattr(operation, "epilogue", PLAIN)
+    return (operation.input,) if epilogue.shortcut is None else (operation.input, epilogue.shortcut)
+
+
+def reading(operation: Operation, numbers: Mapping[int, int]) -> Operation:
+    """The same operation on other tensors: `numbers` says which for each that it reads."""
+    if isinstance(operation, Zero):
+        return operation
+    if isinstance(operation, Concatenate):
+        return Concatenate(tuple(numbers[tensor] for tensor in operation.inputs))
+    operation = replace(operation, input=numbers[operation.input])
+    epilogue = getattr(operation, "epilogue", None)
+    if epilogue is None or epilogue.shortcut is None:
+        return operation
+    return replace(operation, epilogue=replace(epilogue, shortcut=numbers[epilogue.shortcut]))  # pyright: ignore[reportCallIssue]
+
+
+def signs_of(operation: BinaryConvolution, in_channels: int) -> npt.NDArray[np.bool_]:
+    """The weights as (out, kernel, kernel, in / groups), True for +1."""
+    kernel, groups = operation.geometry.kernel_size, operation.geometry.groups
+    shape = (operation.out_channels, kernel, kernel, in_channels // groups)
+    count = shape[0] * shape[1] * shape[2] * shape[3]
+    return np.unpackbits(operation.bits, count=count, bitorder="little").astype(np.bool_).reshape(shape)
+
+
+def pack_signs(signs: npt.NDArray[np.bool_]) -> Bytes:
+    """The inverse of `signs_of`: any array of booleans, eight a byte."""
+    return np.packbits(signs, bitorder="little")

@@ -1,0 +1,149 @@
+"""Networks of the width space, and how they inherit the weights of wider ones.
+
+"Searching for accurate binary neural architectures" (2019) widens and narrows the VGG of DoReFa-Net and ResNets.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.layers.binarisers import Binariser, BinaryConv2d
+from models.layers.modes import Mode
+from spaces.width import LayerKind, LayerPlan, Pool, PoolKind, Widths, WidthSpace
+from spaces.width.bases import IMAGE
+
+
+@dataclass(frozen=True)
+class WidthOptions:
+    """Choices of the method that a network's weights depend on; kept with its checkpoint.
+
+    `binariser` is that of the space. `mode` FWFA is the full-precision twin: the same network with float weights and
+    ReLU where activations are binary.
+    """
+
+    binariser: Binariser = Binariser.DOREFA
+    mode: Mode = Mode.BWBA
+
+
+class PooledConvolution(nn.Module):
+    """A convolution, a pool where the plan has one, batch norm, and the shortcut added behind."""
+
+    def __init__(self, plan: LayerPlan, options: WidthOptions) -> None:
+        super().__init__()
+        self.convolution: nn.Module
+        if plan.kind is LayerKind.BINARY:
+            self.convolution = BinaryConv2d(
+                plan.cin, plan.cout, plan.kernel_size, plan.stride, plan.padding,
+                binariser=options.binariser, mode=options.mode,
+            )  # fmt: skip
+        else:
+            self.convolution = nn.Conv2d(plan.cin, plan.cout, plan.kernel_size, plan.stride, plan.padding, bias=False)
+        self.pool = _pool(plan.pool)
+        self.norm = nn.BatchNorm2d(plan.cout)
+
+    def forward(self, x: Tensor, shortcut: Tensor | None) -> Tensor:
+        """(N, cin, H, W) -> (N, cout, H / strides, W / strides)."""
+        x = self.convolution(x).contiguous(memory_format=torch.channels_last)  # it is not, for images of one channel
+        x = self.norm(self.pool(x))
+        return x if shortcut is None else x + shortcut
+
+
+class WidthNetwork(nn.Module):
+    """The network of one choice of widths, with random weights: its layers are those of `space.layers(architecture)`.
+
+    The first convolution and the linear layer are float, all others binary; the linear layer reads the ReLU of the last
+    maps. Its learnable numbers are as many as `space.cost(architecture).params` says. A shortcut whose maps change size
+    is a binary 1x1 convolution with the stride of the block. Raises `SpaceError` for an architecture that is not in the
+    space, `ValueError` for options of another binariser than the space's.
+    """
+
+    def __init__(self, space: WidthSpace, architecture: Widths, options: WidthOptions | None = None) -> None:
+        super().__init__()
+        self.space = space
+        self.architecture = space.require(architecture)
+        self.options = options or WidthOptions(Binariser(space.binariser))
+        if self.options.binariser != space.binariser:
+            raise ValueError(
+                f"space {space.name!r} has the binariser {space.binariser!r}, the options say "
+                f"{self.options.binariser.value!r}; use a space with that binariser"
+            )
+        *self.plans, last = space.layers(architecture)
+        self.layers = nn.ModuleDict({_key(plan.name): PooledConvolution(plan, self.options) for plan in self.plans})
+        self.pool = _pool(last.pool)
+        self.classifier = nn.Linear(last.cin, last.cout)
+        reads = {plan.name: {plan.source, plan.shortcut} - {None} for plan in self.plans}
+        last_reader = {name: reader for reader, names in reads.items() for name in names}
+        # what nobody reads behind a layer: large maps, which evaluation need not keep
+        self._done = {reader: [n for n in names if last_reader[n] == reader] for reader, names in reads.items()}
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits: float images (N, channels, H, W) -> (N, classes)."""
+        outputs = {IMAGE: images.contiguous(memory_format=torch.channels_last)}
+        for plan in self.plans:
+            shortcut = outputs[plan.shortcut] if plan.shortcut else None
+            outputs[plan.name] = self.layers[_key(plan.name)](outputs[plan.source], shortcut)
+            for name in self._done[plan.name]:
+                del outputs[name]
+        x = self.pool(F.relu(outputs.popitem()[1]))
+        return self.classifier(x.flatten(1))  # pixels of a channel side by side
+
+
+@torch.no_grad()
+def inherit(network: WidthNetwork, parent: WidthNetwork) -> None:
+    """Give a network the leading channels of a wider one, inputs and outputs, batch norm statistics too (section 3.1).
+
+    The parent is only read, so it may be mapped from a file. A network of the meta device gets its tensors here, of the
+    parent's type and device. Binarisers may differ, as the float weights behind them are what is copied. Raises
+    `ValueError` for a parent of another base network, image size, number of channels or classes, or one that is
+    narrower in some layer; the network is then as it was.
+    """
+    _require_kin(network.space, parent.space)
+    wide, tensors = _by_channels(parent), dict[str, Tensor]()
+    for name, tensor in _by_channels(network).items():
+        if any(a > b for a, b in zip(tensor.shape, wide[name].shape, strict=True)):
+            raise ValueError(
+                f"{name} has shape {(*tensor.shape,)} in {network.architecture}, and only {(*wide[name].shape,)} in "
+                f"the parent {parent.architecture}; a parent must be at least as wide in every layer"
+            )
+        leading = wide[name][tuple(slice(length) for length in tensor.shape)]
+        tensors[name] = (leading.flatten(1) if name == _LINEAR else leading).clone()
+    network.load_state_dict(tensors, assign=network.classifier.weight.is_meta)
+
+
+_LINEAR = "classifier.weight"
+
+
+def _by_channels(network: WidthNetwork) -> dict[str, Tensor]:
+    """The tensors of a network, the linear layer's weight as (classes, channels, pixels)."""
+    tensors = network.state_dict()
+    tensors[_LINEAR] = tensors[_LINEAR].unflatten(1, (network.plans[-1].cout, -1))
+    return tensors
+
+
+def _require_kin(space: WidthSpace, parent: WidthSpace) -> None:
+    if replace(space, name=parent.name, ratios=parent.ratios, binariser=parent.binariser) == parent:
+        return
+
+    def facts(of: WidthSpace) -> str:
+        size = f"{of.channels}x{of.image_size}x{of.image_size}"
+        return f"{of.base} (images {size}, {of.classes} classes)"
+
+    raise ValueError(
+        f"a network of {facts(space)} cannot inherit from one of {facts(parent)}; train a parent of the same base, "
+        "images and classes"
+    )
+
+
+def _key(name: str) -> str:
+    """A layer's name as the name of a module, which must have no dot."""
+    return name.replace(".", "_")
+
+
+def _pool(pool: Pool | None) -> nn.Module:
+    if pool is None:
+        return nn.Identity()
+    if pool.kind is PoolKind.MAX:
+        return nn.MaxPool2d(pool.kernel_size, pool.stride, pool.padding)
+    return nn.AvgPool2d(pool.kernel_size, pool.stride, pool.padding)

@@ -1,0 +1,128 @@
+"""From a preset, a YAML file and settings to a checked configuration, with every problem named at once."""
+
+from collections.abc import Iterable, Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import ValidationError
+
+from search.config.run import FORMAT_VERSION, RunConfig
+from search.config.sections import ConfigError, nearest
+from spaces import SpaceError
+
+
+def presets() -> dict[str, str]:
+    """The presets by name, as YAML texts."""
+    folder = files("search.config") / "presets"
+    texts = {
+        item.name.removesuffix(".yaml"): item.read_text() for item in folder.iterdir() if item.name.endswith(".yaml")
+    }
+    return dict(sorted(texts.items()))
+
+
+def load_config(source: str, settings: Iterable[str] = (), overrides: Mapping[str, Any] | None = None) -> RunConfig:
+    """The configuration of a preset's name or a YAML file's path, with `key=value` settings on top.
+
+    `overrides` are nested values of options of their own (`--data`, `--trials`), applied before the settings. Raises
+    `ConfigError` that lists every problem.
+    """
+    named = presets()
+    if source in named:
+        text = named[source]
+    elif Path(source).suffix in (".yaml", ".yml"):
+        try:
+            text = Path(source).read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"cannot read the configuration {source}: {error}") from error
+    else:
+        raise ConfigError(
+            f"{source!r} is neither a preset nor a .yaml file{nearest(source, named)}; "
+            f"the presets are {', '.join(named)}"
+        )
+    values = parse_yaml(text, source)
+    _merge(values, overrides or {})
+    for setting in settings:
+        _merge(values, _nested(setting))
+    return check_config(values, source)
+
+
+def parse_yaml(text: str, source: str) -> dict[str, Any]:
+    """A YAML text as nested values; raises `ConfigError` where it is none, or of another version."""
+    try:
+        values = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise ConfigError(f"{source} is not readable as YAML: {' '.join(str(error).split())}") from error
+    if values is None:
+        values = {}
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise ConfigError(f"{source} must be a mapping of sections such as space, data, supernet and search")
+    version = values.pop("version", FORMAT_VERSION)
+    if version != FORMAT_VERSION:
+        raise ConfigError(f"{source} has version {version!r}; this binarynas reads version {FORMAT_VERSION}")
+    return values
+
+
+def check_config(values: Mapping[str, Any], source: str) -> RunConfig:
+    """The configuration that nested values stand for. Raises `ConfigError` that lists every problem."""
+    try:
+        return RunConfig.model_validate(values)
+    except (ValidationError, SpaceError) as error:
+        problems = [str(error)] if isinstance(error, SpaceError) else [_explain(problem) for problem in error.errors()]
+        raise ConfigError(f"{source}: " + "; ".join(problems)) from error
+
+
+def _explain(problem: Any) -> str:
+    """One problem that pydantic found, in the user's words."""
+    where = [str(part) for part in problem["loc"]]
+    key = ".".join(where) or "the configuration"
+    if problem["type"] == "extra_forbidden":
+        known = _fields_at(where[:-1])
+        return f"there is no key {key!r}{nearest(where[-1], known)} (known here: {', '.join(known)})"
+    given = repr(problem["input"])
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{key} is {given if len(given) <= 60 else given[:57] + '...'}: {message[:1].lower() + message[1:]}"
+
+
+def _fields_at(where: list[str]) -> list[str]:
+    """The keys of the section at a place."""
+    section: Any = RunConfig
+    for part in where:
+        if part not in section.model_fields:  # a place in a list of sections, as `stages` is, or a name among several
+            continue
+        annotation = section.model_fields[part].annotation
+        section = next((t for t in _types_in(annotation) if hasattr(t, "model_fields")), None)
+        if section is None:
+            return []
+    return list(section.model_fields)
+
+
+def _types_in(annotation: Any) -> list[Any]:
+    """A type and all types within it: `tuple[Stage, ...] | None` holds `Stage`."""
+    return [annotation, *(found for inner in get_args(annotation) for found in _types_in(inner))]
+
+
+_TEXTS = ("space.architecture",)  # settings whose value is text as it stands: a genotype has colons
+
+
+def _nested(setting: str) -> dict[str, Any]:
+    """`search.trials=50` as nested values."""
+    key, equals, value = setting.partition("=")
+    if not equals or not all(key.split(".")):
+        raise ConfigError(f"a setting is KEY=VALUE with dots in the key, such as search.trials=50; got {setting!r}")
+    try:
+        nested: Any = value if key in _TEXTS else yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"the value of setting {setting!r} is not readable as YAML") from error
+    for part in reversed(key.split(".")):
+        nested = {part: nested}
+    return nested
+
+
+def _merge(values: dict[str, Any], changes: Mapping[str, Any]) -> None:
+    for key, change in changes.items():
+        if isinstance(change, Mapping) and isinstance(values.get(key), dict):
+            _merge(values[key], change)
+        else:
+            values[key] = dict(change) if isinstance(change, Mapping) else change

@@ -1,0 +1,71 @@
+"""What a run is asked to do: one configuration, checked whole before anything starts."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from pydantic import Field
+
+from search.config.execution import ExecutionConfig
+from search.config.search import EvaluationConfig, SearchConfig
+from search.config.sections import Section
+from search.config.space import SpaceConfig
+from search.config.trainings import (
+    CandidateConfig,
+    DifferentiableConfig,
+    FinalConfig,
+    FinetuneConfig,
+    ParentConfig,
+    SupernetConfig,
+)
+from search.data.config import DataConfig
+
+if TYPE_CHECKING:
+    from spaces import Space
+
+FORMAT_VERSION = 1
+
+
+class Method(StrEnum):
+    """How the accuracy of a candidate is found.
+
+    ONE_SHOT: a supernet is trained once, and candidates are measured with its weights (NAS-BNN; cells as well).
+    TRAINING: every candidate is trained for some epochs (the width search, hyperparameters).
+    DIFFERENTIABLE: every trial is a whole bilevel search, and its genotype is what counts (BNAS).
+    """
+
+    ONE_SHOT = "one-shot"
+    TRAINING = "training"
+    DIFFERENTIABLE = "differentiable"
+
+
+class RunConfig(Section):
+    """Everything about a run."""
+
+    seed: int = Field(default=0, ge=0)
+    method: Method = Method.ONE_SHOT
+    space: SpaceConfig = SpaceConfig()
+    data: DataConfig = DataConfig()
+    supernet: SupernetConfig = SupernetConfig()
+    parent: ParentConfig = ParentConfig()
+    training: CandidateConfig = CandidateConfig()
+    differentiable: DifferentiableConfig = DifferentiableConfig()
+    search: SearchConfig = SearchConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    finetune: FinetuneConfig = FinetuneConfig()
+    final: FinalConfig = FinalConfig()
+    execution: ExecutionConfig = ExecutionConfig()
+
+    def searched_space(self, classes: int | None = None, channels: int | None = None) -> "Space[Any]":
+        """What the proposers walk over: of differentiable searches their settings, else architectures."""
+        if self.method is not Method.DIFFERENTIABLE:
+            return self.space.build(classes, channels)
+        from spaces.hyperparameters.space import HyperparameterSpace
+        from spaces.hyperparameters.values import Listed
+
+        alone = HyperparameterSpace(f"{self.space.name} searches", (Listed("seed", (self.seed,)),))
+        return self.space.hyperparameter_space() or alone
+
+    def to_yaml(self) -> str:
+        """The configuration as it is stored with a run, complete."""
+        return yaml.safe_dump({"version": FORMAT_VERSION, **self.model_dump(mode="json")}, sort_keys=False)

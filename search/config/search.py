@@ -1,0 +1,91 @@
+"""Which candidates are tried, and how a candidate is evaluated."""
+
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from analysis.runs.schema import LATENCY
+from search.config.sections import Section, nearest
+from spaces.limits import Limits
+
+COST_OBJECTIVES = ("ops", "params", "bytes", LATENCY)
+SHORT_NAMES = {"latency": LATENCY}
+
+
+class EvaluationConfig(Section):
+    """How a candidate's accuracy is measured: batch norm statistics anew, then the validation split."""
+
+    recalibration_batches: int = Field(default=10, ge=1)
+    recalibration_batch_size: int = Field(default=256, ge=2)
+    batch_size: int = Field(default=512, ge=1)
+    engine: Literal["auto", "float", "onebit"] = Field(
+        default="auto",
+        description="of candidates of a supernet: auto is the 1-bit engine where that is faster (NAS-BNN on the CPU), "
+        "else the float simulation, with the same class for every image",
+    )
+
+
+class SearchConfig(Section):
+    """Which candidates are tried."""
+
+    proposer: str = "evolution"
+    seed: int | None = Field(
+        default=None, ge=0, description="of the proposals alone, to repeat a search on the same data; else the run's"
+    )
+    trials: int = Field(default=512, ge=1)
+    first_generation: int | None = Field(
+        default=None, ge=1, description="candidates of the first generation; `generation` otherwise"
+    )
+    generation: int = Field(
+        default=64, ge=1, description="candidates proposed at once, from finished generations alone"
+    )
+    objectives: tuple[str, ...] = ("accuracy", "ops")
+    ops_min: float | None = Field(default=None, ge=0)
+    ops_max: float | None = Field(default=None, gt=0)
+    latency_max: float | None = Field(
+        default=None, gt=0, allow_inf_nan=False, description="milliseconds that a candidate may take, as predicted"
+    )
+    mutation_probability: float = Field(default=0.2, gt=0, le=1)
+    fitness_weight: float = Field(
+        default=4.0, ge=0, description="lambda of the proposer `fitness`: points of accuracy for the OPs of uniform 1x"
+    )
+    bins: int = Field(default=80, ge=1, description="bins of the cost objective in which evolution keeps its best")
+
+    @field_validator("objectives")
+    @classmethod
+    def _objectives(cls, objectives: tuple[str, ...]) -> tuple[str, ...]:
+        known = ("accuracy", *COST_OBJECTIVES)
+        objectives = tuple(SHORT_NAMES.get(name, name) for name in objectives)
+        if (
+            objectives[:1] != ("accuracy",)
+            or len(set(objectives)) < len(objectives)
+            or not set(objectives) <= set(known)
+        ):
+            raise ValueError(f"must begin with accuracy and hold each of {', '.join(known)} at most once")
+        return objectives
+
+    @field_validator("proposer")
+    @classmethod
+    def _proposer(cls, name: str) -> str:
+
+        if name not in PROPOSER_NAMES:
+            raise ValueError(f"there is no proposer {name!r}{nearest(name, PROPOSER_NAMES)}")
+        return name
+
+    @model_validator(mode="after")
+    def _limits(self) -> Self:
+        _ = self.limits
+        return self
+
+    @property
+    def limits(self) -> Limits:
+        """The range of OPs in which candidates are proposed."""
+        return Limits(self.ops_min, self.ops_max)
+
+    @property
+    def needs_latency(self) -> bool:
+        """Whether candidates have a latency."""
+        return LATENCY in self.objectives or self.latency_max is not None
+
+
+PROPOSER_NAMES = ("random", "evolution", "fitness", "nsga2", "tpe")

@@ -1,0 +1,64 @@
+"""The words that all sections of a configuration share: how a section is read, and how a training is described."""
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from enum import StrEnum
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be: lists every problem, each with what is allowed."""
+
+
+def nearest(given: str, known: Iterable[str]) -> str:
+    """A hint at the known word that is most like the one given, to be put behind a refusal; empty where none is."""
+    near = get_close_matches(given, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+class Section(BaseModel):
+    """A part of the configuration: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Optimiser(StrEnum):
+    """How gradients move weights."""
+
+    ADAM = "adam"
+    ADAMW = "adamw"
+    SGD = "sgd"
+
+
+class Schedule(StrEnum):
+    """How the learning rate goes over a training; see `search.training.loop.learning_rate`."""
+
+    COSINE = "cosine"
+    STEPS = "steps"
+    ONE_CYCLE = "one-cycle"
+    CONSTANT = "constant"
+
+
+class TrainConfig(Section):
+    """How a network is trained."""
+
+    epochs: int = Field(ge=0)
+    batch_size: int = Field(ge=1)
+    optimiser: Optimiser = Optimiser.ADAM
+    learning_rate: float = Field(gt=0)
+    final_learning_rate: float = Field(default=0.0, ge=0, description="where the cosine and the cycle end")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="of SGD")
+    weight_decay: float = Field(default=0.0, ge=0, description="on convolution and linear weights only")
+    schedule: Schedule = Schedule.COSINE
+    milestones: tuple[float, ...] = Field(
+        default=(), description="epochs behind which the schedule `steps` divides by 10; else 0.3, 0.6, 0.9 of them"
+    )
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    warmup_epochs: float = Field(default=0.0, ge=0, description="epochs of linear rise before the schedule")
+
+    def with_values(self, values: Mapping[str, Any]) -> Self:
+        """These settings with hyperparameters in their place, and checked; those that are no settings here stay out."""
+        known = {name: value for name, value in values.items() if name in type(self).model_fields}
+        return self.model_validate({**self.model_dump(), **known})

@@ -1,0 +1,151 @@
+"""What a differentiable search may be told."""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from search.config.sections import Optimiser, TrainConfig
+
+Beta = Annotated[float, Field(ge=0, lt=1)]
+
+
+class DifferentiableConfig(TrainConfig):
+    """One bilevel search (BNAS, section 2.3): the training of the supernet's weights, and that of the architecture's.
+
+    The fields of `TrainConfig` are about the weights of the network.
+    """
+
+    epochs: int = Field(default=50, ge=1)
+    batch_size: int = Field(default=64, ge=2, description="images of each half in one step")
+    optimiser: Optimiser = Optimiser.SGD
+    learning_rate: float = Field(default=0.025, gt=0)
+    final_learning_rate: float = Field(default=0.001, ge=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    weight_decay: float = Field(default=3e-4, ge=0)
+    cells: int = Field(default=8, ge=1, description="of the network that searches; the space has its own number")
+    width: int = Field(default=16, ge=1, description="channels of the network that searches")
+    entropy_weight: float = Field(
+        default=1.0, ge=0, description="lambda of equation 2: how much early layer types are kept diverse; 0 is DARTS"
+    )
+    entropy_decay: float = Field(
+        default=7.7, gt=0, description="tau of equation 2: epochs in which diversity falls to 37 %"
+    )
+    zeroise_discount: float = Field(
+        default=3.0, gt=0, description="gamma: divides the weight of Zeroise where a genotype is read for larger images"
+    )
+    architecture_learning_rate: float = Field(default=3e-4, gt=0, description="of Adam, constant")
+    architecture_betas: tuple[Beta, Beta] = (0.5, 0.999)
+    architecture_weight_decay: float = Field(default=1e-3, ge=0)
+    architecture_fraction: float = Field(
+        default=0.5, gt=0, lt=1, description="share of the training images that move the architecture weights alone"
+    )
+
+
+class Teacher(StrEnum):
+    """Which largest network teaches in the sandwich rule (section 3.3.1): F or B weights (W) and activations (A)."""
+
+    FWBA = "fwba"
+    BWBA = "bwba"
+    FWFA = "fwfa"
+
+
+class SupernetConfig(TrainConfig):
+    """Training of the supernet: the sandwich rule with Bi-Teacher; each of the paper's ablations is a setting."""
+
+    epochs: int = Field(default=40, ge=0)
+    batch_size: int = Field(default=128, ge=1)
+    learning_rate: float = Field(default=2.5e-3, gt=0)
+    weight_decay: float = Field(default=5e-6, ge=0)
+    label_smoothing: float = Field(default=0.1, ge=0, lt=1)
+    teacher: Teacher = Teacher.FWBA
+    distillation: bool = Field(
+        default=True, description="false: every subnet learns from the labels (the paper's w/o KD)"
+    )
+    random_subnets: int = Field(default=2, ge=0)
+    bi_transformation: bool = True
+    weight_normalisation: Literal["none", "paper", "authors"] = "paper"
+    checkpoint: str | None = Field(
+        default=None, description="folder of a trained supernet (binarynas import-nasbnn); trains none"
+    )
+
+
+class FinetuneConfig(TrainConfig):
+    """Pipeline 2: the frontier's networks trained on from the supernet's weights."""
+
+    networks: int = Field(
+        default=0, ge=0, description="how many of the front, spread over its cost; 0 leaves pipeline 2 out"
+    )
+    epochs: int = Field(default=25, ge=1)
+    batch_size: int = Field(default=128, ge=1)
+    learning_rate: float = Field(default=1e-5, gt=0)
+
+
+class ParentConfig(TrainConfig):
+    """Training of the space's largest network (uniform 4x), from whose leading channels candidates start."""
+
+    epochs: int = Field(default=0, ge=0, description="0: there is no parent, and candidates start from random weights")
+    batch_size: int = Field(default=128, ge=1)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    checkpoint: str | None = Field(
+        default=None, description="folder of a trained parent (reference/parent/network of a run); trains none"
+    )
+
+    @property
+    def used(self) -> bool:
+        """Whether candidates start from a parent."""
+        return self.epochs > 0 or self.checkpoint is not None
+
+
+class NetworkTrainConfig(TrainConfig):
+    """Training of a network from its first weights to those that are kept."""
+
+    multi_stage: bool = Field(
+        default=False, description="first binary activations with float weights, then both (BNAS v2); epochs each"
+    )
+    drop_path: float = Field(default=0.0, ge=0, lt=1, description="chance to drop an edge of a cell while training")
+
+
+class CandidateConfig(NetworkTrainConfig):
+    """Training of one candidate, and when it is stopped early: see `search.pipeline.halving`."""
+
+    epochs: int = Field(default=10, ge=1)
+    batch_size: int = Field(default=128, ge=1)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    images_per_class: int | None = Field(
+        default=None, ge=1, description="candidates and their parent see so many; final training sees all"
+    )
+    early_stopping: bool = Field(default=True, description="successive halving on the non-dominated rank")
+    first_rung: int = Field(default=1, ge=1, description="epochs behind which candidates are compared first")
+    reduction: float = Field(default=2.0, gt=1, description="one in so many goes on, for so many times the epochs")
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """The epochs behind which candidates are compared; the last one is the end of training."""
+        if not self.early_stopping:
+            return (self.epochs,)
+        found, rung = [], float(self.first_rung)
+        while round(rung) < self.epochs:
+            found.append(round(rung))
+            rung = max(rung * self.reduction, rung + 1)
+        return (*found, self.epochs)
+
+
+class FinalConfig(NetworkTrainConfig):
+    """Final training of networks of the front, and of networks to compare them with."""
+
+    networks: int = Field(default=0, ge=0, description="how many of the front, spread over its cost; 0 trains none")
+    choice: Literal["front", "all"] = Field(
+        default="front", description="of the front, or of all candidates: to see how well the search ranks them"
+    )
+    epochs: int = Field(default=200, ge=1)
+    batch_size: int = Field(default=128, ge=1)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    start: Literal["scratch", "inherited"] = Field(
+        default="scratch", description="random weights, or those that the candidate was measured with"
+    )
+    genotype: Literal["genotype", "transfer"] = Field(
+        default="genotype", description="which of a search's genotypes: as it is, or with less Zeroise for transfer"
+    )
+    uniform: tuple[float, ...] = Field(default=(), description="uniform ratios to compare with (width spaces)")
+    full_precision: bool = Field(default=False, description="train a full-precision twin to compare with")

@@ -1,0 +1,57 @@
+"""The data sets that are known by name: scikit-learn's digits, and CIFAR, MNIST and Fashion-MNIST by torchvision."""
+
+import numpy as np
+import torch
+
+from search.data.config import DataConfig
+from search.data.errors import DataError
+from search.data.sources.source import DecodedImages, Source
+
+
+def digits_source() -> Source:
+    """The 1797 handwritten digits of scikit-learn, grey 8×8; 0..16 becomes 0..255. Comes with the package."""
+    from sklearn.datasets import load_digits
+
+    pixels, labels = load_digits(return_X_y=True)
+    images = np.rint(np.asarray(pixels) * (255 / 16)).astype(np.uint8).reshape(-1, 1, 8, 8)
+    names = tuple(str(digit) for digit in range(10))
+    return Source("digits", names, {"train": _decoded(images, np.asarray(labels, dtype=np.int64))})
+
+
+def torchvision_source(config: DataConfig) -> Source:
+    """One of torchvision's data sets, from the files in `config.root`, downloaded there if `config.download` allows.
+
+    CIFAR's files are pickles; torchvision compares their MD5 with the published ones before it opens them, so that
+    nothing but the published files is ever unpickled. MNIST's are plain arrays.
+
+    Raises:
+        DataError: the files are missing or damaged and may not, or cannot, be downloaded.
+    """
+    from torchvision import datasets
+
+    kinds = {
+        "cifar10": datasets.CIFAR10,
+        "cifar100": datasets.CIFAR100,
+        "mnist": datasets.MNIST,
+        "fashion-mnist": datasets.FashionMNIST,
+    }
+    splits: dict[str, DecodedImages] = {}
+    names: list[str] = []
+    for split in ("train", "test"):
+        try:
+            found = kinds[config.name](config.root, train=split == "train", download=config.download)
+        except (RuntimeError, OSError, ValueError, TypeError, AssertionError) as error:
+            if config.download:
+                remedy = f"and downloading failed ({str(error).splitlines()[0]}): put its files there yourself"
+            else:
+                remedy = "set download to fetch it, or path to the folder where it is"
+            raise DataError(f"{config.name}: not found, or damaged, in {config.root}; {remedy}.") from error
+        images = np.asarray(found.data)
+        images = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
+        splits[split] = _decoded(images, np.asarray(found.targets, dtype=np.int64))
+        names = [str(name) for name in found.classes]
+    return Source(config.name, tuple(names), splits)
+
+
+def _decoded(images: np.ndarray, labels: np.ndarray) -> DecodedImages:
+    return DecodedImages(torch.from_numpy(np.ascontiguousarray(images)), labels)

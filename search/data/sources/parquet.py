@@ -1,0 +1,223 @@
+"""Images in Parquet files as the Hugging Face hub has them: a column of encoded images and a column of classes."""
+
+import json
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from search.data.config import parquet_files, split_of
+from search.data.errors import DataError, Problems
+from search.data.sources.source import Source
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+IMAGE_NAMES = ("image", "img")
+LABEL_NAMES = ("label", "labels", "fine_label")
+WINDOW_BYTES = 128 * 2**20
+"""How much of a file a reading process keeps: row groups are shuffled, then the rows of neighbours that fit in here."""
+
+
+@dataclass(frozen=True)
+class RowGroup:
+    """One row group of a file: the first row in the split that it holds, and its bytes."""
+
+    file: Path
+    number: int
+    begin: int
+    begin_in_file: int
+    bytes: int
+
+
+@dataclass
+class ParquetImages:
+    """The rows of one split's files, one file after the other."""
+
+    groups: tuple[RowGroup, ...]
+    column: str
+    labels: NDArray[np.int64]
+    _starts: list[int] = field(init=False, repr=False)
+    _open: "dict[int, pa.Array]" = field(init=False, default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        self._starts = [group.begin for group in self.groups]
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_open": {}}
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def read(self, index: int) -> bytes:
+        """The row's encoded image; keeps the row groups that it read last, up to `WINDOW_BYTES`."""
+        number, group = self._group(index)
+        if number not in self._open:
+            while self._open and sum(self.groups[one].bytes for one in self._open) + group.bytes > WINDOW_BYTES:
+                del self._open[next(iter(self._open))]
+            self._open[number] = self._read_group(group)
+        data = self._open[number][index - group.begin].as_py()
+        if data is None:
+            raise DataError(f"{self.where(index)}: column '{self.column}' has no image bytes in this row.")
+        return data
+
+    def _read_group(self, group: RowGroup) -> "pa.Array":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            with pq.ParquetFile(group.file) as file:
+                column = file.read_row_group(group.number, columns=[self.column]).column(self.column).combine_chunks()
+        except (OSError, pa.ArrowException) as error:
+            raise DataError(f"{group.file}: row group {group.number} cannot be read ({error}).") from error
+        # `field` of a struct ignores that the struct itself may be null; flatten does not.
+        return column.flatten()[column.type.get_field_index("bytes")] if pa.types.is_struct(column.type) else column
+
+    def _group(self, index: int) -> tuple[int, RowGroup]:
+        number = bisect_right(self._starts, index) - 1
+        return number, self.groups[number]
+
+    def _row(self, index: int) -> tuple[Path, int]:
+        _, group = self._group(index)
+        return group.file, index - group.begin + group.begin_in_file
+
+    def where(self, index: int) -> str:
+        """The file and the row, counted from 0."""
+        file, row = self._row(index)
+        return f"{file} row {row}"
+
+    def key(self, index: int) -> str:
+        """The file's name and the row."""
+        file, row = self._row(index)
+        return f"{file.name} {row}"
+
+    def facts(self, index: int) -> str:
+        """Row, file name and the row group's size."""
+        return f"{self.key(index)} {self._group(index)[1].bytes}"
+
+    def blocks(self, positions: Tensor) -> tuple[list[Tensor], int]:
+        """The positions of every row group that has some, and how many row groups `read` keeps."""
+        numbers = torch.from_numpy(np.searchsorted(self._starts, positions.numpy(), side="right") - 1)
+        kept = WINDOW_BYTES // max(1, max(group.bytes for group in self.groups))
+        return [positions[numbers == number] for number in numbers.unique().tolist()], max(1, kept)
+
+
+def parquet_source(path: Path) -> Source:
+    """Open a Parquet file (all of it training images) or a folder of train*, validation* and test* files.
+
+    Files of a folder that begin with no split's name are training images if no file does. Class names come from the
+    Hugging Face metadata, else they are the numbers 0 to the largest label.
+
+    Raises:
+        DataError: no file, a missing column, a label that is null or no integer, or files that differ in classes.
+    """
+    files = [path] if path.is_file() else parquet_files(path)
+    if not files:
+        raise DataError(f"{path}: there is no Parquet file; path must be one, or a folder with train*.parquet.")
+    by_split: dict[str, list[Path]] = {}
+    for file in files:
+        by_split.setdefault((split_of(_first_word(file.stem)) if path.is_dir() else None) or "train?", []).append(file)
+    if "train" not in by_split and "train?" in by_split:
+        by_split["train"] = by_split["train?"]
+    by_split.pop("train?", None)
+    if "train" not in by_split:
+        raise DataError(f"{path}: there is no train*.parquet, only {', '.join(file.name for file in files)}.")
+
+    problems = Problems()
+    names: tuple[Path, tuple[str, ...]] | None = None
+    splits: dict[str, ParquetImages] = {}
+    for split, members in by_split.items():
+        groups: list[RowGroup] = []
+        labels: list[NDArray[np.int64]] = []
+        column = ""
+        for file in members:
+            found = _read_facts(file, sum(map(len, labels)), problems)
+            if found is None:
+                continue
+            if column and found.column != column:
+                problems.add(f"{file}: the image column is '{found.column}' where {members[0]} has '{column}'.")
+            if found.names and names and found.names != names[1]:
+                problems.add(f"{file}: its class names differ from those of {names[0]}.")
+            column = found.column
+            names = names or ((file, found.names) if found.names else None)
+            groups += found.groups
+            labels.append(found.labels)
+        if labels and not sum(map(len, labels)):
+            problems.add(f"{members[0]}: the {split} split has no rows.")
+        splits[split] = ParquetImages(tuple(groups), column, np.concatenate(labels or [np.zeros(0, np.int64)]))
+    problems.check()
+    numbers = range(int(splits["train"].labels.max()) + 1)
+    name = path.parent.name if path.is_file() and split_of(_first_word(path.stem)) else path.stem
+    return Source(name, names[1] if names else tuple(map(str, numbers)), dict(splits))
+
+
+@dataclass(frozen=True)
+class _Facts:
+    column: str
+    groups: list[RowGroup]
+    labels: NDArray[np.int64]
+    names: tuple[str, ...]
+
+
+def _read_facts(file: Path, begin: int, problems: Problems) -> _Facts | None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        parquet = pq.ParquetFile(file)
+    except (OSError, pa.ArrowException) as error:
+        problems.add(f"{file}: this is not a Parquet file that can be read ({error}).")
+        return None
+    with parquet:
+        schema = parquet.schema_arrow
+        columns = f"its columns are {', '.join(schema.names)}"
+        image = _image_column(schema)
+        label = next((name for name in LABEL_NAMES if name in schema.names), None)
+        if image is None:
+            problems.add(f"{file}: no image column, which is a struct with a field 'bytes'; {columns}.")
+        if label is None:
+            problems.add(f"{file}: no column of classes, which is called {' or '.join(LABEL_NAMES)}; {columns}.")
+        elif not pa.types.is_integer(schema.field(label).type):
+            problems.add(f"{file}: column '{label}' must hold integers, but holds {schema.field(label).type}.")
+            return None
+        if image is None or label is None:
+            return None
+        values = parquet.read(columns=[label]).column(label).combine_chunks()
+        for row in np.flatnonzero(values.is_null().to_numpy(zero_copy_only=False)).tolist():
+            problems.add(f"{file} row {row}: column '{label}' is empty; every image needs its class.")
+        groups: list[RowGroup] = []
+        row = 0
+        for number in range(parquet.metadata.num_row_groups):
+            facts = parquet.metadata.row_group(number)
+            groups.append(RowGroup(file, number, begin + row, row, facts.total_byte_size))
+            row += facts.num_rows
+        labels = values.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+        return _Facts(image, groups, labels, _class_names(schema.metadata or {}, label))
+
+
+def _image_column(schema: "pa.Schema") -> str | None:
+    import pyarrow as pa
+
+    structs = [
+        field.name for field in schema if pa.types.is_struct(field.type) and field.type.get_field_index("bytes") >= 0
+    ]
+    return next((name for name in IMAGE_NAMES if name in structs), structs[0] if structs else None)
+
+
+def _class_names(metadata: dict[bytes, bytes], label: str) -> tuple[str, ...]:
+    """The names that `datasets` writes into a file's metadata for a ClassLabel column; empty if there are none."""
+    try:
+        names = json.loads(metadata[b"huggingface"])["info"]["features"][label]["names"]
+        return tuple(str(name) for name in names)
+    except (KeyError, TypeError, ValueError):
+        return ()
+
+
+def _first_word(stem: str) -> str:
+    """'train-00000-of-00002' and 'train_1' give 'train'."""
+    return stem.replace("_", "-").replace(".", "-").split("-")[0]

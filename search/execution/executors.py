@@ -1,0 +1,16 @@
+"""The executor that a configuration asks for."""
+
+from search.execution.inline import InlineExecutor
+from search.runs.folder import Run
+from search.worker.tasks import ExecutionError, Executor
+
+
+def make_executor(run: Run, address: str | None = None) -> Executor:
+    """The executor that the run's configuration names; `address` goes before the one that stands there."""
+    if run.config.execution.executor == "inline":
+        if address is not None:
+            raise ExecutionError("execution.executor is inline, which runs in this process: leave --address out")
+        return InlineExecutor(run)
+    from search.execution.tune import TuneExecutor
+
+    return TuneExecutor(run, address)

@@ -1,0 +1,291 @@
+"""Execution on Ray Tune. Tune hands out tasks and carries reports; what was done stands in the run's journal alone.
+
+Tune is built anew for every phase and after every interruption. Its own state is never restored: it is no ledger, and
+it is a pickle.
+"""
+
+import faulthandler
+import json
+import os
+import tempfile
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from search.execution.cluster import connect, watching  # before ray, which it sets up
+
+# isort: split
+import ray
+from ray import tune
+from ray.tune.experiment import Trial
+from ray.tune.search import Searcher
+
+from search.execution.address import HERE
+from search.execution.code import shadowed
+from search.runs.folder import Run
+from search.worker.device import pick_device
+from search.worker.tasks import ExecutionError, Report, Task, Work, timed_out
+from search.worker.worker import Worker
+
+_GRACE = 10.0
+"""Seconds in which a worker ends itself at its time limit; one that is frozen is then killed from here."""
+
+_NODE_LOST = ("its node has died", "its owner has died")
+"""What Ray says of workers that went with their node: nobody's fault, and no try of the task's."""
+
+_MOST_MOVES = 20
+"""How often tasks of a phase may move on because their node was lost."""
+
+_FREE_LOSSES = 2
+"""How often a candidate may lose its worker before that counts as a try. Whether the worker went with its node, was
+killed or was taken down by the candidate often cannot be told: the first sign of each is a connection that broke."""
+
+
+class _Trainable(tune.Trainable):
+    """A thin shell around a worker: one report a step."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        run = Path(config["run"])
+        self._limit: float | None = config["limit"]
+        self._problem = shadowed() or _unseen(run)
+        if self._problem is None:
+            self._worker = Worker(run)
+        self.reset_config(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        if self._problem is None:
+            self._reports = self._worker.run(json.loads(new_config["task"]))
+        else:
+            self._reports = iter([{"kind": _UNFIT, "reason": self._problem, "last": True}])
+        return True  # the actor goes on with the next task
+
+    def step(self) -> dict[str, Any]:
+        if self._limit is not None:  # ends the process from a thread of C's own, whatever holds the interpreter
+            faulthandler.dump_traceback_later(self._limit, exit=True, file=2)
+        try:
+            report: Report = next(self._reports)
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+        return {"report": json.dumps(report), "done": bool(report.get("last"))}
+
+
+_UNFIT = "unfit"
+
+
+def _unseen(run: Path) -> str | None:
+    """Why a worker cannot work on a run: its node does not see the folder."""
+    if (run / "run.json").is_file():
+        return None
+    return (
+        f"a worker on {os.uname().nodename} does not see the run's folder {run}: on a cluster it must be on storage "
+        "that every node mounts at the same path"
+    )
+
+
+class _Feeder(Searcher):
+    """Gives Tune the next task when it asks for a trial."""
+
+    def __init__(self, run: Run, work: Work, listener: "_Listener") -> None:
+        super().__init__(metric="report", mode="max")
+        self._run, self._work, self._listener = run, work, listener
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune pickles its searcher into a state of its own, which we never read
+
+    def suggest(self, trial_id: str) -> Any:
+        if self._listener.failure is not None:
+            return Searcher.FINISHED
+        if self._listener.moved:
+            return self._trial(self._listener.moved.popleft())
+        if self._work.finished:
+            return Searcher.FINISHED
+        try:
+            task = self._work.next_task()
+        except Exception as error:  # noqa: BLE001 -- raised again by `TuneExecutor.run`
+            self._listener.failure = error
+            return Searcher.FINISHED
+        if task is None:
+            return Searcher.FINISHED if self._work.finished else None
+        return self._trial(task)
+
+    def _trial(self, task: Task) -> dict[str, Any]:
+        limit = self._run.config.execution.timeout
+        return {"run": str(self._run.path.resolve()), "task": json.dumps(task), "limit": limit}
+
+    def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:  # noqa: FBT001, FBT002
+        """The reports have come through the callback."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the journal is the state."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: see `save`."""
+
+
+class _Listener(tune.Callback):
+    """Passes the reports of Tune's trials on to the work; keeps what the work raises, which Tune would wrap and log."""
+
+    def __init__(self, work: Work, limit: float | None) -> None:
+        self._work: Work | None = work
+        self._limit = limit
+        self._running: dict[str, tuple[Trial, float, set[int]]] = {}  # since when silent, and which candidates came
+        self._moves = 0
+        self._losses: Counter[str] = Counter()
+        self.moved: deque[Task] = deque()
+        self.failure: Exception | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_work": None, "failure": None}  # as above
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self._running[trial.trial_id] = (trial, time.monotonic(), set())
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Kill workers that are frozen: the others have ended themselves at their time limit."""
+        if self._limit is None:
+            return
+        for trial, since, _ in self._running.values():
+            actor = trial.temporary_state.ray_actor
+            if actor is not None and time.monotonic() - since > self._limit + _GRACE:
+                ray.kill(actor)
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        if "report" not in result:
+            return
+        report: Report = json.loads(result["report"])
+        _, _, came = self._running.get(trial.trial_id, (trial, 0.0, set()))
+        if report["kind"] == "outcome":
+            came.add(report["number"])
+        self._running[trial.trial_id] = (trial, time.monotonic(), came)
+        if report["kind"] == _UNFIT:
+            self.failure = self.failure or ExecutionError(report["reason"])
+        else:
+            self._pass_on(lambda work: work.report(_task(trial), report))
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self._running.pop(trial.trial_id, None)
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        _, since, came = self._running.pop(trial.trial_id, (trial, time.monotonic(), set()))
+        error = _error(trial)
+        task = _task(trial)
+        if self._limit is not None and time.monotonic() - since >= self._limit:
+            self._pass_on(lambda work: work.lost(task, timed_out(self._limit or 0)))
+        elif self._may_move(task, came, error):
+            self.moved.append(_without(task, came))
+        else:
+            self._pass_on(lambda work: work.lost(task, f"the worker was lost: {error.splitlines()[-1]}"))
+
+    def _may_move(self, task: Task, came: set[int], error: str) -> bool:
+        """Whether a task whose worker was lost is begun again elsewhere, and the loss not told as a try."""
+        if any(sign in error for sign in _NODE_LOST):
+            self._moves += 1
+            return self._moves <= _MOST_MOVES
+        left = _without(task, came)
+        in_hand = json.dumps(left.get("candidates", [left])[:1], sort_keys=True)
+        self._losses[in_hand] += 1
+        return self._losses[in_hand] <= _FREE_LOSSES
+
+    def _pass_on(self, tell: Callable[[Work], None]) -> None:
+        if self._work is None or self.failure is not None:
+            return
+        try:
+            tell(self._work)
+        except Exception as error:  # noqa: BLE001 -- raised again by `TuneExecutor.run`
+            self.failure = error
+
+    def fail(self, error: ExecutionError) -> None:
+        """Take note that nothing can be run any more."""
+        self.failure = self.failure or error
+
+
+class TuneExecutor:
+    """Runs a phase's tasks as Tune trials on workers that are reused, on this machine or on a cluster."""
+
+    def __init__(self, run: Run, address: str | None = None) -> None:
+        self._run = run
+        address = address or run.config.execution.address
+        self._address = None if address == HERE else address
+
+    def run(self, work: Work) -> None:
+        """See `Executor.run`. Raises `ExecutionError` where Ray cannot be reached, or is lost."""
+        if work.finished:
+            return
+        connect(self._run.config.execution, self._address)
+        listener = _Listener(work, self._run.config.execution.timeout)
+        remedy = f"go on with: binarynas resume {self._run.path}"
+        with tempfile.TemporaryDirectory(prefix="binarynas-tune-") as scratch, watching(listener.fail, remedy):
+            tuner = tune.Tuner(
+                tune.with_resources(_Trainable, self._resources(work)),
+                tune_config=tune.TuneConfig(
+                    search_alg=_Feeder(self._run, work, listener),
+                    num_samples=-1,
+                    max_concurrent_trials=self._workers(),
+                    reuse_actors=True,
+                ),
+                run_config=tune.RunConfig(
+                    name="run",
+                    storage_path=scratch,
+                    verbose=1 if self._run.config.execution.ray_output else 0,
+                    callbacks=[listener],
+                    failure_config=tune.FailureConfig(max_failures=0),
+                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+                ),
+            )
+            tuner.fit()
+        if listener.failure is not None:
+            raise listener.failure
+        if not work.finished:
+            raise KeyboardInterrupt  # Tune swallows Ctrl-C and returns
+
+    def _workers(self) -> int:
+        """How many tasks are in flight: what was asked for, else all that this machine or the cluster has room for."""
+        execution = self._run.config.execution
+        if execution.workers or self._address is None:
+            return execution.workers or os.cpu_count() or 1
+        there = ray.cluster_resources()
+        room = there.get("CPU", 0) / execution.threads
+        if self._on_gpus():
+            room = min(room, there.get("GPU", 0) / (execution.gpu_share or 1))
+        return max(1, int(room))
+
+    def _on_gpus(self) -> bool:
+        device = self._run.config.execution.device
+        if self._address is None:
+            return pick_device(device).type == "cuda"
+        return device == "cuda" or (device == "auto" and ray.cluster_resources().get("GPU", 0) > 0)
+
+    def _resources(self, work: Work) -> dict[str, float]:
+        """Several cores for training with several threads, one for anything else; a share of a GPU."""
+        execution = self._run.config.execution
+        threads = execution.training_threads if work.exclusive else execution.threads
+        resources: dict[str, float] = {"cpu": threads}
+        if self._on_gpus():
+            one_of_many = execution.gpu_share or (1 / self._workers() if self._address is None else 1)
+            resources["gpu"] = 1 if work.exclusive else one_of_many
+        return resources
+
+
+def _error(trial: Trial) -> str:
+    """What ended a trial. Tune has written it to a file of this machine; its own accessor looks for that where it is
+    copied to later."""
+    try:
+        text = Path(trial.error_file or "").read_text().strip()
+    except OSError:
+        text = ""
+    return text or "Ray gives no reason"
+
+
+def _task(trial: Trial) -> Task:
+    return json.loads(trial.config["task"])
+
+
+def _without(task: Task, numbers: set[int]) -> Task:
+    """A task without the candidates that have been reported."""
+    if "candidates" not in task:
+        return task
+    return {**task, "candidates": [c for c in task["candidates"] if c["number"] not in numbers]}

@@ -1,1 +1,0 @@
-"""What a worker can do, one module a kind of task; `search.worker.Worker` hands tasks to them."""

@@ -1,0 +1,121 @@
+"""The protocol by which operations and networks are timed: one thread on one core, in turns, medians and quartiles."""
+
+import math
+import os
+import statistics
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from models.onebit.engine import Backend, Engine, Layout
+from models.onebit.operations import LARGEST_PROGRAM, GlobalAverage, Operation, Shape, Zero, inputs_of, reading
+from models.onebit.program import Program
+from models.onebit.timing import WARM_UP, Timing
+
+_ROUNDS = 21
+_BLOCK = 1e-3
+"""Seconds that one reading takes, at least where copies allow."""
+_MOST_COPIES = 64
+_AT_ONCE = 32
+"""Operations or networks in turns; more would fill the memory."""
+PROTOCOL = (
+    f"one image, one thread, pinned to one core; {WARM_UP} calls to warm up, then {_ROUNDS} rounds in each of which "
+    f"every one of up to {_AT_ONCE} is read once; a reading is the processor's time of the thread, over about "
+    f"{_BLOCK * 1e3:g} ms; an operation is the difference between a program with many copies of it and one with one, "
+    "a copy; medians, with quartiles as low and high"
+)
+
+
+def time_operations(
+    operations: Mapping[str, tuple[Operation, tuple[Shape, ...]]], backend: Backend = Backend.BEST
+) -> dict[str, Timing]:
+    """The time of each operation by itself, by name; with each come the shapes of its program's tensors."""
+    found: dict[str, Timing] = {}
+    names = list(operations)
+    for start in range(0, len(names), _AT_ONCE):
+        group = names[start : start + _AT_ONCE]
+        with pinned():
+            pairs = [_pair(*operations[name], backend) for name in group]
+            readings: list[list[float]] = [[] for _ in pairs]
+            for _ in range(_ROUNDS):
+                for (one, many, copies), values in zip(pairs, readings, strict=True):
+                    values.append(max(many.read() - one.read(), 0.0) / copies)
+        found |= dict(zip(group, map(Timing.of, readings), strict=True))
+    return found
+
+
+def time_programs(programs: Sequence[Program], backend: Backend = Backend.BEST) -> list[Timing]:
+    """The time of one image through each of some programs."""
+    found: list[Timing] = []
+    for start in range(0, len(programs), _AT_ONCE):
+        with pinned():
+            clocks = [_Clock.of(program, backend) for program in programs[start : start + _AT_ONCE]]
+            readings: list[list[float]] = [[] for _ in clocks]
+            for _ in range(_ROUNDS):
+                for clock, values in zip(clocks, readings, strict=True):
+                    values.append(clock.read())
+        found += map(Timing.of, readings)
+    return found
+
+
+@dataclass
+class _Clock:
+    """Reads how long an engine takes for one image, by the mean of some calls."""
+
+    engine: Engine
+    image: npt.NDArray[np.float32]
+    calls: int = 1
+
+    @classmethod
+    def of(cls, program: Program, backend: Backend) -> "_Clock":
+        channels, height, width = program.image
+        image = np.random.default_rng(0).standard_normal((1, height, width, channels), np.float32)
+        clock = cls(Engine(program, backend), image)
+        for _ in range(WARM_UP):
+            clock.read()
+        clock.calls = max(1, min(math.ceil(_BLOCK / (clock.read() / 1e3)), 100))
+        return clock
+
+    def read(self) -> float:
+        """Milliseconds of a call."""
+        start = time.thread_time()
+        for _ in range(self.calls):
+            self.engine(self.image, Layout.NHWC)
+        return max(time.thread_time() - start, 1e-9) * 1e3 / self.calls
+
+
+def _pair(operation: Operation, shapes: tuple[Shape, ...], backend: Backend) -> tuple[_Clock, _Clock, int]:
+    """A program with one copy of an operation, one with `copies` more, and that number."""
+    one = _Clock.of(_copies(operation, shapes, 1), backend)
+    few = _Clock.of(_copies(operation, shapes, 3), backend)
+    each = statistics.median(max(few.read() - one.read(), 1e-5) / 2 for _ in range(5)) / 1e3
+    size = max(shape.size for shape in _copies(operation, shapes, 1).shapes)
+    copies = max(2, min(math.ceil(_BLOCK / each), _MOST_COPIES, LARGEST_PROGRAM // (4 * size)))
+    return one, _Clock.of(_copies(operation, shapes, 1 + copies), backend), copies
+
+
+def _copies(operation: Operation, shapes: tuple[Shape, ...], count: int) -> Program:
+    """A program of `count` times the same operation on tensors of its shapes, and what every program must end with."""
+    given = list(dict.fromkeys(shapes[tensor] for tensor in inputs_of(operation))) or [Shape(1, 1, 1)]
+    sources = {tensor: given.index(shapes[tensor]) for tensor in inputs_of(operation)}
+    begin = tuple(Zero(shape) for shape in given[1:])
+    end = GlobalAverage(len(begin) + count)
+    return Program(given[0], (*begin, *[reading(operation, sources)] * count, end))
+
+
+@contextmanager
+def pinned() -> Iterator[None]:
+    """Keep this thread on one core, where the system lets us; threads that it starts meanwhile stay there."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)

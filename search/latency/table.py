@@ -1,0 +1,235 @@
+"""How long networks take on this machine: a table of operations, measured once, and sums over it.
+
+A network's latency is that of one image in one thread of the 1-bit engine. It is predicted as
+`constant + factor * sum of its operations' times`; both numbers are fitted on whole networks, once a table. An
+operation is known by its kind and shapes, since weights do not change its time.
+"""
+
+import json
+import math
+import random
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+
+from models.checkpoints.files import write_atomically
+from models.onebit.engine import Backend, Engine
+from models.onebit.operations import Operation, Shape, Zero
+from models.onebit.program import Program
+from models.onebit.timing import Timing, processor
+from search.latency.programs import program_of, shape_key
+from search.latency.stopwatch import PROTOCOL, time_operations, time_programs
+from search.seeds import derive_rng
+from spaces import Space
+from spaces.joint.space import split
+
+VERSION = 1
+FILE = "latency.json"
+_NOTHING_NEW = 16
+"""A space's operations are taken to be known when so many random networks in a row held no new one."""
+_NETWORKS = 200
+"""Networks that are looked at in all."""
+_TIMINGS = ("operations", "networks")
+_FITTED = 16
+"""Networks that constant and factor are fitted on."""
+
+
+class LatencyError(ValueError):
+    """A table that cannot be used, or a budget that cannot be kept: says which and what to do."""
+
+
+@dataclass
+class LatencyTable:
+    """Milliseconds of operations on one processor with one engine; grows in `file`, where it has one.
+
+    `constant` is what a call takes besides its operations, `factor` what an operation takes within a network against
+    alone: its input was written by another one, and its weights come from further away. `networks` are those that were
+    timed whole, by an architecture's id.
+    """
+
+    processor: str
+    engine: str
+    operations: dict[str, Timing] = field(default_factory=dict[str, Timing])
+    constant: float = 0.0
+    factor: float = 1.0
+    fit: Mapping[str, float] = field(default_factory=dict[str, float])
+    networks: dict[str, Timing] = field(default_factory=dict[str, Timing])
+    file: Path | None = None
+
+    def predict(self, program: Program) -> float:
+        """Milliseconds of one image: `constant + factor * sum`. Operations that the table lacks are measured first.
+
+        Raises `LatencyError` where that is needed and this is another machine than the table's.
+        """
+        keys = [shape_key(operation, program.shapes) for operation in program.operations]
+        if any(key not in self.operations for key in keys):
+            self._grow(program)
+        return self.constant + self.factor * math.fsum(self.operations[key].median for key in keys)
+
+    def _grow(self, program: Program) -> None:
+        self.require_here("lacks operations that must be measured")
+        if self.file is None:
+            self.measure([program])
+            return
+        with FileLock(f"{self.file}.lock"):  # one process measures at a time
+            known = read_table(self.file)
+            self.operations = {**known.operations, **self.operations}
+            self.networks |= known.networks
+            self.measure([program])
+            self.write(self.file)
+
+    def measure(self, programs: list[Program], backend: Backend = Backend.BEST) -> None:
+        """Time the operations of some programs that the table lacks."""
+        lacking: dict[str, tuple[Operation, tuple[Shape, ...]]] = {}
+        for program in programs:
+            for operation in program.operations:
+                key = shape_key(operation, program.shapes)
+                if key not in self.operations:
+                    lacking[key] = operation, program.shapes
+        self.operations |= time_operations(lacking, backend)
+
+    def require_here(self, why: str) -> None:
+        """Raise `LatencyError` unless the table is of this machine's processor and engine."""
+        here = (processor(), engine_name())
+        if here != (self.processor, self.engine):
+            raise LatencyError(
+                f"the table of latencies{f' {self.file}' if self.file else ''} {why}, and was measured on "
+                f"{self.processor} with the engine {self.engine}; this is {here[0]} with {here[1]}: measure one here "
+                "with `binarynas latency-table`"
+            )
+
+    def write(self, file: Path) -> None:
+        """Write the table, whole or not at all."""
+        facts = {name: value for name, value in asdict(self).items() if name not in (*_TIMINGS, "file")}
+        data = {"version": VERSION, **facts, "threads": 1, "protocol": PROTOCOL}
+        for name in _TIMINGS:
+            data[name] = {key: timing._asdict() for key, timing in sorted(getattr(self, name).items())}
+        write_atomically(file, json.dumps(data, indent=1, allow_nan=False))
+
+    @property
+    def repeatability(self) -> float:
+        """The median, over operations, of half of the quartiles' distance against the median time."""
+        spreads = [(t.high - t.low) / 2 / t.median for t in self.operations.values() if t.median > 0]
+        return float(np.median(spreads)) if spreads else 0.0
+
+
+def engine_name() -> str:
+    """What the engine runs programs with on this machine."""
+    return _engine_facts().name
+
+
+def engine_hint() -> str:
+    """What would make it faster; empty where nothing would."""
+    return _engine_facts().hint
+
+
+def _engine_facts() -> Engine:
+    return Engine(Program(Shape(1, 1, 1), (Zero(Shape(1, 1, 1)),)))
+
+
+def read_table(file: Path) -> LatencyTable:
+    """The table in a file. Raises `LatencyError` for anything that is no table of this version."""
+    try:
+        data = json.loads(file.read_text())
+    except OSError as error:
+        raise LatencyError(f"cannot read the table of latencies {file}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise LatencyError(
+            f"{file} is no table of latencies: {error}; measure one with `binarynas latency-table`"
+        ) from error
+    version = data.get("version") if isinstance(data, dict) else None
+    if version != VERSION:
+        raise LatencyError(f"{file} is no table of latencies of version {VERSION}: its version is {version!r}")
+    try:
+        operations, networks = (
+            {str(key): _timing(each) for key, each in timings.items()}
+            for timings in (data["operations"], data.get("networks", {}))  # which older files lack
+        )
+        numbers, here = (float(data["constant"]), float(data["factor"])), (str(data["processor"]), str(data["engine"]))
+        table = LatencyTable(*here, operations, *numbers, dict(data["fit"]), networks, file)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise LatencyError(f"{file} is damaged: {type(error).__name__}: {error}; measure it anew") from error
+    if not all(math.isfinite(number) and number >= 0 for number in numbers):
+        raise LatencyError(f"{file} is damaged: constant and factor must be finite and not negative, got {numbers}")
+    return table
+
+
+def _timing(entry: Mapping[str, Any]) -> Timing:
+    timing = Timing(float(entry["median"]), float(entry["low"]), float(entry["high"]), int(entry["calls"]))
+    if not all(math.isfinite(value) and value >= 0 for value in timing):
+        raise ValueError(f"times must be finite and not negative, got {tuple(timing)}")
+    return timing
+
+
+def measure_table(space: Space[Any], seed: int = 0, backend: Backend = Backend.BEST) -> LatencyTable:
+    """A table of the operations that random networks of a space hold, with constant and factor fitted on some of them.
+
+    Takes seconds to minutes, by the number of different shapes. What a later network holds besides is measured then.
+    """
+    rng = derive_rng(seed, "latency")
+    programs = _varied(space, rng)
+    table = LatencyTable(processor(), Engine(programs[0], backend).name)
+    table.measure(programs, backend)
+    table.constant, table.factor, table.fit = _fit(table, programs[:_FITTED], backend)
+    return table
+
+
+def _varied(space: Space[Any], rng: random.Random) -> list[Program]:
+    """Programs of the ends of a space and of random members, until these hold no new operations."""
+    programs, known, since = [], set[str](), 0
+    while len(programs) < _FITTED or (since < _NOTHING_NEW and len(programs) < _NETWORKS):
+        ends = (space.smallest, space.largest)
+        architecture = ends[len(programs)]() if len(programs) < len(ends) else space.sample(rng)
+        program = program_of(space, architecture)
+        programs.append(program)
+        keys = {shape_key(operation, program.shapes) for operation in program.operations}
+        since = 0 if keys - known else since + 1
+        known |= keys
+    return programs
+
+
+def _fit(table: LatencyTable, programs: list[Program], backend: Backend) -> tuple[float, float, dict[str, float]]:
+    """Constant and factor of least relative squares, neither negative; and how far off they are, as a share."""
+    sums = np.array([table.predict(program) for program in programs])
+    measured = np.array([timing.median for timing in time_programs(programs, backend)])
+    design = np.stack([1 / measured, sums / measured], axis=1)
+    constant, factor = np.linalg.lstsq(design, np.ones(len(programs)), rcond=None)[0]
+    if constant < 0 or factor <= 0:  # all networks alike, or a machine that is too busy
+        constant, factor = 0.0, float(np.median(measured / sums))
+    errors = np.abs(constant + factor * sums - measured) / measured
+    return float(constant), float(factor), {"networks": len(programs), "median_error": float(np.median(errors))}
+
+
+class Predictor:
+    """Latencies of the members of a space, each predicted once; what proposers ask."""
+
+    def __init__(self, table: LatencyTable, space: Space[Any]) -> None:
+        self._table, self._space = table, space
+        self._known: dict[str, float] = {}
+
+    def latency_ms(self, member: Any) -> float:
+        """Milliseconds of one image; of a network with hyperparameters, those of the network."""
+        space, architecture, _ = split(self._space, member)
+        identity = space.id(architecture)
+        if identity not in self._known:
+            self._known[identity] = self._table.predict(program_of(space, architecture))
+        return self._known[identity]
+
+
+def measure_network(file: Path, space: Space[Any], architecture: Any) -> float:
+    """Milliseconds of one image through a network, timed by itself: once, as the table in `file` keeps what was found.
+
+    One process measures at a time. Raises `LatencyError` on another machine than the table's.
+    """
+    identity = space.id(architecture)
+    with FileLock(f"{file}.lock"):
+        table = read_table(file)
+        if identity not in table.networks:
+            table.require_here("is the one in which measured networks are kept")
+            table.networks[identity] = time_programs([program_of(space, architecture)])[0]
+            table.write(file)
+    return table.networks[identity].median

@@ -1,0 +1,1 @@
+"""What a run leaves for others: tables, plots, networks to deploy, TensorBoard's events."""

@@ -1,0 +1,98 @@
+"""What a run leaves for people: the table of trials, the front, its plots."""
+
+import json
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from analysis.findings.front import front_table
+from analysis.plots import frontier_data, plot_frontier, save_figure
+from analysis.report.frontier import write_frontier
+from analysis.runs.schema import LATENCY, TEST_ACCURACY, write_trials
+from analysis.runs.trials import load_trials
+from models.checkpoints.files import write_atomically
+from search.runs.folder import Run
+from search.runs.records import Record, State
+from search.runs.study import read_records
+
+REFERENCES_FILE = "references.csv"
+_WHOLE = {"flops", "int8_ops", "bops", "params", "bits", "bytes", "epochs"}
+
+
+def write_table(run: Run, name: str, records: Sequence[Record], test_accuracy: Mapping[tuple[str, str], float]) -> None:
+    """A table of some trials, with their accuracy on the test split by stage and id."""
+    keys = {(record.stage.value, record.number) for record in records}
+    trials = load_trials(run.path)
+    chosen = trials[[key in keys for key in zip(trials["stage"], trials["number"], strict=True)]]
+    tested = [test_accuracy[key] for key in zip(chosen["stage"], chosen["id"], strict=True)]
+    chosen = chosen.assign(**{TEST_ACCURACY: tested}).sort_values([_cost(run), "number"])
+    table = front_table(chosen)
+    if name == REFERENCES_FILE:
+        table.insert(0, "operator", chosen["operator"].to_list())
+    write_atomically(run.path / name, table.to_csv(index=False))
+
+
+def export_trials(run: Run) -> None:
+    """Write `trials.parquet` from the journal."""
+    versions = json.dumps(run.info["versions"])
+    rows = [
+        _row(record, run.architectures.name, versions)
+        for record in read_records(run.journal)
+        if record.state is not State.WAITING
+    ]
+    buffer = BytesIO()
+    write_trials(rows, buffer)
+    write_atomically(run.path / "trials.parquet", buffer.getvalue())
+
+
+def _row(record: Record, space: str, versions: str) -> Mapping[str, object]:
+    return {
+        **{name: int(value) if name in _WHOLE else value for name, value in record.metrics.items()},
+        "stage": record.stage.value,
+        "number": record.number,
+        "state": record.state.value,
+        "reason": record.reason,
+        "space": space,
+        "architecture": record.architecture,
+        "id": record.id,
+        "generation": record.generation,
+        "proposer": record.proposer,
+        "operator": record.operator,
+        "parents": list(record.parents),
+        "seed": record.seed,
+        "attempt": record.attempt,
+        "started": record.started,
+        "seconds": record.seconds,
+        "host": record.host,
+        "worker": record.worker,
+        "versions": versions,
+        "facts": json.dumps(record.facts) if record.facts else None,
+    }
+
+
+def _cost(run: Run) -> str:
+    """What accuracy is weighed against first."""
+    return next(iter(run.config.search.objectives[1:]), "ops")
+
+
+def draw(run: Run) -> None:
+    """Draw the frontier, as PNG and SVG with its data, and as a page to hover over, into the run's `plots`."""
+    folder = run.path / "plots"
+    folder.mkdir(exist_ok=True)
+    space, config = run.architectures, run.config.search
+    x = _cost(run)
+    budget = None
+    if x == "ops" and (config.ops_min is not None or config.ops_max is not None):
+        ends = [space.cost(end).ops for end in (space.smallest(), space.largest())]
+        budget = config.ops_min or ends[0], config.ops_max or ends[1]
+    elif x == LATENCY and config.latency_max is not None:
+        budget = 0.0, config.latency_max
+    # Only ImageNet has a thousand classes here, and only at its usual size are the papers' points comparable.
+    imagenet = (space.classes, space.image_size) == (1000, 224)
+    dataset = "imagenet" if imagenet else run.info["data"]["name"]
+    data = frontier_data(load_trials(run.path), x, dataset=dataset, budget=budget)
+    with TemporaryDirectory(dir=folder) as scratch:
+        for file in save_figure(plot_frontier(data), Path(scratch) / "frontier", data):
+            file.replace(folder / file.name)
+    write_frontier(run.path)

@@ -1,0 +1,85 @@
+"""Writes what a run recorded as event files for TensorBoard: every training's epochs, and the trials."""
+
+import math
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from tensorboardX import SummaryWriter
+
+from analysis.plots import hypervolume_data
+from analysis.runs.events import load_epochs
+from analysis.runs.layout import RunError
+from analysis.runs.trials import load_trials
+
+FOLDER = "tensorboard"
+_EPOCH_SCALARS = ("loss", "images_per_second", "learning_rate")
+_TRIAL_SCALARS = ("accuracy", "loss", "ops", "params", "bytes", "seconds")
+_PART = re.compile(r"[0-9a-z]+")
+_MARK = "written-by-binarynas"
+
+
+def export(run: Path, out: Path | None = None) -> Path:
+    """Write event files for a run into a folder, `tensorboard` in the run's own if none is named; returns the folder.
+
+    Every training is a TensorBoard run of its own (`supernet`, `finetuned/ID`, ...), and so are the trials of every
+    stage, whose step is the trial's number. What an earlier call wrote is replaced. Raises `RunError` where the run
+    cannot be read, or the folder holds something else.
+    """
+    trials = load_trials(run)
+    folder = run / FOLDER if out is None else out
+    if folder.exists():
+        if not (folder / _MARK).is_file() and any(folder.iterdir()):
+            raise RunError(f"{folder} holds something else already: name another folder with --out")
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    (folder / _MARK).touch()
+    if run.is_dir():
+        epochs = load_epochs(run)
+        for (phase, identity), rows in epochs.groupby(["phase", epochs["id"].fillna("")], sort=False):
+            # names from a file become folders: nothing but our own phases and ids may
+            if _PART.fullmatch(str(phase)) and (identity == "" or _PART.fullmatch(str(identity))):
+                _write_epochs(folder / str(phase) / str(identity), rows)
+    for stage, rows in trials.groupby("stage", sort=False):
+        _write_trials(folder / f"trials-{stage}", rows, str(stage))
+    return folder
+
+
+def _write_epochs(folder: Path, rows: pd.DataFrame) -> None:
+    with SummaryWriter(str(folder)) as writer:
+        for row in rows.to_dict("records"):
+            for name in _EPOCH_SCALARS:
+                if _is_number(row[name]):
+                    writer.add_scalar(f"training/{name}", row[name], int(row["epoch"]), walltime=_seconds(row["time"]))
+
+
+def _write_trials(folder: Path, rows: pd.DataFrame, stage: str) -> None:
+    """One point a trial, and the best so far, as a search is judged by."""
+    rows = rows.sort_values("number", kind="stable")
+    ended = rows[rows["state"] != "running"].to_dict("records")
+    volume = hypervolume_data(rows, stage=stage).curves[""]
+    best = 0.0
+    with SummaryWriter(str(folder)) as writer:
+        for row, covered in zip(ended, volume, strict=True):
+            when, step = _seconds(row["started"]), int(row["number"])
+            writer.add_scalar("search/hypervolume", covered, step, walltime=when)
+            if row["state"] != "finished":
+                continue
+            for name in _TRIAL_SCALARS:
+                if _is_number(row[name]):
+                    writer.add_scalar(f"trial/{name}", float(row[name]), step, walltime=when)
+            if _is_number(row["accuracy"]):
+                best = max(best, float(row["accuracy"]))
+                writer.add_scalar("search/best_accuracy", best, step, walltime=when)
+            writer.add_text("trial/architecture", f"{row['id']}: `{row['architecture']}`", step, walltime=when)
+
+
+def _is_number(value: Any) -> bool:
+    return not pd.isna(value) and math.isfinite(value)
+
+
+def _seconds(time: Any) -> float | None:
+    """Seconds since 1970, as event files have them."""
+    return None if pd.isna(time) else time.timestamp()

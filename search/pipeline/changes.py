@@ -1,0 +1,118 @@
+"""What must not change between a run's beginning and its resume: its configuration and its data. And forks, for what
+was changed on purpose."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from analysis.runs.layout import RunError
+from models.checkpoints.files import write_atomically
+from search.config.run import RunConfig
+from search.data.opening import fingerprint_of, listing, open_data
+from search.runs.folder import Run
+from search.runs.journal import mend_journal
+
+_FREE = ("execution",)
+"""Where and how trials run may change: another cluster, other workers."""
+
+_BEHIND_TRAINING = ("search", "evaluation", "finetune", "final", *_FREE)
+"""Sections that a trained supernet does not depend on."""
+
+_RESULTS = {
+    "front", "front.csv", "references.csv", "plots", "report", "report.html", "trials.parquet",
+    "run.json", "config.yaml", "lock", "holder.json",
+}  # fmt: skip
+"""What a fork makes anew."""
+
+
+def require_unchanged(run: Run) -> None:
+    """Raise `RunError` where the configuration or the data are no longer those that the run began with."""
+    changed = _changed(run)
+    if changed:
+        told = "; ".join(f"{key} was {was}, is {now}" for key, (was, now) in changed.items())
+        raise RunError(
+            f"{run.path / 'config.yaml'} is not what run.json says the run began with: {told}. Put it back, or go "
+            f"on under a new name with: binarynas resume {run.path} --fork NEW_FOLDER"
+        )
+    _require_same_data(run)
+
+
+def fork(run: Run, folder: Path) -> Run:
+    """A new run in `folder` with the configuration as it is now, and whatever of the old one still holds for it.
+
+    Trials are taken along where nothing but their number was changed, the trained supernet where nothing was that it
+    depends on; everything else begins anew. The old run stays as it is. Raises as `prepare` does.
+    """
+    from search.pipeline.prepare import prepare
+
+    changed = _changed(run)
+    new = prepare(run.config, folder)
+    sections = {key.partition(".")[0] for key in changed}
+    if set(changed) <= {"search.trials"}:
+        taken = [path for path in run.path.iterdir() if path.name not in _RESULTS and path != run.journal]
+    elif sections <= set(_BEHIND_TRAINING):
+        taken = [path for path in (run.path / "supernet",) if path.exists()]
+    else:
+        taken = []
+    for path in taken:
+        if path.is_dir():
+            shutil.copytree(path, new.path / path.name, dirs_exist_ok=True)
+        else:
+            shutil.copy2(path, new.path / path.name)
+    if set(changed) <= {"search.trials"} and run.journal.exists():
+        write_atomically(new.journal, run.journal.read_bytes())  # last: what it tells of is there
+        mend_journal(new.journal)
+    about = {"from": str(run.path.resolve()), "changed": {key: list(values) for key, values in changed.items()}}
+    write_atomically(new.path / "run.json", json.dumps({**new.info, "forked": about}, indent=2))
+    return Run(new.path)
+
+
+def _changed(run: Run) -> dict[str, tuple[Any, Any]]:
+    """The settings that differ from those that the run began with, by name: what they were, and what they are."""
+    begun = run.info.get("config")
+    if begun is None:  # a run from before this was noted
+        return {}
+    try:
+        before = RunConfig.model_validate(begun)
+    except ValidationError as error:
+        raise RunError(
+            f"{run.path / 'run.json'} holds no configuration: it is damaged, restore it from a copy"
+        ) from error
+    was, now = _flat(before.model_dump(mode="json")), _flat(run.config.model_dump(mode="json"))
+    keys = [key for key in {**was, **now} if was.get(key) != now.get(key)]
+    return {key: (was.get(key), now.get(key)) for key in keys if key.partition(".")[0] not in _FREE}
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested sections as one dictionary with dotted keys."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            found |= _flat(value, f"{prefix}{key}.")
+        else:
+            found[prefix + key] = value
+    return found
+
+
+def _require_same_data(run: Run) -> None:
+    """Raise `RunError`, with both fingerprints, where the data set or the run's copy of it is another one."""
+    begun, config = run.info["data"], run.config
+    source = listing(config.data)
+    if "listing" in begun and source is not None and source != begun["listing"]:
+        raise _other(f"the data set in {config.data.path}", begun["listing"], source)
+    size = run.architectures.image_size
+    data = open_data(config.data, image_size=size, seed=config.seed, cache=run.data_cache)
+    found = fingerprint_of(data)
+    if found != begun["fingerprint"]:
+        raise _other(f"the data of {run.path}", begun["fingerprint"], found)
+
+
+def _other(what: str, was: str, now: str) -> RunError:
+    return RunError(
+        f"{what} changed since the run began: its fingerprint was {was}, and is {now}. Put the images back as they "
+        "were, or begin a new run"
+    )

@@ -1,0 +1,24 @@
+"""Which weights of trained candidates are kept: those on the front, and those that still train."""
+
+import shutil
+from collections.abc import Sequence
+
+from search.runs.folder import Run
+from search.runs.fronts import front_records
+from search.runs.holder import require_held
+from search.runs.records import Record, Stage
+
+
+def keep_only(run: Run, stage: Stage, records: Sequence[Record], costs: Sequence[str]) -> None:
+    """Delete the weights of candidates that have ended and are not on the front; they can never come back to it.
+
+    Raises `FencedError` where the run was taken over: there may be candidates by now that these records do not know.
+    """
+    require_held(run.path)
+    kept = {record.id for record in front_records(records, costs)} | {r.id for r in records if not r.done}
+    folder = run.path / stage.value
+    if not folder.is_dir():
+        return
+    for place in folder.iterdir():
+        if place.name not in kept:
+            shutil.rmtree(place, ignore_errors=True)

@@ -1,0 +1,190 @@
+"""A run's directory: where everything about one run stands, readable without running code from it."""
+
+import json
+import platform
+import re
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from analysis.runs.layout import JOURNAL_FILE, RunError
+from models.checkpoints.files import sync_folder, write_atomically
+from search.config.loading import check_config, parse_yaml
+from search.config.run import RunConfig
+from search.runs.holder import require_held
+from search.runs.records import Stage
+from spaces import Space
+
+RUN_FORMAT = 1
+_PACKAGES = ("binarynas", "torch", "torchvision", "ray", "optuna", "numpy", "pyarrow")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: its folder, and the places in it."""
+
+    path: Path
+
+    @cached_property
+    def config(self) -> RunConfig:
+        """The resolved configuration."""
+        file = self.path / "config.yaml"
+        try:
+            return check_config(parse_yaml(file.read_text(), str(file)), str(file))
+        except (OSError, UnicodeDecodeError) as error:
+            raise RunError(f"cannot read {file}: {error}") from error
+
+    @cached_property
+    def info(self) -> dict[str, Any]:
+        """What was found out when the run was made: versions, the data set's description and fingerprint."""
+        file = self.path / "run.json"
+        try:
+            info = json.loads(file.read_text())
+        except (OSError, ValueError, RecursionError) as error:
+            raise RunError(f"cannot read {file}: {error}; a run's folder holds run.json and config.yaml") from error
+        if not isinstance(info, dict) or info.get("format") != RUN_FORMAT:
+            raise RunError(f"{file} has a format other than {RUN_FORMAT}, the one that this binarynas reads")
+        data = info.get("data")
+        kinds = {"class_names": list, "channels": int, "fingerprint": str}
+        if not isinstance(data, dict) or not all(isinstance(data.get(key), kind) for key, kind in kinds.items()):
+            raise RunError(f"{file} does not say what the run's data are: it is damaged, restore it from a copy")
+        return info
+
+    @cached_property
+    def space(self) -> Space[Any]:
+        """The space that is searched, with the data's classes and channels."""
+        return self.config.searched_space(**self._shape)
+
+    @cached_property
+    def architectures(self) -> Space[Any]:
+        """The space of the architectures alone."""
+        return self.config.space.architectures(**self._shape)
+
+    @property
+    def _shape(self) -> dict[str, int]:
+        data = self.info["data"]
+        return {"classes": len(data["class_names"]), "channels": data["channels"]}
+
+    @property
+    def journal(self) -> Path:
+        """The study's journal: the truth about trials."""
+        return self.path / JOURNAL_FILE
+
+    @property
+    def data_cache(self) -> Path:
+        """Decoded images, which workers map into memory."""
+        return self.path / "data"
+
+    @property
+    def supernet(self) -> Path:
+        """The trained supernet."""
+        return self.path / "supernet" / "trained"
+
+    @property
+    def supernet_checkpoints(self) -> Path:
+        """Checkpoints of the supernet's training."""
+        return self.path / "supernet" / "checkpoints"
+
+    def weights(self, stage: Stage, identity: str) -> Path:
+        """The network of a trial that trained one, and the checkpoints of its training."""
+        return self.path / stage.value / identity
+
+    @property
+    def parent(self) -> Path:
+        """The trained network from whose leading channels candidates start."""
+        return self.weights(Stage.REFERENCE, "parent")
+
+    def searched(self, identity: str) -> Path:
+        """A differentiable search: its history, its checkpoints and its genotypes."""
+        return self.path / "searches" / identity
+
+    def deployed(self, identity: str) -> Path:
+        """A network of the front, as a file that can be deployed."""
+        return self.path / "front" / identity
+
+    def log_epoch(self, report: Mapping[str, Any]) -> None:
+        """Append an epoch of some training; after a resume an epoch may stand there twice, and the last one counts.
+
+        Raises `FencedError` where the run was taken over, so that its trainings do not go on here.
+        """
+        require_held(self.path)
+        self.log("epoch", **{name: value for name, value in report.items() if name != "kind"})
+
+    def log(self, event: str, **details: Any) -> None:
+        """Append an event to the run's log, one JSON object a line: for people, not for the program."""
+        line = json.dumps({"time": datetime.now(UTC).isoformat(), "event": event, **details})
+        with (self.path / "events.jsonl").open("a") as file:
+            file.write(line + "\n")
+
+
+@contextmanager
+def creating(path: Path) -> Iterator[Run]:
+    """A new run's folder under a temporary name; on leaving, it appears at `path`, whole; after an error, not at all.
+
+    Raises `RunError` where something is there already, or the folder cannot be written.
+    """
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):
+        raise RunError(
+            f"{path} is a URL: a run's folder must be on a file system whose files can be appended to, synced and "
+            "locked, as its journal is, which object stores cannot: give a path, on a cluster one that all nodes mount"
+        )
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        what = "is a run already: go on with `binarynas resume`" if (path / "run.json").exists() else "is not empty"
+        raise RunError(f"{path} {what}, or choose another folder with --out")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    except OSError as error:
+        raise RunError(f"cannot write the run's folder {path}: {error}; choose another with --out") from error
+    try:
+        yield Run(staging)
+        staging.chmod(0o755)
+        staging.replace(path)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+    sync_folder(path.parent)
+
+
+def write_facts(run: Run, config: RunConfig, data: Mapping[str, Any], space: Mapping[str, Any]) -> None:
+    """Write what a run is asked to do and what its data and its space are; with these two files a folder is a run."""
+    info = {
+        "format": RUN_FORMAT,
+        "created": datetime.now(UTC).isoformat(),
+        "host": socket.gethostname(),
+        "config": config.model_dump(mode="json"),
+        "data": dict(data),
+        "space": dict(space),
+        "versions": versions(),
+    }
+    write_atomically(run.path / "config.yaml", config.to_yaml())
+    write_atomically(run.path / "run.json", json.dumps(info, indent=2))
+
+
+def open_run(path: Path) -> Run:
+    """A run that is there. Raises `RunError` (or `ConfigError`) where it is none."""
+    if not (path / "run.json").is_file():
+        what = "does not exist" if not path.exists() else "is not a run: it has no run.json"
+        raise RunError(f"{path} {what}; give the folder that `binarynas search` made")
+    run = Run(path)
+    _ = run.info, run.config
+    return run
+
+
+def versions() -> dict[str, str]:
+    """The versions that a run depends on."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "absent"
+    return found

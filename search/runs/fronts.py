@@ -1,0 +1,38 @@
+"""Which of a run's trials no other one beats, and a choice among them."""
+
+from collections.abc import Sequence
+
+from analysis.measures.pareto import pareto_front
+from analysis.stages import NEVER_ON_A_FRONT
+from search.runs.records import Record, State
+
+
+def front_records(records: Sequence[Record], costs: Sequence[str]) -> list[Record]:
+    """The finished trials that no other one beats in accuracy and in all costs, by the first cost, or OPs, rising."""
+    finished = [r for r in records if r.state is State.FINISHED and r.stage.value not in NEVER_ON_A_FRONT]
+    if not finished:
+        return []
+    values = [[record.metrics["accuracy"], *(record.metrics[cost] for cost in costs)] for record in finished]
+    kept = pareto_front(values, ("max", *("min" for _ in costs)))
+    best = [record for record, keep in zip(finished, kept, strict=True) if keep]
+    cost = next(iter(costs), "ops")
+    return sorted(best, key=lambda record: (record.metrics[cost], record.metrics["accuracy"], record.number))
+
+
+def spread(records: Sequence[Record], count: int) -> list[Record]:
+    """At most `count` of the records, spread evenly from the first to the last."""
+    if count >= len(records):
+        return list(records)
+    if count == 1:
+        return [records[-1]]
+    return [records[round(index * (len(records) - 1) / (count - 1))] for index in range(count)]
+
+
+def best_per_architecture(records: Sequence[Record]) -> list[Record]:
+    """One record an architecture: the later stage where both are on the front, as it is the more accurate."""
+    best: dict[str, Record] = {}
+    for record in records:
+        known = best.get(record.id)
+        if known is None or record.metrics["accuracy"] > known.metrics["accuracy"]:
+            best[record.id] = record
+    return list(best.values())

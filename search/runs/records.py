@@ -1,0 +1,102 @@
+"""A candidate and what became of it: the values that travel between proposers, workers and the study."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+
+class Stage(StrEnum):
+    """Where the weights of a trial come from."""
+
+    INHERITED = "inherited"  # a supernet's
+    FINETUNED = "finetuned"  # a supernet's, trained on
+    TRAINED = "trained"  # a candidate's own, from the training of a search
+    SEARCHED = "searched"  # a whole differentiable search
+    FINAL = "final"  # final training
+    REFERENCE = "reference"  # a network to start from or to compare with, never on a front
+
+
+class State(StrEnum):
+    """How far a trial is. Failed and pruned trials (stopped early) are never on a front."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    PRUNED = "pruned"
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A candidate to try: the text form of an architecture, and how it came about."""
+
+    architecture: str
+    id: str
+    operator: str
+    parents: tuple[str, ...] = ()
+    sampler_state: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True)
+class Record:
+    """One trial. `values` are the objectives in the study's order, `metrics` all that was measured or counted, `facts`
+    what was found besides numbers, `rungs` the metrics behind each number of epochs at which it was compared."""
+
+    number: int
+    stage: Stage
+    state: State
+    architecture: str
+    id: str
+    generation: int
+    proposer: str
+    operator: str
+    parents: tuple[str, ...]
+    seed: int
+    metrics: Mapping[str, float] = field(default_factory=dict[str, float])
+    values: tuple[float, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    rungs: Mapping[int, Mapping[str, Any]] = field(default_factory=dict[int, Mapping[str, Any]])
+    params: Mapping[str, int | str] = field(default_factory=dict[str, int | str])
+    sampler_state: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    reason: str | None = None
+    attempt: int = 1
+    started: datetime | None = None
+    seconds: float | None = None
+    host: str | None = None
+    worker: str | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether the trial has ended, well or not."""
+        return self.state in (State.FINISHED, State.FAILED, State.PRUNED)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a worker says of one trial: metrics, or the reason why there are none. Travels as JSON."""
+
+    number: int
+    metrics: Mapping[str, float]
+    reason: str | None
+    started: str
+    seconds: float
+    host: str
+    worker: str
+    facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def __post_init__(self) -> None:
+        bad = [name for name, value in self.metrics.items() if not math.isfinite(value)]
+        if self.reason is None and (bad or "accuracy" not in self.metrics):
+            reason = f"{', '.join(bad)} not finite" if bad else "no accuracy was reported"
+            object.__setattr__(self, "reason", reason)
+
+
+UNIFORM, FULL_PRECISION, DEFAULT = "uniform", "full precision", "default training"
+
+
+def now() -> str:
+    """The time as records keep it: UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat()

@@ -1,0 +1,179 @@
+"""The study: an Optuna journal that is the truth about a run's trials.
+
+The journal is one file that optuna-dashboard opens. Two records make a trial: one creates it with its architecture, one
+ends it. Everything that matters about its end stands in the attribute written before the state changes, so a trial
+counts as finished only when all of it is on disk; `search.runs.journal` syncs when a trial ends.
+"""
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution, json_to_distribution
+from optuna.storages import JournalStorage, journal
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from analysis.runs.journal_lines import JournalError
+from search.runs.journal import Journal, ReadOnlyJournal
+from search.runs.records import Outcome, Proposal, Record, Stage, State
+from search.seeds import derive_seed
+from spaces.parameters import Integer, Parameter
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)  # the view tells what happens
+# Every trial of a journal repeats the same few distributions, which nobody changes: to read each text once takes half
+# of the time off opening a long journal. The name is Optuna's own business; where it has another one, we are slower.
+_replaying: Any = getattr(journal, "_storage", None)
+if hasattr(_replaying, "json_to_distribution"):
+    _replaying.json_to_distribution = lru_cache(maxsize=1024)(json_to_distribution)
+
+_RUNGS = "rungs"
+_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
+_STATES = {
+    TrialState.WAITING: State.WAITING,
+    TrialState.RUNNING: State.RUNNING,
+    TrialState.COMPLETE: State.FINISHED,
+    TrialState.FAIL: State.FAILED,
+    TrialState.PRUNED: State.PRUNED,
+}
+
+
+class Study:
+    """The trials of one stage of a run, in a journal. One process writes at a time (the run's lock sees to that)."""
+
+    def __init__(
+        self, journal: Path, stage: Stage, objectives: Sequence[str], parameters: Sequence[Parameter], seed: int
+    ) -> None:
+        self.stage = stage
+        self.objectives = tuple(objectives)
+        self._seed = seed
+        self._distributions = distributions(parameters)
+        self._storage = JournalStorage(Journal(journal))
+        known = {study.study_name: study._study_id for study in self._storage.get_all_studies()}
+        if stage.value in known:
+            self._id = known[stage.value]
+        else:
+            directions = [direction(objective) for objective in self.objectives]
+            self._id = self._storage.create_new_study(directions, stage.value)
+            self._storage.set_study_system_attr(self._id, "study:metric_names", list(self.objectives))
+
+    def records(self) -> list[Record]:
+        """Every trial, by number."""
+        return [to_record(trial, self.stage) for trial in self._storage.get_all_trials(self._id, deepcopy=False)]
+
+    def create(self, proposal: Proposal, generation: int, proposer: str, params: Mapping[str, int | str]) -> Record:
+        """Add a trial that waits to be run."""
+        attributes = {
+            "architecture": proposal.architecture,
+            "id": proposal.id,
+            "generation": generation,
+            "proposer": proposer,
+            "operator": proposal.operator,
+            "parents": list(proposal.parents),
+            "seed": derive_seed(self._seed, "candidate", self.stage.value, proposal.id),
+        }
+        template = create_trial(
+            state=TrialState.WAITING,
+            params=dict(params),
+            distributions={name: self._distributions[name] for name in params},
+            user_attrs=attributes,
+            system_attrs=dict(proposal.sampler_state),
+        )
+        trial_id = self._storage.create_new_trial(self._id, template)
+        return to_record(self._storage.get_trial(trial_id), self.stage)
+
+    def start(self, number: int) -> None:
+        """Mark a waiting trial as running (a running one, left by a run that was killed, stays so)."""
+        trial_id = self._trial_id(number)
+        if self._storage.get_trial(trial_id).state == TrialState.WAITING:
+            self._storage.set_trial_state_values(trial_id, TrialState.RUNNING)
+
+    def note_rung(self, number: int, epochs: int, metrics: Mapping[str, float]) -> Record:
+        """Keep what a trial reached after so many epochs; durable when this returns."""
+        trial_id = self._trial_id(number)
+        rungs = self._storage.get_trial(trial_id).user_attrs.get(_RUNGS, {})
+        self._storage.set_trial_user_attr(trial_id, _RUNGS, {**rungs, str(epochs): dict(metrics)})
+        return to_record(self._storage.get_trial(trial_id), self.stage)
+
+    def finish(self, outcome: Outcome, attempt: int, *, pruned: bool = False) -> Record:
+        """End a trial with what a worker reported; durable when this returns. A trial that has ended stays as it is.
+
+        A pruned trial was stopped early: its metrics are those of the epochs it had, and it has a reason.
+        """
+        trial_id = self._trial_id(outcome.number)
+        if not self._storage.get_trial(trial_id).state.is_finished():
+            self.start(outcome.number)
+            self._storage.set_trial_user_attr(trial_id, "outcome", {**dataclasses.asdict(outcome), "attempt": attempt})
+            if pruned:
+                self._storage.set_trial_state_values(trial_id, TrialState.PRUNED)
+            elif outcome.reason is None:
+                values = [outcome.metrics[objective] for objective in self.objectives]
+                self._storage.set_trial_state_values(trial_id, TrialState.COMPLETE, values)
+            else:
+                self._storage.set_trial_state_values(trial_id, TrialState.FAIL)
+        return to_record(self._storage.get_trial(trial_id), self.stage)
+
+    def _trial_id(self, number: int) -> int:
+        return self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
+
+
+def to_record(trial: FrozenTrial, stage: Stage) -> Record:
+    """What the journal holds of one trial."""
+    attributes = trial.user_attrs
+    if not _ID.fullmatch(str(attributes.get("id"))):  # it names a folder
+        raise JournalError(f"trial {trial.number} of the {stage.value} ones has the id {attributes.get('id')!r}: no id")
+    outcome: dict[str, Any] = attributes.get("outcome", {}) if trial.state.is_finished() else {}
+    return Record(
+        number=trial.number,
+        stage=stage,
+        state=_STATES[trial.state],
+        architecture=attributes["architecture"],
+        id=attributes["id"],
+        generation=attributes["generation"],
+        proposer=attributes["proposer"],
+        operator=attributes["operator"],
+        parents=tuple(attributes["parents"]),
+        seed=attributes["seed"],
+        metrics=outcome.get("metrics", {}),
+        facts=outcome.get("facts", {}),
+        rungs={int(epochs): metrics for epochs, metrics in attributes.get(_RUNGS, {}).items()},
+        values=tuple(trial.values or ()),
+        params=dict(trial.params),
+        sampler_state=dict(trial.system_attrs),
+        reason=outcome.get("reason"),
+        attempt=outcome.get("attempt", 1),
+        started=datetime.fromisoformat(outcome["started"]) if "started" in outcome else None,
+        seconds=outcome.get("seconds"),
+        host=outcome.get("host"),
+        worker=outcome.get("worker"),
+    )
+
+
+def read_records(journal: Path) -> list[Record]:
+    """Every trial of a journal, of all stages, without writing anything; none where there is no journal yet."""
+    if not journal.exists():
+        return []
+    storage = JournalStorage(ReadOnlyJournal(journal))
+    return [
+        to_record(trial, Stage(study.study_name))
+        for study in storage.get_all_studies()
+        for trial in storage.get_all_trials(study._study_id, deepcopy=False)
+    ]
+
+
+def direction(objective: str) -> StudyDirection:
+    """Accuracy is to rise, every cost to fall."""
+    return StudyDirection.MAXIMIZE if objective == "accuracy" else StudyDirection.MINIMIZE
+
+
+def distributions(parameters: Sequence[Parameter]) -> dict[str, BaseDistribution]:
+    """The declaration of a space's parameters that Optuna keeps with each trial."""
+    return {
+        p.name: IntDistribution(p.low, p.high) if isinstance(p, Integer) else CategoricalDistribution(p.choices)
+        for p in parameters
+    }

@@ -1,0 +1,47 @@
+"""The one evaluation: batch norm statistics anew, then loss and accuracy on a split. Knows neither Ray nor Optuna."""
+
+from collections.abc import Callable
+from itertools import islice
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.layers.recalibration import recalibrate
+from search.config.search import EvaluationConfig
+from search.data.dataset import Split
+from search.data.order import in_order, shuffled
+
+
+def recalibrate_on(network: nn.Module, split: Split, config: EvaluationConfig, *, seed: int) -> None:
+    """Compute every batch norm's statistics anew from training images.
+
+    A subnet cannot use the statistics of the supernet, which mix those of all subnets. The images depend on `seed`
+    alone, so all candidates see the same ones.
+    """
+    device = next(network.parameters()).device
+    batches = split.batches(config.recalibration_batch_size, order=shuffled(seed), device=device)
+    recalibrate(network, (images for images, _ in islice(batches, config.recalibration_batches)))
+
+
+def evaluate(network: nn.Module, split: Split, batch_size: int) -> dict[str, float]:
+    """`accuracy` (0 to 1) and mean cross entropy `loss` of a network on every image of a split; leaves the network in
+    evaluation mode."""
+    network.eval()
+    return evaluate_calls(network, split, batch_size, next(network.parameters()).device)
+
+
+@torch.no_grad()
+def evaluate_calls(
+    network: Callable[[Tensor], Tensor], split: Split, batch_size: int, device: torch.device
+) -> dict[str, float]:
+    """As `evaluate`, of anything that makes logits from images on a device: a module, or an engine."""
+    correct, loss = (
+        torch.zeros((), dtype=torch.int64, device=device),
+        torch.zeros((), dtype=torch.float64, device=device),
+    )
+    for images, labels in split.batches(batch_size, order=in_order(), device=device):
+        logits = network(images).float()
+        correct += (logits.argmax(dim=1) == labels).sum()
+        loss += F.cross_entropy(logits, labels, reduction="sum").double()
+    return {"accuracy": correct.item() / len(split), "loss": loss.item() / len(split)}

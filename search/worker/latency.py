@@ -1,0 +1,19 @@
+"""The table of latencies that a run begins with: of operations, or an empty one for networks that are timed whole."""
+
+from collections.abc import Iterator
+
+from models.onebit.timing import processor
+from search.latency.table import FILE, LatencyTable, engine_name, measure_table
+from search.worker.context import Context
+from search.worker.tasks import Report, Task
+
+
+def measure_latencies(context: Context, task: Task) -> Iterator[Report]:
+    """Time the operations of the run's space on this machine, where latencies are predicted, and save the table."""
+    config = context.config
+    if config.execution.latency == "measured" and config.search.latency_max is None:
+        table = LatencyTable(processor(), engine_name())
+    else:
+        table = measure_table(context.run.architectures, config.seed)
+    table.write(context.run.path / FILE)
+    yield {"kind": "measured", "operations": len(table.operations), "last": True}

@@ -1,0 +1,1 @@
+"""Hyperparameters as a space: the kinds that exist, lists and grids of values, and their product."""

@@ -1,0 +1,99 @@
+"""How the values of one hyperparameter are declared: as a list, or as a grid between two ends."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from spaces.hyperparameters.kinds import KNOWN, Value, Whole, Word, objections
+
+MOST_STEPS = 1000
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A hyperparameter out of a list: ascending numbers, or words, which have no order.
+
+    >>> Listed("optimiser", ("sgd", "adam")).choices()
+    ('sgd', 'adam')
+    """
+
+    name: str
+    values: tuple[Value, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", tuple(self.values))
+
+    def problems(self) -> Iterator[str]:
+        """Everything wrong with the declaration."""
+        yield from objections(self.name, self.values)
+        kind = KNOWN.get(self.name)
+        listed = ", ".join(map(repr, self.values))
+        if not self.values:
+            yield f"{self.name} needs at least one value"
+        elif isinstance(kind, Word):
+            if len(set(self.values)) < len(self.values):
+                yield f"{self.name} must have each value once, got {listed}"
+        elif kind and all(map(kind.allows, self.values)):
+            numbers = [value for value in self.values if not isinstance(value, str)]
+            if any(one >= other for one, other in pairwise(numbers)):
+                yield f"{self.name} must have ascending values, got {listed}"
+
+    def choices(self) -> tuple[Value, ...]:
+        """The values of a declaration that has no problems."""
+        return tuple(_typed(self.name, value) for value in self.values)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A number at `steps` places from `low` to `high`, both included: evenly spaced, or with `log` their logarithms.
+
+    Values between the ends are rounded: to whole numbers where the hyperparameter takes only such, to six digits
+    elsewhere.
+
+    >>> Grid("learning_rate", 1e-4, 1e-1, 4, log=True).choices()
+    (0.0001, 0.001, 0.01, 0.1)
+    """
+
+    name: str
+    low: float
+    high: float
+    steps: int
+    log: bool = False
+
+    def problems(self) -> Iterator[str]:
+        """Everything wrong with the declaration."""
+        if isinstance(KNOWN.get(self.name), Word):
+            yield f"{self.name} has no grid: it takes {KNOWN[self.name]}"
+        elif not -math.inf < self.low < self.high < math.inf or not 2 <= self.steps <= MOST_STEPS:
+            yield (
+                f"{self.name}: a grid has 2 to {MOST_STEPS} steps from a low to a higher end, got {self.steps} from "
+                f"{self.low} to {self.high}"
+            )
+        elif self.log and self.low <= 0:
+            yield f"{self.name}: a logarithmic grid begins above 0, got {self.low}"
+        else:
+            yield from objections(self.name, self.choices())
+            if len(set(self.choices())) < self.steps:
+                yield f"{self.name}: {self.steps} steps from {self.low} to {self.high} repeat a value; take fewer"
+
+    def choices(self) -> tuple[Value, ...]:
+        """The values of a declaration that has no problems."""
+        return tuple(_typed(self.name, self._place(step)) for step in range(self.steps))
+
+    def _place(self, step: int) -> float:
+        if step in (0, self.steps - 1):
+            return self.high if step else self.low
+        share = step / (self.steps - 1)
+        place = self.low * (self.high / self.low) ** share if self.log else self.low + (self.high - self.low) * share
+        return round(place) if isinstance(KNOWN.get(self.name), Whole) else float(f"{place:.6g}")
+
+
+Hyperparameter = Listed | Grid
+
+
+def _typed(name: str, value: Value) -> Value:
+    """A number as the hyperparameter takes it: whole or not."""
+    if isinstance(value, str):
+        return value
+    return int(value) if isinstance(KNOWN.get(name), Whole) and value == int(value) else float(value)

@@ -1,0 +1,1 @@
+"""Spaces made of spaces: an architecture with hyperparameters, and one architecture alone."""

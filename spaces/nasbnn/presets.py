@@ -1,0 +1,65 @@
+"""The named NAS-BNN spaces: Table 1, and its versions for 32-pixel images and for the digits."""
+
+import dataclasses
+
+from spaces.errors import SpaceError
+from spaces.nasbnn import NasBnnSpace, Stage
+
+_TABLE_1 = (
+    Stage(depths=(2, 3), widths=(48, 64, 96), kernel_sizes=(3,), groups=(1,), stride=1),
+    Stage(depths=(2, 3), widths=(96, 128, 192), kernel_sizes=(3, 5), groups=(1, 2), stride=2),
+    Stage(depths=(2, 3), widths=(192, 256, 384), kernel_sizes=(3, 5), groups=(2, 4), stride=2),
+    Stage(depths=(8, 9), widths=(384, 512, 768), kernel_sizes=(3, 5), groups=(4, 8), stride=2),
+    Stage(depths=(2, 3), widths=(768, 1024, 1536), kernel_sizes=(3, 5), groups=(8, 16), stride=2),
+)
+
+
+def _with_strides(stages: tuple[Stage, ...], *strides: int) -> tuple[Stage, ...]:
+    return tuple(dataclasses.replace(stage, stride=stride) for stage, stride in zip(stages, strides, strict=True))
+
+
+def narrowed(space: NasBnnSpace, divisor: int, name: str) -> NasBnnSpace:
+    """The same space with every width divided by a whole number; groups stay."""
+    rests = sorted(
+        {w for widths in (space.stem_widths, *(s.widths for s in space.stages)) for w in widths if w % divisor}
+    )
+    if rests:
+        raise SpaceError(f"space {space.name!r} cannot be narrowed by {divisor}: it does not divide width {rests[0]}")
+    return dataclasses.replace(
+        space,
+        name=name,
+        stem_widths=tuple(width // divisor for width in space.stem_widths),
+        stages=tuple(
+            dataclasses.replace(stage, widths=tuple(width // divisor for width in stage.widths))
+            for stage in space.stages
+        ),
+    )
+
+
+NASBNN = NasBnnSpace("nasbnn", stem_widths=(24, 32, 48), stem_stride=2, stages=_TABLE_1, image_size=224, classes=1000)
+NASBNN_32 = dataclasses.replace(
+    NASBNN,
+    name="nasbnn-32",
+    stem_stride=1,
+    stages=_with_strides(_TABLE_1, 1, 2, 2, 2, 1),
+    image_size=32,
+    classes=10,
+)
+
+
+NASBNN_DIGITS = NasBnnSpace(
+    "nasbnn-digits",
+    stem_widths=(8, 12, 16),
+    stem_stride=1,
+    stages=(
+        Stage(depths=(1, 2), widths=(16, 24, 32), kernel_sizes=(3,), groups=(1,), stride=1),
+        Stage(depths=(1, 2, 3), widths=(32, 48, 64), kernel_sizes=(3, 5), groups=(1, 2), stride=2),
+        Stage(depths=(1, 2, 3), widths=(64, 96, 128), kernel_sizes=(3, 5), groups=(2, 4), stride=2),
+    ),
+    image_size=8,
+    classes=10,
+    channels=1,
+)
+
+
+NASBNN_SPACES = (NASBNN, NASBNN_32, narrowed(NASBNN_32, 4, "nasbnn-32-quarter"), NASBNN_DIGITS)
