@@ -13,23 +13,22 @@ import numpy as np
 
 from analysis.findings.front import load_front
 from analysis.measures.pareto import Bools
-from analysis.runs.layout import RunError
+from analysis.runs.layout import FRONT, MANIFEST_FILE, RunError
 from analysis.runs.schema import LATENCY, TEST_ACCURACY
 from analysis.runs.trials import load_trials, numbers
 from analysis.stages import WORDS, competing
 from analysis.units import cost_words, percent
+from spaces.errors import BinarynasError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_MANIFEST = "manifest.json"  # written last: a folder with it holds whole weights
 
-
-class LimitsError(ValueError):
+class LimitsError(BinarynasError, ValueError):
     """A limit that cannot be: says what was given and what is allowed."""
 
 
-class NoCandidateError(ValueError):
+class NoCandidateError(BinarynasError, ValueError):
     """No network of a run is within the limits: names the nearest ones."""
 
 
@@ -168,11 +167,11 @@ def _choice(path: Path, row: Mapping[str, object]) -> Choice:
 
 def _weights(path: Path, identity: str, stage: str) -> tuple[Path | None, str]:
     """Where the weights of a network stand, or how to get them."""
-    deployed = path / "front" / identity
-    if (deployed / _MANIFEST).is_file() and _test_accuracy(path, identity, stage) is not None:
+    deployed = path / FRONT / identity
+    if (deployed / MANIFEST_FILE).is_file() and _test_accuracy(path, identity, stage) is not None:
         return deployed, "the folder holds its weights"
     trained = path / stage / identity / "network"
-    if stage != "inherited" and (trained / _MANIFEST).is_file():
+    if stage != "inherited" and (trained / MANIFEST_FILE).is_file():
         return trained, f"the folder holds its weights, {WORDS.get(stage, stage)}"
     if stage == "inherited":
         return None, (

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from analysis.findings.front import load_front
-from analysis.runs.layout import FRONT_FILE, RunError
+from analysis.runs.layout import CONFIG_FILE, FRONT_FILE, RUN_FILE, RunError
 from analysis.runs.trials import load_trials, numbers
 from spaces import NasBnnSpace, Space, SpaceError, Stage, get_space
 from spaces.declarations import space_from
@@ -105,8 +105,8 @@ def run_facts(run: str | os.PathLike[str], name: str | None = None) -> RunFacts:
     path = Path(run)
     trials = load_trials(path)
     notes: list[str] = []
-    config = _config(path / "config.yaml", notes)
-    info = _info(path / "run.json", notes)
+    config = _config(path / CONFIG_FILE, notes)
+    info = _info(path / RUN_FILE, notes)
     try:
         front = load_front(path)
     except RunError as error:

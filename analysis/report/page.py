@@ -13,10 +13,8 @@ from analysis.report.frontier import write_whole
 from analysis.report.html import Html, join, page, tag
 from analysis.report.sections.compare import comparison_section
 from analysis.report.sections.run import run_sections, section_links
-from analysis.runs.layout import RunError
+from analysis.runs.layout import REPORT_FILE, RunError
 from analysis.runs.trials import run_paths
-
-REPORT_FILE = "report.html"
 
 Paths = Sequence[str | os.PathLike[str]]
 

@@ -7,10 +7,11 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from analysis.runs.layout import EVENTS_FILE
+
 if TYPE_CHECKING:
     import pandas as pd
 
-EVENTS_FILE = "events.jsonl"
 _TYPES = {
     "phase": "str", "id": "str", "epoch": "Int64", "epochs": "Int64", "loss": "float64",
     "images_per_second": "float64", "learning_rate": "float64",

@@ -9,13 +9,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.runs.layout import RunError
+from analysis.runs.layout import HISTORY_FILE, RunError
 from spaces.cell.canonical import INPUTS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-HISTORY_FILE = "history.parquet"
 SEARCHES = "searches"  # folder of a run in which every search has one of its own
 COLUMNS = ("epoch", "cell", "edge", "from", "to", "layer", "probability", "entropy", "accuracy")
 SOURCES = ("cell inputs", "nodes")

@@ -15,11 +15,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import cast
 
+from spaces.errors import BinarynasError
+
 Json = Mapping[str, object]
 _SEAL = re.compile(rb',"crc32":"([0-9a-f]{8})"\}$')
 
 
-class JournalError(ValueError):
+class JournalError(BinarynasError, ValueError):
     """A journal with a line that is damaged, or no operation: says which line of which file."""
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.measures.pareto import Floats
-from analysis.runs.layout import CONFIG_FILE, FINISHED_FILE, RUN_FILE, TRIALS_FILE, RunError
+from analysis.runs.layout import CONFIG_FILE, FRONT_FILE, RUN_FILE, TRIALS_FILE, RunError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,7 +124,7 @@ def _trials(run: Path) -> pa.Table:
         return _in_schema(*_read(run))
     file, journal = run / TRIALS_FILE, run / JOURNAL_FILE
     # the table of the front is written last: with it, the exported trials are all there are
-    if file.is_file() and ((run / FINISHED_FILE).is_file() or not journal.is_file()):
+    if file.is_file() and ((run / FRONT_FILE).is_file() or not journal.is_file()):
         return _in_schema(*_read(file))
     if journal.is_file():
         return _from_journal(run, journal)

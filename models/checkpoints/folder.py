@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from models.checkpoints.files import PART, replacing, sync_folder, write_atomically
+from spaces.errors import BinarynasError
 
 FORMAT = "binarynas checkpoint"
 VERSION = 1
@@ -27,7 +28,7 @@ _TENSOR_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\.safetensors")
 _STEP = re.compile(r"step-(\d{9,})")
 
 
-class CheckpointError(ValueError):
+class CheckpointError(BinarynasError, ValueError):
     """A checkpoint that cannot be written or trusted: names the file, what is wrong with it and what to do."""
 
 

@@ -27,6 +27,7 @@ from models.onebit.operations import (
     Shape,
     Zero,
 )
+from spaces.errors import BinarynasError
 
 REMEDY = "export the network again, or copy the file anew"
 TYPES = {"float32": "<f4", "int8": "|i1", "uint8": "|u1"}
@@ -60,7 +61,7 @@ _SAME = "same"
 """Marks an array of one number a channel, all of which are one number: that one is kept."""
 
 
-class BnnFileError(ValueError):
+class BnnFileError(BinarynasError, ValueError):
     """A file that is no `.bnn` file that can be read: names the file, what is wrong with it and what to do."""
 
 

@@ -12,6 +12,8 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from spaces.errors import BinarynasError
+
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 
@@ -24,7 +26,7 @@ LARGEST_TERMS = 32767
 """Terms in one sum of a binary convolution, so that sums fit 16 bits."""
 
 
-class ProgramError(ValueError):
+class ProgramError(BinarynasError, ValueError):
     """A program that cannot be run: names the operation, what is wrong with it and what is allowed."""
 
 

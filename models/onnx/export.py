@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from models.checkpoints.files import write_atomically
 from models.onebit.file import Model
+from spaces.errors import BinarynasError
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -37,7 +38,7 @@ SENTENCES = {
 """What each file is and is not, written into it."""
 
 
-class InterchangeError(ValueError):
+class InterchangeError(BinarynasError, ValueError):
     """A file that cannot be made: says why and what to do."""
 
 

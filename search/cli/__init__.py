@@ -9,7 +9,7 @@ import typer
 
 from search.cli import deploy, latency, report, run, spaces
 from search.cli.output import fail
-from search.execution.code import PACKAGES
+from spaces.errors import BinarynasError
 
 app = typer.Typer(
     help="Find binary neural networks that are accurate at the operations you can afford.",
@@ -38,12 +38,10 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; a `ValueError` of ours is for the user to mend and becomes one sentence, no traceback."""
+    """Run the command line; a `BinarynasError` is for the user to mend and becomes one sentence, no traceback."""
     try:
         app()
-    except ValueError as error:
-        if type(error).__module__.partition(".")[0] not in PACKAGES:
-            raise
+    except BinarynasError as error:
         fail(str(error))
     except OSError as error:
         if error.filename is None:

@@ -7,8 +7,10 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from spaces.errors import BinarynasError
 
-class ConfigError(ValueError):
+
+class ConfigError(BinarynasError, ValueError):
     """A configuration that cannot be: lists every problem, each with what is allowed."""
 
 

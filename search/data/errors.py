@@ -1,9 +1,11 @@
 """The one error that a user of a data set sees, and the list in which problems gather before it is raised."""
 
+from spaces.errors import BinarynasError
+
 SHOWN = 20
 
 
-class DataError(ValueError):
+class DataError(BinarynasError, ValueError):
     """A data set cannot be used as it is; the message names the file, what is allowed and what to do."""
 
 

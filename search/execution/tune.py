@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from analysis.runs.layout import RUN_FILE
 from search.execution.cluster import connect, watching  # before ray, which it sets up
 
 # isort: split
@@ -76,7 +77,7 @@ _UNFIT = "unfit"
 
 def _unseen(run: Path) -> str | None:
     """Why a worker cannot work on a run: its node does not see the folder."""
-    if (run / "run.json").is_file():
+    if (run / RUN_FILE).is_file():
         return None
     return (
         f"a worker on {os.uname().nodename} does not see the run's folder {run}: on a cluster it must be on storage "

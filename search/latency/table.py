@@ -25,10 +25,10 @@ from search.latency.programs import program_of, shape_key
 from search.latency.stopwatch import PROTOCOL, time_operations, time_programs
 from search.seeds import derive_rng
 from spaces import Space
+from spaces.errors import BinarynasError
 from spaces.joint.space import split
 
 VERSION = 1
-FILE = "latency.json"
 _NOTHING_NEW = 16
 """A space's operations are taken to be known when so many random networks in a row held no new one."""
 _NETWORKS = 200
@@ -38,7 +38,7 @@ _FITTED = 16
 """Networks that constant and factor are fitted on."""
 
 
-class LatencyError(ValueError):
+class LatencyError(BinarynasError, ValueError):
     """A table that cannot be used, or a budget that cannot be kept: says which and what to do."""
 
 

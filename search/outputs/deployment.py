@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from analysis.runs.layout import RUN_FILE
 from models.checkpoints.folder import MANIFEST, load_checkpoint
 from models.checkpoints.networks import load_network
 from models.onebit.engine import Engine
@@ -14,23 +15,23 @@ from models.onebit.file import Model
 from models.onebit.lowering.lower import lower
 from models.onebit.operations import ProgramError
 from spaces import SpaceError
+from spaces.errors import BinarynasError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from search.runs.folder import Run
 
-RUN_FACTS = "run.json"
 NOT_FINETUNED = "not finetuned: the supernet's, with batch norm statistics made for this network"
 _LARGEST_IMAGE = 2**28
 """Bytes of an image file."""
 
 
-class ExportError(ValueError):
+class ExportError(BinarynasError, ValueError):
     """A network that cannot be exported: says which, why and what to do."""
 
 
-class ImageError(ValueError):
+class ImageError(BinarynasError, ValueError):
     """An image that cannot be read: names the file and what is wrong with it."""
 
 
@@ -55,7 +56,7 @@ def find_network(source: Path, architecture: str | None, ops_max: float | None) 
         if ops_max is not None:
             raise ExportError(f"{source} is one network: --ops-max chooses among those of a run")
         return _of_folder(source, architecture)
-    if not (source / RUN_FACTS).is_file():
+    if not (source / RUN_FILE).is_file():
         what = "does not exist" if not source.exists() else "is neither a run nor a network's folder"
         raise ExportError(f"{source} {what}; give what `binarynas search` made, or the folder of one of its networks")
     if architecture is not None:
@@ -81,7 +82,7 @@ def _of_folder(folder: Path, architecture: str | None) -> Found:
     space, member = network.space, network.architecture
     if architecture not in (None, space.id(member), space.format(member)):
         raise ExportError(f"{folder} does not hold {architecture!r}, but {space.id(member)}: {space.format(member)}")
-    run = next((parent for parent in folder.resolve().parents if (parent / RUN_FACTS).is_file()), None)
+    run = next((parent for parent in folder.resolve().parents if (parent / RUN_FILE).is_file()), None)
     return Found(network, folder, run)
 
 

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from analysis.findings.front import front_table
 from analysis.plots import frontier_data, plot_frontier, save_figure
 from analysis.report.frontier import write_frontier
+from analysis.runs.layout import PLOTS, REFERENCES_FILE, TRIALS_FILE
 from analysis.runs.schema import LATENCY, TEST_ACCURACY, write_trials
 from analysis.runs.trials import load_trials
 from models.checkpoints.files import write_atomically
@@ -16,7 +17,6 @@ from search.runs.folder import Run
 from search.runs.records import Record, State
 from search.runs.study import read_records
 
-REFERENCES_FILE = "references.csv"
 _WHOLE = {"flops", "int8_ops", "bops", "params", "bits", "bytes", "epochs"}
 
 
@@ -43,7 +43,7 @@ def export_trials(run: Run) -> None:
     ]
     buffer = BytesIO()
     write_trials(rows, buffer)
-    write_atomically(run.path / "trials.parquet", buffer.getvalue())
+    write_atomically(run.path / TRIALS_FILE, buffer.getvalue())
 
 
 def _row(record: Record, space: str, versions: str) -> Mapping[str, object]:
@@ -78,7 +78,7 @@ def _cost(run: Run) -> str:
 
 def draw(run: Run) -> None:
     """Draw the frontier, as PNG and SVG with its data, and as a page to hover over, into the run's `plots`."""
-    folder = run.path / "plots"
+    folder = run.path / PLOTS
     folder.mkdir(exist_ok=True)
     space, config = run.architectures, run.config.search
     x = _cost(run)

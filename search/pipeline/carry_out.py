@@ -3,11 +3,10 @@
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from analysis.runs.layout import FRONT_FILE
+from analysis.runs.layout import FRONT_FILE, MANIFEST_FILE
 from analysis.stages import PARENT
 from models.checkpoints.networks import load_network, load_supernet
 from search.config.run import Method
-from search.latency.table import FILE as LATENCY_FILE
 from search.latency.table import Predictor, read_table
 from search.outputs.tables import REFERENCES_FILE, draw, export_trials, write_table
 from search.pipeline.phases import Chain, Tasks, evaluation_task, fit_task, reference_task, search_task
@@ -43,7 +42,7 @@ def carry_out(run: Run, executor: Executor, view: View) -> None:
 def _measure_latencies(run: Run, executor: Executor, view: View) -> None:
     """The table of latencies, where the search needs one and none is there: before anything else keeps the machine
     busy."""
-    if not run.config.search.needs_latency or (run.path / LATENCY_FILE).exists():
+    if not run.config.search.needs_latency or (run.latencies).exists():
         return
     view.phase("Latencies", 1)
     tasks: list[Task] = [{"kind": "measure_latencies", "exclusive": True}]
@@ -51,7 +50,7 @@ def _measure_latencies(run: Run, executor: Executor, view: View) -> None:
 
 
 def _train_supernet(run: Run, executor: Executor, view: View) -> None:
-    if (run.supernet / "manifest.json").exists():
+    if (run.supernet / MANIFEST_FILE).exists():
         load_supernet(run.supernet)  # raises where it is damaged, before anything is measured with it
         return
     config = run.config
@@ -119,7 +118,7 @@ def _search(run: Run, view: View) -> Trials:
     search, stage = config.search, CANDIDATES[config.method]
     coster = None
     if search.latency_max is not None:
-        coster = Predictor(read_table(run.path / LATENCY_FILE), run.space)
+        coster = Predictor(read_table(run.latencies), run.space)
         require_fast_enough(run.space, Budget.of(search, coster))
     proposer = make_proposer(run.space, search, config.seed if search.seed is None else search.seed, coster)
     first = search.first_generation or search.generation

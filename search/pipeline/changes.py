@@ -9,7 +9,19 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from analysis.runs.layout import RunError
+from analysis.runs.layout import (
+    CONFIG_FILE,
+    FRONT,
+    FRONT_FILE,
+    HOLDER_FILE,
+    LOCK_FILE,
+    PLOTS,
+    REFERENCES_FILE,
+    REPORT_FILE,
+    RUN_FILE,
+    TRIALS_FILE,
+    RunError,
+)
 from models.checkpoints.files import write_atomically
 from search.config.run import RunConfig
 from search.data.opening import fingerprint_of, listing, open_data
@@ -23,8 +35,8 @@ _BEHIND_TRAINING = ("search", "evaluation", "finetune", "final", *_FREE)
 """Sections that a trained supernet does not depend on."""
 
 _RESULTS = {
-    "front", "front.csv", "references.csv", "plots", "report", "report.html", "trials.parquet",
-    "run.json", "config.yaml", "lock", "holder.json",
+    FRONT, FRONT_FILE, REFERENCES_FILE, PLOTS, "report", REPORT_FILE, TRIALS_FILE,
+    RUN_FILE, CONFIG_FILE, LOCK_FILE, HOLDER_FILE,
 }  # fmt: skip
 """What a fork makes anew."""
 
@@ -67,7 +79,7 @@ def fork(run: Run, folder: Path) -> Run:
         write_atomically(new.journal, run.journal.read_bytes())  # last: what it tells of is there
         mend_journal(new.journal)
     about = {"from": str(run.path.resolve()), "changed": {key: list(values) for key, values in changed.items()}}
-    write_atomically(new.path / "run.json", json.dumps({**new.info, "forked": about}, indent=2))
+    write_atomically(new.path / RUN_FILE, json.dumps({**new.info, "forked": about}, indent=2))
     return Run(new.path)
 
 

@@ -49,15 +49,15 @@ def prepare(config: RunConfig, path: Path) -> Run:
 
 def _take_table(config: RunConfig, data: DataSet, run: Run) -> list[str]:
     """Copy the table of latencies into the run, if it is this machine's; else say why not."""
-    from search.latency.table import FILE, LatencyError, Predictor, read_table
+    from search.latency.table import LatencyError, Predictor, read_table
     from search.proposers.budget import Budget, require_fast_enough
 
     assert config.execution.latency_table is not None
     try:
         table = read_table(config.execution.latency_table)
         table.require_here("was given as execution.latency_table")
-        table.write(run.path / FILE)
-        table.file = run.path / FILE
+        table.write(run.latencies)
+        table.file = run.latencies
         space = config.searched_space(classes=len(data.class_names), channels=data.channels)
         if config.search.latency_max is not None:
             require_fast_enough(space, Budget.of(config.search, Predictor(table, space)))

@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from analysis.runs.layout import JOURNAL_FILE, RunError
+from analysis.runs.layout import CONFIG_FILE, EVENTS_FILE, FRONT, JOURNAL_FILE, LATENCIES_FILE, RUN_FILE, RunError
 from models.checkpoints.files import sync_folder, write_atomically
 from search.config.loading import check_config, parse_yaml
 from search.config.run import RunConfig
@@ -36,7 +36,7 @@ class Run:
     @cached_property
     def config(self) -> RunConfig:
         """The resolved configuration."""
-        file = self.path / "config.yaml"
+        file = self.path / CONFIG_FILE
         try:
             return check_config(parse_yaml(file.read_text(), str(file)), str(file))
         except (OSError, UnicodeDecodeError) as error:
@@ -45,7 +45,7 @@ class Run:
     @cached_property
     def info(self) -> dict[str, Any]:
         """What was found out when the run was made: versions, the data set's description and fingerprint."""
-        file = self.path / "run.json"
+        file = self.path / RUN_FILE
         try:
             info = json.loads(file.read_text())
         except (OSError, ValueError, RecursionError) as error:
@@ -79,6 +79,11 @@ class Run:
         return self.path / JOURNAL_FILE
 
     @property
+    def latencies(self) -> Path:
+        """The table of latencies, where the search needs one."""
+        return self.path / LATENCIES_FILE
+
+    @property
     def data_cache(self) -> Path:
         """Decoded images, which workers map into memory."""
         return self.path / "data"
@@ -108,7 +113,7 @@ class Run:
 
     def deployed(self, identity: str) -> Path:
         """A network of the front, as a file that can be deployed."""
-        return self.path / "front" / identity
+        return self.path / FRONT / identity
 
     def log_epoch(self, report: Mapping[str, Any]) -> None:
         """Append an epoch of some training; after a resume an epoch may stand there twice, and the last one counts.
@@ -121,7 +126,7 @@ class Run:
     def log(self, event: str, **details: Any) -> None:
         """Append an event to the run's log, one JSON object a line: for people, not for the program."""
         line = json.dumps({"time": datetime.now(UTC).isoformat(), "event": event, **details})
-        with (self.path / "events.jsonl").open("a") as file:
+        with (self.path / EVENTS_FILE).open("a") as file:
             file.write(line + "\n")
 
 
@@ -137,7 +142,7 @@ def creating(path: Path) -> Iterator[Run]:
             "locked, as its journal is, which object stores cannot: give a path, on a cluster one that all nodes mount"
         )
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        what = "is a run already: go on with `binarynas resume`" if (path / "run.json").exists() else "is not empty"
+        what = "is a run already: go on with `binarynas resume`" if (path / RUN_FILE).exists() else "is not empty"
         raise RunError(f"{path} {what}, or choose another folder with --out")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -165,13 +170,13 @@ def write_facts(run: Run, config: RunConfig, data: Mapping[str, Any], space: Map
         "space": dict(space),
         "versions": versions(),
     }
-    write_atomically(run.path / "config.yaml", config.to_yaml())
-    write_atomically(run.path / "run.json", json.dumps(info, indent=2))
+    write_atomically(run.path / CONFIG_FILE, config.to_yaml())
+    write_atomically(run.path / RUN_FILE, json.dumps(info, indent=2))
 
 
 def open_run(path: Path) -> Run:
     """A run that is there. Raises `RunError` (or `ConfigError`) where it is none."""
-    if not (path / "run.json").is_file():
+    if not (path / RUN_FILE).is_file():
         what = "does not exist" if not path.exists() else "is not a run: it has no run.json"
         raise RunError(f"{path} {what}; give the folder that `binarynas search` made")
     run = Run(path)

@@ -9,11 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from analysis.runs.layout import RunError
+from analysis.runs.layout import HOLDER_FILE, RunError
 from models.checkpoints.files import write_atomically
-
-HOLDER = "holder.json"
-
 
 _tokens: dict[Path, str] = {}
 """The tokens that this process holds runs by."""
@@ -32,7 +29,7 @@ def take(folder: Path, shown: Path, *, take_over: bool) -> None:
     if not take_over:
         _require_left(shown, before)
     token = f"{_count(before) + 1}-{secrets.token_hex(8)}"
-    write_atomically(folder / HOLDER, json.dumps(_this_process(token)))
+    write_atomically(folder / HOLDER_FILE, json.dumps(_this_process(token)))
     _tokens[folder] = token
 
 
@@ -59,7 +56,7 @@ def _require_left(path: Path, holder: dict[str, Any]) -> None:
     told = _told(holder)
     if told is None:
         raise RunError(
-            f"{path / HOLDER} does not say who wrote the run last; when that process has ended for sure, go on with: "
+            f"{path / HOLDER_FILE} does not say who wrote the run last; when that process has ended, go on with: "
             f"binarynas resume {path} --take-over"
         )
     if holder["host"] != socket.gethostname():
@@ -78,7 +75,7 @@ def let_go(folder: Path) -> None:
     holder = _holder(folder)
     if token is not None and holder.get("token") == token:
         with suppress(OSError):  # the disk is full, say: whoever comes next on this machine sees that we are no more
-            write_atomically(folder / HOLDER, json.dumps({**holder, "released": _now()}))
+            write_atomically(folder / HOLDER_FILE, json.dumps({**holder, "released": _now()}))
 
 
 def _this_process(token: str) -> dict[str, Any]:
@@ -94,7 +91,7 @@ def _this_process(token: str) -> dict[str, Any]:
 def _holder(folder: Path) -> dict[str, Any]:
     """What the file says; nothing where there is none, and something that names nobody where it is damaged."""
     try:
-        found = json.loads((folder / HOLDER).read_bytes())
+        found = json.loads((folder / HOLDER_FILE).read_bytes())
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError):

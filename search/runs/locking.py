@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from analysis.runs.layout import RunError
+from analysis.runs.layout import LOCK_FILE, RunError
 from search.runs.holder import holder_words, let_go, take
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def writing(run: "Run", *, take_over: bool = False) -> Iterator[None]:
     from search.runs.journal import mend_journal, renew_journal
 
     folder = run.path.resolve()
-    lock = FileLock(folder / "lock")
+    lock = FileLock(folder / LOCK_FILE)
     try:
         lock.acquire(timeout=0)
     except Timeout:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from analysis.runs.layout import FRONT_FILE
+from analysis.runs.layout import FRONT_FILE, MANIFEST_FILE
 from search.config.run import Method
 from search.runs.folder import Run
 from search.runs.fronts import front_records
@@ -57,7 +57,7 @@ def _start(run: Run) -> dict[str, str]:
 
 
 def _trained(weights: Path, checkpoints: Path, epochs: int) -> str:
-    return "trained" if (weights / "manifest.json").exists() else f"{_epochs(checkpoints)} of {epochs} epochs"
+    return "trained" if (weights / MANIFEST_FILE).exists() else f"{_epochs(checkpoints)} of {epochs} epochs"
 
 
 def _epochs(checkpoints: Path) -> int:

@@ -23,13 +23,14 @@ from search.config.trainings import SupernetConfig, Teacher
 from search.data.dataset import Split
 from search.data.order import batch_count, shuffled
 from search.seeds import derive_rng, derive_seed
+from spaces.errors import BinarynasError
 
 STEP_SHARES, STEP_FACTOR = (0.3, 0.6, 0.9), 0.1
 CYCLE_START, CYCLE_RISE = 20.0, 0.3
 TEACHER_MODES = {Teacher.FWBA: Mode.FWBA, Teacher.BWBA: Mode.BWBA, Teacher.FWFA: Mode.FWFA}
 
 
-class TrainingError(RuntimeError):
+class TrainingError(BinarynasError, RuntimeError):
     """Training that cannot go on, with the reason and the remedy."""
 
 

@@ -165,19 +165,19 @@ class Context:
     @cached_property
     def latencies(self) -> "LatencyTable":
         """The table of latencies that the run began with, and what was measured since."""
-        from search.latency.table import FILE, read_table
+        from search.latency.table import read_table
 
-        return read_table(self.run.path / FILE)
+        return read_table(self.run.latencies)
 
     def cost(self, candidate: Candidate) -> dict[str, float]:
         """What a candidate costs, as metrics; with its latency where the search asks for that."""
         if not self.config.search.needs_latency:
             return candidate.cost()
         from search.latency.programs import program_of
-        from search.latency.table import FILE, measure_network
+        from search.latency.table import measure_network
 
         if self.config.execution.latency == "measured":
-            latency = measure_network(self.run.path / FILE, candidate.space, candidate.architecture)
+            latency = measure_network(self.run.latencies, candidate.space, candidate.architecture)
         else:
             latency = self.latencies.predict(program_of(candidate.space, candidate.architecture))
         return {**candidate.cost(), LATENCY: latency}

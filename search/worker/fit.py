@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from analysis.runs.layout import MANIFEST_FILE
 from analysis.stages import PARENT
 from models.checkpoints.networks import load_network, save_network
 from models.layers.binarisers import set_mode
@@ -42,7 +43,7 @@ def fit(context: Context, task: Task) -> Iterator[Report]:
         candidate = context.candidate(each["architecture"], stage)
         epochs = _settings(context, stage, candidate, each.get("reference", "")).epochs
         until = min(task.get("until", epochs), epochs)
-        if (folder / "network" / "manifest.json").exists():
+        if (folder / "network" / MANIFEST_FILE).exists():
             network = load_network(folder / "network").to(context.device)
         else:
             recipe = _recipe(context, stage, candidate, identity, each.get("reference", ""))

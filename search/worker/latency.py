@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from models.onebit.timing import processor
-from search.latency.table import FILE, LatencyTable, engine_name, measure_table
+from search.latency.table import LatencyTable, engine_name, measure_table
 from search.worker.context import Context
 from search.worker.tasks import Report, Task
 
@@ -15,5 +15,5 @@ def measure_latencies(context: Context, task: Task) -> Iterator[Report]:
         table = LatencyTable(processor(), engine_name())
     else:
         table = measure_table(context.run.architectures, config.seed)
-    table.write(context.run.path / FILE)
+    table.write(context.run.latencies)
     yield {"kind": "measured", "operations": len(table.operations), "last": True}

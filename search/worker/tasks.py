@@ -2,11 +2,13 @@
 
 from typing import Any, Protocol
 
+from spaces.errors import BinarynasError
+
 Task = dict[str, Any]
 Report = dict[str, Any]
 
 
-class ExecutionError(RuntimeError):
+class ExecutionError(BinarynasError, RuntimeError):
     """What carries out trials cannot be used, or is gone. What was finished stays, and the run can be resumed."""
 
 

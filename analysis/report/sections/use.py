@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from analysis.findings.facts import RunFacts, Values, section, whole
 from analysis.report.html import Html, copyable, facts, join, tag
+from analysis.runs.layout import CONFIG_FILE
 from analysis.runs.trials import numbers
 from analysis.units import prefix
 
@@ -31,7 +32,7 @@ def use_section(run: RunFacts) -> Html:
             said.append(_input_words(run.data))
     if run.finished:
         said.append(tag("p", "Repeat it with another seed, to see what the seed does:"))
-        copied = shlex.quote(str(run.path / "config.yaml"))
+        copied = shlex.quote(str(run.path / CONFIG_FILE))
         other = shlex.quote(f"{run.path}-seed{(run.seed or 0) + 1}")
         said.append(copyable(f"binarynas search {copied} --seed {(run.seed or 0) + 1} --out {other}"))
         said.append(copyable(f"binarynas compare {path} {other}"))

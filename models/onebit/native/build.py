@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from models.checkpoints.files import replacing
+from spaces.errors import BinarynasError
 
 SOURCE = Path(__file__).with_name("engine.c")
 FLAGS = ("-O3", "-std=c11", "-ffp-contract=off", "-fno-trapping-math", "-fvisibility=hidden", "-shared", "-fPIC")
@@ -20,7 +21,7 @@ _PATIENCE = 120
 """Seconds; it takes a few."""
 
 
-class BuildError(RuntimeError):
+class BuildError(BinarynasError, RuntimeError):
     """The library could not be built: says why and what would help."""
 
 
