@@ -1,11 +1,15 @@
-"""Which classes build the networks of a family of spaces: the one place that knows them all."""
+"""What can be done with the networks of a family of spaces, in one value per family.
+
+A family is known by its folders: `models.<family>.family` holds its `FAMILY`, next to the classes that this names.
+"""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, get_type_hints
 
 from torch import nn
@@ -13,41 +17,58 @@ from torch import nn
 from spaces import Space, SpaceError
 
 
+class SupernetTraining(StrEnum):
+    """How the weights of a supernet are trained.
+
+    SANDWICH: largest, smallest and random members in every step, taught by the largest (NAS-BNN).
+    BILEVEL: a mixture of layer types, whose weights and architecture weights move in turn (BNAS).
+    """
+
+    SANDWICH = "sandwich"
+    BILEVEL = "bilevel"
+
+
 @dataclass(frozen=True)
 class Family:
-    """The classes of a family.
+    """The classes of a family, and what its networks and supernets can be used for.
 
     A network is made from (space, architecture, options) and keeps all three as attributes; a supernet from (space,
     options), and `extract(architecture)` gives a network that can be evaluated. Options are frozen dataclasses of plain
-    values and enumerations. A family without a supernet has None there.
+    values and enumerations.
+
+    `lower(network, builder)` adds the operations of one of the `exportable` networks to a 1-bit program.
+    `candidates_deployable`: whether an extracted candidate is a network of the space, which can be deployed as it is;
+    if not, networks of the front must be trained. `engine_exact`: whether the float simulation rounds as the 1-bit
+    engine does, so that both see the same class in every image. `inherit(network, parent)` gives a network the weights
+    of a larger one; None where candidates cannot start from a parent.
     """
 
     network: type[nn.Module]
     network_options: type[Any]
+    lower: Callable[..., None]
+    exportable: tuple[type[nn.Module], ...]
     supernet: type[nn.Module] | None = None
     supernet_options: type[Any] | None = None
+    supernet_training: SupernetTraining | None = None
+    candidates_deployable: bool = False
+    engine_exact: bool = False
+    inherit: Callable[[Any, Any], None] | None = None
 
-
-_PLACES = {
-    "nasbnn": (
-        ("models.nasbnn.network", "BinaryNetwork", "NetworkOptions"),
-        ("models.nasbnn.supernet", "Supernet", "SupernetOptions"),
-    ),
-    "width": (("models.width.network", "WidthNetwork", "WidthOptions"),),
-    "cell": (
-        ("models.cell.network", "CellNetwork", "CellOptions"),
-        ("models.cell.supernet", "MixedSupernet", "MixedOptions"),
-    ),
-}
+    def has_option(self, name: str) -> bool:
+        """Whether networks have an option of this name: `mode` (trained in stages), `drop_path`, `binariser`."""
+        return name in {field.name for field in dataclasses.fields(self.network_options)}
 
 
 @cache
-def family_of(name: str) -> Family:
-    """The family of a space by its name (`space.family`). Raises `SpaceError` for one whose members are no networks."""
-    if name not in _PLACES:
-        raise SpaceError(f"members of the family {name!r} are no networks; those of {', '.join(_PLACES)} are")
-    classes = [getattr(import_module(module), kind) for module, *kinds in _PLACES[name] for kind in kinds]
-    return Family(*classes)
+def _family(name: str) -> Family:
+    if find_spec(f"models.{name}") is None or find_spec(f"models.{name}.family") is None:
+        raise SpaceError(f"members of the family {name!r} are no networks")
+    return import_module(f"models.{name}.family").FAMILY
+
+
+def family_of(space: Space[Any]) -> Family:
+    """The family of a space of networks. Raises `SpaceError` for a space whose members are none."""
+    return _family(space.family)
 
 
 def build_network(space: Space[Any], architecture: Any, **options: Any) -> nn.Module:
@@ -56,21 +77,13 @@ def build_network(space: Space[Any], architecture: Any, **options: Any) -> nn.Mo
     `options` are fields of the family's network options; those that are None are left at their defaults, and so is the
     binariser, which belongs to a width space. Raises `SpaceError` for an option that the family does not have.
     """
-    family = family_of(space.family)
-    known = {field.name for field in dataclasses.fields(family.network_options)}
+    family = family_of(space)
     given = {name: value for name, value in options.items() if value is not None}
-    unknown = sorted(set(given) - known)
+    unknown = sorted(name for name in given if not family.has_option(name))
     if unknown:
         raise SpaceError(f"networks of space {space.name!r} have no option {', '.join(unknown)}")
-    binariser = getattr(space, "binariser", None)
-    if binariser is not None and "binariser" in known:
-        given["binariser"] = options_from(family.network_options, {"binariser": binariser}).binariser
-    return family.network(space, architecture, family.network_options(**given))
-
-
-def has_option(space: Space[Any], name: str) -> bool:
-    """Whether networks of a space have an option of this name."""
-    return name in {field.name for field in dataclasses.fields(family_of(space.family).network_options)}
+    own = options_from(family.network_options, space.network_options)
+    return family.network(space, architecture, dataclasses.replace(own, **given))
 
 
 def options_to_json(options: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib import import_module
-from typing import Any, ClassVar, Protocol, TypeVar, cast
+from typing import Any
 
 from spaces.errors import SpaceError
 from spaces.space import Space
@@ -20,16 +20,6 @@ FAMILIES = {
 }
 
 PLAIN: dict[Any, str] = {bool: "true or false", int: "an integer", str: "a text"}
-
-
-class Declared(Protocol):
-    """A space as this module sees it: a dataclass that knows its family."""
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-    family: ClassVar[str]
-
-
-D = TypeVar("D", bound=Declared)
 
 
 def space_from(data: Mapping[str, Any]) -> Space[Any]:
@@ -70,27 +60,5 @@ def space_from(data: Mapping[str, Any]) -> Space[Any]:
         raise SpaceError(f"this declares no space of the family {family!r}: {error}") from error
 
 
-def declared(space: Declared) -> dict[str, Any]:
-    """The declaration of a space whose fields are plain values: its family and every field, ready for JSON."""
-    return {"family": space.family} | {
-        field.name: _plain(getattr(space, field.name)) for field in dataclasses.fields(space)
-    }
-
-
-def fitted(space: D, image_size: int | None = None, classes: int | None = None, channels: int | None = None) -> D:
-    """The same space for other images; None leaves a field as it is."""
-    wanted = {"image_size": image_size, "classes": classes, "channels": channels}
-    changes = {key: value for key, value in wanted.items() if value is not None and value != getattr(space, key)}
-    return dataclasses.replace(space, **changes) if changes else space
-
-
 def _is_needed(field: "dataclasses.Field[Any]") -> bool:
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-
-
-def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    if isinstance(value, tuple):
-        return [_plain(item) for item in cast("tuple[Any, ...]", value)]
-    return value

@@ -1,13 +1,14 @@
 """What every search space owns, and the words it uses to refuse."""
 
 # ruff: noqa: D102 - the spaces themselves document their methods
+import dataclasses
 import hashlib
 import math
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar, cast
 
 from spaces.cost import Cost, Costs
 from spaces.errors import SpaceError
@@ -81,6 +82,13 @@ class Space(Protocol[A]):
     def suggest(self, trial: Suggests) -> A: ...
     def cost(self, architecture: A, image_size: int | None = None, classes: int | None = None) -> Cost: ...
     def costs(self, architectures: list[A], image_size: int | None = None, classes: int | None = None) -> Costs: ...
+    @property
+    def network_options(self) -> Mapping[str, str]: ...
+    def with_binariser(self, binariser: str) -> "Space[A]": ...
+    @property
+    def uniform_ratios(self) -> tuple[float, ...]: ...
+    def uniform(self, ratio: float) -> A: ...
+    def full_precision_cost(self, architecture: A) -> Cost: ...
 
 
 def content_id(space_name: str, text: str) -> str:
@@ -107,6 +115,7 @@ class BaseSpace(ABC, Generic[A]):
     """The part of `spaces.space.Space` that follows from the rest. A subclass is a frozen dataclass; its members print
     as their text form."""
 
+    family: ClassVar[str]
     name: str
 
     @abstractmethod
@@ -138,8 +147,44 @@ class BaseSpace(ABC, Generic[A]):
         """The member that a setting of `parameters()` stands for."""
 
     def __getstate__(self) -> dict[str, Any]:
-        fields: dict[str, Any] = vars(type(self))["__dataclass_fields__"]
-        return {name: value for name, value in vars(self).items() if name in fields}  # caches cannot be pickled
+        return {field.name: getattr(self, field.name) for field in _fields(self)}  # caches cannot be pickled
+
+    def declaration(self) -> dict[str, Any]:
+        """Every field as JSON, with the family; the inverse of `spaces.declarations.space_from`."""
+        return {"family": self.family} | {field.name: _plain(getattr(self, field.name)) for field in _fields(self)}
+
+    @classmethod
+    def from_declaration(cls, fields: Mapping[str, Any]) -> Self:
+        """The space of the fields of a declaration, its family left out."""
+        return cls(**fields)
+
+    def for_data(self, image_size: int | None = None, classes: int | None = None, channels: int | None = None) -> Self:
+        """The same space for images of another size, number of classes or number of channels; None leaves it."""
+        wanted = {"image_size": image_size, "classes": classes, "channels": channels}
+        changes = {key: value for key, value in wanted.items() if value is not None and value != getattr(self, key)}
+        return dataclasses.replace(cast("Any", self), **changes) if changes else self
+
+    @property
+    def network_options(self) -> Mapping[str, str]:
+        """Options of the networks that belong to the space, such as the binariser, by name."""
+        return {}
+
+    def with_binariser(self, binariser: str) -> Self:
+        """The same space with another binariser; raises `SpaceError` where there is no choice of them."""
+        raise SpaceError(f"space {self.name!r} has no choice of binarisers; leave binariser out of the hyperparameters")
+
+    @property
+    def uniform_ratios(self) -> tuple[float, ...]:
+        """The ratios of which every layer may have the same one (see `uniform`); none in most families."""
+        return ()
+
+    def uniform(self, ratio: float) -> A:
+        """The member with one ratio everywhere, to compare with; raises `SpaceError` where there is none."""
+        raise SpaceError(f"space {self.name!r} has no uniform members")
+
+    def full_precision_cost(self, architecture: A) -> Cost:
+        """What the full-precision twin of a member costs; raises `SpaceError` where none is built."""
+        raise SpaceError(f"networks of space {self.name!r} have no full-precision twin")
 
     def unrank(self, index: int) -> A:
         """The member at a place; the inverse of `rank`. Raises `IndexError` outside `range(count())`."""
@@ -192,3 +237,15 @@ class BaseSpace(ABC, Generic[A]):
     def suggest(self, trial: Suggests) -> A:
         """A member, from an Optuna trial."""
         return self.decode(suggest_values(self.parameters(), trial))
+
+
+def _fields(space: object) -> "tuple[dataclasses.Field[Any], ...]":
+    return dataclasses.fields(cast("Any", space))
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in cast("tuple[Any, ...]", value)]
+    return value

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.findings.cells import parse_cells
 from spaces.joint.fixed import OnlySpace
 from spaces.joint.space import JointSpace
+from spaces.nasbnn import NasBnnSpace
 from spaces.nasbnn.architecture import parse
 from spaces.space import Space
 
@@ -70,7 +71,7 @@ def genes_of(text: str, space: Space[Any] | None = None) -> dict[str, Gene]:
     space = architectures_of(space)
     if not architecture and hyperparameters:
         genes: dict[str, Gene] = {}
-    elif space is not None and space.family in ("width", "cell"):
+    elif space is not None and not isinstance(space, NasBnnSpace):
         genes = _asked(architecture, space)
     else:
         genes = _read(architecture)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from analysis.findings.genes import architectures_of, split_text
 from analysis.plots import style
 from analysis.units import plural
+from spaces.cell import CellSpace
 from spaces.nasbnn.architecture import STEM_KERNEL_SIZE, Architecture, parse
 from spaces.space import Space
 from spaces.width import WidthSpace
@@ -58,7 +59,7 @@ def channels_data(architectures: Mapping[str, str] | Iterable[str], space: Space
     space = architectures_of(space)
     if isinstance(space, WidthSpace):
         return _of_widths(texts, space)
-    if space is not None and space.family != "nasbnn":
+    if isinstance(space, CellSpace):
         raise ValueError(f"networks of space {space.name!r} are made of cells: draw them with draw_cell")
     layers = {name: _rows(parse(text)) for name, text in texts.items()}
     found = sorted({stage for rows in layers.values() for stage, *_ in rows})

@@ -38,7 +38,7 @@ def supernet_from(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> Any
     Raises `CheckpointError` where the two do not belong together, `SpaceError` for a space that cannot be.
     """
     space = _space(meta, "supernet")
-    family = family_of(space.family)
+    family = family_of(space)
     if family.supernet is None or family.supernet_options is None:
         raise CheckpointError(f"spaces of the family {space.family!r} have no supernet")
     with torch.device("meta"):
@@ -52,7 +52,7 @@ def network_from(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> Any:
     Raises `CheckpointError` where the two do not belong together, `SpaceError` for an architecture outside its space.
     """
     space = _space(meta, "network")
-    family = family_of(space.family)
+    family = family_of(space)
     with torch.device("meta"):
         architecture = space.parse(str(meta.get("architecture")))
         network = family.network(space, architecture, _options(family.network_options, meta))

@@ -189,7 +189,7 @@ def import_nasbnn(
 ) -> None:
     """Read the published NAS-BNN supernet, so that its subnets can be searched without training one."""
     from models.checkpoints.networks import save_supernet
-    from models.checkpoints.published import import_checkpoint
+    from models.nasbnn.published import import_checkpoint
 
     if out.exists() and any(out.iterdir()):
         fail(f"{out} is not empty; choose another folder with --out")

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from analysis.runs.layout import RUN_FILE
 from models.checkpoints.folder import MANIFEST, load_checkpoint
 from models.checkpoints.networks import load_network
+from models.families import family_of
 from models.onebit.engine import Engine
 from models.onebit.file import Model
 from models.onebit.lowering.lower import lower
@@ -114,7 +115,7 @@ def _inherited(run: "Run", name: str, member: Any) -> Found:
     lacks = f"{run.path} has no weights of {name!r}"
     if run.config.method is not Method.ONE_SHOT:
         raise ExportError(f"{lacks}: those of candidates are not kept; it has {_known(run.path)}")
-    if run.architectures.family != "nasbnn":
+    if not family_of(run.architectures).candidates_deployable:
         raise ExportError(
             f"{lacks}: edges of a mixed supernet make no final network, whose inputs of cells are binary; train "
             f"some of the front by final.networks; it has {_known(run.path)}"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from analysis.runs.layout import FRONT_FILE, MANIFEST_FILE
 from analysis.stages import PARENT
 from models.checkpoints.networks import load_network, load_supernet
+from models.families import family_of
 from search.config.run import Method
 from search.latency.table import Predictor, read_table
 from search.outputs.tables import REFERENCES_FILE, draw, export_trials, write_table
@@ -54,8 +55,7 @@ def _train_supernet(run: Run, executor: Executor, view: View) -> None:
         load_supernet(run.supernet)  # raises where it is damaged, before anything is measured with it
         return
     config = run.config
-    cells = run.architectures.family == "cell"
-    view.phase("Supernet", config.differentiable.epochs if cells else config.supernet.epochs)
+    view.phase("Supernet", run.supernet_epochs)
     tasks: list[Task] = [{"kind": "train_supernet", "exclusive": True}]
     executor.run(Tasks(tasks, view, run.log_epoch, config.execution.retries, exclusive=True))
 
@@ -259,8 +259,9 @@ def _study(run: Run, stage: Stage) -> Study:
 
 def _deployable(run: Run, records: Sequence[Record]) -> list[Record]:
     """The records whose weights make a network of their own: not those of searches, of mixed edges, of references."""
-    mixed = run.architectures.family == "cell"
-    without = {Stage.SEARCHED, Stage.REFERENCE, *([Stage.INHERITED] if mixed else [])}
+    without = {Stage.SEARCHED, Stage.REFERENCE}
+    if not family_of(run.architectures).candidates_deployable:
+        without.add(Stage.INHERITED)
     return [record for record in records if record.stage not in without]
 
 

@@ -12,14 +12,13 @@ def reference_proposals(config: RunConfig, space: Space[Any]) -> list[Proposal]:
     """Uniform widths, the full-precision twin of the uniform 1x network, and a given network with its default training
     (where hyperparameters are searched for it)."""
     proposals: list[Proposal] = []
-    if space.family == "width":
-        widths: Any = space
+    if space.uniform_ratios:
         for ratio in config.final.uniform:
-            member = widths.uniform(ratio)
+            member = space.uniform(ratio)
             name = f"{UNIFORM} {number_text(ratio)}x"
             proposals.append(Proposal(space.format(member), space.id(member), name))
         if config.final.full_precision:
-            text = space.format(widths.uniform(1))
+            text = space.format(space.uniform(1))
             proposals.append(Proposal(text, _named(space, FULL_PRECISION, text), f"{FULL_PRECISION} 1x"))
     if config.method is Method.TRAINING and config.space.architecture is not None and config.space.hyperparameters:
         text = space.format(space.parse(config.space.architecture))

@@ -7,8 +7,7 @@ import torch
 
 from models.checkpoints.folder import CheckpointError
 from models.checkpoints.networks import load_network, load_supernet
-from models.families import build_network, has_option
-from models.width.network import WidthNetwork, inherit
+from models.families import Family, SupernetTraining, build_network, family_of
 from search.config.run import Method, RunConfig
 from search.config.sections import TrainConfig
 from search.config.trainings import DifferentiableConfig
@@ -36,16 +35,17 @@ def misfits(config: RunConfig, data: DataSet) -> list[str]:
         problems.append(str(error))
     problems += [
         f"the batch size of {section} is {size}, but there are {len(data.train)} training images"
-        for section, size in _batch_sizes(config, config.space.architectures().family).items()
+        for section, size in _batch_sizes(config, family_of(config.space.architectures())).items()
         if size > len(data.train)
     ]
     return problems
 
 
-def _batch_sizes(config: RunConfig, family: str) -> dict[str, int]:
+def _batch_sizes(config: RunConfig, family: Family) -> dict[str, int]:
     """Those of the trainings that the run will do, by section."""
     sizes: dict[str, int] = {}
-    bilevel = config.method is Method.DIFFERENTIABLE or (config.method is Method.ONE_SHOT and family == "cell")
+    mixed = family.supernet_training is SupernetTraining.BILEVEL
+    bilevel = config.method is Method.DIFFERENTIABLE or (config.method is Method.ONE_SHOT and mixed)
     if bilevel:
         sizes["differentiable"] = config.differentiable.batch_size
     if config.method is Method.ONE_SHOT:
@@ -65,27 +65,28 @@ def _batch_sizes(config: RunConfig, family: str) -> dict[str, int]:
 
 def _method_misfits(config: RunConfig, space: Space[Any]) -> list[str]:
     """What does not go with how accuracies are found, or with the family of the space."""
-    searched, family, name = config.space.hyperparameters, space.family, space.name
+    searched, family, name = config.space.hyperparameters, family_of(space), space.name
+    kind = f"{name!r} is a {space.family} space"
     method = config.method
     inherits = method is Method.TRAINING and config.parent.used
     of_searches = set(searched) & (set(DifferentiableConfig.model_fields) - set(TrainConfig.model_fields) | {"seed"})
     of_trainings = set(searched) - set(DifferentiableConfig.model_fields) - {"seed"}
-    allowed = getattr(space, "ratios", ())
+    allowed = space.uniform_ratios
     ratios = ", ".join(map(number_text, allowed))
-    foreign = [ratio for ratio in config.final.uniform if family == "width" and ratio not in allowed]
+    foreign = [ratio for ratio in config.final.uniform if allowed and ratio not in allowed]
     needs_one = config.search.proposer == "fitness" or config.final.full_precision
     rules = [
         (
-            method is Method.ONE_SHOT and family == "width",
-            f"a width space has no supernet: search {name!r} with method: training",
+            method is Method.ONE_SHOT and family.supernet is None,
+            f"a {space.family} space has no supernet: search {name!r} with method: training",
         ),
         (
             method is Method.ONE_SHOT and bool(searched),
             "hyperparameters belong to trainings: search them with method: training, or leave them out",
         ),
         (
-            method is Method.DIFFERENTIABLE and family != "cell",
-            f"only cells are searched with method: differentiable; {name!r} is a {family} space",
+            method is Method.DIFFERENTIABLE and family.supernet_training is not SupernetTraining.BILEVEL,
+            f"only cells are searched with method: differentiable; {kind}",
         ),
         (
             method is Method.DIFFERENTIABLE and config.final.networks == 0,
@@ -104,10 +105,16 @@ def _method_misfits(config: RunConfig, space: Space[Any]) -> list[str]:
             "latencies are those of 1-bit networks: leave final.full_precision out, or latency",
         ),
         (
-            method is Method.ONE_SHOT and family == "cell" and config.final.networks == 0,
+            method is Method.ONE_SHOT
+            and family.supernet is not None
+            and not family.candidates_deployable
+            and config.final.networks == 0,
             "mixed edges make no network that can be deployed: give final.networks, to train some of the front",
         ),
-        (inherits and family != "width", f"only width spaces have a parent: leave parent.epochs at 0 for {name!r}"),
+        (
+            inherits and family.inherit is None,
+            f"only width spaces have a parent: leave parent.epochs at 0 for {name!r}",
+        ),
         (
             inherits and "binariser" in searched,
             "candidates cannot inherit from a parent of another binariser: leave parent.epochs at 0, or binariser out",
@@ -129,19 +136,19 @@ def _method_misfits(config: RunConfig, space: Space[Any]) -> list[str]:
             f"{', '.join(sorted(of_searches))} are settings of differentiable searches: set method: differentiable",
         ),
         (
-            bool(config.final.uniform or config.final.full_precision) and family != "width",
-            f"final.uniform and final.full_precision are for width spaces; {name!r} is a {family} space",
+            bool(config.final.uniform or config.final.full_precision) and not allowed,
+            f"final.uniform and final.full_precision are for width spaces; {kind}",
         ),
         (
-            (config.training.multi_stage or config.final.multi_stage) and not has_option(space, "mode"),
+            (config.training.multi_stage or config.final.multi_stage) and not family.has_option("mode"),
             f"networks of {name!r} have no multi-stage training: leave multi_stage out",
         ),
         (
-            max(config.training.drop_path, config.final.drop_path) > 0 and not has_option(space, "drop_path"),
+            max(config.training.drop_path, config.final.drop_path) > 0 and not family.has_option("drop_path"),
             f"networks of {name!r} have no paths to drop: leave drop_path out",
         ),
         (
-            "binariser" in searched and not hasattr(space, "binariser"),
+            "binariser" in searched and "binariser" not in space.network_options,
             f"networks of {name!r} have one binariser: leave it out of the hyperparameters",
         ),
         (
@@ -153,7 +160,7 @@ def _method_misfits(config: RunConfig, space: Space[Any]) -> list[str]:
             f"final.uniform {', '.join(map(number_text, foreign))}: the ratios of {name!r} are {ratios}",
         ),
         (
-            family == "width" and 1 not in allowed and needs_one,
+            bool(allowed) and 1 not in allowed and needs_one,
             f"the proposer fitness and final.full_precision need the ratio 1; those of {name!r} are {ratios}",
         ),
     ]
@@ -164,10 +171,11 @@ def _parent_misfits(folder: Path, space: Space[Any]) -> list[str]:
     """Whether candidates can start from a network: from one of the same base that is as wide as the widest."""
     try:
         parent = load_network(folder)
-        if not isinstance(parent, WidthNetwork):
+        inherit = family_of(parent.space).inherit
+        if inherit is None:
             return [f"the network in {folder} is one of space {parent.space.name!r}, which is no width space"]
         with torch.device("meta"):
-            inherit(build_network(space, space.largest()), parent)  # type: ignore[arg-type]
+            inherit(build_network(space, space.largest()), parent)
     except (CheckpointError, SpaceError, ValueError) as error:
         return [f"parent.checkpoint {folder}: {error}"]
     return []

@@ -27,8 +27,7 @@ class FitnessProposer:
         self._budget = Budget.of(config, coster)
         self._seed = seed
         architectures, member, _ = split(space, space.largest())
-        uniform = getattr(architectures, "uniform", None)
-        self._unit = architectures.cost(uniform(1) if uniform else member).ops
+        self._unit = architectures.cost(architectures.uniform(1) if architectures.uniform_ratios else member).ops
 
     def fitness(self, record: Record) -> float:
         """The fitness of a finished trial."""

@@ -69,6 +69,14 @@ class Run:
         return self.config.space.architectures(**self._shape)
 
     @property
+    def supernet_epochs(self) -> int:
+        """How long the supernet is trained: by the sandwich rule, or as the mixture of a differentiable search."""
+        from models.families import SupernetTraining, family_of  # loads torch, which reading a run does not need
+
+        mixed = family_of(self.architectures).supernet_training is SupernetTraining.BILEVEL
+        return (self.config.differentiable if mixed else self.config.supernet).epochs
+
+    @property
     def _shape(self) -> dict[str, int]:
         data = self.info["data"]
         return {"classes": len(data["class_names"]), "channels": data["channels"]}

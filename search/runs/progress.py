@@ -49,15 +49,16 @@ def _start(run: Run) -> dict[str, str]:
     """How far the training is from which candidates get their weights; nothing where there is none."""
     config = run.config
     if config.method is Method.ONE_SHOT:
-        epochs = (config.differentiable if run.architectures.family == "cell" else config.supernet).epochs
-        return {"supernet": _trained(run.supernet, run.supernet_checkpoints, epochs)}
+        weights, checkpoints = run.supernet, run.supernet_checkpoints
+        return {"supernet": "trained" if _whole(weights) else f"{_epochs(checkpoints)} of {run.supernet_epochs} epochs"}
     if config.method is Method.TRAINING and config.parent.used:
-        return {"parent": _trained(run.parent / "network", run.parent / "checkpoints", config.parent.epochs)}
+        weights, checkpoints = run.parent / "network", run.parent / "checkpoints"
+        return {"parent": "trained" if _whole(weights) else f"{_epochs(checkpoints)} of {config.parent.epochs} epochs"}
     return {}
 
 
-def _trained(weights: Path, checkpoints: Path, epochs: int) -> str:
-    return "trained" if (weights / MANIFEST_FILE).exists() else f"{_epochs(checkpoints)} of {epochs} epochs"
+def _whole(weights: Path) -> bool:
+    return (weights / MANIFEST_FILE).exists()
 
 
 def _epochs(checkpoints: Path) -> int:

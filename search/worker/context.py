@@ -14,7 +14,7 @@ from torch import nn
 from analysis.runs.schema import LATENCY
 from models.checkpoints.folder import Verify
 from models.checkpoints.networks import load_network, load_supernet
-from models.families import build_network
+from models.families import build_network, family_of
 from search.data.augment import Augmentation
 from search.data.dataset import DataSet, Split
 from search.data.opening import open_data
@@ -54,7 +54,7 @@ class Candidate:
 
     def full_precision_cost(self) -> dict[str, float]:
         """What its full-precision twin costs."""
-        cost = self.space.full_precision_cost(self.architecture)  # type: ignore[attr-defined]
+        cost = self.space.full_precision_cost(self.architecture)
         return {name: getattr(cost, name) for name in COSTS}
 
 
@@ -125,8 +125,8 @@ class Context:
 
     def inherit(self, network: Any) -> None:
         """Give a network the leading channels of the parent."""
-        from models.width.network import inherit
-
+        inherit = family_of(network.space).inherit
+        assert inherit is not None, "`prepare` lets only spaces whose networks can inherit have a parent"
         inherit(network, self.parent)
 
     def recalibrate(self, network: nn.Module) -> None:
@@ -154,7 +154,7 @@ class Context:
         NAS-BNN on the CPU, where it is native with vectors, and at least `FEWEST_IMAGES`. Signs, and so classes, are
         those of the float simulation (`models.layers.tail.Tail.finish`), which machines without that engine take."""
         wanted = self.config.evaluation.engine
-        slower = self.run.architectures.family != "nasbnn" or len(self.data.validation) < FEWEST_IMAGES
+        slower = not family_of(self.run.architectures).engine_exact or len(self.data.validation) < FEWEST_IMAGES
         if wanted == "float" or (wanted == "auto" and (slower or self.device.type != "cpu" or not has_vectors())):
             return None
         from models.onebit.engine import Engine

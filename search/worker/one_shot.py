@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from models.checkpoints.networks import save_supernet
+from models.families import SupernetTraining, family_of
 from models.layers.kernels import WeightNormalisation
 from models.nasbnn.supernet import Supernet, SupernetOptions
 from search.runs.records import Stage
@@ -15,7 +16,7 @@ from search.worker.tasks import Report, Task
 
 def train_supernet(context: Context, task: Task) -> Iterator[Report]:
     """Train the supernet, or go on with it, and save it."""
-    if context.run.architectures.family == "cell":
+    if family_of(context.run.architectures).supernet_training is SupernetTraining.BILEVEL:
         from search.worker.cells import train_mixed_supernet
 
         yield from train_mixed_supernet(context)

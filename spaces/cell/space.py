@@ -15,7 +15,6 @@ from spaces.cell.plan import LayerPlan, NetworkPlan
 from spaces.cell.ranking import CellRanking, cell_ranking
 from spaces.cell.template import network_plan
 from spaces.cost import Cost, Costs, itemise
-from spaces.declarations import declared, fitted
 from spaces.errors import SpaceError
 from spaces.parameters import Choice, Values
 from spaces.space import BaseSpace
@@ -65,21 +64,6 @@ class CellSpace(BaseSpace[Genotype]):
         problems = list(checks.problems(self))
         if problems:
             raise SpaceError(f"space {self.name!r}: " + "; ".join(problems))
-
-    def declaration(self) -> dict[str, Any]:
-        """Every field as JSON, with the family; the inverse of `spaces.declarations.space_from`."""
-        return declared(self)
-
-    @classmethod
-    def from_declaration(cls, fields: Mapping[str, Any]) -> "CellSpace":
-        """The space of the fields of a declaration, its family left out."""
-        return cls(**fields)
-
-    def for_data(
-        self, image_size: int | None = None, classes: int | None = None, channels: int | None = None
-    ) -> "CellSpace":
-        """The same space for images of another size, number of classes or number of channels; None leaves it."""
-        return fitted(self, image_size, classes, channels)
 
     # Size and order ---------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 import numpy as np
 
 from spaces.cost import Cost, Costs
-from spaces.declarations import declared
 from spaces.errors import SpaceError
 from spaces.hyperparameters.kinds import KNOWN, Value, Word
 from spaces.hyperparameters.values import Grid, Hyperparameter, Listed
@@ -82,10 +81,6 @@ class HyperparameterSpace(ProductSpace[Hyperparameters]):
     def channels(self) -> int:
         """Zero."""
         return 0
-
-    def declaration(self) -> dict[str, Any]:
-        """Every field as JSON, with the family; the inverse of `spaces.declarations.space_from`."""
-        return declared(self)
 
     @classmethod
     def from_declaration(cls, fields: Mapping[str, Any]) -> "HyperparameterSpace":

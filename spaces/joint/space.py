@@ -242,9 +242,4 @@ def _innermost(space: Space[Any]) -> Space[Any]:
 
 def _with_binariser(space: Space[Any], binariser: Value) -> Space[Any]:
     """The space of architectures with another binariser; raises `SpaceError` where it has none or not that one."""
-    inner: Any = _innermost(space)
-    if not hasattr(inner, "binariser"):
-        raise SpaceError(
-            f"space {space.name!r} has no choice of binarisers; leave binariser out of the hyperparameters"
-        )
-    return replace(inner, binariser=binariser)
+    return _innermost(space).with_binariser(str(binariser))

@@ -1,6 +1,5 @@
 """Which NAS-BNN architectures exist: the choices of Table 1 as data, membership, operators and costs."""
 
-import dataclasses
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -8,22 +7,19 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from spaces.cost import Cost, Costs, itemise, total
-from spaces.declarations import declared, fitted
 from spaces.errors import SpaceError
 from spaces.nasbnn import declaration as checks
 from spaces.nasbnn import operators, pricing
-from spaces.nasbnn.architecture import Architecture, Layer, format_architecture, parse
+from spaces.nasbnn.architecture import Architecture, Layer, parse
 from spaces.nasbnn.declaration import Stage
 from spaces.nasbnn.encoding import Encoding
 from spaces.nasbnn.ranking import Ranking
-from spaces.parameters import Integer, Suggests, Values, suggest_values, tune_space
-from spaces.space import Membership, content_id
-
-JSON_VERSION = 1
+from spaces.parameters import Integer, Values
+from spaces.space import BaseSpace
 
 
 @dataclass(frozen=True)
-class NasBnnSpace:
+class NasBnnSpace(BaseSpace[Architecture]):
     """Every network that Table 1 of NAS-BNN describes, for any stages, image size and number of classes.
 
     `non_decreasing` is the constraint of equation 3: no layer is narrower than the one before it. It is part of the
@@ -50,24 +46,11 @@ class NasBnnSpace:
         if problems:
             raise SpaceError(f"space {self.name!r}: " + "; ".join(problems))
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # caches cannot be pickled
-
-    def declaration(self) -> dict[str, Any]:
-        """Every field as JSON, with the family; the inverse of `spaces.declarations.space_from`."""
-        return declared(self)
-
     @classmethod
     def from_declaration(cls, fields: Mapping[str, Any]) -> "NasBnnSpace":
         """The space of the fields of a declaration, its family left out."""
         values: dict[str, Any] = {**fields, "stages": tuple(Stage(**stage) for stage in fields["stages"])}
         return cls(**values)
-
-    def for_data(
-        self, image_size: int | None = None, classes: int | None = None, channels: int | None = None
-    ) -> "NasBnnSpace":
-        """The same space for images of another size, number of classes or number of channels; None leaves it."""
-        return fitted(self, image_size, classes, channels)
 
     # Size and order ---------------------------------------------------------------------------------------------------
 
@@ -83,30 +66,17 @@ class NasBnnSpace:
         """The place of a member in the lexicographic order of choices, from 0 to `count() - 1`."""
         return self._ranking.rank(self.require(architecture))
 
-    def unrank(self, index: int) -> Architecture:
-        """The member at a place; the inverse of `rank`. Raises `IndexError` outside `range(count())`."""
-        if not 0 <= index < self.count():
-            raise IndexError(f"space {self.name!r} has {self.count()} architectures; there is none at {index}")
+    def _unrank(self, index: int) -> Architecture:
         return self._ranking.unrank(index)
 
     def sample(self, rng: random.Random) -> Architecture:
         """A member, exactly uniform over the space (not gene by gene, which is far from uniform)."""
         return self._ranking.unrank(rng.randrange(self.count()))
 
+    def _objections(self, architecture: Architecture) -> Iterator[str]:
+        return checks.objections(self, architecture)
+
     # Membership -------------------------------------------------------------------------------------------------------
-
-    def contains(self, architecture: Architecture) -> Membership:
-        """Whether the architecture belongs to the space and, where not, the first reason why."""
-        return Membership(next(checks.objections(self, architecture), None))
-
-    def require(self, architecture: Architecture) -> Architecture:
-        """The architecture itself where it is a member; raises `SpaceError` with the reason where not."""
-        membership = self.contains(architecture)
-        if not membership:
-            raise SpaceError(
-                f"{format_architecture(architecture)!r} is not in space {self.name!r}: {membership.reason}"
-            )
-        return architecture
 
     def smallest(self) -> Architecture:
         """The member with the fewest operations: least depth, width and kernel, most groups."""
@@ -147,34 +117,13 @@ class NasBnnSpace:
         """Read the text form of a member; raises `SpaceError` with the reason where it is none."""
         return self.require(parse(text))
 
-    def format(self, architecture: Architecture) -> str:
-        """The text form, such as `c24k3g1 | c48k3g1 c48k3g1 | c96k3g2 c96k3g2`."""
-        return format_architecture(architecture)
-
-    def to_json(self, architecture: Architecture) -> dict[str, Any]:
-        """The JSON form, with the version of the form, the space and the genes."""
+    def _to_json(self, architecture: Architecture) -> dict[str, Any]:
         stages = [[layer._asdict() for layer in stage] for stage in architecture.stages]
-        return {"version": JSON_VERSION, "space": self.name, "stem": architecture.stem, "stages": stages}
+        return {"stem": architecture.stem, "stages": stages}
 
-    def from_json(self, data: Mapping[str, Any]) -> Architecture:
-        """Read the JSON form of a member; raises `SpaceError` where it is not one."""
-        try:
-            version, space = data["version"], data["space"]
-            if version == JSON_VERSION and space == self.name:
-                stages = tuple(tuple(_layer_from_json(layer) for layer in stage) for stage in data["stages"])
-                return self.require(Architecture(_integer(data["stem"]), stages))
-        except KeyError as error:
-            raise SpaceError(f"an architecture of space {self.name!r} in JSON needs the field {error}") from error
-        except (AttributeError, TypeError) as error:
-            raise SpaceError(f"this is not the JSON form of an architecture of space {self.name!r}: {error}") from error
-        raise SpaceError(
-            f"expected version {JSON_VERSION} of an architecture of space {self.name!r}; got version {version!r} of "
-            f"space {space!r}"
-        )
-
-    def id(self, architecture: Architecture) -> str:
-        """The content id of a member: twelve hexadecimal digits made of the space's name and the text form."""
-        return content_id(self.name, format_architecture(architecture))
+    def _from_json(self, data: Mapping[str, Any]) -> Architecture:
+        stages = tuple(tuple(_layer_from_json(layer) for layer in stage) for stage in data["stages"])
+        return Architecture(_integer(data["stem"]), stages)
 
     @cached_property
     def _encoding(self) -> Encoding:
@@ -200,14 +149,6 @@ class NasBnnSpace:
         """The member that a setting of `parameters()` stands for; every setting stands for one."""
         return self.fit(*self._encoding.decode(values))
 
-    def param_space(self) -> dict[str, Any]:
-        """The space for Ray Tune; `decode` turns a sampled configuration into a member."""
-        return tune_space(self.parameters())
-
-    def suggest(self, trial: Suggests) -> Architecture:
-        """A member, from an Optuna trial."""
-        return self.decode(suggest_values(self.parameters(), trial))
-
     # Cost -------------------------------------------------------------------------------------------------------------
 
     def cost(self, architecture: Architecture, image_size: int | None = None, classes: int | None = None) -> Cost:
@@ -223,7 +164,7 @@ class NasBnnSpace:
     def _prices(
         self, architectures: list[Architecture], image_size: int | None, classes: int | None
     ) -> list[pricing.Price]:
-        data = fitted(self, image_size, classes)
+        data = self.for_data(image_size, classes)
         return pricing.prices(data, pricing.table(self.stages, architectures))
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from spaces.cost import Cost, Costs, in_full_precision, itemise, total
-from spaces.declarations import declared, fitted
 from spaces.errors import SpaceError
 from spaces.parameters import Integer, Values
 from spaces.product import Indices, Product, ProductSpace, read_index
@@ -45,21 +44,6 @@ class WidthSpace(ProductSpace[Widths]):
             raise SpaceError(f"space {self.name!r}: " + "; ".join(problems))
         object.__setattr__(self, "ratios", tuple(map(float, self.ratios)))
 
-    def declaration(self) -> dict[str, Any]:
-        """Every field as JSON, with the family; the inverse of `spaces.declarations.space_from`."""
-        return declared(self)
-
-    @classmethod
-    def from_declaration(cls, fields: Mapping[str, Any]) -> "WidthSpace":
-        """The space of the fields of a declaration, its family left out."""
-        return cls(**fields)
-
-    def for_data(
-        self, image_size: int | None = None, classes: int | None = None, channels: int | None = None
-    ) -> "WidthSpace":
-        """The same space for images of another size, number of classes or number of channels; None leaves it."""
-        return fitted(self, image_size, classes, channels)
-
     # What is built ----------------------------------------------------------------------------------------------------
 
     @property
@@ -72,6 +56,20 @@ class WidthSpace(ProductSpace[Widths]):
         ratios = dict(zip(self.network.genes, self.require(architecture).ratios, strict=True))
         widths = {c.name: channels(ratios[c.gene], c.channels) for c in self.network.convolutions}
         return plan(self.network, widths, self.image_size, self.channels, self.classes)
+
+    @property
+    def network_options(self) -> Mapping[str, str]:
+        """The binariser."""
+        return {"binariser": self.binariser}
+
+    def with_binariser(self, binariser: str) -> "WidthSpace":
+        """The same space with another binariser."""
+        return replace(self, binariser=binariser)
+
+    @property
+    def uniform_ratios(self) -> tuple[float, ...]:
+        """The ratios of the space."""
+        return self.ratios
 
     def uniform(self, ratio: float) -> Widths:
         """The member with one ratio everywhere; raises `SpaceError` where it is not one of the ratios."""
@@ -138,17 +136,17 @@ class WidthSpace(ProductSpace[Widths]):
 
     def cost(self, architecture: Widths, image_size: int | None = None, classes: int | None = None) -> Cost:
         """What a member costs, in all and per layer, at the space's own image size and classes or at others."""
-        return itemise(pricing.prices(fitted(self, image_size, classes), [self.require(architecture)]))
+        return itemise(pricing.prices(self.for_data(image_size, classes), [self.require(architecture)]))
 
     def costs(self, architectures: list[Widths], image_size: int | None = None, classes: int | None = None) -> Costs:
         """What many members cost, in one vectorised call (their membership is not checked)."""
-        return total(pricing.prices(fitted(self, image_size, classes), architectures))
+        return total(pricing.prices(self.for_data(image_size, classes), architectures))
 
     def full_precision_cost(
         self, architecture: Widths, image_size: int | None = None, classes: int | None = None
     ) -> Cost:
         """What a member's twin would cost that computes and stores everything in float (tables 1 and 2)."""
-        layers = pricing.prices(fitted(self, image_size, classes), [self.require(architecture)])
+        layers = pricing.prices(self.for_data(image_size, classes), [self.require(architecture)])
         return itemise([in_full_precision(layer) for layer in layers])
 
     def base_full_precision_cost(self, image_size: int | None = None, classes: int | None = None) -> Cost:

@@ -124,7 +124,7 @@ def test_no_checkpoint_and_no_weights_are_unpickled(canary, tmp_path, shape):
         load_checkpoint(folder)
     published = tmp_path / "published.pth.tar"
     published.write_bytes(data)
-    from models.checkpoints.published import import_checkpoint
+    from models.nasbnn.published import import_checkpoint
 
     with pytest.raises(ValueError, match=str(published)):
         import_checkpoint(published)

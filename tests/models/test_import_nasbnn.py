@@ -8,9 +8,9 @@ import torch
 
 from models.checkpoints.folder import CheckpointError
 from models.checkpoints.networks import load_supernet, save_supernet
-from models.checkpoints.published import import_checkpoint, published_names
 from models.layers.kernels import WeightNormalisation
 from models.layers.modes import Mode
+from models.nasbnn.published import import_checkpoint, published_names
 from models.nasbnn.supernet import Supernet, SupernetOptions
 from spaces import get_space
 

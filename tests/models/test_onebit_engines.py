@@ -239,5 +239,5 @@ def test_a_compiler_that_fails_is_told_in_one_sentence(tmp_path, monkeypatch):
 
 
 def test_other_networks_are_named():
-    with pytest.raises(TypeError, match="a Linear cannot be exported; a network is one of BinaryNetwork"):
+    with pytest.raises(TypeError, match="a Linear cannot be exported; build a network of a space"):
         lower(nn.Linear(2, 2))

@@ -215,7 +215,7 @@ def test_any_json_is_a_member_or_a_space_error(data: dict[str, object], ours: bo
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 2}, "expected version 1 of an architecture of space 'nasbnn-digits'; got version 2"),
+        ({"version": 2}, "expected version 1 of a member of space 'nasbnn-digits'; got version 2"),
         ({"space": "nasbnn"}, "got version 1 of space 'nasbnn'"),
         ({"stem": 8.5}, "expected an integer, got 8.5"),
         ({"stem": "8"}, "expected an integer, got '8'"),

@@ -1,27 +1,15 @@
 """From a trained network to a program: batch norms, scales and shifts folded into two numbers a channel."""
 
-from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
 
-from models.cell import CellNetwork, InheritedNetwork
-from models.nasbnn.network import BinaryNetwork
-from models.onebit.lowering.cell import lower_cells
+from models.families import family_of
 from models.onebit.lowering.folding import Builder
-from models.onebit.lowering.nasbnn import lower_nasbnn
-from models.onebit.lowering.width import lower_width
 from models.onebit.operations import Shape
 from models.onebit.program import Program
-from models.width.network import WidthNetwork
-
-LOWERINGS: dict[type[nn.Module], Callable[..., None]] = {
-    BinaryNetwork: lower_nasbnn,
-    WidthNetwork: lower_width,
-    CellNetwork: lower_cells,
-    InheritedNetwork: lower_cells,
-}
-"""For every kind of network the function that adds its operations, as they are in evaluation mode, to a builder."""
+from spaces import Space
 
 
 @torch.no_grad()
@@ -34,11 +22,9 @@ def lower(network: nn.Module) -> Program:
 
     Raises `TypeError` for a network of a kind that has no lowering, or whose convolutions are not binary.
     """
-    lowering = LOWERINGS.get(type(network))
-    if lowering is None:
-        kinds = ", ".join(kind.__name__ for kind in LOWERINGS)
-        raise TypeError(f"a {type(network).__name__} cannot be exported; a network is one of {kinds}")
+    space: Space[Any] | None = getattr(network, "space", None)
+    if space is None or not isinstance(network, family_of(space).exportable):
+        raise TypeError(f"a {type(network).__name__} cannot be exported; build a network of a space, or extract one")
     builder = Builder()
-    lowering(network, builder)
-    space = network.space
-    return Program(Shape(space.channels, space.image_size, space.image_size), builder.needed())  # pyright: ignore[reportAttributeAccessIssue, reportArgumentType]
+    family_of(space).lower(network, builder)
+    return Program(Shape(space.channels, space.image_size, space.image_size), builder.needed())

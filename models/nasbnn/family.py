@@ -1,0 +1,18 @@
+"""What can be done with networks of NAS-BNN."""
+
+from models.families import Family, SupernetTraining
+from models.nasbnn.lowering import lower_nasbnn
+from models.nasbnn.network import BinaryNetwork, NetworkOptions
+from models.nasbnn.supernet import Supernet, SupernetOptions
+
+FAMILY = Family(
+    network=BinaryNetwork,
+    network_options=NetworkOptions,
+    lower=lower_nasbnn,
+    exportable=(BinaryNetwork,),
+    supernet=Supernet,
+    supernet_options=SupernetOptions,
+    supernet_training=SupernetTraining.SANDWICH,
+    candidates_deployable=True,
+    engine_exact=True,
+)
