@@ -5,18 +5,17 @@ from spaces.cell import CellSpace, Genotype
 from spaces.cost import Cost, Costs, LayerCost
 from spaces.declarations import space_from
 from spaces.errors import SpaceError
-from spaces.hyperparameters.space import Hyperparameters, HyperparameterSpace
-from spaces.hyperparameters.values import Grid, Listed
-from spaces.joint.fixed import OnlySpace
-from spaces.joint.space import Joint, JointSpace, split
+from spaces.hyperparameters import Grid, Hyperparameters, HyperparameterSpace, Listed
+from spaces.joint import Joint, JointSpace, OnlySpace
 from spaces.limits import Limits, sample_within, steer
 from spaces.nasbnn import Architecture, Layer, NasBnnSpace, Stage
-from spaces.space import Membership, Space
+from spaces.space import Candidate, Membership, Space
 from spaces.width import Widths, WidthSpace
 
 __all__ = [
     "SPACES",
     "Architecture",
+    "Candidate",
     "CellSpace",
     "Cost",
     "Costs",
@@ -41,6 +40,5 @@ __all__ = [
     "get_space",
     "sample_within",
     "space_from",
-    "split",
     "steer",
 ]
