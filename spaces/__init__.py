@@ -1,4 +1,7 @@
-"""Search spaces: what may be built, as plain values, and what it costs. Loads neither torch nor ray."""
+"""Search spaces: what may be built, as plain values, and what it costs. Loads neither torch nor ray.
+
+The names below and `spaces.conformance` are the public interface; everything else may move.
+"""
 
 from spaces.catalogue import SPACES, get_space
 from spaces.cell import CellSpace, Genotype
@@ -9,12 +12,14 @@ from spaces.hyperparameters import Grid, Hyperparameters, HyperparameterSpace, L
 from spaces.joint import Joint, JointSpace, OnlySpace
 from spaces.limits import Limits, sample_within, steer
 from spaces.nasbnn import Architecture, Layer, NasBnnSpace, Stage
-from spaces.space import Candidate, Membership, Space
+from spaces.product import ProductSpace
+from spaces.space import BaseSpace, Candidate, Membership, Space
 from spaces.width import Widths, WidthSpace
 
 __all__ = [
     "SPACES",
     "Architecture",
+    "BaseSpace",
     "Candidate",
     "CellSpace",
     "Cost",
@@ -32,6 +37,7 @@ __all__ = [
     "Membership",
     "NasBnnSpace",
     "OnlySpace",
+    "ProductSpace",
     "Space",
     "SpaceError",
     "Stage",

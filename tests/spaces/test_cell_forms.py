@@ -183,7 +183,10 @@ GOOD = "none@0 conv3@1 ; none@0 conv3@1"
             "the normal cell: node 3 has 0 edges (nothing); a node has two, such as",
         ),
         (f"normal: {GOOD} | reduce:", "the reduce cell: node 1 has 0 edges (nothing)"),
-        (f"normal: none@0 conv3@2 ; {GOOD} | reduce: {GOOD}", "conv3@2 of node 1 reads state 2; it can read states 0 to"),
+        (
+            f"normal: none@0 conv3@2 ; {GOOD} | reduce: {GOOD}",
+            "conv3@2 of node 1 reads state 2; it can read states 0 to 1",
+        ),
         (f"normal: none@0 conv3@1 ; none@3 none@0 | reduce: {GOOD}", "reads state 3; it can read states 0 to 2"),
         (f"normal: none@1 conv3@1 ; {GOOD} | reduce: {GOOD}", "node 1 (none@1 conv3@1) reads state 1 twice"),
         (f"normal: {GOOD} | reduce: none@0 conv3@1", "the reduce cell has 1 nodes; the space's cells have 2"),
