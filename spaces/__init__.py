@@ -1,22 +1,26 @@
-"""Search spaces: what may be built, as plain values, and what it costs. Loads neither torch nor ray."""
+"""Search spaces: what may be built, as plain values, and what it costs. Loads neither torch nor ray.
+
+The names below and `spaces.conformance` are the public interface; everything else may move.
+"""
 
 from spaces.catalogue import SPACES, get_space
 from spaces.cell import CellSpace, Genotype
 from spaces.cost import Cost, Costs, LayerCost
 from spaces.declarations import space_from
 from spaces.errors import SpaceError
-from spaces.hyperparameters.space import Hyperparameters, HyperparameterSpace
-from spaces.hyperparameters.values import Grid, Listed
-from spaces.joint.fixed import OnlySpace
-from spaces.joint.space import Joint, JointSpace, split
+from spaces.hyperparameters import Grid, Hyperparameters, HyperparameterSpace, Listed
+from spaces.joint import Joint, JointSpace, OnlySpace
 from spaces.limits import Limits, sample_within, steer
 from spaces.nasbnn import Architecture, Layer, NasBnnSpace, Stage
-from spaces.space import Membership, Space
+from spaces.product import ProductSpace
+from spaces.space import BaseSpace, Candidate, Membership, Space
 from spaces.width import Widths, WidthSpace
 
 __all__ = [
     "SPACES",
     "Architecture",
+    "BaseSpace",
+    "Candidate",
     "CellSpace",
     "Cost",
     "Costs",
@@ -33,6 +37,7 @@ __all__ = [
     "Membership",
     "NasBnnSpace",
     "OnlySpace",
+    "ProductSpace",
     "Space",
     "SpaceError",
     "Stage",
@@ -41,6 +46,5 @@ __all__ = [
     "get_space",
     "sample_within",
     "space_from",
-    "split",
     "steer",
 ]

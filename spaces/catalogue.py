@@ -1,21 +1,22 @@
-"""The spaces that have a name."""
+"""The spaces that have a name: the presets of every family."""
 
-from difflib import get_close_matches
-from typing import Any
+from importlib import import_module
+from importlib.util import find_spec
 
-from spaces.cell.presets import NAMED as CELL_SPACES
-from spaces.errors import SpaceError
-from spaces.nasbnn.presets import NASBNN_SPACES
+from spaces.declarations import FAMILIES
+from spaces.errors import SpaceError, unknown
 from spaces.space import Space
-from spaces.width.presets import WIDTH_SPACES
 
-SPACES: dict[str, Space[Any]] = {space.name: space for space in (*NASBNN_SPACES, *WIDTH_SPACES, *CELL_SPACES)}
+SPACES: dict[str, Space[object]] = {
+    space.name: space
+    for package in dict.fromkeys(package for package, _ in FAMILIES.values())
+    if find_spec(f"{package}.presets")
+    for space in import_module(f"{package}.presets").PRESETS
+}
 
 
-def get_space(name: str) -> Space[Any]:
+def get_space(name: str) -> Space[object]:
     """The space of a name; raises `SpaceError` that names the nearest one otherwise."""
     if name in SPACES:
         return SPACES[name]
-    near = get_close_matches(name, SPACES, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else "."
-    raise SpaceError(f"there is no space {name!r}{hint} The spaces are {', '.join(SPACES)}")
+    raise SpaceError(unknown("space", name, SPACES))

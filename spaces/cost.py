@@ -3,12 +3,12 @@
 Operations are multiply-accumulates. OPs = float + 8-bit / 8 + 1-bit / 64 (NAS-BNN, section 4.1.2; the convention of
 Bi-Real Net and ReActNet). Batch norm, PReLU, shifts, pooling and additions count nothing.
 
-Bits are those of the network as it is deployed: one for a binary weight, eight for a weight of the stem, 32 for every
-other number that is left once what folds exactly is folded: the weights' scale, the stem's step, the batch norm's
-statistics and the first shift of an RPReLU all fold into the two numbers a channel of the batch norm, and a batch norm
-before a sign into one threshold. A `.bnn` file has these numbers, and a header.
+Bits are those of the network as it is deployed: 1 for a binary weight, 8 for a weight of the stem, 32 for every other
+number that is left after exact folding. The weights' scale, the stem's step, the batch norm's statistics and the first
+shift of an RPReLU all fold into the batch norm's two numbers per channel, and a batch norm before a sign into one
+threshold. A `.bnn` file has these numbers, and a header.
 
-Every formula works on integers and on numpy arrays alike, which is how 100,000 architectures are priced in one call.
+Formulas take numpy arrays with one entry per network, so that 100,000 architectures are priced in one call.
 """
 
 from collections.abc import Sequence
@@ -40,8 +40,8 @@ class Price(NamedTuple):
 class LayerCost:
     """What one layer of one network costs.
 
-    `flops`, `int8_ops` and `bops` are multiply-accumulates an image in float, 8-bit and 1-bit arithmetic; `out_size` is
-    the height and width of what the layer puts out; `bits` is the layer's size when deployed.
+    `flops`, `int8_ops` and `bops` are multiply-accumulates per image in float, 8-bit and 1-bit arithmetic; `out_size`
+    is the height and width of the layer's output; `bits` is the layer's size when deployed.
     """
 
     name: str
@@ -72,17 +72,17 @@ class Cost:
 
     @property
     def flops(self) -> int:
-        """Float multiply-accumulates an image."""
+        """Float multiply-accumulates per image."""
         return sum(layer.flops for layer in self.layers)
 
     @property
     def int8_ops(self) -> int:
-        """8-bit multiply-accumulates an image."""
+        """8-bit multiply-accumulates per image."""
         return sum(layer.int8_ops for layer in self.layers)
 
     @property
     def bops(self) -> int:
-        """Binary multiply-accumulates an image."""
+        """Binary multiply-accumulates per image."""
         return sum(layer.bops for layer in self.layers)
 
     @property
@@ -108,7 +108,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Costs:
-    """What many networks cost; every field is an array with one entry a network, units as in `LayerCost`."""
+    """What many networks cost; every field is an array with one entry per network, units as in `LayerCost`."""
 
     flops: Ints
     int8_ops: Ints
@@ -120,6 +120,11 @@ class Costs:
     def ops(self) -> npt.NDArray[np.float64]:
         """Equivalent operations, float + 8-bit / 8 + 1-bit / 64."""
         return self.flops + self.int8_ops / 8 + self.bops / 64
+
+
+def metrics(cost: Cost | LayerCost) -> dict[str, float]:
+    """Every number of a cost, by name."""
+    return {name: getattr(cost, name) for name in ("flops", "int8_ops", "bops", "ops", "params", "bits", "bytes")}
 
 
 def operations(flops: int, int8_ops: int, bops: int) -> float:
@@ -142,19 +147,14 @@ def total(prices: Sequence[Price]) -> Costs:
 
 def itemise(prices: Sequence[Price], row: int = 0) -> Cost:
     """The layers of one network out of many; layers that it does not have (no output channels) are left out."""
+    there = [price for price in prices if price.out_channels[row] > 0]
     return Cost(
-        tuple(
-            LayerCost(
-                price.name, int(price.out_channels[row]), price.out_size, *(int(column[row]) for column in price[3:])
-            )
-            for price in prices
-            if price.out_channels[row] > 0
-        )
+        tuple(LayerCost(p.name, int(p.out_channels[row]), p.out_size, *(int(c[row]) for c in p[3:])) for p in there)
     )
 
 
 def int8_convolution(name: str, cin: Ints, cout: Ints, kernel_size: int, size: int) -> Price:
-    """A convolution with 8-bit weights (one learned step an output channel), with batch norm and RPReLU behind it."""
+    """A convolution with 8-bit weights (one learned step per output channel), then batch norm and RPReLU."""
     weights = cout * cin * kernel_size**2
     nothing = np.zeros_like(weights)
     # params: weights, steps, batch norm (2), RPReLU (3); steps and first shift fold into the batch norm when deployed
@@ -169,7 +169,7 @@ def binary_convolution(
     """RSign, a binary convolution, batch norm and RPReLU: one unit of a ReActNet-like block."""
     weights = cout * (cin // groups) * kernel_size**2
     nothing = np.zeros_like(weights)
-    floats = cin + 5 * cout  # a shift an input channel; batch norm (2) and RPReLU (3) an output channel
+    floats = cin + 5 * cout  # a shift per input channel; batch norm (2) and RPReLU (3) per output channel
     bits = weights + FLOAT_BITS * (floats - cout)  # the first shift of the RPReLU folds into the batch norm
     return Price(name, cout, size, nothing, nothing, weights * size**2, weights + floats, bits)
 
@@ -182,7 +182,7 @@ def linear(name: str, cin: Ints, classes: int) -> Price:
 
 
 def float_convolution(name: str, cin: Ints, cout: Ints, kernel_size: int, size: int) -> Price:
-    """A float convolution without bias, with batch norm behind it (2 numbers a channel)."""
+    """A float convolution without bias, then batch norm (2 numbers per channel)."""
     weights = cout * cin * kernel_size**2
     nothing = np.zeros_like(weights)
     params = weights + 2 * cout
@@ -190,7 +190,7 @@ def float_convolution(name: str, cin: Ints, cout: Ints, kernel_size: int, size: 
 
 
 def normed_binary_convolution(name: str, cin: Ints, cout: Ints, kernel_size: int, size: int) -> Price:
-    """A binary convolution whose scale follows from its weights, with batch norm behind it, into which it folds."""
+    """A binary convolution whose scale follows from its weights, then batch norm, into which the scale folds."""
     weights = cout * cin * kernel_size**2
     nothing = np.zeros_like(weights)
     norms = 2 * cout
@@ -204,11 +204,11 @@ def in_full_precision(price: Price) -> Price:
     return price._replace(flops=flops, int8_ops=nothing, bops=nothing, bits=FLOAT_BITS * price.params)
 
 
-def binary_convolution_behind_norm(name: str, cin: Ints, cout: Ints, kernel_size: int, groups: int, size: int) -> Price:
-    """Batch norm (2 numbers an input channel), sign, a binary convolution and ReLU: one unit of a BNAS network.
+def binary_convolution_after_norm(name: str, cin: Ints, cout: Ints, kernel_size: int, groups: int, size: int) -> Price:
+    """Batch norm (2 numbers per input channel), sign, a binary convolution and ReLU: one unit of a BNAS network.
 
-    Once deployed, the batch norm is a threshold an input channel; a filter's scale follows from its weights, but is a
-    number of its own once these are bits.
+    When deployed, the batch norm is one threshold per input channel. The scale of a filter follows from its float
+    weights; when these are bits, it is a number of its own.
     """
     weights = cout * (cin // groups) * kernel_size**2
     nothing = np.zeros_like(weights)
@@ -216,8 +216,8 @@ def binary_convolution_behind_norm(name: str, cin: Ints, cout: Ints, kernel_size
     return Price(name, cout, size, nothing, nothing, weights * size**2, weights + 2 * cin, bits)
 
 
-def float_convolution_behind_norm(name: str, cin: Ints, cout: Ints, kernel_size: int, size: int) -> Price:
-    """Batch norm (2 numbers an input channel), then a float convolution without padding, into which it folds."""
+def float_convolution_after_norm(name: str, cin: Ints, cout: Ints, kernel_size: int, size: int) -> Price:
+    """Batch norm (2 numbers per input channel), then a float convolution without padding, into which it folds."""
     weights = cout * cin * kernel_size**2
     nothing = np.zeros_like(weights)
     params, bits = weights + 2 * cin, FLOAT_BITS * (weights + cout)

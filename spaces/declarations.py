@@ -1,64 +1,51 @@
-"""Spaces as JSON: a declaration holds every field of a space and its family, and makes the space again."""
+"""The families of spaces, and spaces as JSON: a declaration holds the family and every field of a space."""
 
 import dataclasses
 from collections.abc import Mapping
-from difflib import get_close_matches
 from importlib import import_module
-from typing import Any
 
-from spaces.errors import SpaceError
+from spaces.errors import SpaceError, listed, unknown
+from spaces.json_form import Json
 from spaces.space import Space
 
-# where the class of each family is, imported on use: a family costs nothing before it is asked for
+# each family's package and the class in it: a new family adds one line. The class is imported on use; spaces that have
+# a name are the `PRESETS` of the package's module `presets`
 FAMILIES = {
     "nasbnn": ("spaces.nasbnn", "NasBnnSpace"),
     "width": ("spaces.width", "WidthSpace"),
     "cell": ("spaces.cell", "CellSpace"),
-    "hyperparameters": ("spaces.hyperparameters.space", "HyperparameterSpace"),
-    "joint": ("spaces.joint.space", "JointSpace"),
-    "only": ("spaces.joint.space", "OnlySpace"),
+    "hyperparameters": ("spaces.hyperparameters", "HyperparameterSpace"),
+    "joint": ("spaces.joint", "JointSpace"),
+    "only": ("spaces.joint", "OnlySpace"),
 }
 
-PLAIN: dict[Any, str] = {bool: "true or false", int: "an integer", str: "a text"}
 
-
-def space_from(data: Mapping[str, Any]) -> Space[Any]:
-    """The space of a declaration (`space.declaration()`, also once it was JSON).
+def space_from(data: Json) -> Space[object]:
+    """The space of a declaration (`space.declaration()`, as it is or read from JSON).
 
     A declaration without a family is one of NAS-BNN: files from before there were others have none. Each family reads
     its own fields with `from_declaration(fields)`. Raises `SpaceError` for anything that declares no space.
     """
-    if not isinstance(data, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] - JSON may hold anything
+    if not isinstance(data, Mapping):
         raise SpaceError(f"the declaration of a space is an object with its fields; got {data!r}")
     family = data.get("family", "nasbnn")
     if not isinstance(family, str) or family not in FAMILIES:
-        near = get_close_matches(str(family), FAMILIES, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else "."
-        raise SpaceError(f"there is no family of spaces {family!r}{hint} The families are {', '.join(FAMILIES)}")
-    module, name = FAMILIES[family]
-    kind = getattr(import_module(module), name)
-    fields = {key: value for key, value in data.items() if key != "family"}
-    known = {field.name: field for field in dataclasses.fields(kind) if field.init}
-    unknown = [key for key in fields if key not in known]
-    missing = [key for key, field in known.items() if key not in fields and _is_needed(field)]
-    if unknown or missing:
-        problems = [f"has no field {key!r}" for key in unknown] + [f"needs the field {key!r}" for key in missing]
-        listed = " and ".join(problems)
-        raise SpaceError(f"a space of the family {family!r} {listed}; its fields are {', '.join(known)}")
-    wrong = [
-        f"{key} must be {PLAIN[field.type]}, got {fields[key]!r}"
-        for key, field in known.items()
-        if key in fields and field.type in PLAIN and type(fields[key]) is not field.type
-    ]
-    if wrong:
-        raise SpaceError(f"a space of the family {family!r}: {'; '.join(wrong)}")
+        raise SpaceError(unknown("family of spaces", family, FAMILIES, "families"))
+    package, name = FAMILIES[family]
+    kind: type[Space[object]] = getattr(import_module(package), name)
+    given = {key: value for key, value in data.items() if key != "family"}
+    fields = {field.name: field for field in dataclasses.fields(kind) if field.init}
+    problems = [f"has no field {key!r}" for key in given if key not in fields]
+    problems += [f"needs the field {key!r}" for key in fields if key not in given and _is_needed(fields[key])]
+    if problems:
+        raise SpaceError(f"a space of the family {family!r} {' and '.join(problems)}; its fields are {listed(fields)}")
     try:
-        return kind.from_declaration(fields)
+        return kind.from_declaration(given)
     except SpaceError:
         raise
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise SpaceError(f"this declares no space of the family {family!r}: {error}") from error
+        raise SpaceError(f"this is not a space of the family {family!r}: {error}") from error
 
 
-def _is_needed(field: "dataclasses.Field[Any]") -> bool:
+def _is_needed(field: dataclasses.Field[object]) -> bool:
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING

@@ -12,7 +12,14 @@ class BinarynasError(Exception):
 
 
 class SpaceError(BinarynasError, ValueError):
-    """A space, an architecture or a text form that cannot be."""
+    """A space, an architecture or a text form that is not valid."""
+
+
+def refuse(space: str, problems: Iterable[str]) -> None:
+    """Raise a `SpaceError` that lists everything wrong with the declaration of a space; nothing if nothing is."""
+    listing = "; ".join(problems)
+    if listing:
+        raise SpaceError(f"space {space!r}: {listing}")
 
 
 def nearest(given: object, known: Iterable[str]) -> str:
@@ -35,7 +42,8 @@ def unknown(what: str, given: object, known: Iterable[str], plural: str | None =
     """
     known = list(known)
     hint = nearest(given, known) or "."
-    return f"unknown {what} {given!r}{hint} The {plural or what + 's'} are {', '.join(known)}"
+    quoted = shown(given) if isinstance(given, str) else repr(given)
+    return f"unknown {what} {quoted}{hint} The {plural or what + 's'} are {', '.join(known)}"
 
 
 def shown(text: str, most: int = 40) -> str:

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
+
+from spaces.errors import SpaceError, listed
 
 Values = Mapping[str, int | str]
 """A setting: a value for every parameter, by name."""
@@ -15,7 +17,7 @@ class Suggests(Protocol):
         """An integer from `low` to `high`, both included."""
         ...
 
-    def suggest_categorical(self, name: str, choices: Sequence[str]) -> Any:
+    def suggest_categorical(self, name: str, choices: Sequence[str]) -> object:
         """One of the choices."""
         ...
 
@@ -43,19 +45,17 @@ class Choice:
 Parameter = Integer | Choice
 
 
-def tune_space(parameters: Iterable[Parameter]) -> dict[str, Any]:
+def tune_space(parameters: Iterable[Parameter]) -> dict[str, object]:
     """The parameters as a Ray Tune search space: `tune.randint(low, high + 1)` or `tune.choice(choices)` by name.
 
     Ray is imported here, on use, and not with the package: reading a space must stay light.
     """
     from ray import tune
 
-    def domain(parameter: Parameter) -> Any:
-        if isinstance(parameter, Integer):
-            return tune.randint(parameter.low, parameter.high + 1)
-        return tune.choice(list(parameter.choices))  # pyright: ignore[reportUnknownMemberType] - untyped in Ray
-
-    return {parameter.name: domain(parameter) for parameter in parameters}
+    return {
+        p.name: tune.randint(p.low, p.high + 1) if isinstance(p, Integer) else tune.choice(list(p.choices))  # pyright: ignore[reportUnknownMemberType] - untyped in Ray
+        for p in parameters
+    }
 
 
 def suggest_values(parameters: Iterable[Parameter], trial: Suggests) -> dict[str, int | str]:
@@ -63,6 +63,22 @@ def suggest_values(parameters: Iterable[Parameter], trial: Suggests) -> dict[str
     return {
         p.name: trial.suggest_int(p.name, p.low, p.high)
         if isinstance(p, Integer)
-        else trial.suggest_categorical(p.name, p.choices)
+        else str(trial.suggest_categorical(p.name, p.choices))
         for p in parameters
     }
+
+
+def read_index(name: str, values: Values, size: int) -> int:
+    """The index below `size` that a setting holds under a name; 0 where there is no choice. Raises `SpaceError`."""
+    chosen = values.get(name) if size > 1 else 0
+    if not isinstance(chosen, int) or not 0 <= chosen < size:
+        raise SpaceError(f"{name} must be an index from 0 to {size - 1}, got {chosen!r}")
+    return chosen
+
+
+def read_choice(name: str, values: Values, choices: Sequence[str]) -> str:
+    """The word that a setting holds under a name; the only one where there is no choice. Raises `SpaceError`."""
+    chosen = values.get(name) if len(choices) > 1 else choices[0]
+    if not isinstance(chosen, str) or chosen not in choices:
+        raise SpaceError(f"{name} must be one of {listed(map(repr, choices))}, got {chosen!r}")
+    return chosen

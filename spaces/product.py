@@ -1,136 +1,119 @@
-"""Members that are one choice out of each of several lists: counting, ranking and operators, on indices.
-
-A member is a tuple of indices, one a list; a space of this shape turns them into its own values.
-"""
+"""Spaces whose members choose a value for each gene independently: everything follows from the genes."""
 
 import random
 from abc import abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from math import prod
-from typing import TypeVar
+from typing import ClassVar, Generic, TypeVar
 
-from spaces.errors import SpaceError
-from spaces.parameters import Values
+from spaces.parameters import Choice, Integer, Parameter, Values, read_choice, read_index
 from spaces.space import BaseSpace
 
-Indices = tuple[int, ...]
 A = TypeVar("A")
+V = TypeVar("V", bound=int | float | str)
 
 
-@dataclass(frozen=True)
-class Product:
-    """Every combination of one index below each of `sizes`, all of them at least 1.
+class ProductSpace(BaseSpace[A], Generic[A, V]):
+    """Every combination of one choice for each gene. A subclass says what the genes are and how values make a member.
 
-    In the lists numbered `lines`, an index neighbours the ones next to it; in the others, every other index.
+    Choices are words, or numbers in ascending order. Where `stepwise`, a number neighbours only those next to it, and
+    else, as a word does, every other one.
     """
 
-    sizes: tuple[int, ...]
-    lines: frozenset[int] = frozenset()
+    stepwise: ClassVar[bool] = False
+
+    @abstractmethod
+    def genes(self) -> dict[str, tuple[V, ...]]:
+        """Every choice there is by name, in the order of a member's values."""
+
+    @abstractmethod
+    def _values(self, member: A) -> tuple[V, ...]:
+        """The value of each gene."""
+
+    @abstractmethod
+    def _member(self, values: tuple[V, ...]) -> A:
+        """The inverse of `_values`."""
 
     @cached_property
-    def count(self) -> int:
-        """How many members there are."""
-        return prod(self.sizes)
+    def _choices(self) -> dict[str, tuple[V, ...]]:
+        return self.genes()
 
-    def rank(self, member: Indices) -> int:
-        """The place of a member in lexicographic order.
+    def _indices(self, member: A) -> tuple[int, ...]:
+        """The index of each gene's value among its choices."""
+        values = self._values(self.require(member))
+        return tuple(choices.index(value) for choices, value in zip(self._choices.values(), values, strict=True))
 
-        >>> Product((2, 3)).rank((1, 0))
-        3
-        """
-        place = 0
-        for index, size in zip(member, self.sizes, strict=True):
-            place = place * size + index
-        return place
-
-    def unrank(self, place: int) -> Indices:
-        """The member at a place; the inverse of `rank`."""
-        indices: list[int] = []
-        for size in reversed(self.sizes):
-            place, index = divmod(place, size)
-            indices.append(index)
-        return tuple(reversed(indices))
-
-    def sample(self, rng: random.Random) -> Indices:
-        """A member, exactly uniform."""
-        return self.unrank(rng.randrange(self.count))
-
-    def mutate(self, member: Indices, rng: random.Random, probability: float) -> Indices:
-        """Another member: every index drawn again with `probability`, and where all came out as they were, a neighbour.
-        The member itself where it is the only one."""
-        mutant = tuple(
-            rng.randrange(size) if rng.random() < probability else index
-            for index, size in zip(member, self.sizes, strict=True)
-        )
-        if mutant != member or self.count == 1:
-            return mutant
-        return rng.choice(list(self.neighbours(member)))
-
-    def crossover(self, first: Indices, second: Indices, rng: random.Random) -> Indices:
-        """A member whose every index comes from either parent."""
-        return tuple(rng.choice(pair) for pair in zip(first, second, strict=True))
-
-    def neighbours(self, member: Indices) -> Iterator[Indices]:
-        """Every member that differs in one index, by one in the lists that are lines."""
-        for place, (here, size) in enumerate(zip(member, self.sizes, strict=True)):
-            for index in range(size):
-                if index != here and (place not in self.lines or abs(index - here) == 1):
-                    yield (*member[:place], index, *member[place + 1 :])
-
-
-class ProductSpace(BaseSpace[A]):
-    """A space of this shape; a subclass says which lists there are, and what an index in each stands for."""
-
-    @abstractmethod
-    def _lists(self) -> Product:
-        """The lists that members choose from."""
-
-    @abstractmethod
-    def _indices(self, architecture: A) -> Indices:
-        """The indices of a member; raises `SpaceError` for what is none."""
-
-    @abstractmethod
-    def _member(self, indices: Indices) -> A:
+    def _at(self, indices: tuple[int, ...]) -> A:
         """The inverse of `_indices`."""
-
-    @cached_property
-    def _product(self) -> Product:
-        return self._lists()
+        pairs = zip(self._choices.values(), indices, strict=True)
+        return self._member(tuple(choices[index] for choices, index in pairs))
 
     def count(self) -> int:
         """How many members there are, exactly."""
-        return self._product.count
+        return prod(map(len, self._choices.values()))
 
-    def rank(self, architecture: A) -> int:
+    def rank(self, member: A) -> int:
         """The place of a member in lexicographic order, from 0 to `count() - 1`."""
-        return self._product.rank(self._indices(architecture))
+        place = 0
+        for index, choices in zip(self._indices(member), self._choices.values(), strict=True):
+            place = place * len(choices) + index
+        return place
 
     def _unrank(self, index: int) -> A:
-        return self._member(self._product.unrank(index))
+        indices: list[int] = []
+        for choices in reversed(self._choices.values()):
+            index, chosen = divmod(index, len(choices))
+            indices.append(chosen)
+        return self._at(tuple(reversed(indices)))
 
-    def sample(self, rng: random.Random) -> A:
-        """A member, exactly uniform over the space."""
-        return self._member(self._product.sample(rng))
-
-    def mutate(self, architecture: A, rng: random.Random, probability: float = 0.2) -> A:
-        """Another member: every choice is drawn again with `probability`. Differs from its parent unless the space has
-        one member only."""
-        return self._member(self._product.mutate(self._indices(architecture), rng, probability))
+    def _redrawn(self, member: A, rng: random.Random, probability: float) -> A:
+        pairs = zip(self._indices(member), self._choices.values(), strict=True)
+        drawn = (rng.randrange(len(choices)) if rng.random() < probability else index for index, choices in pairs)
+        return self._at(tuple(drawn))
 
     def crossover(self, first: A, second: A, rng: random.Random) -> A:
         """A member whose every choice comes from either parent."""
-        return self._member(self._product.crossover(self._indices(first), self._indices(second), rng))
+        return self._at(tuple(map(rng.choice, zip(self._indices(first), self._indices(second), strict=True))))
 
-    def neighbours(self, architecture: A) -> Iterator[A]:
-        """Every member that differs by one choice; a number of a hyperparameter by one step only."""
-        return map(self._member, self._product.neighbours(self._indices(architecture)))
+    def neighbours(self, member: A) -> Iterator[A]:
+        """Every member that differs by one choice; where `stepwise`, a number by one step only."""
+        indices = self._indices(member)
+        return (
+            self._at((*indices[:place], index, *indices[place + 1 :]))
+            for place, (here, choices) in enumerate(zip(indices, self._choices.values(), strict=True))
+            for index in range(len(choices))
+            if index != here and (abs(index - here) == 1 or not self.stepwise or isinstance(choices[0], str))
+        )
+
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The space as parameters for Tune and Optuna: indices of numbers, and words; single choices are left out."""
+        several = {name: choices for name, choices in self._choices.items() if len(choices) > 1}
+        return tuple(
+            Choice(name, words) if (words := _words(choices)) else Integer(name, 0, len(choices) - 1)
+            for name, choices in several.items()
+        )
+
+    def encode(self, member: A) -> dict[str, int | str]:
+        """The setting of `parameters()` that stands for this member."""
+        indices = dict(zip(self._choices, self._indices(member), strict=True))
+        return {
+            p.name: p.choices[indices[p.name]] if isinstance(p, Choice) else indices[p.name] for p in self.parameters()
+        }
+
+    def decode(self, values: Values) -> A:
+        """The member that a setting of `parameters()` stands for. Raises `SpaceError` for a missing or impossible
+        value."""
+        return self._at(
+            tuple(
+                words.index(read_choice(name, values, words))
+                if (words := _words(choices))
+                else read_index(name, values, len(choices))
+                for name, choices in self._choices.items()
+            )
+        )
 
 
-def read_index(name: str, values: Values, size: int) -> int:
-    """The index below `size` that a setting holds under a name; 0 where there is no choice. Raises `SpaceError`."""
-    chosen = values.get(name) if size > 1 else 0
-    if not isinstance(chosen, int) or not 0 <= chosen < size:
-        raise SpaceError(f"{name} must be an index from 0 to {size - 1}, got {chosen!r}")
-    return chosen
+def _words(choices: Iterable[int | float | str]) -> tuple[str, ...]:
+    """The choices of a gene of words; none where they are numbers."""
+    return tuple(choice for choice in choices if isinstance(choice, str))

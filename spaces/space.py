@@ -1,4 +1,4 @@
-"""What every search space owns, and the words it uses to refuse."""
+"""The interface of all search spaces, and what they have in common."""
 
 # ruff: noqa: D102 - the spaces themselves document their methods
 import dataclasses
@@ -6,13 +6,19 @@ import hashlib
 import math
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar, cast
+from itertools import pairwise
+from typing import ClassVar, Generic, Protocol, Self, TypeVar, cast
 
-from spaces.cost import Cost, Costs
+from spaces.cost import Cost, Costs, metrics
 from spaces.errors import SpaceError
+from spaces.json_form import Json, as_object, built, plain
 from spaces.parameters import Parameter, Suggests, Values, suggest_values, tune_space
+
+A = TypeVar("A")
+
+JSON_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -31,20 +37,22 @@ class Membership:
         return self.reason is None
 
 
-A = TypeVar("A")
-
-
 class Space(Protocol[A]):
-    """A finite set of architectures of type `A` that can be counted, drawn from, walked and priced.
+    """A finite set of members of type `A` that can be counted, drawn from, walked and priced.
 
     Every operator returns a member. `A` is frozen, hashable and canonical: two members are equal exactly when they
     build the same network. `rank` and `unrank` are inverse bijections between the members and `range(count())`.
 
     A space is a frozen dataclass. `family` names what kind it is, `declaration` holds all of it as JSON (its inverse is
-    `spaces.declarations.space_from`), and `for_data` is the same space for other images.
+    `spaces.declarations.space_from`), and `for_data` is the same space for other images. `of_architectures` says
+    whether members are architectures, which can be built as they are; hyperparameters, and architectures joined with
+    some, are not. Where the kind of the members is not known, a space is a `Space[object]`: it takes back the members
+    that it gave.
     """
 
     family: ClassVar[str]
+    of_architectures: ClassVar[bool]
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[object]]]
 
     @property
     def name(self) -> str: ...
@@ -54,68 +62,71 @@ class Space(Protocol[A]):
     def classes(self) -> int: ...
     @property
     def channels(self) -> int: ...
-    def declaration(self) -> dict[str, Any]: ...
+    def declaration(self) -> dict[str, Json]: ...
+    @classmethod
+    def from_declaration(cls, fields: Mapping[str, Json]) -> Self: ...
     def for_data(
         self, image_size: int | None = None, classes: int | None = None, channels: int | None = None
     ) -> "Space[A]": ...
     def genes(self) -> Mapping[str, tuple[int | float | str, ...]]: ...
     def count(self) -> int: ...
-    def contains(self, architecture: A) -> Membership: ...
-    def require(self, architecture: A) -> A: ...
-    def rank(self, architecture: A) -> int: ...
+    def split(self, member: A) -> "Candidate": ...
+    def contains(self, member: A) -> Membership: ...
+    def require(self, member: A) -> A: ...
+    def rank(self, member: A) -> int: ...
     def unrank(self, index: int) -> A: ...
     def smallest(self) -> A: ...
     def largest(self) -> A: ...
     def sample(self, rng: random.Random) -> A: ...
-    def mutate(self, architecture: A, rng: random.Random, probability: float = 0.2) -> A: ...
+    def mutate(self, member: A, rng: random.Random, probability: float = 0.2) -> A: ...
     def crossover(self, first: A, second: A, rng: random.Random) -> A: ...
-    def neighbours(self, architecture: A) -> Iterator[A]: ...
+    def neighbours(self, member: A) -> Iterator[A]: ...
     def parse(self, text: str) -> A: ...
-    def format(self, architecture: A) -> str: ...
-    def to_json(self, architecture: A) -> dict[str, Any]: ...
-    def from_json(self, data: Mapping[str, Any]) -> A: ...
-    def id(self, architecture: A) -> str: ...
+    def format(self, member: A) -> str: ...
+    def to_json(self, member: A) -> dict[str, Json]: ...
+    def from_json(self, data: Json) -> A: ...
+    def id(self, member: A) -> str: ...
     def parameters(self) -> tuple[Parameter, ...]: ...
-    def encode(self, architecture: A) -> Values: ...
+    def encode(self, member: A) -> Values: ...
     def decode(self, values: Values) -> A: ...
-    def param_space(self) -> dict[str, Any]: ...
+    def param_space(self) -> dict[str, object]: ...
     def suggest(self, trial: Suggests) -> A: ...
-    def cost(self, architecture: A, image_size: int | None = None, classes: int | None = None) -> Cost: ...
-    def costs(self, architectures: list[A], image_size: int | None = None, classes: int | None = None) -> Costs: ...
+    def cost(self, member: A, image_size: int | None = None, classes: int | None = None) -> Cost: ...
+    def costs(self, members: list[A], image_size: int | None = None, classes: int | None = None) -> Costs: ...
     @property
     def network_options(self) -> Mapping[str, str]: ...
     def with_binariser(self, binariser: str) -> "Space[A]": ...
     @property
     def uniform_ratios(self) -> tuple[float, ...]: ...
     def uniform(self, ratio: float) -> A: ...
-    def full_precision_cost(self, architecture: A) -> Cost: ...
+    def full_precision_cost(self, member: A) -> Cost: ...
 
 
-def content_id(space_name: str, text: str) -> str:
-    """Twelve hexadecimal digits that name an architecture in caches, seeds, tables and files.
+@dataclass(frozen=True)
+class Candidate:
+    """A member taken apart into what is built and what trains it: an architecture in its own space, and hyperparameters
+    by name, none where the member has none. A `binariser` among them is already that of the space."""
 
-    `text` must be canonical, so that two spellings of one network get one id.
-    """
-    return hashlib.sha256(f"{space_name}\n{text}".encode()).hexdigest()[:12]
+    space: Space[object]
+    architecture: object
+    hyperparameters: Mapping[str, int | float | str]
 
+    def cost(self) -> dict[str, float]:
+        """What it costs, as metrics."""
+        return metrics(self.space.cost(self.architecture))
 
-def number_text(value: float) -> str:
-    """The one text of a number: without a point where it is whole, and no digit too many.
-
-    >>> number_text(0.25), number_text(4.0)
-    ('0.25', '4')
-    """
-    return str(int(value)) if math.isfinite(value) and value == int(value) else repr(float(value))
-
-
-JSON_VERSION = 1
+    def full_precision_cost(self) -> dict[str, float]:
+        """What its full-precision twin costs, as metrics."""
+        return metrics(self.space.full_precision_cost(self.architecture))
 
 
 class BaseSpace(ABC, Generic[A]):
-    """The part of `spaces.space.Space` that follows from the rest. A subclass is a frozen dataclass; its members print
-    as their text form."""
+    """The part of `Space` that follows from the rest. A subclass is a frozen dataclass; its members print as their text
+    form."""
 
     family: ClassVar[str]
+    of_architectures: ClassVar[bool] = True
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[object]]]
     name: str
 
     @abstractmethod
@@ -123,19 +134,31 @@ class BaseSpace(ABC, Generic[A]):
         """How many members there are, exactly."""
 
     @abstractmethod
+    def rank(self, member: A) -> int:
+        """The place of a member, from 0 to `count() - 1`."""
+
+    @abstractmethod
     def _unrank(self, index: int) -> A:
         """The member at a place that exists."""
 
     @abstractmethod
-    def _objections(self, architecture: A) -> Iterator[str]:
-        """Every reason why an architecture is not in the space."""
+    def objections(self, member: A) -> Iterator[str]:
+        """Every reason why something is not a member."""
 
     @abstractmethod
-    def _to_json(self, architecture: A) -> dict[str, Any]:
-        """The fields of the JSON form behind version and space."""
+    def neighbours(self, member: A) -> Iterator[A]:
+        """Every member that differs by one step."""
 
     @abstractmethod
-    def _from_json(self, data: Mapping[str, Any]) -> A:
+    def _redrawn(self, member: A, rng: random.Random, probability: float) -> A:
+        """A member, perhaps the same, with every choice drawn again with `probability`."""
+
+    @abstractmethod
+    def _to_json(self, member: A) -> dict[str, Json]:
+        """The fields of the JSON form after version and space."""
+
+    @abstractmethod
+    def _from_json(self, data: Mapping[str, Json]) -> A:
         """The inverse of `_to_json`; raises `KeyError` or `TypeError` for fields that are missing or wrong."""
 
     @abstractmethod
@@ -146,23 +169,28 @@ class BaseSpace(ABC, Generic[A]):
     def decode(self, values: Values) -> A:
         """The member that a setting of `parameters()` stands for."""
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {field.name: getattr(self, field.name) for field in _fields(self)}  # caches cannot be pickled
+    def __getstate__(self) -> dict[str, object]:
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # caches are not pickled
 
-    def declaration(self) -> dict[str, Any]:
+    def declaration(self) -> dict[str, Json]:
         """Every field as JSON, with the family; the inverse of `spaces.declarations.space_from`."""
-        return {"family": self.family} | {field.name: _plain(getattr(self, field.name)) for field in _fields(self)}
+        fields: dict[str, object] = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.init}
+        written = {
+            name: value.declaration() if isinstance(value, BaseSpace) else plain(value)
+            for name, value in fields.items()
+        }
+        return {"family": self.family, **written}
 
     @classmethod
-    def from_declaration(cls, fields: Mapping[str, Any]) -> Self:
+    def from_declaration(cls, fields: Mapping[str, Json]) -> Self:
         """The space of the fields of a declaration, its family left out."""
-        return cls(**fields)
+        return built(cls, fields)
 
     def for_data(self, image_size: int | None = None, classes: int | None = None, channels: int | None = None) -> Self:
         """The same space for images of another size, number of classes or number of channels; None leaves it."""
         wanted = {"image_size": image_size, "classes": classes, "channels": channels}
         changes = {key: value for key, value in wanted.items() if value is not None and value != getattr(self, key)}
-        return dataclasses.replace(cast("Any", self), **changes) if changes else self
+        return dataclasses.replace(self, **changes) if changes else self
 
     @property
     def network_options(self) -> Mapping[str, str]:
@@ -182,45 +210,68 @@ class BaseSpace(ABC, Generic[A]):
         """The member with one ratio everywhere, to compare with; raises `SpaceError` where there is none."""
         raise SpaceError(f"space {self.name!r} has no uniform members")
 
-    def full_precision_cost(self, architecture: A) -> Cost:
+    def full_precision_cost(self, member: A) -> Cost:
         """What the full-precision twin of a member costs; raises `SpaceError` where none is built."""
         raise SpaceError(f"networks of space {self.name!r} have no full-precision twin")
 
     def unrank(self, index: int) -> A:
         """The member at a place; the inverse of `rank`. Raises `IndexError` outside `range(count())`."""
         if not 0 <= index < self.count():
-            raise IndexError(f"space {self.name!r} has {self.count()} members; there is none at {index}")
+            raise IndexError(f"space {self.name!r} has {self.count()} members, counted from 0; got place {index}")
         return self._unrank(index)
 
-    def contains(self, architecture: A) -> Membership:
-        """Whether the architecture belongs to the space and, where not, the first reason why."""
-        return Membership(next(self._objections(architecture), None))
+    def sample(self, rng: random.Random) -> A:
+        """A member, exactly uniform over the space (not gene by gene, which is uniform in few spaces)."""
+        return self._unrank(rng.randrange(self.count()))
 
-    def require(self, architecture: A) -> A:
-        """The architecture itself where it is a member; raises `SpaceError` with the reason where not."""
-        membership = self.contains(architecture)
+    def mutate(self, member: A, rng: random.Random, probability: float = 0.2) -> A:
+        """Another member: every choice is drawn again with `probability`; if all come out as they were, a neighbour.
+
+        Differs from its parent unless the space has one member only.
+        """
+        mutant = self._redrawn(self.require(member), rng, probability)
+        if mutant != member or self.count() == 1:
+            return mutant
+        near = list(self.neighbours(member))
+        if near:
+            return rng.choice(near)
+        place = rng.randrange(self.count() - 1)  # no neighbours: any other member
+        return self.unrank(place + (place >= self.rank(member)))
+
+    def split(self, member: A) -> Candidate:
+        """What a member asks to be built and trained. Raises `SpaceError` for hyperparameters alone."""
+        return Candidate(cast("Space[object]", self), member, {})
+
+    def contains(self, member: A) -> Membership:
+        """Whether something is a member and, where not, the first reason why."""
+        return Membership(next(self.objections(member), None))
+
+    def require(self, member: A) -> A:
+        """The member itself; raises `SpaceError` with the reason for what is not one."""
+        membership = self.contains(member)
         if not membership:
-            raise SpaceError(f"{str(architecture)!r} is not in space {self.name!r}: {membership.reason}")
-        return architecture
+            raise SpaceError(f"{str(member)!r} is not in space {self.name!r}: {membership.reason}")
+        return member
 
-    def format(self, architecture: A) -> str:
+    def format(self, member: A) -> str:
         """The text form."""
-        return str(architecture)
+        return str(member)
 
-    def id(self, architecture: A) -> str:
+    def id(self, member: A) -> str:
         """The content id of a member: twelve hexadecimal digits made of the space's name and the text form."""
-        return content_id(self.name, self.format(architecture))
+        return content_id(self.name, self.format(member))
 
-    def to_json(self, architecture: A) -> dict[str, Any]:
+    def to_json(self, member: A) -> dict[str, Json]:
         """The JSON form, with the version of the form, the space and what the member is made of."""
-        return {"version": JSON_VERSION, "space": self.name, **self._to_json(architecture)}
+        return {"version": JSON_VERSION, "space": self.name, **self._to_json(member)}
 
-    def from_json(self, data: Mapping[str, Any]) -> A:
+    def from_json(self, data: Json) -> A:
         """Read the JSON form of a member; raises `SpaceError` where it is not one."""
         try:
-            version, space = data["version"], data["space"]
+            fields = as_object(data)
+            version, space = fields["version"], fields["space"]
             if version == JSON_VERSION and space == self.name:
-                return self.require(self._from_json(data))
+                return self.require(self._from_json(fields))
         except KeyError as error:
             raise SpaceError(f"a member of space {self.name!r} in JSON needs the field {error}") from error
         except (AttributeError, OverflowError, TypeError) as error:
@@ -230,7 +281,7 @@ class BaseSpace(ABC, Generic[A]):
             f"{space!r}"
         )
 
-    def param_space(self) -> dict[str, Any]:
+    def param_space(self) -> dict[str, object]:
         """The space for Ray Tune; `decode` turns a sampled configuration into a member."""
         return tune_space(self.parameters())
 
@@ -239,13 +290,27 @@ class BaseSpace(ABC, Generic[A]):
         return self.decode(suggest_values(self.parameters(), trial))
 
 
-def _fields(space: object) -> "tuple[dataclasses.Field[Any], ...]":
-    return dataclasses.fields(cast("Any", space))
+def content_id(space_name: str, text: str) -> str:
+    """Twelve hexadecimal digits that name a member in caches, seeds, tables and files.
+
+    `text` must be canonical, so that two spellings of one network get one id.
+    """
+    return hashlib.sha256(f"{space_name}\n{text}".encode()).hexdigest()[:12]
 
 
-def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    if isinstance(value, tuple):
-        return [_plain(item) for item in cast("tuple[Any, ...]", value)]
-    return value
+def number_text(value: float) -> str:
+    """The one text of a number: without a point where it is whole, and no digit too many.
+
+    >>> number_text(0.25), number_text(4.0)
+    ('0.25', '4')
+    """
+    return str(int(value)) if math.isfinite(value) and value == int(value) else repr(float(value))
+
+
+def ascending(values: Iterable[float]) -> bool:
+    """Whether every value is greater than the one before it.
+
+    >>> ascending((1, 2, 4)), ascending((1, 1))
+    (True, False)
+    """
+    return all(one < other for one, other in pairwise(values))

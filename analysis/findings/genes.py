@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from analysis.findings.cells import parse_cells
 from spaces.joint.fixed import OnlySpace
@@ -81,7 +81,7 @@ def genes_of(text: str, space: Space[Any] | None = None) -> dict[str, Gene]:
 def architectures_of(space: Space[Any] | None) -> Space[Any] | None:
     """The space of the architectures alone, where others join them with hyperparameters or fix one of them."""
     if isinstance(space, JointSpace):
-        space = space.architectures
+        space = cast("JointSpace[Any]", space).architectures
     return space.space if isinstance(space, OnlySpace) else space
 
 

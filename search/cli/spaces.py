@@ -17,7 +17,6 @@ SpaceName = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-COLUMNS = ("flops", "int8_ops", "bops", "ops", "params", "bits", "bytes")
 
 
 def register(app: typer.Typer) -> None:
@@ -158,23 +157,24 @@ def _print_summary(spaces: "list[Space[Any]]") -> None:
 
 def _in_full_precision(space: "Space[Any]", member: Any) -> "dict[str, Cost]":
     """What the float twins of a member of a width space cost: its own, and the base network's."""
-    from spaces import WidthSpace, split
+    from spaces import WidthSpace
 
-    architectures, architecture, _ = split(space, member)
-    if not isinstance(architectures, WidthSpace):
+    candidate: Any = space.split(member)
+    if not isinstance(candidate.space, WidthSpace):
         return {}
     return {
-        "full_precision": architectures.full_precision_cost(architecture),
-        "base_network_in_full_precision": architectures.base_full_precision_cost(),
+        "full_precision": candidate.space.full_precision_cost(candidate.architecture),
+        "base_network_in_full_precision": candidate.space.base_full_precision_cost(),
     }
 
 
 def _as_published(space: "Space[Any]", member: Any) -> dict[str, float]:
     """Operations of a member of a cell space as its paper counts them."""
-    from spaces import CellSpace, split
+    from spaces import CellSpace
 
-    architectures, architecture, _ = split(space, member)
-    return {"papers_ops": architectures.papers_ops(architecture)} if isinstance(architectures, CellSpace) else {}
+    candidate: Any = space.split(member)
+    counted = isinstance(candidate.space, CellSpace)
+    return {"papers_ops": candidate.space.papers_ops(candidate.architecture)} if counted else {}
 
 
 def _text(choice: float | str) -> str:
@@ -184,7 +184,9 @@ def _text(choice: float | str) -> str:
 
 
 def _numbers(cost: "Cost | LayerCost") -> dict[str, float]:
-    return {column: getattr(cost, column) for column in COLUMNS}
+    from spaces.cost import metrics
+
+    return metrics(cost)
 
 
 def _cells(cost: "Cost | LayerCost") -> tuple[str, ...]:

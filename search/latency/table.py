@@ -26,7 +26,6 @@ from search.latency.stopwatch import PROTOCOL, time_operations, time_programs
 from search.seeds import derive_rng
 from spaces import Space
 from spaces.errors import BinarynasError
-from spaces.joint.space import split
 
 VERSION = 1
 _NOTHING_NEW = 16
@@ -213,10 +212,10 @@ class Predictor:
 
     def latency_ms(self, member: Any) -> float:
         """Milliseconds of one image; of a network with hyperparameters, those of the network."""
-        space, architecture, _ = split(self._space, member)
-        identity = space.id(architecture)
+        candidate = self._space.split(member)
+        identity = candidate.space.id(candidate.architecture)
         if identity not in self._known:
-            self._known[identity] = self._table.predict(program_of(space, architecture))
+            self._known[identity] = self._table.predict(program_of(candidate.space, candidate.architecture))
         return self._known[identity]
 
 

@@ -8,7 +8,6 @@ from search.proposers.budget import Budget, Coster
 from search.runs.records import Proposal, Record
 from search.seeds import derive_rng
 from spaces import Space
-from spaces.joint.space import split
 
 _ATTEMPTS = 50
 
@@ -26,8 +25,9 @@ class FitnessProposer:
         self._config = config
         self._budget = Budget.of(config, coster)
         self._seed = seed
-        architectures, member, _ = split(space, space.largest())
-        self._unit = architectures.cost(architectures.uniform(1) if architectures.uniform_ratios else member).ops
+        largest = space.split(space.largest())
+        unit = largest.space.uniform(1) if largest.space.uniform_ratios else largest.architecture
+        self._unit = largest.space.cost(unit).ops
 
     def fitness(self, record: Record) -> float:
         """The fitness of a finished trial."""

@@ -21,7 +21,7 @@ from search.training.bilevel_history import history_table
 from search.training.evaluation import evaluate
 from search.training.loop import train
 from search.worker.attempt import Trial
-from search.worker.context import Candidate, Context, initial_weights
+from search.worker.context import Context, initial_weights
 from search.worker.tasks import Report, Task
 from spaces.cell import CellSpace
 
@@ -71,7 +71,7 @@ class _Search:
         metrics = {
             "accuracy": float(history.accuracy[-1]),
             "loss": float(history.loss[-1]),
-            **self.context.cost(Candidate(space, chosen, {})),
+            **self.context.cost(space.split(chosen)),
             "epochs": len(history),
         }
         facts = {"genotype": space.format(genotype), "transfer": space.format(transfer)}

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,8 +25,7 @@ from search.seeds import derive_seed
 from search.training.evaluation import evaluate, evaluate_calls, recalibrate_on
 from search.worker.device import has_vectors, pick_device
 from search.worker.memory import keep_memory
-from spaces import Space
-from spaces.joint.space import split
+from spaces import Candidate, Space
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,26 +35,6 @@ if TYPE_CHECKING:
 
 FEWEST_IMAGES = 128
 """To evaluate a network on fewer images takes the 1-bit engine longer than torch, as it must be lowered first."""
-COSTS = ("flops", "int8_ops", "bops", "ops", "params", "bits", "bytes")
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A member of the searched space, taken apart: an architecture in its own space, and hyperparameters by name."""
-
-    space: Space[Any]
-    architecture: Any
-    hyperparameters: Mapping[str, Any]
-
-    def cost(self) -> dict[str, float]:
-        """What it costs, as metrics."""
-        cost = self.space.cost(self.architecture)
-        return {name: getattr(cost, name) for name in COSTS}
-
-    def full_precision_cost(self) -> dict[str, float]:
-        """What its full-precision twin costs."""
-        cost = self.space.full_precision_cost(self.architecture)
-        return {name: getattr(cost, name) for name in COSTS}
 
 
 class Context:
@@ -105,7 +84,7 @@ class Context:
         space: Space[Any] = self.run.space
         if stage in (Stage.FINAL, Stage.REFERENCE) and " with " not in text:
             space = self.run.architectures
-        return Candidate(*split(space, space.parse(text)))
+        return space.split(space.parse(text))
 
     def candidate_settings(self, text: str) -> Mapping[str, Any]:
         """The settings that the text of a differentiable search stands for."""

@@ -17,8 +17,9 @@ from search.data.dataset import Split
 from search.runs.records import DEFAULT, FULL_PRECISION, Stage
 from search.training.loop import plain_step, train
 from search.worker.attempt import Trial
-from search.worker.context import Candidate, Context
+from search.worker.context import Context
 from search.worker.tasks import Report, Task
+from spaces import Candidate
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,9 @@ def _recipe(context: Context, stage: Stage, candidate: Candidate, identity: str,
     """What a stage trains, from which weights, and how."""
     config, settings = context.config, _settings(context, stage, candidate, reference)
     searching = stage is Stage.TRAINED or reference in (PARENT, DEFAULT)
+    augmentation = candidate.hyperparameters.get("augmentation")
     images = context.augmented(
-        context.search_images if searching else context.data.train, candidate.hyperparameters.get("augmentation")
+        context.search_images if searching else context.data.train, None if augmentation is None else str(augmentation)
     )
     if stage is Stage.FINETUNED:
         return Recipe(context.inherited(candidate.architecture), images, settings)

@@ -3,15 +3,14 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import NamedTuple, cast
 
 from spaces.cell.canonical import INPUTS, canonical
-from spaces.errors import SpaceError
+from spaces.errors import SpaceError, shown, unknown
 
 LAYER_TYPES = ("none", "max", "avg", "dil3", "dil5", "conv3", "conv5")
 
-MOST_NODES = 5  # the orders of more nodes are too many to compare
+MOST_NODES = 5  # more nodes have too many orders to compare
 _EDGE = re.compile(r"([a-zA-Z][a-zA-Z0-9_]*)@(0|[1-9][0-9]{0,2})")
 
 
@@ -29,7 +28,7 @@ class Edge(NamedTuple):
 class Cell:
     """The two edges into every intermediate node, in canonical order; the output is the concatenation of the nodes.
 
-    Whatever order nodes and edges are given in, they are kept in the order whose sources, and then layer types, come
+    Nodes and edges may be given in any order. They are kept in the order whose sources, and then layer types, come
     first among all orders in which no node reads a later one. So two cells are equal exactly when they differ by the
     order of nodes and edges alone. Raises `SpaceError` with the first thing that is wrong with the edges.
 
@@ -70,15 +69,11 @@ class Genotype:
     reduce: Cell
 
     def __str__(self) -> str:
-        return format_genotype(self)
+        """The text form: each cell after its name and a colon, nodes with semicolons between, edges as type @ state."""
+        return f"normal: {self.normal} | reduce: {self.reduce}"
 
     def __format__(self, spec: str) -> str:
-        return format_genotype(self).__format__(spec)
-
-
-def format_genotype(genotype: Genotype) -> str:
-    """The text form: each cell's name before a colon, nodes between semicolons, edges as layer type @ state read."""
-    return f"normal: {genotype.normal} | reduce: {genotype.reduce}"
+        return str(self).__format__(spec)
 
 
 def parse(text: str) -> Genotype:
@@ -88,24 +83,23 @@ def parse(text: str) -> Genotype:
     """
     if "(" in text or "[" in text or "=" in text:
         raise SpaceError(
-            f"{_shown(text)} looks like source code, which is never run; write the genotype as in "
+            f"{shown(text.strip())} looks like source code, which is never run; write the genotype as in "
             "'normal: none@1 dil3@0 ; ... | reduce: ...'"
         )
     parts = text.split("|")
     names = [part.partition(":")[0].strip() for part in parts]
     if names != ["normal", "reduce"] or any(":" not in part for part in parts):
         raise SpaceError(
-            f"{_shown(text)} is no genotype; write 'normal: ... | reduce: ...' with one cell behind each colon"
+            f"{shown(text.strip())} is not a genotype; write 'normal: ... | reduce: ...' with one cell after each colon"
         )
     return Genotype(*(_cell(name, part.partition(":")[2]) for name, part in zip(names, parts, strict=True)))
 
 
 def read_cell(name: str, nodes: Sequence[Sequence[Edge]]) -> Cell:
-    """A cell from edges that somebody else gave; like `Cell`, with the cell's name in the error."""
+    """A cell from edges that were read; like `Cell`, with the cell's name in the error."""
+    pairs = cast("tuple[tuple[Edge, Edge], ...]", tuple(map(tuple, nodes)))  # `Cell` checks that they are pairs
     try:
-        return Cell(
-            cast("tuple[tuple[Edge, Edge], ...]", tuple(map(tuple, nodes)))
-        )  # two edges a node, as `Cell` checks
+        return Cell(pairs)
     except SpaceError as error:
         raise SpaceError(f"the {name} cell: {error}") from error
 
@@ -117,7 +111,7 @@ def _cell(name: str, text: str) -> Cell:
 def _edge(cell: str, word: str) -> Edge:
     match = _EDGE.fullmatch(word)
     if match is None:
-        raise SpaceError(f"the {cell} cell: {_shown(word)} is no edge; write layer type and state read, as in conv3@0")
+        raise SpaceError(f"the {cell} cell: {shown(word)} is not an edge; write layer type and state, as in conv3@0")
     return Edge(match[1], int(match[2]))
 
 
@@ -134,15 +128,8 @@ def _problems(nodes: Sequence[Sequence[Edge]]) -> Iterator[str]:
             yield f"node {number} has {len(node)} edges ({given}); a node has two, such as conv3@0 conv3@1"
         for edge in node:
             if edge.layer not in LAYER_TYPES:
-                near = get_close_matches(edge.layer, LAYER_TYPES, n=1)
-                hint = f"; did you mean {near[0]!r}?" if near else "."
-                yield f"there is no layer type {_shown(edge.layer)}{hint} The types are {', '.join(LAYER_TYPES)}"
+                yield unknown("layer type", edge.layer, LAYER_TYPES)
             if not 0 <= edge.source < state:
-                yield f"{edge} of node {number} reads state {edge.source}; only states 0 to {state - 1} are there"
+                yield f"{edge} of node {number} reads state {edge.source}; it can read states 0 to {state - 1}"
         if len(node) == 2 and node[0].source == node[1].source:
-            yield f"node {number} ({node[0]} {node[1]}) reads state {node[0].source} twice; it reads two different ones"
-
-
-def _shown(text: str) -> str:
-    text = text.strip()
-    return repr(text if len(text) <= 40 else text[:37] + "...")
+            yield f"node {number} ({node[0]} {node[1]}) reads state {node[0].source} twice; it needs two states"

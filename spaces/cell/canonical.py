@@ -14,8 +14,8 @@ Numbered = tuple[int, int]  # an edge as the state it reads and the number of it
 def first_orders(sources: Sources) -> tuple[Sources, tuple[Numbers, ...]]:
     """The smallest structure among all orders of nodes in which no node reads a later one, and every order to it.
 
-    Structures are compared node by node, so an order that falls behind is dropped on the way. Nodes may be given in any
-    order, as long as they do not read each other in a circle.
+    Structures are compared node by node, so an order is dropped at the first node where it is not the smallest. Nodes
+    may be given in any order, as long as they do not read each other in a circle.
 
     >>> first_orders(((0, 1), (1, 2), (0, 1)))  # the last node moves before the second
     (((0, 1), (0, 1), (1, 2)), ((0, 1, 2, 4, 3),))

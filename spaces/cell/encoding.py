@@ -5,21 +5,21 @@ from itertools import combinations
 
 from spaces.cell.architecture import Cell, Edge, Genotype
 from spaces.cell.canonical import INPUTS
-from spaces.errors import SpaceError
-from spaces.parameters import Choice, Values
+from spaces.cell.declaration import CellDeclaration
+from spaces.parameters import Choice, Values, read_choice
 
 CELLS = ("normal", "reduce")
 
 
 class Encoding:
-    """Three choices a node, none of them ordered: the states that it reads, such as "0 2", and the layer type of the
+    """Three choices per node, none of them ordered: the states that it reads, such as "0 2", and the layer type of the
     edge from each of them, the earlier state's first."""
 
-    def __init__(self, layer_types: tuple[str, ...], nodes: int) -> None:
+    def __init__(self, space: CellDeclaration) -> None:
         self._slots = {
             cell: [
                 (f"{cell}_n{node}_inputs", f"{cell}_n{node}_e1_layer", f"{cell}_n{node}_e2_layer")
-                for node in range(1, nodes + 1)
+                for node in range(1, space.nodes + 1)
             ]
             for cell in CELLS
         }
@@ -27,7 +27,7 @@ class Encoding:
         for cell in CELLS:
             for state, (inputs, first, second) in enumerate(self._slots[cell], INPUTS):
                 self.genes[inputs] = tuple(f"{one} {other}" for one, other in combinations(range(state), 2))
-                self.genes |= {first: layer_types, second: layer_types}
+                self.genes |= {first: space.layer_types, second: space.layer_types}
         self.parameters = tuple(Choice(name, choices) for name, choices in self.genes.items() if len(choices) > 1)
 
     def encode(self, genotype: Genotype) -> dict[str, str]:
@@ -45,16 +45,8 @@ class Encoding:
 
     def _cell(self, slots: Sequence[tuple[str, str, str]], values: Values) -> Cell:
         nodes: list[tuple[Edge, Edge]] = []
-        for inputs, first, second in slots:
-            one, other = self._pick(inputs, values).split()
-            nodes.append((Edge(self._pick(first, values), int(one)), Edge(self._pick(second, values), int(other))))
+        for slot in slots:
+            inputs, first, second = (read_choice(gene, values, self.genes[gene]) for gene in slot)
+            one, other = map(int, inputs.split())
+            nodes.append((Edge(first, one), Edge(second, other)))
         return Cell(tuple(nodes))
-
-    def _pick(self, gene: str, values: Values) -> str:
-        choices = self.genes[gene]
-        if len(choices) == 1:
-            return choices[0]
-        value = values.get(gene)
-        if value not in choices:
-            raise SpaceError(f"{gene} must be one of {', '.join(map(repr, choices))}; got {value!r}")
-        return str(value)

@@ -2,23 +2,18 @@
 
 import random
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from spaces.cell.architecture import LAYER_TYPES, Cell, Edge, Genotype
 from spaces.cell.canonical import INPUTS, canonical
-
-if TYPE_CHECKING:
-    from spaces.cell.space import CellSpace
+from spaces.cell.declaration import CellDeclaration
 
 Node = tuple[Edge, Edge]
 
 
-def mutate(space: "CellSpace", genotype: Genotype, rng: random.Random, probability: float) -> Genotype:
-    """See `CellSpace.mutate`."""
-    mutant = Genotype(*(_redrawn(space, cell, rng, probability) for cell in (genotype.normal, genotype.reduce)))
-    if mutant != genotype or space.count() == 1:
-        return mutant
-    return rng.choice(list(neighbours(space, genotype)))
+def mutate(space: CellDeclaration, genotype: Genotype, rng: random.Random, probability: float) -> Genotype:
+    """A member, perhaps the same: the states that each node reads, and each edge's layer type, are drawn again with
+    `probability`."""
+    return Genotype(*(_redrawn(space, cell, rng, probability) for cell in (genotype.normal, genotype.reduce)))
 
 
 def crossover(first: Genotype, second: Genotype, rng: random.Random) -> Genotype:
@@ -30,7 +25,7 @@ def crossover(first: Genotype, second: Genotype, rng: random.Random) -> Genotype
     return Genotype(mixed(first.normal, second.normal), mixed(first.reduce, second.reduce))
 
 
-def neighbours(space: "CellSpace", genotype: Genotype) -> Iterator[Genotype]:
+def neighbours(space: CellDeclaration, genotype: Genotype) -> Iterator[Genotype]:
     """See `CellSpace.neighbours`."""
     for cell in _neighbours(space, genotype.normal):
         yield Genotype(cell, genotype.reduce)
@@ -38,7 +33,7 @@ def neighbours(space: "CellSpace", genotype: Genotype) -> Iterator[Genotype]:
         yield Genotype(genotype.normal, cell)
 
 
-def _redrawn(space: "CellSpace", cell: Cell, rng: random.Random, probability: float) -> Cell:
+def _redrawn(space: CellDeclaration, cell: Cell, rng: random.Random, probability: float) -> Cell:
     nodes: list[Node] = []
     for state, (first, second) in enumerate(cell.nodes, INPUTS):
         sources = (first.source, second.source)
@@ -52,33 +47,33 @@ def _redrawn(space: "CellSpace", cell: Cell, rng: random.Random, probability: fl
     return Cell(tuple(nodes))
 
 
-def _neighbours(space: "CellSpace", cell: Cell) -> Iterator[Cell]:
+def _neighbours(space: CellDeclaration, cell: Cell) -> Iterator[Cell]:
     """Every other cell with one edge of another layer type or from another state, each once."""
     seen = {cell}
     for number, node in enumerate(cell.nodes):
-        behind = _depending_on(cell, number + INPUTS)
+        later = _depending_on(cell, number + INPUTS)
         for place, edge in enumerate(node):
             kept = node[1 - place]
-            sources = [s for s in range(INPUTS + len(cell.nodes)) if s not in behind and s != kept.source]
+            sources = [s for s in range(INPUTS + len(cell.nodes)) if s not in later and s != kept.source]
             others = [Edge(layer, edge.source) for layer in space.layer_types] + [Edge(edge.layer, s) for s in sources]
             for other in others:
-                found = _rewritten(cell, number, (kept, other))
-                if found not in seen:
-                    seen.add(found)
-                    yield found
+                changed = _rewritten(cell, number, (kept, other))
+                if changed not in seen:
+                    seen.add(changed)
+                    yield changed
 
 
 def _depending_on(cell: Cell, state: int) -> set[int]:
     """A state and all that read it, directly or through others: those that it cannot read."""
-    found = {state}
+    depending = {state}
     for later, node in enumerate(cell.nodes, INPUTS):
-        if any(edge.source in found for edge in node):
-            found.add(later)
-    return found
+        if any(edge.source in depending for edge in node):
+            depending.add(later)
+    return depending
 
 
 def _rewritten(cell: Cell, number: int, node: Node) -> Cell:
-    """The cell with another node at a place, which may read a later state: nodes are put in order anew."""
+    """The cell with another node at a place, which may read a later state: nodes are put in order again."""
     nodes = (*cell.nodes[:number], node, *cell.nodes[number + 1 :])
     ordered = canonical([[(edge.source, LAYER_TYPES.index(edge.layer)) for edge in edges] for edges in nodes])
     return Cell(

@@ -11,7 +11,7 @@ class LayerPlan:
     """One layer. Sizes are heights and widths in pixels; convolutions pad with zeros by `padding` on each side.
 
     Kinds: "float" a float convolution, "binary" a binary one, "none" Zeroise (zeros of the right size), "max" and "avg"
-    3x3 pools, "linear" the float classifier with bias behind global average pooling. A pool's `kernel_size` is 3 and
+    3x3 pools, "linear" the float classifier with bias after global average pooling. A pool's `kernel_size` is 3 and
     its `groups` mean nothing.
     """
 
@@ -41,7 +41,7 @@ class CellPlan:
     """One cell. A node is the sum of its two edges, the output the concatenation of the nodes plus the skip.
 
     `inputs` are the convolutions that bring the output before the last and the last to the cell's width. `skip` says
-    what is added to the output: nothing, the output of the cell before as it is ("identity"), or that output behind
+    what is added to the output: nothing, the output of the cell before as it is ("identity"), or that output after
     batch norm and the float convolution `skip_layer` ("convolution", in reduction cells).
     """
 

@@ -5,7 +5,7 @@ import dataclasses
 from spaces.cell.architecture import parse
 from spaces.cell.space import CellSpace
 
-# in the order of nodes in which they were published; where nodes may change places, the canonical order differs
+# nodes in the published order; where nodes may change places, the canonical order differs
 PUBLISHED = {
     name: parse(text)
     for name, text in {
@@ -14,7 +14,7 @@ PUBLISHED = {
             "normal: none@1 dil3@0 ; conv3@1 none@2 ; none@2 none@3 ; none@3 none@4 | "
             "reduce: max@0 none@1 ; max@0 none@2 ; none@3 none@2 ; none@3 none@4"
         ),
-        # of the same search, with the weight of Zeroise divided by gamma (3), for ImageNet
+        # from the same search, with the weight of Zeroise divided by gamma (3), for ImageNet
         "bnas-imagenet": (
             "normal: conv3@1 dil3@0 ; conv3@1 conv3@2 ; conv3@2 dil3@1 ; dil3@1 conv3@0 | "
             "reduce: max@0 max@1 ; max@0 conv3@2 ; max@0 dil3@3 ; max@0 dil3@4"
@@ -26,13 +26,13 @@ BNAS_CIFAR10 = CellSpace("bnas-cifar10", "cifar", cells=20, width=36, image_size
 
 BNAS_D = CellSpace("bnas-d", "imagenet", cells=12, width=64, image_size=224, classes=1000)
 
-# v2 says that it has group convolutions, not how many groups: four divide every width of D, leave a 3x3 filter 144
-# weights in the narrowest cells (so that a sum of signs still has many values), and spare three quarters of the weights
+# v2 has group convolutions but does not give the number of groups. Four divide every width of D, leave a 3x3 filter 144
+# weights in the narrowest cells (so that a sum of signs still has many values), and save three quarters of the weights
 BNAS_D_V2 = dataclasses.replace(BNAS_D, name="bnas-d-v2", groups=4)
 
 BNAS_DIGITS = CellSpace("bnas-digits", "cifar", cells=5, width=8, image_size=8, classes=10, channels=1)
 
-NAMED = (
+PRESETS = (
     BNAS_CIFAR10,
     BNAS_D,
     *(

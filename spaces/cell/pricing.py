@@ -1,25 +1,22 @@
 """What the network of a genotype costs: layer by layer for one, from a table by layer type for many at once."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from spaces.cell.architecture import Cell, Edge, Genotype
+from spaces.cell.declaration import CellDeclaration
 from spaces.cell.plan import LayerPlan, NetworkPlan
 from spaces.cell.template import network_plan
 from spaces.cost import (
     Costs,
     Ints,
     Price,
-    binary_convolution_behind_norm,
+    binary_convolution_after_norm,
     float_convolution,
-    float_convolution_behind_norm,
+    float_convolution_after_norm,
     linear,
 )
-
-if TYPE_CHECKING:
-    from spaces.cell.space import CellSpace
 
 FREE = ("none", "max", "avg")  # layers that count nothing: Zeroise and pools
 
@@ -28,22 +25,22 @@ def prices(plan: NetworkPlan) -> list[Price]:
     """The price of every layer that costs something."""
     stem = [_float(layer, float_convolution) for layer in plan.stem]
     cells = plan.layers()[len(stem) : -1]
-    behind = [
-        _binary(layer) if layer.kind == "binary" else _float(layer, float_convolution_behind_norm)
+    priced = [
+        _binary(layer) if layer.kind == "binary" else _float(layer, float_convolution_after_norm)
         for layer in cells
         if layer.kind not in FREE
     ]
-    return [*stem, *behind, linear(plan.linear.name, np.array([plan.linear.cin]), plan.linear.cout)]
+    return [*stem, *priced, linear(plan.linear.name, np.array([plan.linear.cin]), plan.linear.cout)]
 
 
 class PriceTable:
-    """What the layers that all genotypes of a space share cost, and an edge of each layer type in each kind of cell.
+    """The cost of the layers that all genotypes of a space share, and of an edge of each type in each kind of cell.
 
-    An edge costs the same whichever state it reads: its output, not its input, has the size that counts. So the cost of
-    a genotype is a sum over its sixteen layer types.
+    An edge costs the same whichever state it reads, since the size of its output counts, not that of its input. So the
+    cost of a genotype is a sum over the layer types of its edges.
     """
 
-    def __init__(self, space: "CellSpace") -> None:
+    def __init__(self, space: CellDeclaration) -> None:
         self._types = {layer: number for number, layer in enumerate(space.layer_types)}
         plans = [network_plan(space, uniform(layer, space.nodes)) for layer in space.layer_types]
         self._shared = _sum([price for price in prices(plans[0]) if ".node" not in price.name])
@@ -81,8 +78,8 @@ def _edges(plan: NetworkPlan, reduction: bool) -> Ints:  # noqa: FBT001
     return _sum([_binary(layer) for layer in edges if layer.kind not in FREE])
 
 
-def _sum(found: Sequence[Price]) -> Ints:
-    rows = [np.array(price[3:], dtype=np.int64)[:, 0] for price in found]
+def _sum(prices: Sequence[Price]) -> Ints:
+    rows = [np.array(price[3:], dtype=np.int64)[:, 0] for price in prices]
     return np.sum(rows, axis=0) if rows else np.zeros(5, dtype=np.int64)
 
 
@@ -92,4 +89,4 @@ def _float(layer: LayerPlan, price: Callable[[str, Ints, Ints, int, int], Price]
 
 def _binary(layer: LayerPlan) -> Price:
     cin, cout = np.array([layer.cin]), np.array([layer.cout])
-    return binary_convolution_behind_norm(layer.name, cin, cout, layer.kernel_size, layer.groups, layer.out_size)
+    return binary_convolution_after_norm(layer.name, cin, cout, layer.kernel_size, layer.groups, layer.out_size)

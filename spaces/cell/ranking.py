@@ -74,7 +74,7 @@ class Labellings:
     """The ways to colour places, those that a group of symmetries takes to each other being one, in an order.
 
     Places that symmetries exchange form blocks. A labelling is chosen block by block: a colouring of the block that is
-    the smallest of its orbit, then the blocks behind it up to the symmetries that leave this colouring as it is. So
+    the smallest of its orbit, then the later blocks up to the symmetries that leave this colouring as it is. So
     the tables hold colourings of one block (of four places at most in cells of four nodes), never of all places, and
     they are made when they are first needed.
     """

@@ -4,66 +4,44 @@ import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from spaces.cell import declaration as checks
 from spaces.cell import operators, pricing
-from spaces.cell.architecture import LAYER_TYPES, Edge, Genotype, parse, read_cell
-from spaces.cell.declaration import Template
+from spaces.cell.architecture import Edge, Genotype, parse, read_cell
+from spaces.cell.declaration import CellDeclaration
 from spaces.cell.encoding import CELLS, Encoding
 from spaces.cell.plan import LayerPlan, NetworkPlan
 from spaces.cell.ranking import CellRanking, cell_ranking
 from spaces.cell.template import network_plan
 from spaces.cost import Cost, Costs, itemise
-from spaces.errors import SpaceError
+from spaces.json_form import Json, as_list, built
 from spaces.parameters import Choice, Values
 from spaces.space import BaseSpace
 
 
 @dataclass(frozen=True)
-class CellSpace(BaseSpace[Genotype]):
+class CellSpace(CellDeclaration, BaseSpace[Genotype]):
     """Every network that repeats a normal and a reduction cell of binary layers (BNAS v2, table 1 and figure 2b).
 
     A cell has `nodes` intermediate nodes, each the sum of two layers that read two different earlier states. Two
-    genotypes are one member where their cells differ by the order of nodes or of a node's edges alone. An edge of
-    Zeroise keeps the state that it reads as a gene, though that state does not matter. (Strictly, the order of nodes
-    also says which of them are added up where a skip leads from a reduction cell to a normal one; the network is built
-    in the canonical order, so that a member is one network.)
+    genotypes are one member where their cells differ by the order of nodes or of a node's edges alone. A Zeroise edge
+    still stores its input state, although its output is zero for any input. Node order decides which channels the skip
+    between cells adds to which, so networks are built in canonical order.
 
-    The network has `cells` cells of `width` channels a node, twice as many in and behind each of the two reduction
-    cells at one and two thirds of the depth. The stem of the template "cifar" is one float 3x3 convolution to 3 x width
-    channels; that of "imagenet" are three of stride 2, to width / 2, width and width channels, and the first cell reads
-    the outputs of the last two. Each cell brings its two inputs to its width by binary 1x1 convolutions, or 3x3 of
-    stride 2 for an input before last that is twice as large. Its output is the concatenation of its nodes, and with
-    `inter_cell_skip` the output of the cell before is added: behind batch norm and a float 2x2 convolution of stride 2
-    in reduction cells, as it is in others; the first cell has no skip. `groups` are those of the binary convolutions on
-    edges (v2). `dataclasses.replace(space, cells=8, width=16)` has the same members in a smaller network.
+    The network has `cells` cells of `width` channels per node; the width doubles at each of the two reduction cells (at
+    one and two thirds of the depth) and stays doubled. The stem of the template "cifar" is one float 3x3 convolution to
+    3 x width channels; that of "imagenet" is three of stride 2, to width / 2, width and width channels, and the first
+    cell reads the outputs of the last two. Binary 1x1 convolutions bring the two inputs of a cell to its width; where
+    the input before last is twice as large, it is a 3x3 of stride 2. The output of a cell is the concatenation of its
+    nodes. With `inter_cell_skip`, the output of the cell before is added: in reduction cells after batch norm and a
+    float 2x2 convolution of stride 2, in others as it is; the first cell has no skip. `groups` are those of the binary
+    convolutions on edges (v2). `dataclasses.replace(space, cells=8, width=16)` has the same members in a smaller
+    network.
 
     Raises `SpaceError` that lists everything wrong with a declaration.
     """
 
     family: ClassVar[str] = "cell"
-
-    name: str
-    template: Template
-    cells: int
-    width: int
-    image_size: int
-    classes: int
-    channels: int = 3
-    layer_types: tuple[str, ...] = LAYER_TYPES
-    nodes: int = 4
-    groups: int = 1
-    inter_cell_skip: bool = True
-
-    def __post_init__(self) -> None:
-        types = tuple(self.layer_types)
-        if all(layer in LAYER_TYPES for layer in types):
-            types = tuple(sorted(types, key=LAYER_TYPES.index))  # two spaces with the same types are equal
-        object.__setattr__(self, "layer_types", types)
-        problems = list(checks.problems(self))
-        if problems:
-            raise SpaceError(f"space {self.name!r}: " + "; ".join(problems))
 
     # Size and order ---------------------------------------------------------------------------------------------------
 
@@ -75,23 +53,14 @@ class CellSpace(BaseSpace[Genotype]):
         """How many genotypes the space holds, exactly: the square of the number of cells."""
         return self._ranking.count**2
 
-    def rank(self, architecture: Genotype) -> int:
+    def rank(self, member: Genotype) -> int:
         """The place of a member, from 0 to `count() - 1`."""
-        genotype = self.require(architecture)
+        genotype = self.require(member)
         return self._ranking.rank(genotype.normal) * self._ranking.count + self._ranking.rank(genotype.reduce)
 
     def _unrank(self, index: int) -> Genotype:
         normal, reduce = divmod(index, self._ranking.count)
         return Genotype(self._ranking.unrank(normal), self._ranking.unrank(reduce))
-
-    def sample(self, rng: random.Random) -> Genotype:
-        """A member, exactly uniform over the space (not gene by gene, which favours cells without symmetry)."""
-        return self._unrank(rng.randrange(self.count()))
-
-    # Membership -------------------------------------------------------------------------------------------------------
-
-    def _objections(self, architecture: Genotype) -> Iterator[str]:
-        return checks.objections(self, architecture)
 
     def smallest(self) -> Genotype:
         """A member with the fewest operations: the cheapest layer type everywhere."""
@@ -109,18 +78,16 @@ class CellSpace(BaseSpace[Genotype]):
 
     # Operators --------------------------------------------------------------------------------------------------------
 
-    def mutate(self, architecture: Genotype, rng: random.Random, probability: float = 0.2) -> Genotype:
-        """Another member: the states that each node reads, and each edge's layer type, are drawn again with
-        `probability`. Differs from its parent unless the space has one member only."""
-        return operators.mutate(self, self.require(architecture), rng, probability)
+    def _redrawn(self, member: Genotype, rng: random.Random, probability: float) -> Genotype:
+        return operators.mutate(self, member, rng, probability)
 
     def crossover(self, first: Genotype, second: Genotype, rng: random.Random) -> Genotype:
         """A member whose nodes, with both edges, come from either parent, place by place in canonical order."""
         return operators.crossover(self.require(first), self.require(second), rng)
 
-    def neighbours(self, architecture: Genotype) -> Iterator[Genotype]:
+    def neighbours(self, member: Genotype) -> Iterator[Genotype]:
         """Every other member with one edge of another layer type or from another state, each once."""
-        return operators.neighbours(self, self.require(architecture))
+        return operators.neighbours(self, self.require(member))
 
     # Text, JSON and parameters ----------------------------------------------------------------------------------------
 
@@ -128,20 +95,22 @@ class CellSpace(BaseSpace[Genotype]):
         """Read the text form of a member; raises `SpaceError` with the reason where it is none."""
         return self.require(parse(text))
 
-    def _to_json(self, architecture: Genotype) -> dict[str, Any]:
-        """Under the name of each cell, of each node, the layer type and source of both edges."""
+    def _to_json(self, member: Genotype) -> dict[str, Json]:
+        """For each cell by name, and each of its nodes, the layer type and source of both edges."""
         return {
             name: [[edge._asdict() for edge in node] for node in cell.nodes]
-            for name, cell in zip(CELLS, (architecture.normal, architecture.reduce), strict=True)
+            for name, cell in zip(CELLS, (member.normal, member.reduce), strict=True)
         }
 
-    def _from_json(self, data: Mapping[str, Any]) -> Genotype:
-        cells = {name: [[_edge_from_json(edge) for edge in node] for node in data[name]] for name in CELLS}
+    def _from_json(self, data: Mapping[str, Json]) -> Genotype:
+        cells = {
+            name: [[built(Edge, edge) for edge in as_list(node)] for node in as_list(data[name])] for name in CELLS
+        }
         return Genotype(*(read_cell(name, nodes) for name, nodes in cells.items()))
 
     @cached_property
     def _encoding(self) -> Encoding:
-        return Encoding(self.layer_types, self.nodes)
+        return Encoding(self)
 
     def genes(self) -> dict[str, tuple[str, ...]]:
         """Every choice there is by name: of each node the states that it reads, and its two layer types."""
@@ -154,9 +123,9 @@ class CellSpace(BaseSpace[Genotype]):
         """
         return self._encoding.parameters
 
-    def encode(self, architecture: Genotype) -> dict[str, str]:
+    def encode(self, member: Genotype) -> dict[str, str]:
         """One setting of `parameters()` that decodes to this member."""
-        return self._encoding.encode(self.require(architecture))
+        return self._encoding.encode(self.require(member))
 
     def decode(self, values: Values) -> Genotype:
         """The member that a setting of `parameters()` stands for; every setting stands for one."""
@@ -164,40 +133,33 @@ class CellSpace(BaseSpace[Genotype]):
 
     # Network and cost -------------------------------------------------------------------------------------------------
 
-    def plan(self, architecture: Genotype) -> NetworkPlan:
+    def plan(self, member: Genotype) -> NetworkPlan:
         """The network of a member, cell by cell: what is built, and what is counted."""
-        return network_plan(self, self.require(architecture))
+        return network_plan(self, self.require(member))
 
-    def layers(self, architecture: Genotype) -> tuple[LayerPlan, ...]:
+    def layers(self, member: Genotype) -> tuple[LayerPlan, ...]:
         """Every layer of the network of a member, from input to output."""
-        return self.plan(architecture).layers()
+        return self.plan(member).layers()
 
-    def cost(self, architecture: Genotype, image_size: int | None = None, classes: int | None = None) -> Cost:
+    def cost(self, member: Genotype, image_size: int | None = None, classes: int | None = None) -> Cost:
         """What a member costs, in all and per layer, at the space's own image size and classes or at others.
 
         Layers without a cost (Zeroise and pools) are left out. A layer that only feeds a Zeroise edge is built, and so
-        it is counted.
+        counted.
         """
-        return itemise(pricing.prices(self.for_data(image_size, classes).plan(architecture)))
+        return itemise(pricing.prices(self.for_data(image_size, classes).plan(member)))
 
-    def costs(self, architectures: list[Genotype], image_size: int | None = None, classes: int | None = None) -> Costs:
+    def costs(self, members: list[Genotype], image_size: int | None = None, classes: int | None = None) -> Costs:
         """What many members cost, in one vectorised call (their membership is not checked)."""
-        return self.for_data(image_size, classes)._price_table.costs(architectures)
+        return self.for_data(image_size, classes)._price_table.costs(members)
 
     @cached_property
     def _price_table(self) -> pricing.PriceTable:
         return pricing.PriceTable(self)
 
-    def papers_ops(self, architecture: Genotype) -> float:
+    def papers_ops(self, member: Genotype) -> float:
         """Equivalent operations as the paper counts them: without the float convolutions of the reduction cells' skips.
 
-        `cost` counts these too and is the truth: at 224 pixels they are more than all the rest.
+        `cost` counts these too, as they are computed: at 224 pixels they are more than all the rest.
         """
-        return self.cost(architecture).ops - pricing.skip_operations(self.plan(architecture))
-
-
-def _edge_from_json(data: Mapping[str, Any]) -> Edge:
-    edge = Edge(**data)
-    if type(edge.layer) is not str or type(edge.source) is not int:
-        raise TypeError(f"expected the name of a layer type and the number of a state, got {dict(data)!r}")
-    return edge
+        return self.cost(member).ops - pricing.skip_operations(self.plan(member))

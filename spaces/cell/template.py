@@ -1,13 +1,10 @@
 """How cells become a network: the template of BNAS (section 2.2 of v2, figure 2b), for CIFAR-10 and for ImageNet."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from spaces.cell.architecture import Cell, Edge, Genotype
+from spaces.cell.architecture import Edge, Genotype
+from spaces.cell.declaration import CellDeclaration
 from spaces.cell.plan import CellPlan, EdgePlan, LayerPlan, NetworkPlan
-
-if TYPE_CHECKING:
-    from spaces.cell.space import CellSpace
-
 
 STEM_MULTIPLIER = 3  # the stem for small images has three times the width of the first cells
 KERNEL_SIZES = {"dil3": 3, "dil5": 5, "conv3": 3, "conv5": 5}
@@ -23,7 +20,7 @@ def reductions(cells: int) -> tuple[int, int]:
     return cells // 3, 2 * cells // 3
 
 
-def network_plan(space: "CellSpace", genotype: Genotype) -> NetworkPlan:
+def network_plan(space: CellDeclaration, genotype: Genotype) -> NetworkPlan:
     """The final network of a genotype; see `CellSpace` for the template."""
     stem = _stem(space)
     first_inputs = (len(stem) - 2, len(stem) - 1) if space.template == "imagenet" else (0, 0)
@@ -40,7 +37,7 @@ def network_plan(space: "CellSpace", genotype: Genotype) -> NetworkPlan:
     return NetworkPlan(stem, first_inputs, tuple(cells), linear)
 
 
-def _stem(space: "CellSpace") -> tuple[LayerPlan, ...]:
+def _stem(space: CellDeclaration) -> tuple[LayerPlan, ...]:
     """Float 3x3 convolutions: one of stride 1 for small images, three of stride 2 for large ones."""
     size, cin, width = space.image_size, space.channels, space.width
     if space.template == "cifar":
@@ -53,16 +50,21 @@ def _stem(space: "CellSpace") -> tuple[LayerPlan, ...]:
 
 
 def _cell(
-    space: "CellSpace", genotype: Genotype, number: int, width: int, before_last: tuple[int, int], last: tuple[int, int]
+    space: CellDeclaration,
+    genotype: Genotype,
+    number: int,
+    width: int,
+    before_last: tuple[int, int],
+    last: tuple[int, int],
 ) -> CellPlan:
     """One cell; its inputs are channels and size of the outputs that it reads."""
     name = f"cell{number + 1}"
     reduction = number in reductions(space.cells)
-    genes: Cell = genotype.reduce if reduction else genotype.normal
+    genes = genotype.reduce if reduction else genotype.normal
     size = last[1]
     out_size = size // 2 if reduction else size
     out_channels = len(genes.nodes) * width
-    halved = before_last[1] != size  # behind a reduction the older input is twice as large
+    halved = before_last[1] != size  # after a reduction the older input is twice as large
     inputs = (
         _convolution(
             f"{name}.input1", "binary", before_last[0], width, *((3, 2) if halved else (1, 1)), before_last[1]

@@ -1,8 +1,9 @@
-"""The hyperparameters that can be searched: what each may be."""
+"""The hyperparameters that can be searched, and the values that each can have."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from difflib import get_close_matches
+
+from spaces.errors import listed, unknown
 
 Value = int | float | str
 
@@ -50,7 +51,7 @@ class Word:
         return value in self.words
 
     def __str__(self) -> str:
-        return f"words out of {', '.join(self.words)}"
+        return f"words out of {listed(self.words)}"
 
 
 _RATE = Number(1e-8, 10)
@@ -80,10 +81,8 @@ KNOWN: dict[str, Whole | Number | Word] = {
 def objections(name: str, values: tuple[Value, ...]) -> Iterator[str]:
     """Everything wrong with the values that a hyperparameter is to be searched over."""
     if name not in KNOWN:
-        near = get_close_matches(name, KNOWN, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else "."
-        yield f"there is no hyperparameter {name!r}{hint} There are {', '.join(KNOWN)}"
+        yield unknown("hyperparameter", name, KNOWN)
         return
     bad = [value for value in values if not KNOWN[name].allows(value)]
     if bad:
-        yield f"{name} takes {KNOWN[name]}, got {', '.join(map(repr, bad))}"
+        yield f"{name} takes {KNOWN[name]}, got {listed(map(repr, bad))}"

@@ -3,16 +3,17 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 
+from spaces.errors import listed
 from spaces.hyperparameters.kinds import KNOWN, Value, Whole, Word, objections
+from spaces.space import ascending
 
 MOST_STEPS = 1000
 
 
 @dataclass(frozen=True)
 class Listed:
-    """A hyperparameter out of a list: ascending numbers, or words, which have no order.
+    """A list of values: ascending numbers, or words, which have no order.
 
     >>> Listed("optimiser", ("sgd", "adam")).choices()
     ('sgd', 'adam')
@@ -28,28 +29,25 @@ class Listed:
         """Everything wrong with the declaration."""
         yield from objections(self.name, self.values)
         kind = KNOWN.get(self.name)
-        listed = ", ".join(map(repr, self.values))
+        given = listed(map(repr, self.values))
         if not self.values:
             yield f"{self.name} needs at least one value"
         elif isinstance(kind, Word):
             if len(set(self.values)) < len(self.values):
-                yield f"{self.name} must have each value once, got {listed}"
-        elif kind and all(map(kind.allows, self.values)):
-            numbers = [value for value in self.values if not isinstance(value, str)]
-            if any(one >= other for one, other in pairwise(numbers)):
-                yield f"{self.name} must have ascending values, got {listed}"
+                yield f"{self.name} must have each value once, got {given}"
+        elif kind and all(map(kind.allows, self.values)) and not ascending(map(float, self.values)):
+            yield f"{self.name} must have ascending values, got {given}"
 
     def choices(self) -> tuple[Value, ...]:
-        """The values of a declaration that has no problems."""
+        """The values, if the declaration has no problems."""
         return tuple(_typed(self.name, value) for value in self.values)
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A number at `steps` places from `low` to `high`, both included: evenly spaced, or with `log` their logarithms.
+    """Numbers at `steps` places from `low` to `high`, both included: evenly spaced, or with `log` their logarithms.
 
-    Values between the ends are rounded: to whole numbers where the hyperparameter takes only such, to six digits
-    elsewhere.
+    Values between the ends are rounded: to whole numbers where the hyperparameter takes only those, else to six digits.
 
     >>> Grid("learning_rate", 1e-4, 1e-1, 4, log=True).choices()
     (0.0001, 0.001, 0.01, 0.1)
@@ -78,7 +76,7 @@ class Grid:
                 yield f"{self.name}: {self.steps} steps from {self.low} to {self.high} repeat a value; take fewer"
 
     def choices(self) -> tuple[Value, ...]:
-        """The values of a declaration that has no problems."""
+        """The values, if the declaration has no problems."""
         return tuple(_typed(self.name, self._place(step)) for step in range(self.steps))
 
     def _place(self, step: int) -> float:
@@ -93,7 +91,7 @@ Hyperparameter = Listed | Grid
 
 
 def _typed(name: str, value: Value) -> Value:
-    """A number as the hyperparameter takes it: whole or not."""
+    """A number as an integer where the hyperparameter takes whole ones, else as a float; a word as it is."""
     if isinstance(value, str):
         return value
     return int(value) if isinstance(KNOWN.get(name), Whole) and value == int(value) else float(value)

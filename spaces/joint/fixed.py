@@ -1,19 +1,47 @@
 """The space of one given architecture: where only hyperparameters are searched."""
 
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import ClassVar, Generic, Self, TypeVar
 
 from spaces.cost import Cost, Costs
 from spaces.declarations import space_from
 from spaces.errors import SpaceError
+from spaces.json_form import Json, built
 from spaces.parameters import Parameter, Values
-from spaces.space import BaseSpace, Space
+from spaces.space import BaseSpace, Candidate, Space
+
+A = TypeVar("A")
+
+
+class Wrapping(ABC, Generic[A]):
+    """What a space has from the space of architectures that it wraps: the images."""
+
+    @property
+    @abstractmethod
+    def wrapped(self) -> Space[A]:
+        """The space of architectures."""
+
+    @property
+    def image_size(self) -> int:
+        """Height and width of the images."""
+        return self.wrapped.image_size
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return self.wrapped.classes
+
+    @property
+    def channels(self) -> int:
+        """Channels of the images."""
+        return self.wrapped.channels
 
 
 @dataclass(frozen=True)
-class OnlySpace(BaseSpace[Any]):
+class OnlySpace(Wrapping[A], BaseSpace[A]):
     """One member of another space, with that space's name, text form and ids.
 
     Operators that give another member elsewhere give the same one here; it has no neighbours, no genes and no
@@ -22,13 +50,14 @@ class OnlySpace(BaseSpace[Any]):
 
     family: ClassVar[str] = "only"
 
-    space: Space[Any]
-    architecture: Any
+    space: Space[A]
+    architecture: A
     name: str = field(init=False)  # see `__post_init__`
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", self.space.name)
-        if self.space.family in ("hyperparameters", "joint", self.family):
+        nested = isinstance(self.space, OnlySpace)
+        if nested or not self.space.of_architectures:
             raise SpaceError(
                 f"space {self.space.name!r} is one of the family {self.space.family!r}; take a member of a space of "
                 "architectures"
@@ -36,90 +65,87 @@ class OnlySpace(BaseSpace[Any]):
         self.space.require(self.architecture)
 
     @property
-    def image_size(self) -> int:
-        """Height and width of the images."""
-        return self.space.image_size
+    def wrapped(self) -> Space[A]:
+        """The other space."""
+        return self.space
 
-    @property
-    def classes(self) -> int:
-        """Number of classes."""
-        return self.space.classes
-
-    @property
-    def channels(self) -> int:
-        """Channels of the images."""
-        return self.space.channels
-
-    def declaration(self) -> dict[str, Any]:
+    def declaration(self) -> dict[str, Json]:
         """The other space and the architecture's text as JSON; the inverse of `spaces.declarations.space_from`."""
         text = self.space.format(self.architecture)
         return {"family": self.family, "space": self.space.declaration(), "architecture": text}
 
     @classmethod
-    def from_declaration(cls, fields: Mapping[str, Any]) -> "OnlySpace":
+    def from_declaration(cls, fields: Mapping[str, Json]) -> Self:
         """The space of the fields of a declaration, its family left out."""
         space = space_from(fields["space"])
-        return cls(space, space.parse(fields["architecture"]))
+        return built(cls, fields, space=space, architecture=space.parse(str(fields["architecture"])))
 
-    def for_data(
-        self, image_size: int | None = None, classes: int | None = None, channels: int | None = None
-    ) -> "OnlySpace":
+    def for_data(self, image_size: int | None = None, classes: int | None = None, channels: int | None = None) -> Self:
         """The same space for images of another size, number of classes or number of channels; None leaves it."""
         return replace(self, space=self.space.for_data(image_size, classes, channels))
+
+    def with_binariser(self, binariser: str) -> Self:
+        """The same space with another binariser, where the other space has a choice of them."""
+        return replace(self, space=self.space.with_binariser(binariser))
 
     def count(self) -> int:
         """One."""
         return 1
 
-    def rank(self, architecture: Any) -> int:
+    def rank(self, member: A) -> int:
         """Zero, for the one member."""
-        self.require(architecture)
+        self.require(member)
         return 0
 
-    def _unrank(self, index: int) -> Any:
+    def _unrank(self, index: int) -> A:
         return self.architecture
 
-    def _objections(self, architecture: Any) -> Iterator[str]:
-        if architecture != self.architecture:
+    def split(self, member: A) -> Candidate:
+        """The member, in the other space."""
+        return self.space.split(self.require(member))
+
+    def objections(self, member: A) -> Iterator[str]:
+        """Every reason why something is not the one member."""
+        if member != self.architecture:
             yield f"its only member is {self.space.format(self.architecture)!r}"
 
-    def smallest(self) -> Any:
+    def smallest(self) -> A:
         """The one member."""
         return self.architecture
 
-    def largest(self) -> Any:
+    def largest(self) -> A:
         """The one member."""
         return self.architecture
 
-    def sample(self, rng: random.Random) -> Any:
-        """The one member."""
+    def sample(self, rng: random.Random) -> A:
+        """The one member; draws nothing from `rng`."""
         return self.architecture
 
-    def mutate(self, architecture: Any, rng: random.Random, probability: float = 0.2) -> Any:
-        """The one member: there is no other."""
-        return self.require(architecture)
+    def _redrawn(self, member: A, rng: random.Random, probability: float) -> A:
+        return member
 
-    def crossover(self, first: Any, second: Any, rng: random.Random) -> Any:
+    def crossover(self, first: A, second: A, rng: random.Random) -> A:
         """The one member."""
-        return self.require(first) if first == second else self.require(second)
+        self.require(first)
+        return self.require(second)
 
-    def neighbours(self, architecture: Any) -> Iterator[Any]:
+    def neighbours(self, member: A) -> Iterator[A]:
         """None."""
-        self.require(architecture)
+        self.require(member)
         return iter(())
 
-    def parse(self, text: str) -> Any:
+    def parse(self, text: str) -> A:
         """Read the text form; raises `SpaceError` with the reason for any other member of the other space, too."""
         return self.require(self.space.parse(text))
 
-    def format(self, architecture: Any) -> str:
+    def format(self, member: A) -> str:
         """The text form of the other space."""
-        return self.space.format(architecture)
+        return self.space.format(member)
 
-    def _to_json(self, architecture: Any) -> dict[str, Any]:
-        return self.space.to_json(architecture)
+    def _to_json(self, member: A) -> dict[str, Json]:
+        return self.space.to_json(member)
 
-    def _from_json(self, data: Mapping[str, Any]) -> Any:
+    def _from_json(self, data: Mapping[str, Json]) -> A:
         return self.space.from_json(data)
 
     def genes(self) -> dict[str, tuple[int | float | str, ...]]:
@@ -130,19 +156,19 @@ class OnlySpace(BaseSpace[Any]):
         """None."""
         return ()
 
-    def encode(self, architecture: Any) -> dict[str, int | str]:
+    def encode(self, member: A) -> dict[str, int | str]:
         """The empty setting."""
-        self.require(architecture)
+        self.require(member)
         return {}
 
-    def decode(self, values: Values) -> Any:
+    def decode(self, values: Values) -> A:
         """The one member."""
         return self.architecture
 
-    def cost(self, architecture: Any, image_size: int | None = None, classes: int | None = None) -> Cost:
+    def cost(self, member: A, image_size: int | None = None, classes: int | None = None) -> Cost:
         """What the member costs."""
-        return self.space.cost(self.require(architecture), image_size, classes)
+        return self.space.cost(self.require(member), image_size, classes)
 
-    def costs(self, architectures: list[Any], image_size: int | None = None, classes: int | None = None) -> Costs:
+    def costs(self, members: list[A], image_size: int | None = None, classes: int | None = None) -> Costs:
         """What it costs, once for each in the list."""
-        return self.space.costs(architectures, image_size, classes)
+        return self.space.costs(members, image_size, classes)

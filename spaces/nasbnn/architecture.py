@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple
 
-from spaces.errors import SpaceError
+from spaces.errors import SpaceError, shown
 
 LARGEST_NUMBER = 999_999
 _LAYER = re.compile(r"c([1-9][0-9]{0,5})k([1-9][0-9]{0,5})g([1-9][0-9]{0,5})")
@@ -22,7 +22,7 @@ class Layer(NamedTuple):
 
 @dataclass(frozen=True)
 class Architecture:
-    """The width of the stem and the layers of every stage; layers that are not built are not there.
+    """The width of the stem and the layers of every stage; only layers that are built.
 
     >>> text = "c24k3g1 | c48k3g1 c64k3g1 | c96k5g2"
     >>> parse(text).stages[0][1]
@@ -35,48 +35,44 @@ class Architecture:
     stages: tuple[tuple[Layer, ...], ...]
 
     def layers(self) -> tuple[Layer, ...]:
-        """All layers behind the stem, from input to output."""
+        """All layers after the stem, from input to output."""
         return tuple(chain.from_iterable(self.stages))
 
     def __str__(self) -> str:
-        return format_architecture(self)
+        """The text form: the stem, then the stages, with bars between, as in the paper's Table 6."""
+        stem = Layer(self.stem, STEM_KERNEL_SIZE, 1)
+        stages = ((stem,), *self.stages)
+        return " | ".join(" ".join(f"c{w}k{k}g{g}" for w, k, g in stage) for stage in stages)
 
     def __format__(self, spec: str) -> str:
-        return format_architecture(self).__format__(spec)
-
-
-def format_architecture(architecture: Architecture) -> str:
-    """The text form: the stem, then a stage between bars, as in the paper's Table 6."""
-    stem = Layer(architecture.stem, STEM_KERNEL_SIZE, 1)
-    stages = ((stem,), *architecture.stages)
-    return " | ".join(" ".join(f"c{w}k{k}g{g}" for w, k, g in stage) for stage in stages)
+        return str(self).__format__(spec)
 
 
 def parse(text: str) -> Architecture:
     """Read a text form; white space around bars and between layers does not matter.
 
-    Raises `SpaceError` that quotes the part that is no layer. Whether the architecture belongs to a space is for the
+    Raises `SpaceError` that quotes the part that is not a layer. Whether the architecture belongs to a space is for the
     space to say.
     """
+    parts = text.split("|")
     stages = [
-        [_layer(word, f"stage {index}" if index else "the stem") for word in part.split()]
-        for index, part in enumerate(text.split("|"))
+        tuple(_layer(word, f"stage {number}" if number else "the stem") for word in part.split())
+        for number, part in enumerate(parts)
     ]
     if len(stages[0]) != 1:
         raise SpaceError(
-            f"the part before the first '|' is the stem, one layer such as c24k3g1; got {text.split('|')[0].strip()!r}"
+            f"the part before the first '|' is the stem, one layer such as c24k3g1; got {parts[0].strip()!r}"
         )
     stem = stages[0][0]
     if stem[1:] != (STEM_KERNEL_SIZE, 1):
         raise SpaceError(
-            f"the stem is a 3x3 convolution in one group, such as c{stem.width}k3g1; got {text.split('|')[0].strip()!r}"
+            f"the stem is a 3x3 convolution in one group, such as c{stem.width}k3g1; got {parts[0].strip()!r}"
         )
-    return Architecture(stem.width, tuple(tuple(stage) for stage in stages[1:]))
+    return Architecture(stem.width, tuple(stages[1:]))
 
 
 def _layer(word: str, where: str) -> Layer:
     match = _LAYER.fullmatch(word)
     if match is None:
-        shown = word if len(word) <= 40 else word[:37] + "..."
-        raise SpaceError(f"{where}: {shown!r} is no layer; write width, kernel and groups as in c96k3g2")
+        raise SpaceError(f"{where}: {shown(word)} is not a layer; write width, kernel and groups as in c96k3g2")
     return Layer(*(int(number) for number in match.groups()))

@@ -1,41 +1,20 @@
-"""What is wrong with the declaration of a NAS-BNN space, and why an architecture is not in one."""
+"""The fields of a NAS-BNN space, what can be wrong with them, and why an architecture is not in the space."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
-
-from spaces.nasbnn.architecture import Architecture
-
-if TYPE_CHECKING:
-    from spaces.nasbnn.space import NasBnnSpace
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
-from spaces.nasbnn.architecture import LARGEST_NUMBER
-
-if TYPE_CHECKING:
-    from spaces.nasbnn.space import NasBnnSpace
-
+from spaces.errors import listed, refuse
+from spaces.nasbnn.architecture import LARGEST_NUMBER, Architecture
+from spaces.space import ascending
 
 INFINITE = 1 << 62
 
 
-def caps(space: "NasBnnSpace") -> list[int]:
-    """The widest that the stem and each stage may be with every later stage still able to follow; empty if none can."""
-    widest: list[int] = []
-    limit = INFINITE
-    for widths in reversed((space.stem_widths, *(stage.widths for stage in space.stages))):
-        allowed = [width for width in widths if width <= limit]
-        if not allowed:
-            return []
-        limit = allowed[-1]
-        widest.append(limit)
-    return widest[::-1]
-
-
 @dataclass(frozen=True)
 class Stage:
-    """One row of Table 1: what a stage may be. The first layer of the stage has the stride."""
+    """One row of Table 1: the choices of a stage. The first layer of the stage has the stride."""
 
     depths: tuple[int, ...]
     widths: tuple[int, ...]
@@ -48,77 +27,94 @@ class Stage:
             object.__setattr__(self, field, tuple(getattr(self, field)))
 
 
-def problems(space: "NasBnnSpace") -> Iterator[str]:
-    """Everything wrong with a declaration."""
-    if not space.stages:
-        yield "needs at least one stage"
-    lists = {"stem_widths": space.stem_widths}
-    for number, stage in enumerate(space.stages, 1):
-        for field in ("depths", "widths", "kernel_sizes", "groups"):
-            lists[f"stage {number} {field}"] = getattr(stage, field)
-    bad_lists = [name for name, values in lists.items() if not _ascends(values)]
-    for name in bad_lists:
-        yield f"{name} must be ascending integers from 1 to {LARGEST_NUMBER}, got ({_listed(lists[name])})"
-    for number, stage in enumerate(space.stages, 1):
-        if any(size % 2 == 0 for size in stage.kernel_sizes):
-            yield f"stage {number} kernel_sizes must be odd, got ({_listed(stage.kernel_sizes)})"
-    for field in ("classes", "channels"):
-        if getattr(space, field) < 1:
-            yield f"{field} must be at least 1, got {getattr(space, field)}"
-    strides = (space.stem_stride, *(stage.stride for stage in space.stages))
-    halvings = strides.count(2)
-    if any(stride not in (1, 2) for stride in strides):
-        yield f"strides must be 1 or 2, got ({_listed(strides)})"
-    elif space.image_size < 1 or space.image_size % 2**halvings:
-        yield f"image_size must be a multiple of {2**halvings}, the product of the strides; got {space.image_size}"
-    if not bad_lists:
-        yield from _misfits(space)
+@dataclass(frozen=True)
+class NasBnnDeclaration:
+    """The fields of `NasBnnSpace`. Raises `SpaceError` that lists everything wrong with them."""
 
+    name: str
+    stem_widths: tuple[int, ...]
+    stem_stride: int
+    stages: tuple[Stage, ...]
+    image_size: int
+    classes: int
+    channels: int = 3
+    non_decreasing: bool = True
 
-def _misfits(space: "NasBnnSpace") -> Iterator[str]:
-    """Well-formed choices that do not go together."""
-    before = space.stem_widths
-    for number, stage in enumerate(space.stages, 1):
-        inputs = {*before, *(stage.widths if stage.depths[-1] > 1 else ())}
-        bad = sorted((width, groups) for width in inputs for groups in stage.groups if width % groups)
-        if bad:
-            yield f"stage {number}: {bad[0][0]} input channels do not split into {bad[0][1]} groups"
-        if any(groups % stage.groups[0] for groups in stage.groups):
-            yield f"stage {number} groups must be multiples of the fewest, got ({_listed(stage.groups)})"
-        before = stage.widths
-    if space.non_decreasing and not caps(space):
-        yield "no architecture has non-decreasing widths: a later stage is narrower than every choice of an earlier one"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "stem_widths", tuple(self.stem_widths))
+        object.__setattr__(self, "stages", tuple(self.stages))
+        refuse(self.name, self.problems())
 
+    @cached_property
+    def caps(self) -> tuple[int, ...]:
+        """The greatest width of the stem and of each stage that all later stages can follow; empty if there is none."""
+        widest: list[int] = []
+        limit = INFINITE
+        for widths in reversed((self.stem_widths, *(stage.widths for stage in self.stages))):
+            allowed = [width for width in widths if width <= limit]
+            if not allowed:
+                return ()
+            limit = allowed[-1]
+            widest.append(limit)
+        return tuple(reversed(widest))
 
-def objections(space: "NasBnnSpace", architecture: Architecture) -> Iterator[str]:
-    """Every reason why an architecture is not in the space."""
-    if architecture.stem not in space.stem_widths:
-        yield f"the stem has width {architecture.stem}; its widths are {_listed(space.stem_widths)}"
-    if len(architecture.stages) != len(space.stages):
-        yield f"it has {len(architecture.stages)} stages behind the stem; the space has {len(space.stages)}"
-        return
-    for number, (layers, stage) in enumerate(zip(architecture.stages, space.stages, strict=True), 1):
-        if len(layers) not in stage.depths:
-            yield f"stage {number} has {len(layers)} layers; its depths are {_listed(stage.depths)}"
-        for place, layer in enumerate(layers, 1):
-            for gene, value, choices in (
-                ("width", layer.width, stage.widths),
-                ("kernel size", layer.kernel_size, stage.kernel_sizes),
-                ("groups", layer.groups, stage.groups),
-            ):
-                if value not in choices:
-                    yield f"stage {number}, layer {place} has {gene} {value}; the choices are {_listed(choices)}"
-    if space.non_decreasing:
-        widths = (architecture.stem, *(layer.width for layer in architecture.layers()))
-        for place, (before, after) in enumerate(pairwise(widths), 1):
-            if after < before:
-                yield f"layer {place} narrows from {before} to {after} channels; widths must not decrease (equation 3)"
+    def problems(self) -> Iterator[str]:
+        """Everything wrong with the fields."""
+        if not self.stages:
+            yield "needs at least one stage"
+        lists = {"stem_widths": self.stem_widths}
+        for number, stage in enumerate(self.stages, 1):
+            for field in ("depths", "widths", "kernel_sizes", "groups"):
+                lists[f"stage {number} {field}"] = getattr(stage, field)
+        bad = {n: v for n, v in lists.items() if not v or not ascending((0, *v, LARGEST_NUMBER + 1))}
+        for name, values in bad.items():
+            yield f"{name} must be ascending integers from 1 to {LARGEST_NUMBER}, got ({listed(values)})"
+        for number, stage in enumerate(self.stages, 1):
+            if any(size % 2 == 0 for size in stage.kernel_sizes):
+                yield f"stage {number} kernel_sizes must be odd, got ({listed(stage.kernel_sizes)})"
+        for field in ("classes", "channels"):
+            if getattr(self, field) < 1:
+                yield f"{field} must be at least 1, got {getattr(self, field)}"
+        strides = (self.stem_stride, *(stage.stride for stage in self.stages))
+        shrinks = 2 ** strides.count(2)
+        if any(stride not in (1, 2) for stride in strides):
+            yield f"strides must be 1 or 2, got ({listed(strides)})"
+        elif self.image_size < 1 or self.image_size % shrinks:
+            yield f"image_size must be a multiple of {shrinks}, the product of the strides; got {self.image_size}"
+        if not bad:
+            yield from self._misfits()
 
+    def _misfits(self) -> Iterator[str]:
+        """Well-formed choices that do not go together."""
+        before = self.stem_widths
+        for number, stage in enumerate(self.stages, 1):
+            inputs = {*before, *(stage.widths if stage.depths[-1] > 1 else ())}
+            bad = sorted((width, groups) for width in inputs for groups in stage.groups if width % groups)
+            if bad:
+                yield f"stage {number}: {bad[0][0]} input channels do not split into {bad[0][1]} groups"
+            if any(groups % stage.groups[0] for groups in stage.groups):
+                yield f"stage {number} groups must be multiples of the fewest, got ({listed(stage.groups)})"
+            before = stage.widths
+        if self.non_decreasing and not self.caps:
+            yield "no architecture has non-decreasing widths: a stage is narrower than every choice of an earlier one"
 
-def _ascends(values: tuple[int, ...]) -> bool:
-    bounds = (0, *values, LARGEST_NUMBER + 1)
-    return bool(values) and all(before < after for before, after in pairwise(bounds))
-
-
-def _listed(values: tuple[int, ...]) -> str:
-    return ", ".join(map(str, values))
+    def objections(self, member: Architecture) -> Iterator[str]:
+        """Every reason why an architecture is not in the space."""
+        if member.stem not in self.stem_widths:
+            yield f"the stem has width {member.stem}; its widths are {listed(self.stem_widths)}"
+        if len(member.stages) != len(self.stages):
+            yield f"it has {len(member.stages)} stages after the stem; the space has {len(self.stages)}"
+            return
+        for number, (layers, stage) in enumerate(zip(member.stages, self.stages, strict=True), 1):
+            if len(layers) not in stage.depths:
+                yield f"stage {number} has {len(layers)} layers; its depths are {listed(stage.depths)}"
+            for place, layer in enumerate(layers, 1):
+                choices = (stage.widths, stage.kernel_sizes, stage.groups)
+                for gene, value, allowed in zip(("width", "kernel size", "groups"), layer, choices, strict=True):
+                    if value not in allowed:
+                        yield f"stage {number}, layer {place} has {gene} {value}; the choices are {listed(allowed)}"
+        if self.non_decreasing:
+            widths = (member.stem, *(layer.width for layer in member.layers()))
+            for place, (before, after) in enumerate(pairwise(widths), 1):
+                if after < before:
+                    yield f"layer {place} narrows from {before} to {after} channels; widths must not decrease (eq. 3)"

@@ -1,14 +1,10 @@
 """A NAS-BNN space as independent integers, and back."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from spaces.errors import SpaceError
 from spaces.nasbnn.architecture import Architecture, Layer
-from spaces.parameters import Integer, Values
-
-if TYPE_CHECKING:
-    from spaces.nasbnn.declaration import Stage
+from spaces.nasbnn.declaration import NasBnnDeclaration
+from spaces.parameters import Integer, Values, read_index
 
 
 @dataclass(frozen=True)
@@ -20,10 +16,11 @@ class _Gene:
 
 
 class Encoding:
-    """One integer a gene, the index of its choice. Genes of layers beyond the chosen depth are read and ignored."""
+    """One integer per gene, the index of its choice. Genes of layers beyond the chosen depth are read and ignored."""
 
-    def __init__(self, stem_widths: tuple[int, ...], stages: "tuple[Stage, ...]") -> None:
-        self._stem = _Gene("stem_width", stem_widths)
+    def __init__(self, space: NasBnnDeclaration) -> None:
+        stages = space.stages
+        self._stem = _Gene("stem_width", space.stem_widths)
         self._depths = [_Gene(f"s{number}_depth", stage.depths) for number, stage in enumerate(stages, 1)]
         self._layers = [
             [
@@ -62,9 +59,4 @@ class Encoding:
         return self._pick(self._stem, values), stages
 
     def _pick(self, gene: _Gene, values: Values) -> int:
-        if len(gene.choices) == 1:
-            return gene.choices[0]
-        index = values.get(gene.name)
-        if not isinstance(index, int) or not 0 <= index < len(gene.choices):
-            raise SpaceError(f"{gene.name} must be an index from 0 to {len(gene.choices) - 1}, got {index!r}")
-        return gene.choices[index]
+        return gene.choices[read_index(gene.name, values, len(gene.choices))]

@@ -2,21 +2,16 @@
 
 import random
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from spaces.nasbnn.architecture import Architecture, Layer
-from spaces.nasbnn.declaration import INFINITE, caps
-
-if TYPE_CHECKING:
-    from spaces.nasbnn.declaration import Stage
-    from spaces.nasbnn.space import NasBnnSpace
+from spaces.nasbnn.declaration import INFINITE, NasBnnDeclaration
 
 
-def fit(space: "NasBnnSpace", stem: int, stages: Sequence[Sequence[Layer]]) -> Architecture:
+def fit(space: NasBnnDeclaration, stem: int, stages: Sequence[Sequence[Layer]]) -> Architecture:
     """See `NasBnnSpace.fit`."""
     if not space.non_decreasing:
         return Architecture(stem, tuple(tuple(layers) for layers in stages))
-    limits = caps(space)
+    limits = space.caps
     before = stem = min(stem, limits[0])
     fitted: list[tuple[Layer, ...]] = []
     for layers, stage, limit in zip(stages, space.stages, limits[1:], strict=True):
@@ -29,8 +24,11 @@ def fit(space: "NasBnnSpace", stem: int, stages: Sequence[Sequence[Layer]]) -> A
     return Architecture(stem, tuple(fitted))
 
 
-def mutate(space: "NasBnnSpace", architecture: Architecture, rng: random.Random, probability: float) -> Architecture:
-    """See `NasBnnSpace.mutate`."""
+def mutate(
+    space: NasBnnDeclaration, architecture: Architecture, rng: random.Random, probability: float
+) -> Architecture:
+    """A member, perhaps the same: every stage's depth and every layer's genes are drawn again with `probability`, each
+    width between the widths on both sides of it."""
     stem = architecture.stem
     stages = [list(layers) for layers in architecture.stages]
     for number, stage in enumerate(space.stages):
@@ -42,22 +40,10 @@ def mutate(space: "NasBnnSpace", architecture: Architecture, rng: random.Random,
         for place in range(len(layers)):
             if rng.random() < probability:
                 layers[place] = _draw(space, stem, stages, number, place, rng)
-    mutant = Architecture(stem, tuple(tuple(layers) for layers in stages))
-    if mutant != architecture:
-        return mutant
-    others = list(neighbours(space, architecture))
-    return rng.choice(others) if others else _another(space, architecture, rng)
+    return Architecture(stem, tuple(tuple(layers) for layers in stages))
 
 
-def _another(space: "NasBnnSpace", architecture: Architecture, rng: random.Random) -> Architecture:
-    """Some other member: for the rare one without neighbours (all its depths are more than a layer apart, say)."""
-    if space.count() == 1:
-        return architecture
-    other = rng.randrange(space.count() - 1)
-    return space.unrank(other + (other >= space.rank(architecture)))
-
-
-def crossover(space: "NasBnnSpace", first: Architecture, second: Architecture, rng: random.Random) -> Architecture:
+def crossover(space: NasBnnDeclaration, first: Architecture, second: Architecture, rng: random.Random) -> Architecture:
     """See `NasBnnSpace.crossover`."""
     stem = rng.choice((first.stem, second.stem))
     stages: list[list[Layer]] = []
@@ -67,7 +53,7 @@ def crossover(space: "NasBnnSpace", first: Architecture, second: Architecture, r
     return fit(space, stem, stages)
 
 
-def neighbours(space: "NasBnnSpace", architecture: Architecture) -> Iterator[Architecture]:
+def neighbours(space: NasBnnDeclaration, architecture: Architecture) -> Iterator[Architecture]:
     """See `NasBnnSpace.neighbours`."""
     stages = architecture.stages
 
@@ -101,7 +87,7 @@ def neighbours(space: "NasBnnSpace", architecture: Architecture) -> Iterator[Arc
 
 
 def _set_depth(
-    space: "NasBnnSpace", stem: int, stages: list[list[Layer]], number: int, depth: int, rng: random.Random
+    space: NasBnnDeclaration, stem: int, stages: list[list[Layer]], number: int, depth: int, rng: random.Random
 ) -> None:
     """Cut a stage at its end, or draw new layers there."""
     layers = stages[number]
@@ -112,21 +98,21 @@ def _set_depth(
 
 
 def _draw(
-    space: "NasBnnSpace", stem: int, stages: Sequence[Sequence[Layer]], number: int, place: int, rng: random.Random
+    space: NasBnnDeclaration, stem: int, stages: Sequence[Sequence[Layer]], number: int, place: int, rng: random.Random
 ) -> Layer:
     """New genes for one layer, with a width between those on both sides."""
-    stage: Stage = space.stages[number]
+    stage = space.stages[number]
     width = rng.choice(_between(space, stage.widths, *_sides(stem, stages, number, place)))
     return Layer(width, rng.choice(stage.kernel_sizes), rng.choice(stage.groups))
 
 
 def _sides(stem: int, stages: Sequence[Sequence[Layer]], number: int, place: int) -> tuple[int, int]:
-    """The widths before and behind a layer."""
+    """The widths before and after a layer."""
     layers = stages[number]
     before = layers[:place] or (stages[number - 1] if number > 0 else ())
-    behind = layers[place + 1 :] or (stages[number + 1] if number + 1 < len(stages) else ())
-    return before[-1].width if before else stem, behind[0].width if behind else INFINITE
+    after = layers[place + 1 :] or (stages[number + 1] if number + 1 < len(stages) else ())
+    return before[-1].width if before else stem, after[0].width if after else INFINITE
 
 
-def _between(space: "NasBnnSpace", widths: Sequence[int], low: int, high: int) -> list[int]:
+def _between(space: NasBnnDeclaration, widths: Sequence[int], low: int, high: int) -> list[int]:
     return [width for width in widths if low <= width <= high or not space.non_decreasing]

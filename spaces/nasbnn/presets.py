@@ -20,9 +20,8 @@ def _with_strides(stages: tuple[Stage, ...], *strides: int) -> tuple[Stage, ...]
 
 def narrowed(space: NasBnnSpace, divisor: int, name: str) -> NasBnnSpace:
     """The same space with every width divided by a whole number; groups stay."""
-    rests = sorted(
-        {w for widths in (space.stem_widths, *(s.widths for s in space.stages)) for w in widths if w % divisor}
-    )
+    widths = {*space.stem_widths, *(width for stage in space.stages for width in stage.widths)}
+    rests = sorted(width for width in widths if width % divisor)
     if rests:
         raise SpaceError(f"space {space.name!r} cannot be narrowed by {divisor}: it does not divide width {rests[0]}")
     return dataclasses.replace(
@@ -46,7 +45,6 @@ NASBNN_32 = dataclasses.replace(
     classes=10,
 )
 
-
 NASBNN_DIGITS = NasBnnSpace(
     "nasbnn-digits",
     stem_widths=(8, 12, 16),
@@ -61,5 +59,4 @@ NASBNN_DIGITS = NasBnnSpace(
     channels=1,
 )
 
-
-NASBNN_SPACES = (NASBNN, NASBNN_32, narrowed(NASBNN_32, 4, "nasbnn-32-quarter"), NASBNN_DIGITS)
+PRESETS = (NASBNN, NASBNN_32, narrowed(NASBNN_32, 4, "nasbnn-32-quarter"), NASBNN_DIGITS)

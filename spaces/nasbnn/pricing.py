@@ -1,36 +1,16 @@
 """What NAS-BNN networks cost, layer by layer, for any number of them at once."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from spaces.cost import Ints, Price, binary_convolution, int8_convolution, linear
 from spaces.nasbnn.architecture import STEM_KERNEL_SIZE, Architecture
-
-if TYPE_CHECKING:
-    from spaces.nasbnn.declaration import Stage
-    from spaces.nasbnn.space import NasBnnSpace
-
-__all__ = ["Price", "prices", "table"]
+from spaces.nasbnn.declaration import NasBnnDeclaration, Stage
 
 
-def table(stages: "tuple[Stage, ...]", architectures: list[Architecture]) -> Ints:
-    """Architectures as rows of integers: the stem's width, then width, kernel and groups of every possible layer, zeros
-    for a layer that is not there. Shape (architectures, 1 + 3 * possible layers)."""
-    empty = (0, 0, 0)
-    rows: list[list[int]] = []
-    for architecture in architectures:
-        row = [architecture.stem]
-        for stage, layers in zip(stages, architecture.stages, strict=True):
-            for layer in layers:
-                row += layer
-            row += empty * (stage.depths[-1] - len(layers))
-        rows.append(row)
-    return np.array(rows, dtype=np.int64).reshape(len(rows), 1 + 3 * sum(stage.depths[-1] for stage in stages))
-
-
-def prices(space: "NasBnnSpace", genes: Ints) -> list[Price]:
-    """The price of every possible layer of every row of `table`; layers that are not there cost nothing."""
+def prices(space: NasBnnDeclaration, architectures: list[Architecture]) -> list[Price]:
+    """The price of every possible layer of every network; entry i of an array is that of architecture i. Layers that a
+    network does not have cost nothing."""
+    genes = _table(space.stages, architectures)
     before = genes[:, 0]
     size = space.image_size // space.stem_stride
     stem = np.full_like(before, space.channels)
@@ -49,3 +29,18 @@ def prices(space: "NasBnnSpace", genes: Ints) -> list[Price]:
             before = np.where(there, width, before)
     layers.append(linear("linear", before, space.classes))
     return layers
+
+
+def _table(stages: tuple[Stage, ...], architectures: list[Architecture]) -> Ints:
+    """Architectures as rows of integers: the stem's width, then width, kernel and groups of every possible layer, zeros
+    for an absent one. Shape (architectures, 1 + 3 * possible layers)."""
+    empty = (0, 0, 0)
+    rows: list[list[int]] = []
+    for architecture in architectures:
+        row = [architecture.stem]
+        for stage, layers in zip(stages, architecture.stages, strict=True):
+            for layer in layers:
+                row += layer
+            row += empty * (stage.depths[-1] - len(layers))
+        rows.append(row)
+    return np.array(rows, dtype=np.int64).reshape(len(rows), 1 + 3 * sum(stage.depths[-1] for stage in stages))

@@ -2,34 +2,30 @@
 
 from collections.abc import Iterator
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from spaces.nasbnn.architecture import Architecture, Layer
-
-if TYPE_CHECKING:
-    from spaces.nasbnn.declaration import Stage
+from spaces.nasbnn.declaration import NasBnnDeclaration
 
 T = TypeVar("T")
 
 
 class Ranking:
-    """The members in lexicographic order: stem width, then by stage depth and each layer's width, kernel, groups.
+    """The members in lexicographic order: stem width, then for each stage its depth and the genes of its layers.
 
     A member is a path of choices. `_completions` counts the paths that go on from a point, which depends only on the
     stage, the layers still to choose in it and the width before; so counting, ranking and unranking take a few dozen
     steps, in exact integers, however large the space.
     """
 
-    def __init__(self, stem_widths: tuple[int, ...], stages: "tuple[Stage, ...]", non_decreasing: bool) -> None:  # noqa: FBT001
-        self._stem_widths = stem_widths
-        self._stages = stages
-        self._non_decreasing = non_decreasing
+    def __init__(self, space: NasBnnDeclaration) -> None:
+        self._space = space
         self._completions = lru_cache(maxsize=None)(self._count_completions)
 
     @cached_property
     def count(self) -> int:
         """How many members there are."""
-        return sum(self._after_stage(0, width) for width in self._stem_widths)
+        return sum(self._after_stage(0, width) for width in self._space.stem_widths)
 
     def rank(self, architecture: Architecture) -> int:
         """The place of a member."""
@@ -58,7 +54,7 @@ class Ranking:
         stem, index = _choose(self._stems(), index)
         before = stem
         stages: list[tuple[Layer, ...]] = []
-        for number in range(len(self._stages)):
+        for number in range(len(self._space.stages)):
             depth, index = _choose(self._depths(number, before), index)
             layers: list[Layer] = []
             for left in reversed(range(depth)):
@@ -68,16 +64,16 @@ class Ranking:
             stages.append(tuple(layers))
         return Architecture(stem, tuple(stages))
 
-    def _stems(self) -> "Iterator[tuple[int, int]]":
-        return ((width, self._after_stage(0, width)) for width in self._stem_widths)
+    def _stems(self) -> Iterator[tuple[int, int]]:
+        return ((width, self._after_stage(0, width)) for width in self._space.stem_widths)
 
-    def _depths(self, number: int, before: int) -> "Iterator[tuple[int, int]]":
-        return ((depth, self._count(number, depth, before)) for depth in self._stages[number].depths)
+    def _depths(self, number: int, before: int) -> Iterator[tuple[int, int]]:
+        return ((depth, self._count(number, depth, before)) for depth in self._space.stages[number].depths)
 
-    def _layers(self, number: int, left: int, before: int) -> "Iterator[tuple[Layer, int]]":
-        stage = self._stages[number]
+    def _layers(self, number: int, left: int, before: int) -> Iterator[tuple[Layer, int]]:
+        stage = self._space.stages[number]
         for width in stage.widths:
-            if self._non_decreasing and width < before:
+            if self._space.non_decreasing and width < before:
                 continue
             paths = self._count(number, left, width)
             for kernel_size in stage.kernel_sizes:
@@ -85,27 +81,27 @@ class Ranking:
                     yield Layer(width, kernel_size, groups), paths
 
     def _count(self, number: int, left: int, before: int) -> int:
-        return self._completions(number, left, before if self._non_decreasing else 0)
+        return self._completions(number, left, before if self._space.non_decreasing else 0)
 
     def _count_completions(self, number: int, left: int, before: int) -> int:
-        """Ways to choose the `left` layers that stage `number` still needs, and all behind, after width `before`."""
+        """Ways to choose the `left` layers that stage `number` still needs and all later ones, after width `before`."""
         if left == 0:
             return self._after_stage(number + 1, before)
-        stage = self._stages[number]
+        stage = self._space.stages[number]
         variants = len(stage.kernel_sizes) * len(stage.groups)
         return variants * sum(
             self._count(number, left - 1, width)
             for width in stage.widths
-            if width >= before or not self._non_decreasing
+            if width >= before or not self._space.non_decreasing
         )
 
     def _after_stage(self, number: int, before: int) -> int:
-        if number == len(self._stages):
+        if number == len(self._space.stages):
             return 1
-        return sum(self._count(number, depth, before) for depth in self._stages[number].depths)
+        return sum(self._count(number, depth, before) for depth in self._space.stages[number].depths)
 
 
-def _choose(choices: "Iterator[tuple[T, int]]", index: int) -> tuple[T, int]:
+def _choose(choices: Iterator[tuple[T, int]], index: int) -> tuple[T, int]:
     """Walk along choices, each standing for a number of members, to the one that holds `index`, and how far into it."""
     for choice, paths in choices:
         if index < paths:

@@ -4,22 +4,22 @@ import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar, Self
 
 from spaces.cost import Cost, Costs, itemise, total
-from spaces.errors import SpaceError
-from spaces.nasbnn import declaration as checks
-from spaces.nasbnn import operators, pricing
+from spaces.json_form import Json, as_list, built
+from spaces.nasbnn import operators
 from spaces.nasbnn.architecture import Architecture, Layer, parse
-from spaces.nasbnn.declaration import Stage
+from spaces.nasbnn.declaration import NasBnnDeclaration, Stage
 from spaces.nasbnn.encoding import Encoding
+from spaces.nasbnn.pricing import prices
 from spaces.nasbnn.ranking import Ranking
 from spaces.parameters import Integer, Values
 from spaces.space import BaseSpace
 
 
 @dataclass(frozen=True)
-class NasBnnSpace(BaseSpace[Architecture]):
+class NasBnnSpace(NasBnnDeclaration, BaseSpace[Architecture]):
     """Every network that Table 1 of NAS-BNN describes, for any stages, image size and number of classes.
 
     `non_decreasing` is the constraint of equation 3: no layer is narrower than the one before it. It is part of the
@@ -30,53 +30,27 @@ class NasBnnSpace(BaseSpace[Architecture]):
 
     family: ClassVar[str] = "nasbnn"
 
-    name: str
-    stem_widths: tuple[int, ...]
-    stem_stride: int
-    stages: tuple[Stage, ...]
-    image_size: int
-    classes: int
-    channels: int = 3
-    non_decreasing: bool = True
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "stem_widths", tuple(self.stem_widths))
-        object.__setattr__(self, "stages", tuple(self.stages))
-        problems = list(checks.problems(self))
-        if problems:
-            raise SpaceError(f"space {self.name!r}: " + "; ".join(problems))
-
     @classmethod
-    def from_declaration(cls, fields: Mapping[str, Any]) -> "NasBnnSpace":
+    def from_declaration(cls, fields: Mapping[str, Json]) -> Self:
         """The space of the fields of a declaration, its family left out."""
-        values: dict[str, Any] = {**fields, "stages": tuple(Stage(**stage) for stage in fields["stages"])}
-        return cls(**values)
+        return built(cls, fields, stages=[built(Stage, stage) for stage in as_list(fields["stages"])])
 
     # Size and order ---------------------------------------------------------------------------------------------------
 
     @cached_property
     def _ranking(self) -> Ranking:
-        return Ranking(self.stem_widths, self.stages, self.non_decreasing)
+        return Ranking(self)
 
     def count(self) -> int:
         """How many architectures the space holds, exactly."""
         return self._ranking.count
 
-    def rank(self, architecture: Architecture) -> int:
+    def rank(self, member: Architecture) -> int:
         """The place of a member in the lexicographic order of choices, from 0 to `count() - 1`."""
-        return self._ranking.rank(self.require(architecture))
+        return self._ranking.rank(self.require(member))
 
     def _unrank(self, index: int) -> Architecture:
         return self._ranking.unrank(index)
-
-    def sample(self, rng: random.Random) -> Architecture:
-        """A member, exactly uniform over the space (not gene by gene, which is far from uniform)."""
-        return self._ranking.unrank(rng.randrange(self.count()))
-
-    def _objections(self, architecture: Architecture) -> Iterator[str]:
-        return checks.objections(self, architecture)
-
-    # Membership -------------------------------------------------------------------------------------------------------
 
     def smallest(self) -> Architecture:
         """The member with the fewest operations: least depth, width and kernel, most groups."""
@@ -98,18 +72,16 @@ class NasBnnSpace(BaseSpace[Architecture]):
         """
         return operators.fit(self, stem, stages)
 
-    def mutate(self, architecture: Architecture, rng: random.Random, probability: float = 0.2) -> Architecture:
-        """Another member: every stage's depth and every layer's genes are drawn again with `probability`, each width
-        between the widths on both sides of it. Differs from its parent unless the space has one member only."""
-        return operators.mutate(self, self.require(architecture), rng, probability)
+    def _redrawn(self, member: Architecture, rng: random.Random, probability: float) -> Architecture:
+        return operators.mutate(self, member, rng, probability)
 
     def crossover(self, first: Architecture, second: Architecture, rng: random.Random) -> Architecture:
-        """A member whose depths and layers come from either parent, place by place, with `fit` behind."""
+        """A member whose depths and layers come from either parent, place by place, made to `fit`."""
         return operators.crossover(self, self.require(first), self.require(second), rng)
 
-    def neighbours(self, architecture: Architecture) -> Iterator[Architecture]:
+    def neighbours(self, member: Architecture) -> Iterator[Architecture]:
         """Every member that differs by one width, kernel or groups, or by one layer at the end of a stage."""
-        return operators.neighbours(self, self.require(architecture))
+        return operators.neighbours(self, self.require(member))
 
     # Text, JSON and parameters ----------------------------------------------------------------------------------------
 
@@ -117,17 +89,20 @@ class NasBnnSpace(BaseSpace[Architecture]):
         """Read the text form of a member; raises `SpaceError` with the reason where it is none."""
         return self.require(parse(text))
 
-    def _to_json(self, architecture: Architecture) -> dict[str, Any]:
-        stages = [[layer._asdict() for layer in stage] for stage in architecture.stages]
-        return {"stem": architecture.stem, "stages": stages}
+    def _to_json(self, member: Architecture) -> dict[str, Json]:
+        stages = [[layer._asdict() for layer in stage] for stage in member.stages]
+        return {"stem": member.stem, "stages": stages}
 
-    def _from_json(self, data: Mapping[str, Any]) -> Architecture:
-        stages = tuple(tuple(_layer_from_json(layer) for layer in stage) for stage in data["stages"])
-        return Architecture(_integer(data["stem"]), stages)
+    def _from_json(self, data: Mapping[str, Json]) -> Architecture:
+        stages = tuple(tuple(built(Layer, layer) for layer in as_list(stage)) for stage in as_list(data["stages"]))
+        stem = data["stem"]
+        if type(stem) is not int:
+            raise TypeError(f"expected an integer, got {stem!r}")
+        return Architecture(stem, stages)
 
     @cached_property
     def _encoding(self) -> Encoding:
-        return Encoding(self.stem_widths, self.stages)
+        return Encoding(self)
 
     def genes(self) -> dict[str, tuple[int, ...]]:
         """Every choice there is by name, those of layers beyond the least depth as well."""
@@ -141,9 +116,9 @@ class NasBnnSpace(BaseSpace[Architecture]):
         """
         return self._encoding.parameters
 
-    def encode(self, architecture: Architecture) -> dict[str, int]:
+    def encode(self, member: Architecture) -> dict[str, int]:
         """One setting of `parameters()` that decodes to this member."""
-        return self._encoding.encode(self.require(architecture))
+        return self._encoding.encode(self.require(member))
 
     def decode(self, values: Values) -> Architecture:
         """The member that a setting of `parameters()` stands for; every setting stands for one."""
@@ -151,28 +126,10 @@ class NasBnnSpace(BaseSpace[Architecture]):
 
     # Cost -------------------------------------------------------------------------------------------------------------
 
-    def cost(self, architecture: Architecture, image_size: int | None = None, classes: int | None = None) -> Cost:
+    def cost(self, member: Architecture, image_size: int | None = None, classes: int | None = None) -> Cost:
         """What a member costs, in all and per layer, at the space's own image size and classes or at others."""
-        return itemise(self._prices([self.require(architecture)], image_size, classes))
+        return itemise(prices(self.for_data(image_size, classes), [self.require(member)]))
 
-    def costs(
-        self, architectures: list[Architecture], image_size: int | None = None, classes: int | None = None
-    ) -> Costs:
+    def costs(self, members: list[Architecture], image_size: int | None = None, classes: int | None = None) -> Costs:
         """What many members cost, in one vectorised call (their membership is not checked)."""
-        return total(self._prices(architectures, image_size, classes))
-
-    def _prices(
-        self, architectures: list[Architecture], image_size: int | None, classes: int | None
-    ) -> list[pricing.Price]:
-        data = self.for_data(image_size, classes)
-        return pricing.prices(data, pricing.table(self.stages, architectures))
-
-
-def _layer_from_json(data: Mapping[str, Any]) -> Layer:
-    return Layer(**{name: _integer(value) for name, value in data.items()})
-
-
-def _integer(value: object) -> int:
-    if type(value) is not int:
-        raise TypeError(f"expected an integer, got {value!r}")
-    return value
+        return total(prices(self.for_data(image_size, classes), members))

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from spaces.errors import SpaceError
+from spaces.errors import SpaceError, shown
 from spaces.space import number_text
 
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,20})?")
@@ -25,28 +25,23 @@ class Widths:
         object.__setattr__(self, "ratios", tuple(float(ratio) for ratio in self.ratios))
 
     def __str__(self) -> str:
-        return format_widths(self)
+        """The text form: the ratios with dashes between, such as `1-0.5-2-4-0.25-1`."""
+        return "-".join(map(number_text, self.ratios))
 
     def __format__(self, spec: str) -> str:
-        return format_widths(self).__format__(spec)
-
-
-def format_widths(widths: Widths) -> str:
-    """The text form: the ratios with dashes between, such as `1-0.5-2-4-0.25-1`."""
-    return "-".join(map(number_text, widths.ratios))
+        return str(self).__format__(spec)
 
 
 def parse(text: str) -> Widths:
     """Read a text form; white space around numbers does not matter.
 
-    Raises `SpaceError` that quotes the part that is no ratio. Whether the ratios belong to a space is for the space to
-    say.
+    Raises `SpaceError` that quotes the part that is not a ratio. Whether the ratios belong to a space is for the space
+    to say.
     """
     words = [word.strip() for word in text.split("-")]
     for place, word in enumerate(words, 1):
         if _NUMBER.fullmatch(word) is None:
-            shown = word if len(word) <= 40 else word[:37] + "..."
-            raise SpaceError(f"ratio {place}: {shown!r} is no ratio; write numbers and dashes, as in 1-0.5-2")
+            raise SpaceError(f"ratio {place}: {shown(word)} is not a ratio; write numbers and dashes, as in 1-0.5-2")
     return Widths(tuple(float(word) for word in words))
 
 

@@ -1,8 +1,8 @@
 """The base networks whose widths are searched, as data: "Searching for accurate binary neural architectures" (2019).
 
 The first layer and the linear layer stay float (section 2), every other convolution is binary. Each convolution names
-the gene that sets its width: convolutions whose outputs are added to one another must be equally wide, so they share
-one.
+the gene that sets its width. Convolutions whose outputs are added to one another must be equally wide, so they share a
+gene.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class PoolKind(StrEnum):
 
 @dataclass(frozen=True)
 class Pool:
-    """A pool that takes windows of `kernel_size`, `stride` apart, and puts out size // stride."""
+    """A pool over windows of `kernel_size`, `stride` apart; its output has the size of its input // `stride`."""
 
     kind: PoolKind
     kernel_size: int
@@ -38,10 +38,10 @@ class Pool:
 
 @dataclass(frozen=True)
 class Convolution:
-    """One convolution of a base network, with batch norm behind it (and the pool between the two).
+    """One convolution of a base network, the pool after it where there is one, and then batch norm.
 
     `gene` sets its width, `channels` is its width at ratio 1. `source` is the layer whose output it reads, `IMAGE` for
-    the first; `shortcut` the layer whose output is added behind its batch norm. What a layer puts out includes both.
+    the first; `shortcut` the layer whose output is added after its batch norm. Outputs include all these.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Convolution:
 
 
 class Head(StrEnum):
-    """How the linear layer takes the last maps: as they are, pixel by pixel, or averaged to one number a channel."""
+    """How the linear layer reads the last maps: as they are, pixel by pixel, or averaged to one number per channel."""
 
     FLATTEN = "flatten"
     AVERAGE = "average"
@@ -89,10 +89,10 @@ _HALVE = Pool(PoolKind.MAX, 2, 2)
 
 
 def _vgg(name: str, *blocks: int) -> BaseNetwork:
-    """Two convolutions a block with a max pool behind the second: the VGG of DoReFa-Net. One gene a convolution.
+    """Two convolutions per block with a max pool after the second: the VGG of DoReFa-Net. One gene per convolution.
 
-    The pool stands between convolution and batch norm, where maxima of sums of signs are taken before anything is
-    scaled. The float first layer's width is searched, too: the uniform 4x network has the paper's 166 M OPs only so.
+    The pool is between convolution and batch norm, so that maxima are taken of sums of signs before anything is scaled.
+    The float first layer's width is searched, too: only so does the uniform 4x network have the paper's 166 M OPs.
     """
     convolutions: list[Convolution] = []
     source = IMAGE
@@ -110,11 +110,11 @@ def _resnet(
 ) -> BaseNetwork:
     """A ResNet of blocks of two convolutions with a shortcut around both.
 
-    Genes: `s1` is the width of the stem and of all that blocks of stage 1 put out, since identity shortcuts add these
-    up; `s2`, `s3`, ... that of the blocks of a later stage, with the 1x1 convolution that lets their sum begin anew;
-    `s1b1`, ... that of the convolution within one block, which nothing is added to. So ResNet-18 has 4 + 8 genes for
-    its 20 convolutions. The 1x1 convolutions are binary as all but the first layer are: in float, the network at
-    ratio 1 would have more than the paper's 149 M OPs.
+    Genes: `s1` is the width of the stem and of the outputs of all blocks of stage 1, since identity shortcuts add these
+    up; `s2`, `s3`, ... that of the outputs in a later stage, with the 1x1 convolution whose output begins their sum;
+    `s1b1`, ... that of the first convolution of one block, whose output is added to nothing. So ResNet-18 has 4 + 8
+    genes for its 20 convolutions. The 1x1 convolutions are binary as all but the first layer are: in float, the network
+    at ratio 1 would have more than the paper's 149 M OPs.
     """
     stem = Convolution("stem", "s1", widths[0], IMAGE, LayerKind.FLOAT, stem_kernel_size, stem_stride, stem_pool)
     convolutions = [stem]

@@ -1,81 +1,94 @@
-"""What is wrong with the declaration of a width space, and why an architecture is not in one."""
+"""The fields of a width space, what can be wrong with them, and why ratios are not in the space."""
 
 from collections.abc import Iterator
-from difflib import get_close_matches
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
+from spaces.errors import listed, refuse, unknown
 from spaces.hyperparameters.kinds import BINARISERS
-from spaces.space import number_text
+from spaces.space import ascending, number_text
 from spaces.width.architecture import Widths, channels
 from spaces.width.bases import BASES, BaseNetwork
-
-if TYPE_CHECKING:
-    from spaces.width.space import WidthSpace
 
 LEAST_RATIO, MOST_RATIO = 0.01, 100
 
 
-def problems(space: "WidthSpace") -> Iterator[str]:
-    """Everything wrong with a declaration."""
-    for what, value, known in (("base network", space.base, BASES), ("binariser", space.binariser, BINARISERS)):
-        if value not in known:
-            near = get_close_matches(str(value), known, n=1)
-            hint = f", did you mean {near[0]!r}?" if near else "."
-            yield f"there is no {what} {value!r}{hint} The {what}s are {', '.join(known)}"
-    ratios = space.ratios
-    numbers = all(type(ratio) in (int, float) for ratio in ratios)
-    ascending = numbers and bool(ratios) and all(a < b for a, b in pairwise((0, *ratios)))
-    if not ascending or not LEAST_RATIO <= ratios[0] <= ratios[-1] <= MOST_RATIO:
-        yield f"ratios must be ascending numbers from {LEAST_RATIO} to {MOST_RATIO}, got ({_listed(ratios)})"
-        ascending = False
-    for field in ("classes", "channels"):
-        value = getattr(space, field)
-        if type(value) is not int or value < 1:
-            yield f"{field} must be an integer of at least 1, got {value!r}"
-    if space.base not in BASES:
-        return
-    network = BASES[space.base]
-    if type(space.image_size) is not int or space.image_size < 1 or space.image_size % network.stride:
-        yield (
-            f"image_size must be a multiple of {network.stride}, the product of the strides and pools of {space.base}; "
-            f"got {space.image_size!r}"
-        )
-    if ascending:
-        yield from _misfits(space, network)
+@dataclass(frozen=True)
+class WidthDeclaration:
+    """The fields of `WidthSpace`. Raises `SpaceError` that lists everything wrong with them."""
 
+    name: str
+    base: str
+    ratios: tuple[float, ...] = (0.25, 0.5, 1, 2, 3, 4)
+    binariser: str = "dorefa"
+    image_size: int = 32
+    classes: int = 10
+    channels: int = 3
 
-def _misfits(space: "WidthSpace", network: BaseNetwork) -> Iterator[str]:
-    """Well-formed ratios that do not go together with the base network or the binariser."""
-    base = {convolution.name: convolution.channels for convolution in network.convolutions}
-    for name, width in base.items():
-        for one, other in pairwise(space.ratios):
-            if channels(one, width) == channels(other, width):
-                yield (
-                    f"ratios {number_text(one)} and {number_text(other)} both give {name} a width of "
-                    f"{channels(one, width)}; leave one out"
-                )
-                return
-    if space.binariser == "xnor":
-        for convolution in network.convolutions[1:]:
-            if channels(space.ratios[0], base[convolution.source]) == 1:
-                yield (
-                    f"ratio {number_text(space.ratios[0])} gives {convolution.source} a single channel, whose filters "
-                    "the binariser xnor would centre to zero; leave it out"
-                )
-                return
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ratios", tuple(self.ratios))
+        refuse(self.name, self.problems())
+        object.__setattr__(self, "ratios", tuple(map(float, self.ratios)))
 
+    @property
+    def network(self) -> BaseNetwork:
+        """The base network itself."""
+        return BASES[self.base]
 
-def objections(space: "WidthSpace", architecture: Widths) -> Iterator[str]:
-    """Every reason why an architecture is not in the space."""
-    genes = space.network.genes
-    if len(architecture.ratios) != len(genes):
-        yield f"{len(architecture.ratios)} ratios where {space.base} has {len(genes)}: {', '.join(genes)}"
-        return
-    for place, (gene, ratio) in enumerate(zip(genes, architecture.ratios, strict=True), 1):
-        if ratio not in space.ratios:
-            yield f"ratio {number_text(ratio)} in place {place} ({gene}) is not one of {_listed(space.ratios)}"
+    def problems(self) -> Iterator[str]:
+        """Everything wrong with the fields."""
+        for what, value, known in (("base network", self.base, BASES), ("binariser", self.binariser, BINARISERS)):
+            if value not in known:
+                yield unknown(what, value, known)
+        ratios = self.ratios
+        numbers = all(type(ratio) in (int, float) for ratio in ratios)
+        well_formed = numbers and ascending((0, *ratios)) and bool(ratios)
+        if not well_formed or not LEAST_RATIO <= ratios[0] <= ratios[-1] <= MOST_RATIO:
+            given = listed(number_text(ratio) if type(ratio) in (int, float) else repr(ratio) for ratio in ratios)
+            yield f"ratios must be ascending numbers from {LEAST_RATIO} to {MOST_RATIO}, got ({given})"
+            well_formed = False
+        for field in ("classes", "channels"):
+            value = getattr(self, field)
+            if type(value) is not int or value < 1:
+                yield f"{field} must be an integer of at least 1, got {value!r}"
+        if self.base not in BASES:
+            return
+        stride = self.network.stride
+        if type(self.image_size) is not int or self.image_size < 1 or self.image_size % stride:
+            yield (
+                f"image_size must be a multiple of {stride}, the product of the strides and pools of {self.base}; "
+                f"got {self.image_size!r}"
+            )
+        if well_formed:
+            yield from self._misfits()
 
+    def _misfits(self) -> Iterator[str]:
+        """Well-formed ratios that do not go together with the base network or the binariser."""
+        base = {convolution.name: convolution.channels for convolution in self.network.convolutions}
+        for name, width in base.items():
+            for one, other in pairwise(self.ratios):
+                if channels(one, width) == channels(other, width):
+                    yield (
+                        f"ratios {number_text(one)} and {number_text(other)} both give {name} a width of "
+                        f"{channels(one, width)}; leave one out"
+                    )
+                    return
+        if self.binariser == "xnor":
+            for convolution in self.network.convolutions[1:]:
+                if channels(self.ratios[0], base[convolution.source]) == 1:
+                    yield (
+                        f"ratio {number_text(self.ratios[0])} gives {convolution.source} a single channel, whose "
+                        "filters the binariser xnor would centre to zero; leave it out"
+                    )
+                    return
 
-def _listed(values: tuple[float, ...]) -> str:
-    return ", ".join(repr(value) if isinstance(value, bool | str) else number_text(value) for value in values)
+    def objections(self, member: Widths) -> Iterator[str]:
+        """Every reason why ratios are not in the space."""
+        genes = self.network.genes
+        if len(member.ratios) != len(genes):
+            yield f"{len(member.ratios)} ratios where {self.base} has {len(genes)}: {listed(genes)}"
+            return
+        for place, (gene, ratio) in enumerate(zip(genes, member.ratios, strict=True), 1):
+            if ratio not in self.ratios:
+                allowed = listed(map(number_text, self.ratios))
+                yield f"ratio {number_text(ratio)} in place {place} ({gene}) is not one of {allowed}"

@@ -10,13 +10,13 @@ from spaces.width.bases import IMAGE, BaseNetwork, Head, LayerKind, Pool, PoolKi
 class LayerPlan:
     """One layer.
 
-    `cin` and `cout` are channels, of the linear layer inputs and classes. `in_size` is the height and width of the maps
-    that it reads, `out_size` of what the layer itself puts out, before a pool; convolutions are padded by half their
+    `cin` and `cout` are channels; of the linear layer they are inputs and classes. `in_size` is the height and width of
+    the maps that it reads, `out_size` that of its own output, before a pool; convolutions are padded by half their
     kernel size.
 
-    The `pool` of a convolution stands right behind it, before its batch norm; that of the linear layer in front of it.
+    The `pool` of a convolution comes right after it, before its batch norm; that of the linear layer before it.
     `source` is the name of the layer that is read (`"image"` for the first), with its pool, batch norm and shortcut;
-    `shortcut` that of the layer whose output is added behind the batch norm, None where nothing is.
+    `shortcut` that of the layer whose output is added after the batch norm, None where nothing is.
     """
 
     name: str
@@ -38,12 +38,12 @@ class LayerPlan:
 
     @property
     def pooled_size(self) -> int:
-        """Height and width of what the layers behind a convolution read."""
+        """Height and width of what the layers after a convolution read."""
         return self.out_size // (self.pool.stride if self.pool else 1)
 
     @property
     def positions(self) -> int:
-        """How many pixels of each channel the linear layer reads, behind its pool; `cin` is channels x positions."""
+        """How many pixels of each channel the linear layer reads, after its pool; `cin` is channels x positions."""
         return (self.in_size // (self.pool.stride if self.pool else 1)) ** 2
 
 

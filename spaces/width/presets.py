@@ -1,8 +1,8 @@
 """The named width spaces."""
 
-from spaces.width import WidthSpace
+from spaces.width.space import WidthSpace
 
-WIDTH_SPACES = (
+PRESETS = (
     WidthSpace("vgg-small", "vgg-small"),
     WidthSpace("resnet-18", "resnet-18", image_size=224, classes=1000),
     WidthSpace("resnet-20", "resnet-20"),

@@ -1,42 +1,40 @@
 """What networks of the width space cost, layer by layer, for any number of them at once."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from spaces.cost import Ints, Price, float_convolution, linear, normed_binary_convolution
 from spaces.width.architecture import Widths, channels
 from spaces.width.bases import IMAGE, LayerKind
-
-if TYPE_CHECKING:
-    from spaces.width.space import WidthSpace
+from spaces.width.declaration import WidthDeclaration
+from spaces.width.plan import plan
 
 _CONVOLUTIONS = {LayerKind.FLOAT: float_convolution, LayerKind.BINARY: normed_binary_convolution}
 
 
-def prices(space: "WidthSpace", architectures: list[Widths]) -> list[Price]:
+def prices(space: WidthDeclaration, architectures: list[Widths]) -> list[Price]:
     """The price of every layer of every network; entry i of an array is that of architecture i.
 
-    Sizes, kernels and strides are the same in the whole space, so they are those of any member's plan.
+    Sizes, kernels and strides are the same in the whole space, so they are those of the base network's plan.
     """
     outputs: dict[str, Ints] = {IMAGE: np.full(len(architectures), space.channels, dtype=np.int64)}
     columns = dict(zip(space.network.genes, _table(space, architectures).T, strict=True))
     base = {convolution.name: convolution for convolution in space.network.convolutions}
+    widths = {name: convolution.channels for name, convolution in base.items()}
     layers: list[Price] = []
-    for plan in space.layers(space.smallest()):
-        source = outputs[plan.source]
-        if plan.kind is LayerKind.LINEAR:
-            layers.append(linear(plan.name, source * plan.positions, plan.cout))
+    for layer in plan(space.network, widths, space.image_size, space.channels, space.classes):
+        source = outputs[layer.source]
+        if layer.kind is LayerKind.LINEAR:
+            layers.append(linear(layer.name, source * layer.positions, layer.cout))
             continue
-        ratios, convolution = columns[base[plan.name].gene], base[plan.name]
-        widths = np.array([channels(ratio, convolution.channels) for ratio in space.ratios], dtype=np.int64)
-        outputs[plan.name] = widths[ratios]
-        price = _CONVOLUTIONS[plan.kind]
-        layers.append(price(plan.name, source, outputs[plan.name], plan.kernel_size, plan.out_size))
+        convolution = base[layer.name]
+        choices = np.array([channels(ratio, convolution.channels) for ratio in space.ratios], dtype=np.int64)
+        outputs[layer.name] = choices[columns[convolution.gene]]
+        price = _CONVOLUTIONS[layer.kind]
+        layers.append(price(layer.name, source, outputs[layer.name], layer.kernel_size, layer.out_size))
     return layers
 
 
-def _table(space: "WidthSpace", architectures: list[Widths]) -> Ints:
+def _table(space: WidthDeclaration, architectures: list[Widths]) -> Ints:
     """Architectures as rows of indices of ratios, shape (architectures, genes)."""
     index = {ratio: place for place, ratio in enumerate(space.ratios)}
     rows = [[index[ratio] for ratio in widths.ratios] for widths in architectures]

@@ -310,7 +310,7 @@ def test_checkpoints_from_before_there_were_families_are_read(tmp_path):
     del meta["space"]["family"]
     assert network_from(network.state_dict(), meta).space == network.space
     meta["space"]["family"] = "nasbn"
-    with pytest.raises(SpaceError, match="no family of spaces 'nasbn'; did you mean 'nasbnn'"):
+    with pytest.raises(SpaceError, match="unknown family of spaces 'nasbn'; did you mean 'nasbnn'"):
         network_from(network.state_dict(), meta)
 
 

@@ -114,7 +114,7 @@ def test_a_networks_folder_is_exported_like_its_run(folder, exported, tmp_path):
     [
         (["--architecture", "0123456789ab"], "has no weights of '0123456789ab': its supernet is not trained yet"),
         (["--architecture", SPACE.format(SPACE.unrank(5))], "has no weights of"),
-        (["--architecture", "c8k3g1 | c9"], "'c9' is no layer"),
+        (["--architecture", "c8k3g1 | c9"], "'c9' is not a layer"),
         (["--architecture", "../../etc"], "is no architecture of"),
         (["--architecture", "0123456789ab", "--ops-max", "5M"], "leave --ops-max out"),
     ],

@@ -7,6 +7,8 @@ import pytest
 
 from spaces import Architecture, Layer, NasBnnSpace, Stage
 
+pytest.register_assert_rewrite("spaces.conformance")
+
 SMALL = {
     space.name: space
     for space in (

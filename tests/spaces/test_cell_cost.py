@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from spaces.cell import CellSpace
-from spaces.cell.presets import BNAS_CIFAR10, BNAS_D, BNAS_D_V2, BNAS_DIGITS, NAMED, PUBLISHED
+from spaces.cell.presets import BNAS_CIFAR10, BNAS_D, BNAS_D_V2, BNAS_DIGITS, PRESETS, PUBLISHED
 
 CLOSE = 0.07  # how far a count may be from the paper's figure
 
@@ -56,7 +56,7 @@ def test_the_papers_operations_at_224_pixels(name, paper, full, genotype):
     3x3 instead of 1x1 convolutions before the cells 20 to 29 % more; the skips counted as well 120 to 142 % more. With
     the reading here (width / 2, width, width; 1x1) the counts are 0.5 to 5.8 % below the figures.
     """
-    space = next(space for space in NAMED if space.name == name)
+    space = next(space for space in PRESETS if space.name == name)
     member = space.require(PUBLISHED[genotype])
     if genotype == "bnas-imagenet":
         assert space.papers_ops(member) == pytest.approx(paper, rel=CLOSE)
@@ -75,7 +75,7 @@ def test_groups_divide_the_operations_of_the_edges_and_of_nothing_else():
         assert grouped[name].ops == layer.ops / (4 if ".node" in name else 1)
 
 
-@pytest.mark.parametrize("space", [*NAMED, ONE_NODE], ids=lambda space: space.name)
+@pytest.mark.parametrize("space", [*PRESETS, ONE_NODE], ids=lambda space: space.name)
 def test_many_networks_cost_what_each_costs(space):
     rng = random.Random(0)
     members = [space.smallest(), space.largest(), *(space.sample(rng) for _ in range(3))]
@@ -91,7 +91,7 @@ def test_many_networks_cost_what_each_costs(space):
     assert space.costs(members[:1]).bops.dtype == np.int64
 
 
-@pytest.mark.parametrize("space", [*NAMED, ONE_NODE], ids=lambda space: space.name)
+@pytest.mark.parametrize("space", [*PRESETS, ONE_NODE], ids=lambda space: space.name)
 @pytest.mark.parametrize("skips", [True, False], ids=["skips", "no-skips"])
 def test_layers_fit_together(space, skips):
     """Channels and sizes of every layer are those that the layer before it puts out."""

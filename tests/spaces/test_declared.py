@@ -54,10 +54,10 @@ def without(space, field):
         ([], "the declaration of a space is an object with its fields; got []"),
         (
             {"family": "widths"},
-            "there is no family of spaces 'widths'; did you mean 'width'? The families are nas",
+            "unknown family of spaces 'widths'; did you mean 'width'? The families are nas",
         ),
-        ({"family": 3}, "there is no family of spaces 3."),
-        ({"family": ["width"]}, "there is no family of spaces ['width']; did you mean 'width'?"),
+        ({"family": 3}, "unknown family of spaces 3."),
+        ({"family": ["width"]}, "unknown family of spaces ['width']; did you mean 'width'?"),
         ({}, "a space of the family 'nasbnn' needs the field 'name' and needs the field 'stem_widths'"),
         (without(SEEDS, "name"), "a space of the family 'hyperparameters' needs the field 'name'; its fields are name"),
         (
@@ -65,13 +65,13 @@ def without(space, field):
             "a space of the family 'hyperparameters': name must be a text, got 3",
         ),
         (SEEDS.declaration() | {"x": 1}, "a space of the family 'hyperparameters' has no field 'x'"),
-        (DIGITS.declaration() | {"stages": [{"depths": [1]}]}, "this declares no space of the family 'nasbnn': "),
-        (DIGITS.declaration() | {"stages": 3}, "this declares no space of the family 'nasbnn': "),
+        (DIGITS.declaration() | {"stages": [{"depths": [1]}]}, "this is not a space of the family 'nasbnn': "),
+        (DIGITS.declaration() | {"stages": 3}, "this is not a space of the family 'nasbnn': "),
         (DIGITS.declaration() | {"classes": "ten"}, "classes must be an integer, got 'ten'"),
         (DIGITS.declaration() | {"classes": 10.0}, "classes must be an integer, got 10.0"),
         (DIGITS.declaration() | {"non_decreasing": 1}, "non_decreasing must be true or false, got 1"),
         (DIGITS.declaration() | {"classes": 0}, "space 'nasbnn-digits': classes must be at least 1, got 0"),
-        (SEEDS.declaration() | {"hyperparameters": [{"name": "seed"}]}, "this declares no space of the family 'hyper"),
+        (SEEDS.declaration() | {"hyperparameters": [{"name": "seed"}]}, "this is not a space of the family 'hyper"),
         (SEEDS.declaration() | {"hyperparameters": [{"name": "seed", "values": [-1]}]}, "seed takes whole numbers"),
         (
             JointSpace(DIGITS, SEEDS).declaration() | {"hyperparameters": DIGITS.declaration()},
@@ -79,7 +79,7 @@ def without(space, field):
         ),
         (
             OnlySpace(DIGITS, DIGITS.smallest()).declaration() | {"architecture": "c9"},
-            "the stem: 'c9' is no layer",
+            "the stem: 'c9' is not a layer",
         ),
     ],
 )

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from spaces import (
     SPACES,
+    Candidate,
     Grid,
     Hyperparameters,
     HyperparameterSpace,
@@ -22,7 +23,6 @@ from spaces import (
     SpaceError,
     WidthSpace,
     sample_within,
-    split,
 )
 from spaces.hyperparameters.kinds import KNOWN, Number, Whole, Word
 from spaces.parameters import Choice, Integer
@@ -84,8 +84,11 @@ def test_grids_rise_evenly_from_end_to_end_or_are_refused(low, high, steps, log)
     ("declared", "message"),
     [
         ((), "space 's': needs at least one hyperparameter"),
-        ((Listed("learning_rat", (0.1,)),), "there is no hyperparameter 'learning_rat'; did you mean 'learning_rate'?"),
-        ((Listed("x", (1,)),), "there is no hyperparameter 'x'. There are learning_rate, weight_decay, optimiser"),
+        ((Listed("learning_rat", (0.1,)),), "unknown hyperparameter 'learning_rat'; did you mean 'learning_rate'?"),
+        (
+            (Listed("x", (1,)),),
+            "unknown hyperparameter 'x'. The hyperparameters are learning_rate, weight_decay,",
+        ),
         ((Listed("learning_rate", ()),), "learning_rate needs at least one value"),
         ((Listed("learning_rate", (0.1, 0.01)),), "learning_rate must have ascending values, got 0.1, 0.01"),
         ((Listed("learning_rate", (0.1, 0.1)),), "learning_rate must have ascending values"),
@@ -187,7 +190,7 @@ def test_the_text_form_and_the_id_stay_as_they_are():
         (f"{TEXT} optimiser=adam", "write each hyperparameter once, as in learning_rate=0.01; got 'optimiser=adam'"),
         (
             f"{TEXT} seed=1",
-            "has the hyperparameters learning_rate, optimiser, batch_size, weight_decay: there is no",
+            "has the hyperparameters learning_rate, optimiser, batch_size, weight_decay: unknown",
         ),
         (TEXT.replace("0.01", "0.02"), "learning_rate is 0.02; the choices are 0.0001, 0.001, 0.01, 0.1"),
         (TEXT.replace("0.01", "nan"), "learning_rate is 'nan'; the choices are"),
@@ -250,8 +253,8 @@ def test_numbers_are_indices_and_words_choices_for_tune_and_optuna():
     [
         ({"learning_rate": 4}, "learning_rate must be an index from 0 to 3, got 4"),
         ({"learning_rate": "0.01"}, "learning_rate must be an index from 0 to 3, got '0.01'"),
-        ({"optimiser": 0}, "optimiser must be one of sgd, adam, got 0"),
-        ({"optimiser": "adamw"}, "optimiser must be one of sgd, adam, got 'adamw'"),
+        ({"optimiser": 0}, "optimiser must be one of 'sgd', 'adam', got 0"),
+        ({"optimiser": "adamw"}, "optimiser must be one of 'sgd', 'adam', got 'adamw'"),
     ],
 )
 def test_decode_refuses_what_is_impossible(change, message):
@@ -277,16 +280,15 @@ def test_a_joint_space_costs_what_its_architectures_cost_and_splits(name):
         assert space.parse(space.format(member)) == member
         assert space.unrank(space.rank(member)) == member
         assert space.cost(member) == architectures.cost(member.architecture)
-        assert space.split(member) == (member.architecture, member.hyperparameters)
-        assert split(space, member) == (architectures, member.architecture, SETTINGS.values(member.hyperparameters))
+        values = SETTINGS.values(member.hyperparameters)
+        assert space.split(member) == Candidate(architectures, member.architecture, values)
     assert {*space.genes()} == {*architectures.genes(), *SETTINGS.genes()}
 
 
 def test_every_space_of_architectures_splits_without_hyperparameters():
     for space in SPACES.values():
         member = space.smallest()
-        assert split(space, member) == (space, member, {})
-        assert split(OnlySpace(space, member), member) == (space, member, {})
+        assert space.split(member) == OnlySpace(space, member).split(member) == Candidate(space, member, {})
 
 
 def test_only_the_hyperparameters_of_one_network_are_searched():
@@ -296,7 +298,7 @@ def test_only_the_hyperparameters_of_one_network_are_searched():
     assert (only.genes(), only.parameters(), only.encode(member)) == ({}, (), {})
     space = JointSpace(only, SETTINGS)
     for found in sample_within(space, random.Random(1), Limits(), 20):
-        assert split(space, found)[:2] == (DIGITS, member)
+        assert space.split(found) == Candidate(DIGITS, member, SETTINGS.values(found.hyperparameters))
     with pytest.raises(SpaceError, match="its only member is '2-2-2-2'"):
         only.parse("1-1-1-1")
     with pytest.raises(SpaceError, match="'1-1' is not in space 'vgg-digits'"):
@@ -309,9 +311,8 @@ def test_a_searched_binariser_is_that_of_the_architectures_space():
         space = JointSpace(architectures, binarisers)
         for index, binariser in enumerate(("xnor", "bireal")):
             member = Joint(DIGITS.uniform(1), binarisers.unrank(index))
-            inner, architecture, values = split(space, member)
-            assert inner == WidthSpace("vgg-digits", "vgg-digits", binariser=binariser, image_size=8, channels=1)
-            assert (architecture, values) == (DIGITS.uniform(1), {"binariser": binariser})
+            inner = WidthSpace("vgg-digits", "vgg-digits", binariser=binariser, image_size=8, channels=1)
+            assert space.split(member) == Candidate(inner, DIGITS.uniform(1), {"binariser": binariser})
     with pytest.raises(SpaceError, match="space 'nasbnn-digits' has no choice of binarisers; leave binariser out"):
         JointSpace(SPACES["nasbnn-digits"], binarisers)
     narrow = WidthSpace("narrow", "resnet-20", (0.05, 1))
@@ -335,7 +336,7 @@ def test_spaces_that_cannot_be_joined_are_refused():
         with pytest.raises(SpaceError, match="take a member of a space of architectures"):
             OnlySpace(inner, inner.smallest())
     with pytest.raises(SpaceError, match="hyperparameters alone, which build nothing; use a JointSpace"):
-        split(SETTINGS, SETTINGS.smallest())
+        SETTINGS.split(SETTINGS.smallest())
     with pytest.raises(SpaceError, match="ratio 7 in place 1"):
         OnlySpace(DIGITS, DIGITS.smallest().__class__((7, 1, 1, 1)))
 

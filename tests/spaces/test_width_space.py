@@ -240,15 +240,15 @@ def test_the_text_form_and_the_id_stay_as_they_are():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "ratio 1: '' is no ratio; write numbers and dashes, as in 1-0.5-2"),
-        ("1-x", "ratio 2: 'x' is no ratio"),
-        ("1--2", "ratio 2: '' is no ratio"),
-        ("1-nan-1-1", "ratio 2: 'nan' is no ratio"),
-        ("1-1e0-1-1", "ratio 2: '1e0' is no ratio"),
-        ("1-٢-1-1", "is no ratio"),
+        ("", "ratio 1: '' is not a ratio; write numbers and dashes, as in 1-0.5-2"),
+        ("1-x", "ratio 2: 'x' is not a ratio"),
+        ("1--2", "ratio 2: '' is not a ratio"),
+        ("1-nan-1-1", "ratio 2: 'nan' is not a ratio"),
+        ("1-1e0-1-1", "ratio 2: '1e0' is not a ratio"),
+        ("1-٢-1-1", "is not a ratio"),
         ("1-1-1-1-1", "5 ratios where vgg-digits has 4: conv1, conv2, conv3, conv4"),
         ("1-5-1-1", "'1-5-1-1' is not in space 'vgg-digits': ratio 5 in place 2 (conv2) is not one of 0.25, 0.5, 1, 2"),
-        ("1-1-1-" + "9" * 50, f"'{'9' * 37}...' is no ratio"),
+        ("1-1-1-" + "9" * 50, f"'{'9' * 37}...' is not a ratio"),
     ],
 )
 def test_a_wrong_text_is_refused_with_its_reason(text, message):
@@ -315,9 +315,9 @@ def test_every_problem_of_a_declaration_is_listed():
     with pytest.raises(SpaceError) as caught:
         WidthSpace("w", "vgg-smal", (2, 1), "dorfea", classes=0, channels=-1)
     assert str(caught.value) == (
-        "space 'w': there is no base network 'vgg-smal', did you mean 'vgg-small'? "
+        "space 'w': unknown base network 'vgg-smal'; did you mean 'vgg-small'? "
         f"The base networks are {', '.join(BASES)}; "
-        "there is no binariser 'dorfea', did you mean 'dorefa'? The binarisers are dorefa, xnor, bireal, reactnet; "
+        "unknown binariser 'dorfea'; did you mean 'dorefa'? The binarisers are dorefa, xnor, bireal, reactnet; "
         "ratios must be ascending numbers from 0.01 to 100, got (2, 1); "
         "classes must be an integer of at least 1, got 0; channels must be an integer of at least 1, got -1"
     )

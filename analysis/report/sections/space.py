@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from analysis.findings.facts import RunFacts, Values, number, section, whole
 from analysis.stages import SEARCH_STAGES
@@ -45,7 +45,7 @@ def space_words(space: Space[Any]) -> str:
     >>> space_words(get_space("vgg-digits"))
     'vgg-digits: 1,296 networks of 6.70 K OPs to 453 K OPs'
     """
-    joined = space.architectures if isinstance(space, JointSpace) else space
+    joined = cast("JointSpace[Any]", space).architectures if isinstance(space, JointSpace) else space
     if isinstance(joined, OnlySpace):
         cost = joined.cost(joined.architecture)
         words = f"{joined.name}: one network, {joined.format(joined.architecture)}, of {quantity(cost.ops, 'OPs')}"
