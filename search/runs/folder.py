@@ -61,7 +61,7 @@ class Run:
     @cached_property
     def space(self) -> Space[Any]:
         """The space that is searched, with the data's classes and channels."""
-        return self.config.searched_space(**self._shape)
+        return self.config.searched_space(self.architectures)
 
     @cached_property
     def architectures(self) -> Space[Any]:
