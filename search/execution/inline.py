@@ -1,4 +1,4 @@
-"""Executors: how the tasks of a run are carried out. The plain one works them off in this process."""
+"""The executor that runs all tasks in this process."""
 
 import signal
 import threading
@@ -13,8 +13,8 @@ from search.worker.worker import Worker
 class InlineExecutor:
     """Runs every task in this process, in the order in which they are handed out. Needs no Ray.
 
-    A time limit interrupts what Python runs. Native code that never returns to Python, it cannot stop: only a worker
-    of its own, which is killed, ends that.
+    A time limit interrupts Python code. It cannot stop native code that never returns to Python: that takes a worker
+    process, which can be killed.
     """
 
     def __init__(self, run: Run) -> None:

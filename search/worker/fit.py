@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from pathlib import Path
 
 from torch import nn
 
@@ -13,78 +13,81 @@ from models.checkpoints.networks import load_network, save_network
 from models.layers.binarisers import set_mode
 from models.layers.modes import Mode
 from search.config.sections import TrainConfig
-from search.data.dataset import Split
-from search.runs.records import DEFAULT, FULL_PRECISION, Stage
+from search.config.trainings import NetworkTrainConfig
+from search.runs.records import DEFAULT, FULL_PRECISION, EpochReport, Stage
 from search.training.loop import plain_step, train
-from search.worker.attempt import Trial
+from search.worker.attempt import Attempt
 from search.worker.context import Candidate, Context
-from search.worker.tasks import Report, Task
+from search.worker.measure import candidate_cost, cost_metrics, validate
+from search.worker.tasks import Fit, Report
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How a network is trained: its first weights, the images, the settings; once for every mode."""
+class _Training:
+    """What is trained for a trial, and how. Weights are kept under `identity`: the trial's id, or `PARENT`."""
 
-    network: nn.Module
-    images: Split
+    context: Context
+    stage: Stage
+    reference: str
+    identity: str
+    candidate: Candidate
     config: TrainConfig
-    modes: tuple[Mode | None, ...] = (None,)
+
+    @property
+    def folder(self) -> Path:
+        """Where the network and its checkpoints are kept."""
+        return self.context.run.weights(self.stage, self.identity)
+
+    @property
+    def is_twin(self) -> bool:
+        """Whether the network is in full precision."""
+        return self.reference.startswith(FULL_PRECISION)
+
+    @property
+    def binary(self) -> NetworkTrainConfig | None:
+        """The settings of a binary network that is trained from its first weights; None for all others."""
+        return self.config if isinstance(self.config, NetworkTrainConfig) and not self.is_twin else None
+
+    @property
+    def modes(self) -> tuple[Mode | None, ...]:
+        """The modes that the network is trained in, one after another; None leaves it as it was made. Multi-stage
+        training has binary activations with float weights first (BNAS v2, section 2.4)."""
+        return (Mode.FWBA, Mode.BWBA) if self.binary and self.binary.multi_stage else (None,)
 
 
-def fit(context: Context, task: Task) -> Iterator[Report]:
+def fit(context: Context, task: Fit) -> Iterator[Report]:
     """Train the network of one trial up to `until` epochs, measure it, and keep it when its training has ended.
 
-    A trial that was killed goes on from its last epoch; one that was killed behind its training is only measured again.
+    A trial that was killed goes on from its last epoch; one that was killed after its training is only measured again.
     """
-    (each,) = task["candidates"]
-    stage, identity = Stage(task["stage"]), PARENT if each.get("reference") == PARENT else each["id"]
-    folder = context.run.weights(stage, identity)
-    with Trial(each["number"]) as trial:
-        candidate = context.candidate(each["architecture"], stage)
-        epochs = _settings(context, stage, candidate, each.get("reference", "")).epochs
-        until = min(task.get("until", epochs), epochs)
-        if (folder / "network" / MANIFEST_FILE).exists():
-            network = load_network(folder / "network").to(context.device)
+    stage, (trial,) = task.stage, task.trials
+    with Attempt(trial.number) as attempt:
+        candidate = context.candidate(trial.architecture, stage)
+        config = _config(context, stage, trial.reference, candidate)
+        identity = PARENT if trial.reference == PARENT else trial.id
+        training = _Training(context, stage, trial.reference, identity, candidate, config)
+        kept = training.folder / "network"
+        until = config.epochs if task.until is None else min(task.until, config.epochs)
+        if (kept / MANIFEST_FILE).exists():
+            network = load_network(kept).to(context.device)
         else:
-            recipe = _recipe(context, stage, candidate, identity, each.get("reference", ""))
-            network = recipe.network
-            yield from _train(context, recipe, stage, identity, until)
+            network = _first_weights(training)
+            yield from _train(training, network, until)
             if stage is Stage.FINETUNED:
                 context.recalibrate(network)
-            if until == epochs:
-                save_network(folder / "network", network, {"stage": stage.value})
-        twin = each.get("reference", "").startswith(FULL_PRECISION)
-        cost = candidate.full_precision_cost() if twin else context.cost(candidate)
-        trial.metrics = {**context.validate(network), **cost, "epochs": task["epochs_before"] + until}
-        if (folder / "network").exists():
-            for checkpoints in folder.glob("checkpoints*"):
+            if until == config.epochs:
+                save_network(kept, network, {"stage": stage.value})
+        full = candidate.space.full_precision_cost
+        cost = cost_metrics(full(candidate.architecture)) if training.is_twin else candidate_cost(context, candidate)
+        attempt.metrics = {**validate(context, network), **cost, "epochs": task.epochs_before + until}
+        if kept.exists():
+            for checkpoints in training.folder.glob("checkpoints*"):
                 shutil.rmtree(checkpoints)
-    yield {**trial.report(), "last": True}
+    yield attempt.outcome()
 
 
-def _train(context: Context, recipe: Recipe, stage: Stage, identity: str, until: int) -> Iterator[Report]:
-    """The training in each mode, one behind the other; only the last one may be paused."""
-    for place, mode in enumerate(recipe.modes):
-        last = place == len(recipe.modes) - 1
-        if mode is not None:
-            set_mode(recipe.network, mode)
-        for epoch in train(
-            recipe.network,
-            plain_step(recipe.network, recipe.config),
-            recipe.images,
-            recipe.config,
-            seed=context.seed(stage.value, identity, *([] if last else [str(mode)])),
-            checkpoints=context.run.weights(stage, identity) / ("checkpoints" if last else f"checkpoints-{mode}"),
-            until=until if last else None,
-        ):
-            report = {"kind": "epoch", "phase": stage.value, "id": identity, **asdict(epoch)}
-            if last and stage is not Stage.FINETUNED and epoch.epoch < until:  # the last one is the trial's outcome
-                report["accuracy"] = context.validate(recipe.network)["accuracy"]
-            yield report
-
-
-def _settings(context: Context, stage: Stage, candidate: Candidate, reference: str) -> Any:
-    """How a stage trains, with the candidate's hyperparameters in their place."""
+def _config(context: Context, stage: Stage, reference: str, candidate: Candidate) -> TrainConfig:
+    """How a network is trained, with the candidate's hyperparameters in their place."""
     config = context.config
     if stage is Stage.FINETUNED:
         return config.finetune
@@ -96,28 +99,44 @@ def _settings(context: Context, stage: Stage, candidate: Candidate, reference: s
     return config.final.with_values(own)  # final training has epochs of its own
 
 
-def _recipe(context: Context, stage: Stage, candidate: Candidate, identity: str, reference: str) -> Recipe:
-    """What a stage trains, from which weights, and how."""
-    config, settings = context.config, _settings(context, stage, candidate, reference)
-    searching = stage is Stage.TRAINED or reference in (PARENT, DEFAULT)
-    images = context.augmented(
-        context.search_images if searching else context.data.train, candidate.hyperparameters.get("augmentation")
-    )
+def _first_weights(training: _Training) -> nn.Module:
+    """The network with the weights that it is trained from: the supernet's, the parent's, a candidate's, or random."""
+    context, candidate, stage = training.context, training.candidate, training.stage
     if stage is Stage.FINETUNED:
-        return Recipe(context.inherited(candidate.architecture), images, settings)
-    if reference == PARENT:
-        return Recipe(context.new_network(candidate, identity), images, settings)
-    if reference.startswith(FULL_PRECISION):
-        return Recipe(context.new_network(candidate, identity, mode=Mode.FWFA), images, settings)
-    network = context.new_network(candidate, identity, drop_path=settings.drop_path or None)
-    if stage is Stage.TRAINED and config.parent.used:
+        return context.inherited(candidate.architecture)
+    mode = Mode.FWFA if training.is_twin else None
+    drop_path = training.binary.drop_path or None if training.binary else None
+    network = context.new_network(candidate, training.identity, mode=mode, drop_path=drop_path)
+    if stage is Stage.TRAINED and context.config.parent.used:
         context.inherit(network)
-    if stage is Stage.FINAL and config.final.start == "inherited":
-        trained = load_network(context.run.weights(Stage.TRAINED, identity) / "network")
+    if stage is Stage.FINAL and context.config.final.start == "inherited":
+        trained = load_network(context.run.weights(Stage.TRAINED, training.identity) / "network")
         network.load_state_dict(trained.state_dict())
-    return Recipe(network, images, settings, _modes(settings))
+    return network
 
 
-def _modes(config: Any) -> tuple[Mode | None, ...]:
-    """Multi-stage training has binary activations with float weights first (BNAS v2, section 2.4)."""
-    return (Mode.FWBA, Mode.BWBA) if config.multi_stage else (None,)
+def _train(training: _Training, network: nn.Module, until: int) -> Iterator[Report]:
+    """The training in each mode, one after another; only the last one may be paused."""
+    context, stage, identity = training.context, training.stage, training.identity
+    searching = stage is Stage.TRAINED or training.reference in (PARENT, DEFAULT)
+    images = context.augmented(
+        context.search_images if searching else context.data.train,
+        training.candidate.hyperparameters.get("augmentation"),
+    )
+    for mode in training.modes:
+        last = mode is training.modes[-1]
+        if mode is not None:
+            set_mode(network, mode)
+        for epoch in train(
+            network,
+            plain_step(network, training.config),
+            images,
+            training.config,
+            seed=context.seed(stage.value, identity, *([] if last else [str(mode)])),
+            checkpoints=training.folder / ("checkpoints" if last else f"checkpoints-{mode}"),
+            until=until if last else None,
+        ):
+            accuracy = None
+            if last and stage is not Stage.FINETUNED and epoch.epoch < until:  # the last one is the trial's outcome
+                accuracy = validate(context, network)["accuracy"]
+            yield EpochReport(stage.value, identity, **asdict(epoch), accuracy=accuracy)
