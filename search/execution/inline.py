@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from search.runs.folder import Run
@@ -34,8 +34,8 @@ class InlineExecutor:
 
 
 @contextmanager
-def time_limit(seconds: float | None) -> Iterator[None]:
-    """Raise `TimeoutError` in the block when it takes longer; without a number, or off the main thread, never."""
+def time_limit(seconds: float | None) -> Generator[None]:
+    """Raise `TimeoutError` in the block when it takes longer; never where `seconds` is None, or off the main thread."""
     if seconds is None or not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return

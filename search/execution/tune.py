@@ -4,6 +4,9 @@ A new Tuner is made for every phase and after every interruption. Its own state 
 truth, and that state is a pickle.
 """
 
+# Ray annotates its functions only in part
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 import faulthandler
 import os
 import tempfile
@@ -31,7 +34,7 @@ from search.worker.tasks import ExecutionError, Outcome, Task, TrialTask, Work, 
 from search.worker.worker import Worker
 
 _GRACE = 10.0
-"""Seconds in which a worker ends itself at its time limit; one that is frozen is then killed from here."""
+"""Seconds that a worker gets to end itself at its time limit; then it is frozen, and is killed from here."""
 
 _NODE_LOST = ("its node has died", "its owner has died")
 """Parts of Ray's error when a worker died with its node. Such a loss does not count as an attempt."""
@@ -74,7 +77,7 @@ class _Trainable(tune.Trainable):
 
 
 def _unseen(run: Path) -> str | None:
-    """Why a worker cannot work on a run: its node does not see the folder."""
+    """Why a worker cannot work on a run, where its node does not see the folder."""
     if (run / RUN_FILE).is_file():
         return None
     return (
@@ -84,14 +87,14 @@ def _unseen(run: Path) -> str | None:
 
 
 class _Feeder(Searcher):
-    """Gives Tune the next task when it asks for a trial."""
+    """Gives Tune the next task when Tune asks for a trial."""
 
     def __init__(self, run: Run, work: Work, listener: "_Listener") -> None:
         super().__init__(metric="report", mode="max")
         self._run, self._work, self._listener = run, work, listener
 
     def __getstate__(self) -> dict[str, Any]:
-        return {}  # Tune pickles its searcher into a state of its own, which we never read
+        return {}  # Tune pickles its searcher into its own state, which we never read
 
     def suggest(self, trial_id: str) -> Any:
         if self._listener.failure is not None:
@@ -114,7 +117,7 @@ class _Feeder(Searcher):
         return {"run": str(self._run.path.resolve()), "task": tasks.to_json(task), "limit": limit}
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:  # noqa: FBT001, FBT002
-        """The reports have come through the callback."""
+        """Nothing: reports come through the callback."""
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the journal is the state."""
@@ -142,7 +145,7 @@ class _Listener(tune.Callback):
         self._running[trial.trial_id] = (trial, time.monotonic(), set())
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Kill workers that are frozen: the others have ended themselves at their time limit."""
+        """Kill frozen workers, which do not end themselves at their time limit. Tune has no public way to do that."""
         if self._limit is None:
             return
         for trial, since, _ in self._running.values():
@@ -241,7 +244,7 @@ class TuneExecutor:
             raise KeyboardInterrupt  # Tune swallows Ctrl-C and returns
 
     def _workers(self) -> int:
-        """How many tasks are in flight: what was asked for, else all that this machine or the cluster has room for."""
+        """How many tasks run at once: as asked for, else as many as this machine or the cluster has room for."""
         execution = self._run.config.execution
         if execution.workers or self._address is None:
             return execution.workers or os.cpu_count() or 1
@@ -258,7 +261,7 @@ class TuneExecutor:
         return device == "cuda" or (device == "auto" and ray.cluster_resources().get("GPU", 0) > 0)
 
     def _resources(self, work: Work) -> dict[str, float]:
-        """Several cores for training with several threads, one for anything else; a share of a GPU."""
+        """Of one task: cores for its threads, and a share of a GPU where there are any."""
         execution = self._run.config.execution
         threads = execution.training_threads if work.exclusive else execution.threads
         resources: dict[str, float] = {"cpu": threads}
@@ -269,8 +272,8 @@ class TuneExecutor:
 
 
 def _error(trial: Trial) -> str:
-    """What ended a trial. Tune has written it to a file of this machine; its own accessor looks for that where it is
-    copied to later."""
+    """What ended a trial. Tune has written it to a file of this machine; its own accessor looks where that is copied to
+    later."""
     try:
         text = Path(trial.error_file or "").read_text().strip()
     except OSError:

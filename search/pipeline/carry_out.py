@@ -29,6 +29,9 @@ from search.worker.tasks import Executor, Work
 CANDIDATES = {Method.ONE_SHOT: Stage.INHERITED, Method.TRAINING: Stage.TRAINED, Method.DIFFERENTIABLE: Stage.SEARCHED}
 """The stage of each method's candidates."""
 
+PROPOSED = (*CANDIDATES.values(), Stage.FINETUNED)
+"""The stages whose trials are members of the searched space; those of others are architectures alone."""
+
 
 def carry_out(run: Run, executor: Executor, view: View) -> None:
     """Do what is left to do of a run; of a finished one, nothing. The caller holds the run's lock."""
@@ -112,7 +115,8 @@ class Pipeline:
                 export_trials(run)
                 records += self._deployable(later.records)
         best = best_per_architecture(front_records(records, costs))
-        compared = [record for record in self._compared() if record.state is State.FINISHED]
+        references = self.study(Stage.REFERENCE).records()  # but the parent, whose training was another one
+        compared = [each for each in references if each.operator != PARENT and each.state is State.FINISHED]
         deploying = [*best, *compared]
         self.view.phase("Networks", len(deploying))
         # writes the front's networks as files, and measures them on the test split, once
@@ -154,7 +158,7 @@ class Pipeline:
                 before = training.epochs if training.multi_stage else 0
                 plan = Plan(
                     propose,
-                    fit_task(stage, before, stopping.rungs if stopping else ()),
+                    fit_task(stage, before, stopping),
                     search.proposer,
                     encode,
                     stopping=stopping,
@@ -196,10 +200,6 @@ class Pipeline:
         generation = 1 if config.method is Method.TRAINING and config.parent.used else 0
         return self._fixed("References", Stage.REFERENCE, proposals, reference_task(config), generation)
 
-    def _compared(self) -> list[Record]:
-        """The networks that the run trained to compare with, the parent left out: its training was another one."""
-        return [record for record in self.study(Stage.REFERENCE).records() if record.operator != PARENT]
-
     def _fixed(
         self, title: str, stage: Stage, proposals: Sequence[Proposal], task: MakeTask, generation: int = 0
     ) -> Trials | None:
@@ -228,14 +228,14 @@ class Pipeline:
         """The study of a stage, opened once."""
         if stage not in self._studies:
             config = self.run.config
-            parameters = self.run.space.parameters() if _is_proposed(stage) else ()
+            parameters = self.run.space.parameters() if stage in PROPOSED else ()
             study = Study(self.run.journal, stage, config.search.objectives, parameters, config.seed)
             self._studies[stage] = study
         return self._studies[stage]
 
     def _encoder(self, stage: Stage) -> Encode:
         space = self.run.space
-        return (lambda text: space.encode(space.parse(text))) if _is_proposed(stage) else (lambda text: {})
+        return (lambda text: space.encode(space.parse(text))) if stage in PROPOSED else (lambda text: {})
 
     def _deployable(self, records: Sequence[Record]) -> list[Record]:
         """The records whose weights are a network of its own: not those of searches, mixed edges or references."""
@@ -243,11 +243,6 @@ class Pipeline:
         if not family_of(self.run.architectures).candidates_deployable:
             without.add(Stage.INHERITED)
         return [record for record in records if record.stage not in without]
-
-
-def _is_proposed(stage: Stage) -> bool:
-    """Whether the trials of a stage are members of the searched space; others are architectures alone."""
-    return stage in (*CANDIDATES.values(), Stage.FINETUNED)
 
 
 def _again(records: Sequence[Record], operator: str) -> list[Proposal]:

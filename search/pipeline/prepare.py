@@ -6,7 +6,7 @@ import torch
 
 from models.checkpoints.networks import save_network, save_supernet
 from search.config.run import Method, RunConfig
-from search.config.sections import ConfigError
+from search.config.sections import ConfigError, Section
 from search.data.errors import DataError
 from search.data.opening import listing, open_data
 from search.latency.table import LatencyError, Predictor, read_table
@@ -77,14 +77,11 @@ def _write(prepared: Prepared, run: Run) -> None:
 
 def _with_absolute_paths(config: RunConfig) -> RunConfig:
     """The configuration with paths that mean the same wherever a run is resumed from."""
-    data, supernet, execution = config.data, config.supernet, config.execution
-    if data.path is not None:
-        data = data.model_copy(update={"path": data.path.absolute()})
-    if supernet.checkpoint is not None:
-        supernet = supernet.model_copy(update={"checkpoint": str(Path(supernet.checkpoint).absolute())})
-    parent = config.parent
-    if parent.checkpoint is not None:
-        parent = parent.model_copy(update={"checkpoint": str(Path(parent.checkpoint).absolute())})
-    if execution.latency_table is not None:
-        execution = execution.model_copy(update={"latency_table": execution.latency_table.absolute()})
-    return config.model_copy(update={"data": data, "supernet": supernet, "parent": parent, "execution": execution})
+    paths = {"data": "path", "supernet": "checkpoint", "parent": "checkpoint", "execution": "latency_table"}
+    changes: dict[str, Section] = {}
+    for name, key in paths.items():
+        section = getattr(config, name)
+        path: Path | str | None = getattr(section, key)
+        if path is not None:
+            changes[name] = section.model_copy(update={key: type(path)(Path(path).absolute())})
+    return config.model_copy(update=changes)

@@ -1,4 +1,4 @@
-"""Networks that a run trains to compare its own with: what the frontier plot marks beside the front."""
+"""Networks that a run trains to compare its own with; the frontier plot marks them next to the front."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -30,7 +30,7 @@ def reference_proposals(config: RunConfig, space: Space[Any]) -> list[Proposal]:
 
 
 def _named(space: Space[Any], what: str, text: str) -> str:
-    """An id apart from the architecture's own, since its weights are others."""
+    """An id that differs from the architecture's own, since its weights are others."""
     return content_id(space.name, f"{what}: {text}")
 
 

@@ -27,6 +27,10 @@ class EarlyStopping:
     rungs: tuple[int, ...]
     reduction: float
 
+    def next_rung(self, record: Record) -> int:
+        """The epochs to which a trial is trained next."""
+        return next(rung for rung in self.rungs if rung not in record.rungs)
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -137,12 +141,13 @@ class Trials:
             self._attempts[number] = attempt + 1
             self._queue.append(number)
             return
-        rung = self._next_rung(self._records[number])
         stopping = self._plan.stopping
-        if outcome.reason is None and stopping and rung != stopping.rungs[-1]:
-            spent = {"seconds": outcome.seconds, "worker_started": outcome.started}
-            self._records[number] = self._study.note_rung(number, rung, {**outcome.metrics, **spent})
-            return
+        if outcome.reason is None and stopping:
+            rung = stopping.next_rung(self._records[number])
+            if rung != stopping.rungs[-1]:
+                spent = {"seconds": outcome.seconds, "worker_started": outcome.started}
+                self._records[number] = self._study.note_rung(number, rung, {**outcome.metrics, **spent})
+                return
         self._end(outcome, attempt, pruned=False)
 
     def _end(self, outcome: Outcome, attempt: int, *, pruned: bool) -> None:
@@ -154,10 +159,6 @@ class Trials:
         self._records[outcome.number] = self._study.finish(outcome, attempt, pruned=pruned)
         self._view.trial(self._records[outcome.number])
         self._plan.ended(self.records)
-
-    def _next_rung(self, record: Record) -> int:
-        """The epochs to which a trial is trained next; 0 without early stopping."""
-        return next_rung(self._plan.stopping.rungs, record) if self._plan.stopping else 0
 
     def _open(self) -> list[Record]:
         """Trials that have not ended; where none is queued or runs, they wait at a rung to be judged."""
@@ -194,18 +195,14 @@ class Trials:
                 self._records[record.number] = record
         self._over = not proposals
         waiting = self._open()
-        if self._plan.stopping is not None and waiting:
-            least = min(map(self._next_rung, waiting))
-            lagging = [record for record in waiting if self._next_rung(record) == least]
-            if len(lagging) == len(waiting) and least != self._plan.stopping.rungs[0]:
+        stopping = self._plan.stopping
+        if stopping is not None and waiting:
+            least = min(map(stopping.next_rung, waiting))
+            lagging = [record for record in waiting if stopping.next_rung(record) == least]
+            if len(lagging) == len(waiting) and least != stopping.rungs[0]:
                 return  # all have reached a rung: they are judged first
             waiting = lagging  # the others wait for them at their rung
         self._queue.extend(record.number for record in waiting)
-
-
-def next_rung(rungs: Sequence[int], record: Record) -> int:
-    """The first rung that a trial has not reached."""
-    return next(rung for rung in rungs if rung not in record.rungs)
 
 
 def inputs(records: Sequence[Record]) -> tuple[TrialInput, ...]:
@@ -213,11 +210,11 @@ def inputs(records: Sequence[Record]) -> tuple[TrialInput, ...]:
     return tuple(map(TrialInput.of, records))
 
 
-def fit_task(stage: Stage, before: int = 0, rungs: Sequence[int] = ()) -> MakeTask:
+def fit_task(stage: Stage, before: int = 0, stopping: EarlyStopping | None = None) -> MakeTask:
     """One network to train to its end, or to its next rung; `before` are the epochs of another mode before that."""
 
     def make(records: Sequence[Record]) -> Fit:
         (record,) = records
-        return Fit(inputs(records), stage, before, next_rung(rungs, record) if rungs else None)
+        return Fit(inputs(records), stage, before, stopping.next_rung(record) if stopping else None)
 
     return make

@@ -2,7 +2,7 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
 from typing import assert_never
 
@@ -142,7 +142,7 @@ class PlainView(View):
 
 
 @contextmanager
-def make_view(console: Console) -> Iterator[View]:
+def make_view(console: Console) -> Generator[View]:
     """Bars where the console is a terminal, lines where not."""
     if not console.is_terminal:
         yield PlainView(console)

@@ -1,5 +1,9 @@
 """Differentiable searches for cells: one as a trial, and one whose mixed edges become a supernet to search in."""
 
+# pyarrow has no stubs
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, replace

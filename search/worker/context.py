@@ -1,6 +1,9 @@
 """What the tasks of a run share within one worker: the data, the weights to start from, and seeds."""
 
-from collections.abc import Iterator, Mapping
+# torch annotates its functions only in part
+# pyright: reportUnknownMemberType=false
+
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -136,7 +139,7 @@ class Context:
 
 
 @contextmanager
-def initial_weights(seed: int) -> Iterator[None]:
+def initial_weights(seed: int) -> Generator[None]:
     """Random weights that are made inside follow from the seed alone; torch's generator is afterwards as it was."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)

@@ -2,8 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
 
 from torch import nn
 
@@ -17,42 +16,82 @@ from search.config.trainings import NetworkTrainConfig
 from search.runs.records import DEFAULT, FULL_PRECISION, EpochReport, Stage
 from search.training.loop import plain_step, train
 from search.worker.attempt import Attempt
-from search.worker.context import Candidate, Context
+from search.worker.context import Context
 from search.worker.measure import candidate_cost, cost_metrics, validate
 from search.worker.tasks import Fit, Report
 
 
-@dataclass(frozen=True)
 class _Training:
-    """What is trained for a trial, and how. Weights are kept under `identity`: the trial's id, or `PARENT`."""
+    """What is trained for a trial: its settings, its first weights, its images and where it is kept."""
 
-    context: Context
-    stage: Stage
-    reference: str
-    identity: str
-    candidate: Candidate
-    config: TrainConfig
-
-    @property
-    def folder(self) -> Path:
-        """Where the network and its checkpoints are kept."""
-        return self.context.run.weights(self.stage, self.identity)
-
-    @property
-    def is_twin(self) -> bool:
-        """Whether the network is in full precision."""
-        return self.reference.startswith(FULL_PRECISION)
-
-    @property
-    def binary(self) -> NetworkTrainConfig | None:
+    def __init__(self, context: Context, task: Fit) -> None:
+        (trial,) = task.trials
+        self.context, self.stage, self.reference = context, task.stage, trial.reference
+        self.identity = PARENT if trial.reference == PARENT else trial.id
+        self.folder = context.run.weights(task.stage, self.identity)
+        self.candidate = context.candidate(trial.architecture, task.stage)
+        self.config = self._config()
+        self.is_twin = trial.reference.startswith(FULL_PRECISION)
+        self.binary = self.config if isinstance(self.config, NetworkTrainConfig) and not self.is_twin else None
         """The settings of a binary network that is trained from its first weights; None for all others."""
-        return self.config if isinstance(self.config, NetworkTrainConfig) and not self.is_twin else None
 
-    @property
-    def modes(self) -> tuple[Mode | None, ...]:
-        """The modes that the network is trained in, one after another; None leaves it as it was made. Multi-stage
-        training has binary activations with float weights first (BNAS v2, section 2.4)."""
-        return (Mode.FWBA, Mode.BWBA) if self.binary and self.binary.multi_stage else (None,)
+    def _config(self) -> TrainConfig:
+        """How the network is trained, with the candidate's hyperparameters in their place."""
+        config, values = self.context.config, self.candidate.hyperparameters
+        if self.stage is Stage.FINETUNED:
+            return config.finetune
+        if self.reference == PARENT:
+            return config.parent
+        if self.stage is Stage.TRAINED or self.reference == DEFAULT:
+            return config.training.with_values(values)
+        # final training has epochs of its own
+        return config.final.with_values({name: value for name, value in values.items() if name != "epochs"})
+
+    def first_weights(self) -> nn.Module:
+        """The network with the weights that it starts from: the supernet's, the parent's, a candidate's, or random."""
+        context, candidate = self.context, self.candidate
+        if self.stage is Stage.FINETUNED:
+            return context.inherited(candidate.architecture)
+        mode = Mode.FWFA if self.is_twin else None
+        drop_path = self.binary.drop_path or None if self.binary else None
+        network = context.new_network(candidate, self.identity, mode=mode, drop_path=drop_path)
+        if self.stage is Stage.TRAINED and context.config.parent.used:
+            context.inherit(network)
+        if self.stage is Stage.FINAL and context.config.final.start == "inherited":
+            trained = load_network(context.run.weights(Stage.TRAINED, self.identity) / "network")
+            network.load_state_dict(trained.state_dict())
+        return network
+
+    def run(self, network: nn.Module, until: int) -> Iterator[Report]:
+        """Train in each mode, one after another; only the last one may be paused. Multi-stage training has binary
+        activations with float weights first (BNAS v2, section 2.4)."""
+        searching = self.stage is Stage.TRAINED or self.reference in (PARENT, DEFAULT)
+        images = self.context.search_images if searching else self.context.data.train
+        images = self.context.augmented(images, self.candidate.hyperparameters.get("augmentation"))
+        for mode in (Mode.FWBA, Mode.BWBA) if self.binary and self.binary.multi_stage else (None,):
+            last = mode is not Mode.FWBA
+            if mode is not None:
+                set_mode(network, mode)
+            for epoch in train(
+                network,
+                plain_step(network, self.config),
+                images,
+                self.config,
+                seed=self.context.seed(self.stage.value, self.identity, *([] if last else [str(mode)])),
+                checkpoints=self.folder / ("checkpoints" if last else f"checkpoints-{mode}"),
+                until=until if last else None,
+            ):
+                accuracy = None
+                if last and self.stage is not Stage.FINETUNED and epoch.epoch < until:  # the outcome has the last one
+                    accuracy = validate(self.context, network)["accuracy"]
+                yield EpochReport(self.stage.value, self.identity, **asdict(epoch), accuracy=accuracy)
+
+    def cost(self) -> dict[str, float]:
+        """What the network costs, as metrics."""
+        space, architecture = self.candidate.space, self.candidate.architecture
+        if self.is_twin:
+            return cost_metrics(space.full_precision_cost(architecture))
+        return candidate_cost(self.context, self.candidate)
 
 
 def fit(context: Context, task: Fit) -> Iterator[Report]:
@@ -60,83 +99,22 @@ def fit(context: Context, task: Fit) -> Iterator[Report]:
 
     A trial that was killed goes on from its last epoch; one that was killed after its training is only measured again.
     """
-    stage, (trial,) = task.stage, task.trials
-    with Attempt(trial.number) as attempt:
-        candidate = context.candidate(trial.architecture, stage)
-        config = _config(context, stage, trial.reference, candidate)
-        identity = PARENT if trial.reference == PARENT else trial.id
-        training = _Training(context, stage, trial.reference, identity, candidate, config)
-        kept = training.folder / "network"
-        until = config.epochs if task.until is None else min(task.until, config.epochs)
+    with Attempt(task.trials[0].number) as attempt:
+        training = _Training(context, task)
+        kept, epochs = training.folder / "network", training.config.epochs
+        until = epochs if task.until is None else min(task.until, epochs)
         if (kept / MANIFEST_FILE).exists():
             network = load_network(kept).to(context.device)
         else:
-            network = _first_weights(training)
-            yield from _train(training, network, until)
-            if stage is Stage.FINETUNED:
+            network = training.first_weights()
+            yield from training.run(network, until)
+            if task.stage is Stage.FINETUNED:
                 context.recalibrate(network)
-            if until == config.epochs:
-                save_network(kept, network, {"stage": stage.value})
-        full = candidate.space.full_precision_cost
-        cost = cost_metrics(full(candidate.architecture)) if training.is_twin else candidate_cost(context, candidate)
-        attempt.metrics = {**validate(context, network), **cost, "epochs": task.epochs_before + until}
+            if until == epochs:
+                save_network(kept, network, {"stage": task.stage.value})
+        metrics = {**validate(context, network), **training.cost()}
+        attempt.metrics = {**metrics, "epochs": task.epochs_before + until}
         if kept.exists():
             for checkpoints in training.folder.glob("checkpoints*"):
                 shutil.rmtree(checkpoints)
     yield attempt.outcome()
-
-
-def _config(context: Context, stage: Stage, reference: str, candidate: Candidate) -> TrainConfig:
-    """How a network is trained, with the candidate's hyperparameters in their place."""
-    config = context.config
-    if stage is Stage.FINETUNED:
-        return config.finetune
-    if reference == PARENT:
-        return config.parent
-    if stage is Stage.TRAINED or reference == DEFAULT:
-        return config.training.with_values(candidate.hyperparameters)
-    own = {name: value for name, value in candidate.hyperparameters.items() if name != "epochs"}
-    return config.final.with_values(own)  # final training has epochs of its own
-
-
-def _first_weights(training: _Training) -> nn.Module:
-    """The network with the weights that it is trained from: the supernet's, the parent's, a candidate's, or random."""
-    context, candidate, stage = training.context, training.candidate, training.stage
-    if stage is Stage.FINETUNED:
-        return context.inherited(candidate.architecture)
-    mode = Mode.FWFA if training.is_twin else None
-    drop_path = training.binary.drop_path or None if training.binary else None
-    network = context.new_network(candidate, training.identity, mode=mode, drop_path=drop_path)
-    if stage is Stage.TRAINED and context.config.parent.used:
-        context.inherit(network)
-    if stage is Stage.FINAL and context.config.final.start == "inherited":
-        trained = load_network(context.run.weights(Stage.TRAINED, training.identity) / "network")
-        network.load_state_dict(trained.state_dict())
-    return network
-
-
-def _train(training: _Training, network: nn.Module, until: int) -> Iterator[Report]:
-    """The training in each mode, one after another; only the last one may be paused."""
-    context, stage, identity = training.context, training.stage, training.identity
-    searching = stage is Stage.TRAINED or training.reference in (PARENT, DEFAULT)
-    images = context.augmented(
-        context.search_images if searching else context.data.train,
-        training.candidate.hyperparameters.get("augmentation"),
-    )
-    for mode in training.modes:
-        last = mode is training.modes[-1]
-        if mode is not None:
-            set_mode(network, mode)
-        for epoch in train(
-            network,
-            plain_step(network, training.config),
-            images,
-            training.config,
-            seed=context.seed(stage.value, identity, *([] if last else [str(mode)])),
-            checkpoints=training.folder / ("checkpoints" if last else f"checkpoints-{mode}"),
-            until=until if last else None,
-        ):
-            accuracy = None
-            if last and stage is not Stage.FINETUNED and epoch.epoch < until:  # the last one is the trial's outcome
-                accuracy = validate(context, network)["accuracy"]
-            yield EpochReport(stage.value, identity, **asdict(epoch), accuracy=accuracy)
