@@ -25,12 +25,11 @@ from typing import Any
 from analysis.units import quantity
 from search.config.run import RunConfig
 from search.config.search import SearchConfig
-from search.pipeline.phases import evaluation_task
-from search.pipeline.trials import Trials
+from search.pipeline.trials import Plan, Trials, inputs
 from search.proposers import make_proposer
-from search.runs.records import Stage, now
+from search.runs.records import Outcome, Stage, now
 from search.runs.study import Study
-from search.worker.tasks import Report, Task
+from search.worker.tasks import REPORTS, Evaluate, Report, Task, TrialInput, from_json
 from spaces import get_space
 
 ROUNDS = 3
@@ -64,13 +63,15 @@ def trials_in(folder: Path, count: int, *, workers: int, per_task: int, proposer
 
     return Trials(
         Study(folder / "journal.log", Stage.INHERITED, config.objectives, space.parameters(), 0),
-        propose,
-        lambda text: space.encode(space.parse(text)),
-        evaluation_task,
+        Plan(
+            propose,
+            lambda records: Evaluate(inputs(records)),
+            proposer,
+            lambda text: space.encode(space.parse(text)),
+            candidates_per_task=per_task,
+        ),
         Silent(),
         lambda report: None,
-        proposer=proposer,
-        candidates_per_task=per_task,
         workers=workers,
         retries=0,
     )
@@ -82,21 +83,11 @@ class Trivial:
     def __init__(self, path: Path) -> None:
         self._space = get_space("nasbnn-digits")
 
-    def run(self, task: Task) -> Iterator[Report]:
-        for index, candidate in enumerate(task["candidates"]):
-            cost = self._space.cost(self._space.parse(candidate["architecture"]))
-            accuracy = random.Random(candidate["id"]).random()
-            yield {
-                "kind": "outcome",
-                "number": candidate["number"],
-                "metrics": {"accuracy": accuracy, "ops": cost.ops, "params": cost.params},
-                "reason": None,
-                "started": now(),
-                "seconds": 0.0,
-                "host": "here",
-                "worker": str(os.getpid()),
-                "last": index == len(task["candidates"]) - 1,
-            }
+    def run(self, task: Evaluate) -> Iterator[Report]:
+        for trial in task.trials:
+            cost = self._space.cost(self._space.parse(trial.architecture))
+            metrics = {"accuracy": random.Random(trial.id).random(), "ops": cost.ops, "params": cost.params}
+            yield Outcome(trial.number, metrics, None, now(), 0.0, "here", str(os.getpid()))
 
 
 def bare_loop(count: int) -> float:
@@ -105,7 +96,7 @@ def bare_loop(count: int) -> float:
     texts = [space.format(space.sample(rng)) for _ in range(count)]
     start = time.perf_counter()
     for number, text in enumerate(texts):
-        list(worker.run({"candidates": [{"number": number, "architecture": text, "id": text}]}))
+        list(worker.run(Evaluate((TrialInput(number, text, text),))))
     return (time.perf_counter() - start) / count
 
 
@@ -259,12 +250,10 @@ def sent_bytes() -> None:
             total, free = ray.cluster_resources(), ray.available_resources()
             used = total.get("object_store_memory", 0) - free.get("object_store_memory", 0)
             counts["store"] = max(counts["store"], int(used))
-            report = json.loads(result.get("report", "{}"))
-            if report.get("kind") == "outcome" and report["number"] % 10 == 9:
-                sums, best = (
-                    mapping(int(report["worker"]), "supernet/trained/tensors"),
-                    seen.setdefault(report["worker"], {}),
-                )
+            report = from_json(result["report"], REPORTS) if "report" in result else None
+            if isinstance(report, Outcome) and report.number % 10 == 9:
+                sums = mapping(int(report.worker), "supernet/trained/tensors")
+                best = seen.setdefault(report.worker, {})
                 best.update({kind: max(value, best.get(kind, 0)) for kind, value in sums.items()})
             super().on_trial_result(iteration, trials, trial, result, **info)
 

@@ -56,10 +56,10 @@ class RunConfig(Section):
     final: FinalConfig = FinalConfig()
     execution: ExecutionConfig = ExecutionConfig()
 
-    def searched_space(self, classes: int | None = None, channels: int | None = None) -> "Space[Any]":
+    def searched_space(self, architectures: "Space[Any]") -> "Space[Any]":
         """What the proposers walk over: of differentiable searches their settings, else architectures."""
         if self.method is not Method.DIFFERENTIABLE:
-            return self.space.build(classes, channels)
+            return self.space.searched(architectures)
         from spaces.hyperparameters.space import HyperparameterSpace
         from spaces.hyperparameters.values import Listed
 

@@ -121,7 +121,10 @@ class SpaceConfig(Section):
 
     def build(self, classes: int | None = None, channels: int | None = None) -> "Space[Any]":
         """What is searched, for data with so many classes and channels: architectures, hyperparameters, or both."""
-        space: Any = self.architectures(classes, channels)
+        return self.searched(self.architectures(classes, channels))
+
+    def searched(self, space: "Space[Any]") -> "Space[Any]":
+        """What is searched: all of the architectures or one of them, with hyperparameters where there are any."""
         hyperparameters = self.hyperparameter_space()
         if self.architecture is None and hyperparameters is None:
             return space

@@ -1,4 +1,4 @@
-"""Addresses of Ray clusters: what one looks like, and whether anybody answers there."""
+"""Addresses of Ray clusters: what they look like, and whether anything answers there."""
 
 import socket
 
@@ -8,18 +8,18 @@ AUTO = "auto"
 """The cluster that this machine is part of."""
 
 HERE = "local"
-"""This machine alone, for a run that was begun on a cluster."""
+"""This machine alone, for a run that began on a cluster."""
 
 
 def require_reachable(address: str | None) -> None:
-    """Raise `ExecutionError` at once for an address that nobody listens at; Ray itself would try for a minute."""
+    """Raise `ExecutionError` at once for an address where nothing listens; Ray itself would try for a minute."""
     if address in (None, AUTO, HERE):
         return
     host, colon, port = address.rpartition(":")
     if not colon or not host or "/" in host or not port.isdigit():
         raise ExecutionError(
-            f"{address!r} is no address of a Ray cluster: give auto on one of its machines, or HOST:PORT of its head, "
-            "such as 10.0.0.5:6379 (not ray://, whose driver would run apart from the run's folder)"
+            f"{address!r} is not the address of a Ray cluster: give auto on one of its machines, or HOST:PORT of its "
+            "head, such as 10.0.0.5:6379 (not ray://, whose driver would run apart from the run's folder)"
         )
     problem = unreachable(host, int(port))
     if problem:
@@ -29,7 +29,7 @@ def require_reachable(address: str | None) -> None:
 
 
 def unreachable(host: str, port: int) -> str | None:
-    """Why nobody can be reached there; None where somebody can."""
+    """Why nothing can be reached there; None where something answers."""
     try:
         socket.create_connection((host, port), timeout=5).close()
     except (OSError, OverflowError) as error:

@@ -1,4 +1,7 @@
-"""Ray on this machine or on a cluster: connecting to it, what travels to its nodes, and noticing that it is gone."""
+"""Ray on this machine or on a cluster: connecting to it, and noticing that it is gone."""
+
+# Ray annotates its functions only in part
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 import logging
 import os
@@ -6,11 +9,11 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
-# Read when ray is imported or started: no loggers of Tune's, no second output engine, no usage statistics.
+# Ray reads these when it is imported or started: no loggers of Tune's, no second output engine, no usage statistics.
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -27,16 +30,16 @@ from search.execution.signals import INTERRUPTED, told_to_stop
 from search.worker.tasks import ExecutionError
 
 _PATIENCE = 20.0
-"""Seconds for which a cluster may be silent. Ray ends its processes, this one too, after 60 without a word from it."""
+"""Seconds for which a cluster may be silent. After 60, Ray ends its processes, including this one."""
 
 _LAST_WAIT = 10.0
-"""Seconds that Tune has to end by itself when the cluster is gone."""
+"""Seconds that Tune gets to end by itself when the cluster is gone."""
 
 
 def connect(execution: ExecutionConfig, address: str | None) -> None:
     """Start Ray on this machine, or connect to the cluster at `address`: `auto`, or HOST:PORT of its head.
 
-    Raises `ExecutionError` where there is none, or it refuses.
+    Raises `ExecutionError` where Ray does not start, or the cluster does not answer or refuses.
     """
     if ray.is_initialized():
         return
@@ -45,31 +48,31 @@ def connect(execution: ExecutionConfig, address: str | None) -> None:
     on_termination = signal.getsignal(signal.SIGTERM)
     if address is None:
         cores = max((execution.workers or os.cpu_count() or 1) * execution.threads, execution.training_threads)
-        try:  # "local": or Ray would join a cluster that happens to run on this machine
+        try:  # "local", or Ray would join a cluster that happens to run on this machine
             ray.init(address="local", num_cpus=cores, include_dashboard=False, **settings)
-        except Exception as error:  # of no kind of its own, where the machine is too busy
-            told = " ".join(str(error).split()).rstrip(".")
-            raise ExecutionError(f"Ray did not start on this machine: {told}") from error
+        except Exception as error:  # Ray has no class for a machine that is too busy
+            why = " ".join(str(error).split()).rstrip(".")
+            raise ExecutionError(f"Ray did not start on this machine: {why}") from error
     else:
         require_reachable(address)
-        # The code is ours on every node, whatever a job that we were submitted as has brought along.
+        # every node gets our code, even where this command runs as a Ray job with a working folder of its own
         os.environ.setdefault("RAY_OVERRIDE_JOB_RUNTIME_ENV", "1")
         try:
             with travelling_code() as folder:
                 ray.init(address=address, runtime_env={"working_dir": str(folder)}, **settings)
         except (ConnectionError, ValueError, RuntimeError, RayError) as error:
-            told = " ".join(str(error).split()) or type(error).__name__
+            why = " ".join(str(error).split()) or type(error).__name__
             raise ExecutionError(
-                f"cannot connect to the Ray cluster at {address}: {told}; it needs this version of Ray, and this user "
+                f"cannot connect to the Ray cluster at {address}: {why}; it needs this version of Ray, and this user "
                 "its token in ~/.ray/auth_token"
             ) from error
     signal.signal(signal.SIGTERM, on_termination)  # Ray's own would end the process at once
-    for name in ("ray.tune", "ray.train", "ray"):  # what goes wrong is ours to tell, in one sentence
+    for name in ("ray.tune", "ray.train", "ray"):  # we say what goes wrong, in one sentence
         logging.getLogger(name).setLevel(level if execution.ray_output else logging.CRITICAL)
 
 
 def gone() -> str | None:
-    """Why nothing can be run any more, or None while all is well: no word from the head, or no node left."""
+    """Why nothing can run any more: the head does not answer, or no node is left. None while all is well."""
     host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
     problem = unreachable(host, int(port))
     if problem:
@@ -77,7 +80,7 @@ def gone() -> str | None:
     try:
         nodes = ray.nodes()
     except (RuntimeError, RayError) as error:
-        return f"its head does not tell which nodes there are ({error})"
+        return f"its head does not say which nodes there are ({error})"
     alive = {node["NodeID"] for node in nodes if node["Alive"]}
     if not alive:
         return "none of its nodes is alive"
@@ -87,12 +90,12 @@ def gone() -> str | None:
 
 
 @contextmanager
-def watching(fail: Callable[[ExecutionError], None], remedy: str) -> Iterator[None]:
-    """Notice, while the block runs, that the cluster is gone: Tune would wait for it for ever.
+def watching(fail: Callable[[ExecutionError], None], remedy: str) -> Generator[None]:
+    """Notice, while the block runs, that the cluster is gone: Tune would wait for it without end.
 
-    `fail` is told of it and the block interrupted, as by Ctrl-C. Where even that does not end it, the process ends,
-    with the reason and the `remedy` in one sentence: what was finished is in the journal. A cluster that is gone since
-    SIGTERM went to its processes, too, was not lost: the run was stopped.
+    `fail` gets the error, and the block is interrupted as by Ctrl-C. If that does not end it, the process ends with the
+    reason and the `remedy` in one sentence: what was finished is in the journal. A cluster whose processes got SIGTERM
+    together with this one was not lost: the run was stopped.
     """
     over = threading.Event()
 

@@ -1,7 +1,7 @@
-"""Where the four packages come from, what hides them, and how they travel to the nodes of a cluster."""
+"""Where the four packages come from, what hides them, and how they reach the nodes of a cluster."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +13,7 @@ HOME = Path(__file__).resolve().parents[2]
 
 
 def shadowed() -> str | None:
-    """Name, in one sentence, a package of ours that another one of the same name hides; None when all are ours."""
+    """A sentence that names a package of ours that another one of the same name hides; None where none is hidden."""
     for name in PACKAGES:
         spec = find_spec(name)
         origin = Path(spec.origin).resolve() if spec and spec.origin else None
@@ -27,8 +27,8 @@ def shadowed() -> str | None:
 
 
 @contextmanager
-def travelling_code() -> Iterator[Path]:
-    """A folder with this program's code alone, which Ray brings to every node: nothing of ours is installed there."""
+def travelling_code() -> Generator[Path]:
+    """A folder with only this program's code, which Ray copies to every node: nothing of ours is installed there."""
     with TemporaryDirectory(prefix="binarynas-code-") as name:
         folder = Path(name)
         shutil.copy(HOME / "binarynas.py", folder)

@@ -6,11 +6,11 @@ from search.worker.tasks import ExecutionError, Executor
 
 
 def make_executor(run: Run, address: str | None = None) -> Executor:
-    """The executor that the run's configuration names; `address` goes before the one that stands there."""
+    """The executor that the run's configuration names; `address` takes precedence over its own."""
     if run.config.execution.executor == "inline":
         if address is not None:
             raise ExecutionError("execution.executor is inline, which runs in this process: leave --address out")
         return InlineExecutor(run)
-    from search.execution.tune import TuneExecutor
+    from search.execution.tune import TuneExecutor  # loads Ray, which takes seconds
 
     return TuneExecutor(run, address)

@@ -1,8 +1,8 @@
-"""Executors: how the tasks of a run are carried out. The plain one works them off in this process."""
+"""The executor that runs all tasks in this process."""
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from search.runs.folder import Run
@@ -13,8 +13,8 @@ from search.worker.worker import Worker
 class InlineExecutor:
     """Runs every task in this process, in the order in which they are handed out. Needs no Ray.
 
-    A time limit interrupts what Python runs. Native code that never returns to Python, it cannot stop: only a worker
-    of its own, which is killed, ends that.
+    A time limit interrupts Python code. It cannot stop native code that never returns to Python: that takes a worker
+    process, which can be killed.
     """
 
     def __init__(self, run: Run) -> None:
@@ -34,8 +34,8 @@ class InlineExecutor:
 
 
 @contextmanager
-def time_limit(seconds: float | None) -> Iterator[None]:
-    """Raise `TimeoutError` in the block when it takes longer; without a number, or off the main thread, never."""
+def time_limit(seconds: float | None) -> Generator[None]:
+    """Raise `TimeoutError` in the block when it takes longer; never where `seconds` is None, or off the main thread."""
     if seconds is None or not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return

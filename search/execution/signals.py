@@ -1,7 +1,7 @@
-"""Being told to stop: SIGTERM ends a run as Ctrl-C does, and it is remembered that it came.
+"""SIGTERM stops a run as Ctrl-C does, and this remembers that it came.
 
-`timeout` and batch systems send it to the whole process group, to Ray's processes as well. That Ray is gone then is no
-failure of its own.
+`timeout` and batch systems send it to the whole process group, including Ray's processes. That Ray is gone then is not
+a failure of its own.
 """
 
 import signal
@@ -13,19 +13,19 @@ _came: list[int] = []
 
 
 def heed_termination() -> None:
-    """From now on SIGTERM interrupts this process."""
+    """Let SIGTERM interrupt this process from now on."""
     _came.clear()
     signal.signal(signal.SIGTERM, _interrupt)
 
 
 def told_to_stop() -> bool:
-    """Whether SIGTERM has come since."""
+    """Whether SIGTERM has come since `heed_termination`."""
     return bool(_came)
 
 
 def _interrupt(number: int, frame: object) -> None:
-    """End as Ctrl-C does: whoever is at work has a way of its own to take that. A command that a shell has put into the
-    background ignores Ctrl-C, but not this."""
+    """Interrupt as Ctrl-C does, which all our code handles; even a command that a shell started in the background, and
+    which ignores Ctrl-C."""
     _came.append(number)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,11 +1,13 @@
-"""Execution on Ray Tune. Tune hands out tasks and carries reports; what was done stands in the run's journal alone.
+"""Execution on Ray Tune. Tune hands out tasks and carries reports, both as JSON; what was done is in the run's journal.
 
-Tune is built anew for every phase and after every interruption. Its own state is never restored: it is no ledger, and
-it is a pickle.
+A new Tuner is made for every phase and after every interruption. Its own state is never restored: the journal is the
+truth, and that state is a pickle.
 """
 
+# Ray annotates its functions only in part
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 import faulthandler
-import json
 import os
 import tempfile
 import time
@@ -26,26 +28,27 @@ from ray.tune.search import Searcher
 from search.execution.address import HERE
 from search.execution.code import shadowed
 from search.runs.folder import Run
+from search.worker import tasks
 from search.worker.device import pick_device
-from search.worker.tasks import ExecutionError, Report, Task, Work, timed_out
+from search.worker.tasks import ExecutionError, Outcome, Task, TrialTask, Work, timed_out
 from search.worker.worker import Worker
 
 _GRACE = 10.0
-"""Seconds in which a worker ends itself at its time limit; one that is frozen is then killed from here."""
+"""Seconds that a worker gets to end itself at its time limit; then it is frozen, and is killed from here."""
 
 _NODE_LOST = ("its node has died", "its owner has died")
-"""What Ray says of workers that went with their node: nobody's fault, and no try of the task's."""
+"""Parts of Ray's error when a worker died with its node. Such a loss does not count as an attempt."""
 
 _MOST_MOVES = 20
-"""How often tasks of a phase may move on because their node was lost."""
+"""How often tasks of a phase may start again elsewhere because their node was lost."""
 
 _FREE_LOSSES = 2
-"""How often a candidate may lose its worker before that counts as a try. Whether the worker went with its node, was
-killed or was taken down by the candidate often cannot be told: the first sign of each is a connection that broke."""
+"""Losses of its worker that a candidate is forgiven. Ray often reports a dead node, a killed worker and a crash caused
+by the candidate alike, as a broken connection."""
 
 
 class _Trainable(tune.Trainable):
-    """A thin shell around a worker: one report a step."""
+    """A thin shell around a worker: one report per step."""
 
     def setup(self, config: dict[str, Any]) -> None:
         run = Path(config["run"])
@@ -56,27 +59,25 @@ class _Trainable(tune.Trainable):
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self._task = tasks.from_json(new_config["task"], tasks.TASKS)
         if self._problem is None:
-            self._reports = self._worker.run(json.loads(new_config["task"]))
-        else:
-            self._reports = iter([{"kind": _UNFIT, "reason": self._problem, "last": True}])
+            self._reports = self._worker.run(self._task)
         return True  # the actor goes on with the next task
 
     def step(self) -> dict[str, Any]:
+        if self._problem is not None:
+            return {"report": "", "unfit": self._problem, "done": True}  # Tune wants to find its metric, "report"
         if self._limit is not None:  # ends the process from a thread of C's own, whatever holds the interpreter
             faulthandler.dump_traceback_later(self._limit, exit=True, file=2)
         try:
-            report: Report = next(self._reports)
+            report = next(self._reports)
         finally:
             faulthandler.cancel_dump_traceback_later()
-        return {"report": json.dumps(report), "done": bool(report.get("last"))}
-
-
-_UNFIT = "unfit"
+        return {"report": tasks.to_json(report), "done": tasks.is_last(self._task, report)}
 
 
 def _unseen(run: Path) -> str | None:
-    """Why a worker cannot work on a run: its node does not see the folder."""
+    """Why a worker cannot work on a run, where its node does not see the folder."""
     if (run / RUN_FILE).is_file():
         return None
     return (
@@ -86,14 +87,14 @@ def _unseen(run: Path) -> str | None:
 
 
 class _Feeder(Searcher):
-    """Gives Tune the next task when it asks for a trial."""
+    """Gives Tune the next task when Tune asks for a trial."""
 
     def __init__(self, run: Run, work: Work, listener: "_Listener") -> None:
         super().__init__(metric="report", mode="max")
         self._run, self._work, self._listener = run, work, listener
 
     def __getstate__(self) -> dict[str, Any]:
-        return {}  # Tune pickles its searcher into a state of its own, which we never read
+        return {}  # Tune pickles its searcher into its own state, which we never read
 
     def suggest(self, trial_id: str) -> Any:
         if self._listener.failure is not None:
@@ -113,10 +114,10 @@ class _Feeder(Searcher):
 
     def _trial(self, task: Task) -> dict[str, Any]:
         limit = self._run.config.execution.timeout
-        return {"run": str(self._run.path.resolve()), "task": json.dumps(task), "limit": limit}
+        return {"run": str(self._run.path.resolve()), "task": tasks.to_json(task), "limit": limit}
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:  # noqa: FBT001, FBT002
-        """The reports have come through the callback."""
+        """Nothing: reports come through the callback."""
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the journal is the state."""
@@ -126,14 +127,14 @@ class _Feeder(Searcher):
 
 
 class _Listener(tune.Callback):
-    """Passes the reports of Tune's trials on to the work; keeps what the work raises, which Tune would wrap and log."""
+    """Passes the reports of Tune's trials to the work; keeps what the work raises, which Tune would wrap and log."""
 
     def __init__(self, work: Work, limit: float | None) -> None:
         self._work: Work | None = work
         self._limit = limit
-        self._running: dict[str, tuple[Trial, float, set[int]]] = {}  # since when silent, and which candidates came
+        self._running: dict[str, tuple[Trial, float, set[int]]] = {}  # since when silent, and which outcomes came
         self._moves = 0
-        self._losses: Counter[str] = Counter()
+        self._losses: Counter[object] = Counter()
         self.moved: deque[Task] = deque()
         self.failure: Exception | None = None
 
@@ -144,7 +145,7 @@ class _Listener(tune.Callback):
         self._running[trial.trial_id] = (trial, time.monotonic(), set())
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Kill workers that are frozen: the others have ended themselves at their time limit."""
+        """Kill frozen workers, which do not end themselves at their time limit. Tune has no public way to do that."""
         if self._limit is None:
             return
         for trial, since, _ in self._running.values():
@@ -155,39 +156,38 @@ class _Listener(tune.Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
+        if "unfit" in result:
+            self.fail(ExecutionError(result["unfit"]))
+            return
         if "report" not in result:
             return
-        report: Report = json.loads(result["report"])
-        _, _, came = self._running.get(trial.trial_id, (trial, 0.0, set()))
-        if report["kind"] == "outcome":
-            came.add(report["number"])
+        report = tasks.from_json(result["report"], tasks.REPORTS)
+        _, _, came = self._running.get(trial.trial_id, (trial, 0.0, set[int]()))
+        if isinstance(report, Outcome):
+            came.add(report.number)
         self._running[trial.trial_id] = (trial, time.monotonic(), came)
-        if report["kind"] == _UNFIT:
-            self.failure = self.failure or ExecutionError(report["reason"])
-        else:
-            self._pass_on(lambda work: work.report(_task(trial), report))
+        self._pass_on(lambda work: work.report(_task(trial), report))
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         self._running.pop(trial.trial_id, None)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        _, since, came = self._running.pop(trial.trial_id, (trial, time.monotonic(), set()))
-        error = _error(trial)
-        task = _task(trial)
+        _, since, came = self._running.pop(trial.trial_id, (trial, time.monotonic(), set[int]()))
+        error, task = _error(trial), _task(trial)
+        left = task.without(came) if isinstance(task, TrialTask) else task
         if self._limit is not None and time.monotonic() - since >= self._limit:
             self._pass_on(lambda work: work.lost(task, timed_out(self._limit or 0)))
-        elif self._may_move(task, came, error):
-            self.moved.append(_without(task, came))
+        elif self._may_move(left, error):
+            self.moved.append(left)
         else:
             self._pass_on(lambda work: work.lost(task, f"the worker was lost: {error.splitlines()[-1]}"))
 
-    def _may_move(self, task: Task, came: set[int], error: str) -> bool:
-        """Whether a task whose worker was lost is begun again elsewhere, and the loss not told as a try."""
+    def _may_move(self, left: Task, error: str) -> bool:
+        """Whether what is left of a task whose worker was lost starts again elsewhere, without counting an attempt."""
         if any(sign in error for sign in _NODE_LOST):
             self._moves += 1
             return self._moves <= _MOST_MOVES
-        left = _without(task, came)
-        in_hand = json.dumps(left.get("candidates", [left])[:1], sort_keys=True)
+        in_hand = left.trials[:1] if isinstance(left, TrialTask) else left
         self._losses[in_hand] += 1
         return self._losses[in_hand] <= _FREE_LOSSES
 
@@ -200,7 +200,7 @@ class _Listener(tune.Callback):
             self.failure = error
 
     def fail(self, error: ExecutionError) -> None:
-        """Take note that nothing can be run any more."""
+        """Take note that nothing can run any more."""
         self.failure = self.failure or error
 
 
@@ -244,7 +244,7 @@ class TuneExecutor:
             raise KeyboardInterrupt  # Tune swallows Ctrl-C and returns
 
     def _workers(self) -> int:
-        """How many tasks are in flight: what was asked for, else all that this machine or the cluster has room for."""
+        """How many tasks run at once: as asked for, else as many as this machine or the cluster has room for."""
         execution = self._run.config.execution
         if execution.workers or self._address is None:
             return execution.workers or os.cpu_count() or 1
@@ -261,7 +261,7 @@ class TuneExecutor:
         return device == "cuda" or (device == "auto" and ray.cluster_resources().get("GPU", 0) > 0)
 
     def _resources(self, work: Work) -> dict[str, float]:
-        """Several cores for training with several threads, one for anything else; a share of a GPU."""
+        """Of one task: cores for its threads, and a share of a GPU where there are any."""
         execution = self._run.config.execution
         threads = execution.training_threads if work.exclusive else execution.threads
         resources: dict[str, float] = {"cpu": threads}
@@ -272,8 +272,8 @@ class TuneExecutor:
 
 
 def _error(trial: Trial) -> str:
-    """What ended a trial. Tune has written it to a file of this machine; its own accessor looks for that where it is
-    copied to later."""
+    """What ended a trial. Tune has written it to a file of this machine; its own accessor looks where that is copied to
+    later."""
     try:
         text = Path(trial.error_file or "").read_text().strip()
     except OSError:
@@ -282,11 +282,4 @@ def _error(trial: Trial) -> str:
 
 
 def _task(trial: Trial) -> Task:
-    return json.loads(trial.config["task"])
-
-
-def _without(task: Task, numbers: set[int]) -> Task:
-    """A task without the candidates that have been reported."""
-    if "candidates" not in task:
-        return task
-    return {**task, "candidates": [c for c in task["candidates"] if c["number"] not in numbers]}
+    return tasks.from_json(trial.config["task"], tasks.TASKS)

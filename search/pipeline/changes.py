@@ -1,11 +1,10 @@
-"""What must not change between a run's beginning and its resume: its configuration and its data. And forks, for what
-was changed on purpose."""
+"""Refuses to resume a run whose configuration or data changed, and forks runs that were changed on purpose."""
 
 import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 
@@ -25,29 +24,30 @@ from analysis.runs.layout import (
 from models.checkpoints.files import write_atomically
 from search.config.run import RunConfig
 from search.data.opening import fingerprint_of, listing, open_data
+from search.pipeline.prepare import prepare
 from search.runs.folder import Run
 from search.runs.journal import mend_journal
 
 _FREE = ("execution",)
-"""Where and how trials run may change: another cluster, other workers."""
+"""Sections that may change: where and how trials run."""
 
-_BEHIND_TRAINING = ("search", "evaluation", "finetune", "final", *_FREE)
+_AFTER_TRAINING = ("search", "evaluation", "finetune", "final", *_FREE)
 """Sections that a trained supernet does not depend on."""
 
 _RESULTS = {
     FRONT, FRONT_FILE, REFERENCES_FILE, PLOTS, "report", REPORT_FILE, TRIALS_FILE,
     RUN_FILE, CONFIG_FILE, LOCK_FILE, HOLDER_FILE,
 }  # fmt: skip
-"""What a fork makes anew."""
+"""Files that a fork writes itself."""
 
 
 def require_unchanged(run: Run) -> None:
     """Raise `RunError` where the configuration or the data are no longer those that the run began with."""
     changed = _changed(run)
     if changed:
-        told = "; ".join(f"{key} was {was}, is {now}" for key, (was, now) in changed.items())
+        changes = "; ".join(f"{key} was {was}, is {now}" for key, (was, now) in changed.items())
         raise RunError(
-            f"{run.path / 'config.yaml'} is not what run.json says the run began with: {told}. Put it back, or go "
+            f"{run.path / 'config.yaml'} is not what run.json says the run began with: {changes}. Put it back, or go "
             f"on under a new name with: binarynas resume {run.path} --fork NEW_FOLDER"
         )
     _require_same_data(run)
@@ -56,27 +56,24 @@ def require_unchanged(run: Run) -> None:
 def fork(run: Run, folder: Path) -> Run:
     """A new run in `folder` with the configuration as it is now, and whatever of the old one still holds for it.
 
-    Trials are taken along where nothing but their number was changed, the trained supernet where nothing was that it
-    depends on; everything else begins anew. The old run stays as it is. Raises as `prepare` does.
+    Trials are copied where only their number changed, the trained supernet where nothing changed that it depends on;
+    everything else is done again. The old run stays as it is. Raises as `prepare` does.
     """
-    from search.pipeline.prepare import prepare
-
     changed = _changed(run)
     new = prepare(run.config, folder)
-    sections = {key.partition(".")[0] for key in changed}
-    if set(changed) <= {"search.trials"}:
-        taken = [path for path in run.path.iterdir() if path.name not in _RESULTS and path != run.journal]
-    elif sections <= set(_BEHIND_TRAINING):
-        taken = [path for path in (run.path / "supernet",) if path.exists()]
-    else:
-        taken = []
-    for path in taken:
+    only_trials = set(changed) <= {"search.trials"}
+    copied: list[Path] = []
+    if only_trials:
+        copied = [path for path in run.path.iterdir() if path.name not in _RESULTS and path != run.journal]
+    elif {key.partition(".")[0] for key in changed} <= set(_AFTER_TRAINING):
+        copied = [path for path in (run.path / "supernet",) if path.exists()]
+    for path in copied:
         if path.is_dir():
             shutil.copytree(path, new.path / path.name, dirs_exist_ok=True)
         else:
             shutil.copy2(path, new.path / path.name)
-    if set(changed) <= {"search.trials"} and run.journal.exists():
-        write_atomically(new.journal, run.journal.read_bytes())  # last: what it tells of is there
+    if only_trials and run.journal.exists():
+        write_atomically(new.journal, run.journal.read_bytes())  # last: what it refers to is there
         mend_journal(new.journal)
     about = {"from": str(run.path.resolve()), "changed": {key: list(values) for key, values in changed.items()}}
     write_atomically(new.path / RUN_FILE, json.dumps({**new.info, "forked": about}, indent=2))
@@ -84,9 +81,9 @@ def fork(run: Run, folder: Path) -> Run:
 
 
 def _changed(run: Run) -> dict[str, tuple[Any, Any]]:
-    """The settings that differ from those that the run began with, by name: what they were, and what they are."""
+    """The settings that changed since the run began, by name: what they were, and what they are."""
     begun = run.info.get("config")
-    if begun is None:  # a run from before this was noted
+    if begun is None:  # a run from before this was kept
         return {}
     try:
         before = RunConfig.model_validate(begun)
@@ -104,14 +101,14 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, Mapping):
-            found |= _flat(value, f"{prefix}{key}.")
+            found |= _flat(cast("Mapping[str, Any]", value), f"{prefix}{key}.")
         else:
             found[prefix + key] = value
     return found
 
 
 def _require_same_data(run: Run) -> None:
-    """Raise `RunError`, with both fingerprints, where the data set or the run's copy of it is another one."""
+    """Raise `RunError`, with both fingerprints, where the data set or the run's copy of it changed."""
     begun, config = run.info["data"], run.config
     source = listing(config.data)
     if "listing" in begun and source is not None and source != begun["listing"]:

@@ -2,8 +2,8 @@
 
 All candidates of a generation train to the first rung; then one in `reduction` goes on to the next, and so forth. They
 are compared with one another and with all candidates of earlier generations that reached the same rung, so accuracy is
-only ever compared after the same number of epochs. A candidate that nothing seen so far dominates is never stopped: it
-may be on the front in the end. So as not to depend on who finishes first, a rung is judged when all have reached it.
+only ever compared after the same number of epochs. A candidate that nothing dominates so far is never stopped: it may
+be on the front in the end. A rung is judged when all have reached it, so the order of arrival does not matter.
 (Jamieson and Talwalkar 2016 halve on one number; ASHA, which Tune offers, takes one scalar and judges on arrival.)
 """
 
@@ -17,23 +17,16 @@ from analysis.runs.schema import objective_direction
 from search.runs.records import Record
 
 
-def values_at(record: Record, rung: int, objectives: Sequence[str]) -> tuple[float, ...]:
-    """A candidate's objectives after the epochs of a rung."""
-    metrics = record.rungs[rung]
-    return tuple(metrics[objective] for objective in objectives)
-
-
 def survivors(
     candidates: Sequence[Record], before: Sequence[Record], rung: int, objectives: Sequence[str], reduction: float
 ) -> set[int]:
-    """The numbers of the candidates that go on behind a rung.
+    """The numbers of the candidates that go on after a rung.
 
-    At least `ceil(len / reduction)`, in the order of non-dominated rank among all that reached the rung (those of
-    `before` belong to earlier generations), then of isolation along the costs; and all that are not dominated.
+    At least `ceil(len / reduction)`, by non-dominated rank among all that reached the rung (those of `before` belong to
+    earlier generations), then by isolation along the costs; and all that are not dominated.
     """
-    reached = [record for record in before if rung in record.rungs]
-    everyone = [*candidates, *reached]
-    values = np.array([values_at(record, rung, objectives) for record in everyone], dtype=float)
+    everyone = [*candidates, *(record for record in before if rung in record.rungs)]
+    values = np.array([[record.rungs[rung][name] for name in objectives] for record in everyone], dtype=float)
     directions: list[Direction] = [objective_direction(objective) for objective in objectives]
     ranks = non_dominated_rank(values, directions)
     wanted = math.ceil(len(candidates) / reduction)
@@ -44,7 +37,7 @@ def survivors(
     return {candidates[i].number for place, i in enumerate(order) if place < wanted or int(ranks[i]) == first}
 
 
-def _isolation(index: int, values: "np.ndarray", ranks: "np.ndarray") -> float:
+def _isolation(index: int, values: np.ndarray, ranks: np.ndarray) -> float:
     """NSGA-II's crowding distance within the candidate's rank: infinite at the ends."""
     peers = np.flatnonzero(ranks == ranks[index])
     distance = 0.0

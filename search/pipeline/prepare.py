@@ -4,13 +4,15 @@ from pathlib import Path
 
 import torch
 
-from models.checkpoints.networks import load_network, load_supernet, save_network, save_supernet
+from models.checkpoints.networks import save_network, save_supernet
 from search.config.run import Method, RunConfig
-from search.config.sections import ConfigError
-from search.data.dataset import DataSet
+from search.config.sections import ConfigError, Section
 from search.data.errors import DataError
 from search.data.opening import listing, open_data
-from search.pipeline.rules import misfits
+from search.latency.table import LatencyError, Predictor, read_table
+from search.pipeline.prepared import Prepared
+from search.pipeline.rules import problems_of
+from search.proposers.budget import Budget, require_fast_enough
 from search.runs.folder import Run, creating, write_facts
 from spaces import SpaceError
 
@@ -26,56 +28,60 @@ def prepare(config: RunConfig, path: Path) -> Run:
         problems.append("execution.device is cuda, but torch sees no CUDA device: leave it at auto")
     with creating(path) as run:
         try:
-            size = config.space.architectures().image_size
-            data = open_data(config.data, image_size=size, seed=config.seed, cache=run.data_cache)
+            prepared = _open(config, run.data_cache)
         except (DataError, SpaceError) as error:
             raise ConfigError("; ".join([*problems, str(error)])) from error
-        problems += misfits(config, data)
-        if config.execution.latency_table is not None and not problems:
-            problems += _take_table(config, data, run)
+        problems += problems_of(prepared)
+        problems += [] if problems else _take_table(prepared, run)
         if problems:
             raise ConfigError("; ".join(problems))
-        shape = {"classes": len(data.class_names), "channels": data.channels}
-        space = config.space.build if config.method is not Method.DIFFERENTIABLE else config.space.architectures
-        facts = {**data.describe(), "listing": listing(config.data)}
-        write_facts(run, config, facts, space(**shape).declaration())
-        if config.supernet.checkpoint is not None:
-            save_supernet(run.supernet, load_supernet(config.supernet.checkpoint), {"from": config.supernet.checkpoint})
-        if config.parent.checkpoint is not None:
-            parent = load_network(config.parent.checkpoint)
-            save_network(run.parent / "network", parent, {"from": config.parent.checkpoint})
+        _write(prepared, run)
     return Run(path)
 
 
-def _take_table(config: RunConfig, data: DataSet, run: Run) -> list[str]:
-    """Copy the table of latencies into the run, if it is this machine's; else say why not."""
-    from search.latency.table import LatencyError, Predictor, read_table
-    from search.proposers.budget import Budget, require_fast_enough
+def _open(config: RunConfig, cache: Path) -> Prepared:
+    """Open the data, and build the spaces for them."""
+    space = config.space.architectures()
+    data = open_data(config.data, image_size=space.image_size, seed=config.seed, cache=cache)
+    space = space.for_data(classes=len(data.class_names), channels=data.channels)
+    return Prepared(config, data, config.searched_space(space), space)
 
-    assert config.execution.latency_table is not None
+
+def _take_table(prepared: Prepared, run: Run) -> list[str]:
+    """Copy the given table of latencies into the run, if it is this machine's; else say why not."""
+    config, file = prepared.config, prepared.config.execution.latency_table
+    if file is None:
+        return []
     try:
-        table = read_table(config.execution.latency_table)
+        table = read_table(file)
         table.require_here("was given as execution.latency_table")
         table.write(run.latencies)
         table.file = run.latencies
-        space = config.searched_space(classes=len(data.class_names), channels=data.channels)
         if config.search.latency_max is not None:
-            require_fast_enough(space, Budget.of(config.search, Predictor(table, space)))
+            require_fast_enough(prepared.space, Budget.of(config.search, Predictor(table, prepared.space)))
     except (LatencyError, SpaceError) as error:
         return [str(error)]
     return []
 
 
+def _write(prepared: Prepared, run: Run) -> None:
+    """Write what the run is, and the weights that it starts from."""
+    config, data = prepared.config, prepared.data
+    space = prepared.architectures if config.method is Method.DIFFERENTIABLE else prepared.space
+    write_facts(run, config, {**data.describe(), "listing": listing(config.data)}, space.declaration())
+    if prepared.supernet is not None:
+        save_supernet(run.supernet, prepared.supernet, {"from": config.supernet.checkpoint})
+    if prepared.parent is not None:
+        save_network(run.parent / "network", prepared.parent, {"from": config.parent.checkpoint})
+
+
 def _with_absolute_paths(config: RunConfig) -> RunConfig:
-    """Paths that mean the same wherever a run is resumed from."""
-    data, supernet, execution = config.data, config.supernet, config.execution
-    if data.path is not None:
-        data = data.model_copy(update={"path": data.path.absolute()})
-    if supernet.checkpoint is not None:
-        supernet = supernet.model_copy(update={"checkpoint": str(Path(supernet.checkpoint).absolute())})
-    parent = config.parent
-    if parent.checkpoint is not None:
-        parent = parent.model_copy(update={"checkpoint": str(Path(parent.checkpoint).absolute())})
-    if execution.latency_table is not None:
-        execution = execution.model_copy(update={"latency_table": execution.latency_table.absolute()})
-    return config.model_copy(update={"data": data, "supernet": supernet, "parent": parent, "execution": execution})
+    """The configuration with paths that mean the same wherever a run is resumed from."""
+    paths = {"data": "path", "supernet": "checkpoint", "parent": "checkpoint", "execution": "latency_table"}
+    changes: dict[str, Section] = {}
+    for name, key in paths.items():
+        section = getattr(config, name)
+        path: Path | str | None = getattr(section, key)
+        if path is not None:
+            changes[name] = section.model_copy(update={key: type(path)(Path(path).absolute())})
+    return config.model_copy(update=changes)

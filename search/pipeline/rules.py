@@ -1,193 +1,169 @@
-"""What in a configuration does not go with the data, the space or itself."""
+"""What in a configuration does not go with the data, the space or itself; each rule yields its problems."""
 
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
 import torch
 
 from models.checkpoints.folder import CheckpointError
-from models.checkpoints.networks import load_network, load_supernet
-from models.families import Family, SupernetTraining, build_network, family_of
-from search.config.run import Method, RunConfig
+from models.families import SupernetTraining, build_network, family_of
+from search.config.run import Method
 from search.config.sections import TrainConfig
 from search.config.trainings import DifferentiableConfig
-from search.data.dataset import DataSet
-from spaces import Space, SpaceError
+from search.pipeline.prepared import Prepared
+from spaces import SpaceError
+from spaces.errors import listed
 from spaces.limits import Limits, require_reachable
 from spaces.space import number_text
 
 
-def misfits(config: RunConfig, data: DataSet) -> list[str]:
-    """What in a configuration does not go with the data or with itself."""
-    problems: list[str] = []
-    shape = {"classes": len(data.class_names), "channels": data.channels}
+def problems_of(given: Prepared) -> list[str]:
+    """Every problem, as a sentence that says what to do."""
+    methods = (_one_shot, _differentiable, _inheritance, _references, _networks, _hyperparameters)
+    return [problem for rule in (_limits, _supernet, _parent, *methods, _batch_sizes) for problem in rule(given)]
+
+
+def _limits(given: Prepared) -> Iterator[str]:
+    search = given.config.search
+    if given.config.method is not Method.DIFFERENTIABLE:
+        try:
+            require_reachable(given.space, search.limits)
+        except SpaceError as error:
+            yield str(error)
+        return
+    if search.limits != Limits():
+        yield "ops_min and ops_max do not limit a differentiable search: leave them out"
+    if search.latency_max is not None:
+        yield "latency_max does not limit a differentiable search: leave it out"
+
+
+def _supernet(given: Prepared) -> Iterator[str]:
+    """A given supernet must have been trained for this space."""
     try:
-        architectures = config.space.architectures(**shape)
-        space = config.searched_space(**shape)
-        if config.method is not Method.DIFFERENTIABLE:
-            require_reachable(space, config.search.limits)
-        if config.supernet.checkpoint is not None:
-            problems += _checkpoint_misfits(Path(config.supernet.checkpoint), architectures)
-        if config.parent.checkpoint is not None:
-            problems += _parent_misfits(Path(config.parent.checkpoint), architectures)
-        problems += _method_misfits(config, architectures)
-    except SpaceError as error:
-        problems.append(str(error))
-    problems += [
-        f"the batch size of {section} is {size}, but there are {len(data.train)} training images"
-        for section, size in _batch_sizes(config, family_of(config.space.architectures())).items()
-        if size > len(data.train)
-    ]
-    return problems
-
-
-def _batch_sizes(config: RunConfig, family: Family) -> dict[str, int]:
-    """Those of the trainings that the run will do, by section."""
-    sizes: dict[str, int] = {}
-    mixed = family.supernet_training is SupernetTraining.BILEVEL
-    bilevel = config.method is Method.DIFFERENTIABLE or (config.method is Method.ONE_SHOT and mixed)
-    if bilevel:
-        sizes["differentiable"] = config.differentiable.batch_size
-    if config.method is Method.ONE_SHOT:
-        if not bilevel:
-            sizes["supernet"] = config.supernet.batch_size
-        sizes["evaluation"] = config.evaluation.recalibration_batch_size
-    if config.method is Method.TRAINING:
-        sizes["training"] = config.training.batch_size
-    if config.parent.epochs:
-        sizes["parent"] = config.parent.batch_size
-    if config.finetune.networks:
-        sizes["finetune"] = config.finetune.batch_size
-    if config.final.networks:
-        sizes["final"] = config.final.batch_size
-    return sizes
-
-
-def _method_misfits(config: RunConfig, space: Space[Any]) -> list[str]:
-    """What does not go with how accuracies are found, or with the family of the space."""
-    searched, family, name = config.space.hyperparameters, family_of(space), space.name
-    kind = f"{name!r} is a {space.family} space"
-    method = config.method
-    inherits = method is Method.TRAINING and config.parent.used
-    of_searches = set(searched) & (set(DifferentiableConfig.model_fields) - set(TrainConfig.model_fields) | {"seed"})
-    of_trainings = set(searched) - set(DifferentiableConfig.model_fields) - {"seed"}
-    allowed = space.uniform_ratios
-    ratios = ", ".join(map(number_text, allowed))
-    foreign = [ratio for ratio in config.final.uniform if allowed and ratio not in allowed]
-    needs_one = config.search.proposer == "fitness" or config.final.full_precision
-    rules = [
-        (
-            method is Method.ONE_SHOT and family.supernet is None,
-            f"a {space.family} space has no supernet: search {name!r} with method: training",
-        ),
-        (
-            method is Method.ONE_SHOT and bool(searched),
-            "hyperparameters belong to trainings: search them with method: training, or leave them out",
-        ),
-        (
-            method is Method.DIFFERENTIABLE and family.supernet_training is not SupernetTraining.BILEVEL,
-            f"only cells are searched with method: differentiable; {kind}",
-        ),
-        (
-            method is Method.DIFFERENTIABLE and config.final.networks == 0,
-            "a differentiable search needs final.networks: how many of the genotypes found are trained",
-        ),
-        (
-            method is Method.DIFFERENTIABLE and config.search.limits != Limits(),
-            "ops_min and ops_max do not limit a differentiable search: leave them out",
-        ),
-        (
-            method is Method.DIFFERENTIABLE and config.search.latency_max is not None,
-            "latency_max does not limit a differentiable search: leave it out",
-        ),
-        (
-            config.final.full_precision and config.search.needs_latency,
-            "latencies are those of 1-bit networks: leave final.full_precision out, or latency",
-        ),
-        (
-            method is Method.ONE_SHOT
-            and family.supernet is not None
-            and not family.candidates_deployable
-            and config.final.networks == 0,
-            "mixed edges make no network that can be deployed: give final.networks, to train some of the front",
-        ),
-        (
-            inherits and family.inherit is None,
-            f"only width spaces have a parent: leave parent.epochs at 0 for {name!r}",
-        ),
-        (
-            inherits and "binariser" in searched,
-            "candidates cannot inherit from a parent of another binariser: leave parent.epochs at 0, or binariser out",
-        ),
-        (
-            config.final.start == "inherited" and method is not Method.TRAINING,
-            "final.start: inherited goes with method: training, whose candidates have weights of their own",
-        ),
-        (
-            config.final.start == "inherited" and "binariser" in searched,
-            "final.start: inherited and a searched binariser exclude each other: start from scratch",
-        ),
-        (
-            method is Method.TRAINING and "epochs" in searched and config.training.early_stopping,
-            "epochs and training.early_stopping exclude each other: candidates are compared after equal epochs",
-        ),
-        (
-            bool(of_searches) and method is not Method.DIFFERENTIABLE,
-            f"{', '.join(sorted(of_searches))} are settings of differentiable searches: set method: differentiable",
-        ),
-        (
-            bool(config.final.uniform or config.final.full_precision) and not allowed,
-            f"final.uniform and final.full_precision are for width spaces; {kind}",
-        ),
-        (
-            (config.training.multi_stage or config.final.multi_stage) and not family.has_option("mode"),
-            f"networks of {name!r} have no multi-stage training: leave multi_stage out",
-        ),
-        (
-            max(config.training.drop_path, config.final.drop_path) > 0 and not family.has_option("drop_path"),
-            f"networks of {name!r} have no paths to drop: leave drop_path out",
-        ),
-        (
-            "binariser" in searched and "binariser" not in space.network_options,
-            f"networks of {name!r} have one binariser: leave it out of the hyperparameters",
-        ),
-        (
-            method is Method.DIFFERENTIABLE and bool(of_trainings),
-            f"{', '.join(sorted(of_trainings))} are no settings of differentiable searches: leave them out",
-        ),
-        (
-            bool(foreign),
-            f"final.uniform {', '.join(map(number_text, foreign))}: the ratios of {name!r} are {ratios}",
-        ),
-        (
-            bool(allowed) and 1 not in allowed and needs_one,
-            f"the proposer fitness and final.full_precision need the ratio 1; those of {name!r} are {ratios}",
-        ),
-    ]
-    return [problem for wrong, problem in rules if wrong]
-
-
-def _parent_misfits(folder: Path, space: Space[Any]) -> list[str]:
-    """Whether candidates can start from a network: from one of the same base that is as wide as the widest."""
-    try:
-        parent = load_network(folder)
-        inherit = family_of(parent.space).inherit
-        if inherit is None:
-            return [f"the network in {folder} is one of space {parent.space.name!r}, which is no width space"]
-        with torch.device("meta"):
-            inherit(build_network(space, space.largest()), parent)
-    except (CheckpointError, SpaceError, ValueError) as error:
-        return [f"parent.checkpoint {folder}: {error}"]
-    return []
-
-
-def _checkpoint_misfits(folder: Path, space: Space[Any]) -> list[str]:
-    try:
-        theirs = load_supernet(folder).space.declaration()
+        if given.supernet is None:
+            return
     except CheckpointError as error:
-        return [str(error)]
-    ours = space.declaration()
-    free = {"name", "non_decreasing"}
-    differ = [key for key in ours if key not in free and ours[key] != theirs.get(key)]
-    told = ", ".join(f"{key} {theirs.get(key)} there, {ours[key]} here" for key in differ)
-    return [f"the supernet in {folder} was trained for another space, {theirs['name']!r}: {told}"] if differ else []
+        yield str(error)
+        return
+    ours, theirs = given.architectures.declaration(), given.supernet.space.declaration()
+    differ = [key for key in ours if key not in {"name", "non_decreasing"} and ours[key] != theirs.get(key)]
+    if differ:
+        what = ", ".join(f"{key} {theirs.get(key)} there, {ours[key]} here" for key in differ)
+        folder = given.config.supernet.checkpoint
+        yield f"the supernet in {folder} was trained for another space, {theirs['name']!r}: {what}"
+
+
+def _parent(given: Prepared) -> Iterator[str]:
+    """Candidates can start from a given network of the same base that is as wide as the widest."""
+    folder = given.config.parent.checkpoint
+    try:
+        if given.parent is None:
+            return
+        inherit = family_of(given.parent.space).inherit
+        if inherit is None:
+            yield f"the network in {folder} is one of space {given.parent.space.name!r}, which is no width space"
+            return
+        with torch.device("meta"):
+            inherit(build_network(given.architectures, given.architectures.largest()), given.parent)
+    except (CheckpointError, SpaceError, ValueError) as error:
+        yield f"parent.checkpoint {folder}: {error}"
+
+
+def _one_shot(given: Prepared) -> Iterator[str]:
+    if given.config.method is not Method.ONE_SHOT:
+        return
+    space, family = given.architectures, given.family
+    if family.supernet is None:
+        yield f"a {space.family} space has no supernet: search {space.name!r} with method: training"
+    elif not family.candidates_deployable and given.config.final.networks == 0:
+        yield "mixed edges make no network that can be deployed: give final.networks, to train some of the front"
+    if given.config.space.hyperparameters:
+        yield "hyperparameters belong to trainings: search them with method: training, or leave them out"
+
+
+def _differentiable(given: Prepared) -> Iterator[str]:
+    if given.config.method is not Method.DIFFERENTIABLE:
+        return
+    if given.family.supernet_training is not SupernetTraining.BILEVEL:
+        yield f"only cells are searched with method: differentiable; {_kind(given)}"
+    if given.config.final.networks == 0:
+        yield "a differentiable search needs final.networks: how many of the genotypes found are trained"
+
+
+def _inheritance(given: Prepared) -> Iterator[str]:
+    """Whether candidates can start from a parent, and final training from candidates."""
+    config, binariser = given.config, "binariser" in given.config.space.hyperparameters
+    if config.method is Method.TRAINING and config.parent.used:
+        if given.family.inherit is None:
+            yield f"only width spaces have a parent: leave parent.epochs at 0 for {given.architectures.name!r}"
+        if binariser:
+            yield (
+                "candidates cannot inherit from a parent of another binariser: leave parent.epochs at 0, or binariser "
+                "out"
+            )
+    if config.final.start == "inherited":
+        if config.method is not Method.TRAINING:
+            yield "final.start: inherited goes with method: training, whose candidates have weights of their own"
+        if binariser:
+            yield "final.start: inherited and a searched binariser exclude each other: start from scratch"
+
+
+def _references(given: Prepared) -> Iterator[str]:
+    """Networks to compare with: uniform ratios, full-precision twins."""
+    config, name, allowed = given.config, given.architectures.name, given.architectures.uniform_ratios
+    ratios = listed(map(number_text, allowed))
+    if config.final.full_precision and config.search.needs_latency:
+        yield "latencies are those of 1-bit networks: leave final.full_precision out, or latency"
+    if not allowed:
+        if config.final.uniform or config.final.full_precision:
+            yield f"final.uniform and final.full_precision are for width spaces; {_kind(given)}"
+        return
+    foreign = [ratio for ratio in config.final.uniform if ratio not in allowed]
+    if foreign:
+        yield f"final.uniform {listed(map(number_text, foreign))}: the ratios of {name!r} are {ratios}"
+    if 1 not in allowed and (config.search.proposer == "fitness" or config.final.full_precision):
+        yield f"the proposer fitness and final.full_precision need the ratio 1; those of {name!r} are {ratios}"
+
+
+def _networks(given: Prepared) -> Iterator[str]:
+    """Options of trainings that the family's networks must have."""
+    training, final, name = given.config.training, given.config.final, given.architectures.name
+    if (training.multi_stage or final.multi_stage) and not given.family.has_option("mode"):
+        yield f"networks of {name!r} have no multi-stage training: leave multi_stage out"
+    if max(training.drop_path, final.drop_path) > 0 and not given.family.has_option("drop_path"):
+        yield f"networks of {name!r} have no paths to drop: leave drop_path out"
+
+
+def _hyperparameters(given: Prepared) -> Iterator[str]:
+    """Which hyperparameters can be searched with which method."""
+    config, searched = given.config, set(given.config.space.hyperparameters)
+    of_searches = set(DifferentiableConfig.model_fields) | {"seed"}
+    only_searches = searched & (of_searches - set(TrainConfig.model_fields))
+    if only_searches and config.method is not Method.DIFFERENTIABLE:
+        yield f"{listed(sorted(only_searches))} are settings of differentiable searches: set method: differentiable"
+    if searched - of_searches and config.method is Method.DIFFERENTIABLE:
+        yield f"{listed(sorted(searched - of_searches))} are no settings of differentiable searches: leave them out"
+    if "epochs" in searched and config.method is Method.TRAINING and config.training.early_stopping:
+        yield "epochs and training.early_stopping exclude each other: candidates are compared after equal epochs"
+    if "binariser" in searched and "binariser" not in given.architectures.network_options:
+        name = given.architectures.name
+        yield f"networks of {name!r} have one binariser: leave it out of the hyperparameters"
+
+
+def _batch_sizes(given: Prepared) -> Iterator[str]:
+    """Those of the trainings that the run will do."""
+    config, images, one_shot = given.config, len(given.data.train), given.config.method is Method.ONE_SHOT
+    for section, used, size in (
+        ("differentiable", given.is_bilevel, config.differentiable.batch_size),
+        ("supernet", one_shot and not given.is_bilevel, config.supernet.batch_size),
+        ("evaluation", one_shot, config.evaluation.recalibration_batch_size),
+        ("training", config.method is Method.TRAINING, config.training.batch_size),
+        ("parent", config.parent.epochs > 0, config.parent.batch_size),
+        ("finetune", config.finetune.networks > 0, config.finetune.batch_size),
+        ("final", config.final.networks > 0, config.final.batch_size),
+    ):
+        if used and size > images:
+            yield f"the batch size of {section} is {size}, but there are {images} training images"
+
+
+def _kind(given: Prepared) -> str:
+    return f"{given.architectures.name!r} is a {given.architectures.family} space"

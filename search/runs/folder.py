@@ -8,7 +8,7 @@ import socket
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -20,7 +20,7 @@ from models.checkpoints.files import sync_folder, write_atomically
 from search.config.loading import check_config, parse_yaml
 from search.config.run import RunConfig
 from search.runs.holder import require_held
-from search.runs.records import Stage
+from search.runs.records import EpochReport, Stage
 from spaces import Space
 
 RUN_FORMAT = 1
@@ -61,7 +61,7 @@ class Run:
     @cached_property
     def space(self) -> Space[Any]:
         """The space that is searched, with the data's classes and channels."""
-        return self.config.searched_space(**self._shape)
+        return self.config.searched_space(self.architectures)
 
     @cached_property
     def architectures(self) -> Space[Any]:
@@ -123,13 +123,13 @@ class Run:
         """A network of the front, as a file that can be deployed."""
         return self.path / FRONT / identity
 
-    def log_epoch(self, report: Mapping[str, Any]) -> None:
+    def log_epoch(self, report: EpochReport) -> None:
         """Append an epoch of some training; after a resume an epoch may stand there twice, and the last one counts.
 
         Raises `FencedError` where the run was taken over, so that its trainings do not go on here.
         """
         require_held(self.path)
-        self.log("epoch", **{name: value for name, value in report.items() if name != "kind"})
+        self.log("epoch", **{name: value for name, value in asdict(report).items() if value is not None})
 
     def log(self, event: str, **details: Any) -> None:
         """Append an event to the run's log, one JSON object a line: for people, not for the program."""

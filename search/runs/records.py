@@ -76,7 +76,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a worker says of one trial: metrics, or the reason why there are none. Travels as JSON."""
+    """What a worker says of one trial: metrics, or the reason why there are none."""
 
     number: int
     metrics: Mapping[str, float]
@@ -92,6 +92,21 @@ class Outcome:
         if self.reason is None and (bad or "accuracy" not in self.metrics):
             reason = f"{', '.join(bad)} not finite" if bad else "no accuracy was reported"
             object.__setattr__(self, "reason", reason)
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """What a worker says of one epoch: of which training (`phase` is a trial's stage or "supernet", `id` names the
+    network, None where there is one), an `Epoch`, and the accuracy on validation images where it was measured."""
+
+    phase: str
+    id: str | None
+    epoch: int
+    epochs: int
+    loss: float
+    images_per_second: float
+    learning_rate: float
+    accuracy: float | None = None
 
 
 UNIFORM, FULL_PRECISION, DEFAULT = "uniform", "full precision", "default training"

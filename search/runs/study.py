@@ -93,7 +93,7 @@ class Study:
         if self._storage.get_trial(trial_id).state == TrialState.WAITING:
             self._storage.set_trial_state_values(trial_id, TrialState.RUNNING)
 
-    def note_rung(self, number: int, epochs: int, metrics: Mapping[str, float]) -> Record:
+    def note_rung(self, number: int, epochs: int, metrics: Mapping[str, float | str]) -> Record:
         """Keep what a trial reached after so many epochs; durable when this returns."""
         trial_id = self._trial_id(number)
         rungs = self._storage.get_trial(trial_id).user_attrs.get(_RUNGS, {})

@@ -1,5 +1,8 @@
 """Architecture weights of a differentiable search: their softmax and its entropy, and the genotype read from them."""
 
+# torch annotates its functions only in part
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 import math
 from typing import NamedTuple
 
@@ -23,7 +26,7 @@ class Alphas(NamedTuple):
 
     @classmethod
     def initial(cls, space: CellSpace, seed: int, device: torch.device | str = "cpu") -> "Alphas":
-        """Normal numbers of deviation 0.001, drawn on the CPU from a stream of their own; they want gradients."""
+        """Normal numbers of deviation 0.001, drawn on the CPU from a stream of their own; they require gradients."""
         generator = torch.Generator().manual_seed(derive_seed(seed, "alphas"))
         shape = 2, len(mixed_edges(space.nodes)), len(space.layer_types)
         values = (INITIAL_DEVIATION * torch.randn(shape, generator=generator)).to(device)
@@ -52,8 +55,8 @@ def entropy_term(alphas: Alphas, weight: float, decay: float, epoch: int) -> Ten
 def discounted(space: CellSpace, mixture: Mixture, gamma: float) -> Mixture:
     """The mixture with every weight of Zeroise divided by gamma and all others as they are; rows no longer sum to 1.
 
-    Read a genotype from it to have fewer Zeroise layers in a network for larger images (BNAS). A space without Zeroise
-    gets its mixture back. Raises `ValueError` where gamma is not positive.
+    A genotype read from it has fewer Zeroise layers, for a network for larger images (BNAS). The mixture of a space
+    without Zeroise stays as it is. Raises `ValueError` where gamma is not positive.
     """
     if not gamma > 0:
         raise ValueError(f"the discount of Zeroise divides its weight and must be positive, got {gamma}; 1 is none")
@@ -65,8 +68,7 @@ def discounted(space: CellSpace, mixture: Mixture, gamma: float) -> Mixture:
 
 
 def read_genotype(space: CellSpace, mixture: Mixture) -> Genotype:
-    """The genotype of a mixture: for every node the two incoming edges whose best layer type weighs most, that type on
-    each.
+    """The genotype of a mixture: every node keeps the two incoming edges whose best layer types weigh most, with them.
 
     Zeroise counts as any other type and may be kept (BNAS). Of equal weights the first edge, and the first type, win.
     """
@@ -74,13 +76,12 @@ def read_genotype(space: CellSpace, mixture: Mixture) -> Genotype:
 
 
 def _read_cell(space: CellSpace, rows: Tensor) -> Cell:
-    best = [max(range(len(row)), key=row.__getitem__) for row in rows.tolist()]  # the first of equal ones
-    weights = rows.tolist()
-    edges = list(enumerate(mixed_edges(space.nodes)))
+    weights: list[list[float]] = rows.tolist()
+    edges = list(zip(mixed_edges(space.nodes), weights, strict=True))
     nodes: list[tuple[Edge, Edge]] = []
     for state in range(INPUTS, INPUTS + space.nodes):
-        incoming = [(number, source) for number, (source, target) in edges if target == state]
-        kept = sorted(incoming, key=lambda edge: -weights[edge[0]][best[edge[0]]])[:2]
-        first, second = (Edge(space.layer_types[best[number]], source) for number, source in kept)
+        incoming = [(source, row) for (source, target), row in edges if target == state]
+        kept = sorted(incoming, key=lambda edge: -max(edge[1]))[:2]
+        first, second = (Edge(space.layer_types[row.index(max(row))], source) for source, row in kept)
         nodes.append((first, second))
     return Cell(tuple(nodes))

@@ -11,6 +11,9 @@ weights that mix them:
     genotype = read_genotype(space, step.mixture())
 """
 
+# torch annotates its functions only in part
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 import dataclasses
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -37,8 +40,8 @@ S = TypeVar("S", bound=Split)
 def halves(split: S, architecture_fraction: float, seed: int) -> tuple[S, S]:
     """Cut training images in two: those that move the network's weights, and those that move the architecture's.
 
-    The second part gets that share of every class, chosen by a hash of the seed and the image's position; each part
-    has at least one image of every class. Raises `ValueError` where a class has only one image.
+    The second part gets `architecture_fraction` of every class, chosen by a hash of the seed and the image's position;
+    each part has at least one image of every class. Raises `ValueError` where a class has only one image.
     """
     labels = split.labels.numpy()
     counts = np.bincount(labels)
@@ -57,8 +60,8 @@ def halves(split: S, architecture_fraction: float, seed: int) -> tuple[S, S]:
 def architecture_order(seed: int, epoch: int, index: int, batches: int) -> Order:
     """The order whose first batch goes with the training batch `index` of an epoch, both from 0.
 
-    An epoch passes over the architecture half, of so many `batches`, as often as its own batches need, each time
-    shuffled anew.
+    An epoch passes over the architecture half, which has `batches` batches, as often as its own batches need, each time
+    in another order.
     """
     return shuffled(derive_seed(seed, "architecture", epoch, index // batches), first=index % batches)
 
@@ -68,11 +71,11 @@ class BilevelStep:
 
         cross entropy - lambda H(p) exp(-t / tau)                     (BNAS v2, equation 2; `entropy_term`)
 
-    with the network's weights as they are; then the gradient of the cross entropy of the training batch, mixed with the
-    new architecture weights, is added to the network's weights, which the training loop moves.
+    with the network's weights as they are; then the training batch goes through the network with the new architecture
+    weights, and the gradient of its cross entropy is added to the gradients of the network, which the loop moves.
 
     Architecture weights, Adam's state and the history are tensors of the step and belong to the loop's checkpoints.
-    `measure` is called at every epoch's end, before it is saved, with the network as it is mixed then, and gives the
+    `measure` gets the network as it is mixed when an epoch has ended, before the epoch is saved; it returns the
     validation accuracy that the history keeps.
     """
 
@@ -97,10 +100,10 @@ class BilevelStep:
         )
         self._batches = _Batches(architecture_half, config.batch_size, seed, self.device)
         self._measure = measure
-        self._met = torch.zeros(3, dtype=torch.float64, device=self.device)  # images, their loss, correct ones
+        self._met = torch.zeros(3, dtype=torch.float64, device=self.device)  # sums: images, loss, correct
 
     def mixture(self) -> Mixture:
-        """The weights of all layer types at present, without gradients."""
+        """The present weights of all layer types, without gradients."""
         with torch.no_grad():
             return self.alphas.mixture()
 
@@ -151,7 +154,7 @@ class BilevelStep:
         return result | {f"history.{field.name}": getattr(self.history, field.name) for field in _HISTORY}
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Take back what `tensors` gave."""
+        """The inverse of `tensors`."""
         for name, values in self.alphas._asdict().items():
             values.detach().copy_(tensors[f"alphas.{name}"])
             start = f"adam.{name}."
@@ -169,8 +172,7 @@ _HISTORY = dataclasses.fields(History)
 class _Batches:
     """The batches of the architecture half: which one comes depends on the seed, the epoch and the number alone.
 
-    The iterator is kept as long as batches are asked for one after the other, since a stream starts its workers anew
-    with every iterator.
+    The iterator is kept while batches are asked for in order, since a stream starts workers for every iterator.
     """
 
     def __init__(self, split: Split, batch_size: int, seed: int, device: torch.device) -> None:

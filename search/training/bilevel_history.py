@@ -1,4 +1,7 @@
-"""What a differentiable search remembers of its epochs, as tensors for its checkpoints and as rows for a table."""
+"""The history of a differentiable search: one entry per epoch, as tensors for checkpoints and as rows of a table."""
+
+# torch annotates its functions only in part
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 import math
 from collections.abc import Sequence
@@ -15,13 +18,13 @@ CELLS = ("normal", "reduce")
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """One entry an epoch, in order, each as it was when the epoch ended.
+    """One entry per epoch, in order, each as it was when the epoch ended.
 
     Fields:
         probabilities: of the layer types, float32 (epochs, 2, edges, types), the normal cell first.
         loss: mean cross entropy on the half that moves the network's weights, float64 (epochs,).
-        architecture_loss, architecture_accuracy: means over the images of the other half, as each batch was met.
-        accuracy: on validation images, where the search measures it, else nan.
+        architecture_loss, architecture_accuracy: means over the images of the other half, each batch when it came.
+        accuracy: on validation images, or nan.
     """
 
     probabilities: Tensor
@@ -58,7 +61,7 @@ class History:
 
 
 def history_table(history: History, layer_types: Sequence[str]) -> list[dict[str, Any]]:
-    """One row an epoch (from 1), cell, edge and layer type, for a table of many searches or a plot.
+    """One row per epoch (from 1), cell, edge and layer type.
 
     Columns: epoch, cell ("normal", "reduce"), edge (from 0), from and to (states; 0 and 1 are the cell's inputs),
     layer, probability, entropy (of the edge, in nats), and of the epoch accuracy, loss, architecture_loss and

@@ -1,4 +1,4 @@
-"""The one evaluation: batch norm statistics anew, then loss and accuracy on a split. Knows neither Ray nor Optuna."""
+"""The one evaluation: recomputed batch norm statistics, loss and accuracy. Knows neither Ray nor Optuna."""
 
 from collections.abc import Callable
 from itertools import islice
@@ -14,7 +14,7 @@ from search.data.order import in_order, shuffled
 
 
 def recalibrate_on(network: nn.Module, split: Split, config: EvaluationConfig, *, seed: int) -> None:
-    """Compute every batch norm's statistics anew from training images.
+    """Compute every batch norm's statistics again, from training images.
 
     A subnet cannot use the statistics of the supernet, which mix those of all subnets. The images depend on `seed`
     alone, so all candidates see the same ones.
@@ -35,11 +35,9 @@ def evaluate(network: nn.Module, split: Split, batch_size: int) -> dict[str, flo
 def evaluate_calls(
     network: Callable[[Tensor], Tensor], split: Split, batch_size: int, device: torch.device
 ) -> dict[str, float]:
-    """As `evaluate`, of anything that makes logits from images on a device: a module, or an engine."""
-    correct, loss = (
-        torch.zeros((), dtype=torch.int64, device=device),
-        torch.zeros((), dtype=torch.float64, device=device),
-    )
+    """As `evaluate`, of anything that turns images on a device into logits: a module, or an engine."""
+    correct = torch.zeros((), dtype=torch.int64, device=device)
+    loss = torch.zeros((), dtype=torch.float64, device=device)
     for images, labels in split.batches(batch_size, order=in_order(), device=device):
         logits = network(images).float()
         correct += (logits.argmax(dim=1) == labels).sum()

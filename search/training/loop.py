@@ -1,8 +1,11 @@
 """The one training loop, for supernets and for single networks. Knows neither Ray nor Optuna.
 
-All randomness of an epoch derives from (seed, epoch), so a training that goes on from a checkpoint gives bit for bit
+All randomness of an epoch derives from (seed, epoch), so a training that is resumed from a checkpoint gives bit for bit
 the weights of one that was never interrupted (on the CPU).
 """
+
+# torch annotates its functions only in part
+# pyright: reportUnknownMemberType=false
 
 import math
 import time
@@ -56,7 +59,11 @@ class Step(Protocol):
 
 @runtime_checkable
 class Stateful(Protocol):
-    """A step with tensors of its own (architecture weights, say), which belong to the training's checkpoints."""
+    """A step with tensors of its own, such as architecture weights, which belong to the training's checkpoints. It may
+    measure and keep something at the end of every epoch, before the epoch is saved."""
+
+    def epoch_ended(self, epoch: "Epoch") -> None:
+        """An epoch has ended."""
 
     def tensors(self) -> dict[str, Tensor]:
         """What a checkpoint keeps."""
@@ -64,16 +71,6 @@ class Stateful(Protocol):
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Take back what a checkpoint kept."""
-        ...
-
-
-@runtime_checkable
-class Observing(Protocol):
-    """A step that wants to know of every epoch's end, before the epoch is saved: to measure something and keep it."""
-
-    def epoch_ended(self, epoch: "Epoch") -> None:
-        """An epoch has ended."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -145,22 +142,22 @@ def train(
     checkpoints: Path | None = None,
     until: int | None = None,
 ) -> Iterator[Epoch]:
-    """Train `network` in place, epoch by epoch; nothing happens but while the result is iterated.
+    """Train `network` in place; every item that is drawn from the result trains one epoch.
 
-    With a folder for `checkpoints` every epoch is saved there (the last two are kept), and a training that finds one
-    goes on behind it. `until` ends it early, after so many epochs in all; the schedule stays that of `config.epochs`.
-    Raises `TrainingError` where the loss is not finite.
+    With a folder for `checkpoints` every epoch is saved there (the last two are kept), and training goes on after the
+    latest one. `until` ends it early, after that many epochs in all; the schedule stays that of `config.epochs`. Raises
+    `TrainingError` where the loss is not finite.
     """
     device = next(network.parameters()).device
     optimizer = _optimizer(network, config)
     done = _restore(network, optimizer, step, checkpoints) if checkpoints else 0
     steps = batch_count(shuffled(seed), len(split), config.batch_size)
-    for epoch in range(done, min(config.epochs, config.epochs if until is None else until)):
+    for epoch in range(done, config.epochs if until is None else min(until, config.epochs)):
         network.train()
         start = time.perf_counter()
         loss_sum, images_seen, rate = torch.zeros((), device=device), 0, 0.0
         order = shuffled(derive_seed(seed, "epoch", epoch))
-        with torch.random.fork_rng():  # whatever a layer draws (drop path) depends on the epoch alone
+        with torch.random.fork_rng():  # what layers draw (drop path) depends on the epoch alone
             torch.manual_seed(derive_seed(seed, "layers", epoch))
             for index, (images, labels) in enumerate(split.batches(config.batch_size, order=order, device=device)):
                 rate = learning_rate(config, (epoch * steps + index) / steps)
@@ -177,7 +174,7 @@ def train(
                 f"the loss of epoch {epoch + 1} is {loss}; lower the learning rate (it was {config.learning_rate:g})"
             )
         report = Epoch(epoch + 1, config.epochs, loss, images_seen / (time.perf_counter() - start), rate)
-        if isinstance(step, Observing):
+        if isinstance(step, Stateful):
             step.epoch_ended(report)
         if checkpoints:
             tensors = {**_prefixed("network", network.state_dict()), **_optimizer_tensors(network, optimizer)}
@@ -188,9 +185,9 @@ def train(
 
 
 def learning_rate(config: TrainConfig, epochs_done: float) -> float:
-    """The rate after so many epochs, fractions counted: a linear rise over `warmup_epochs`, then the schedule.
+    """The rate after a number of epochs, fractions counted: a linear rise over `warmup_epochs`, then the schedule.
 
-    Cosine falls to `final_learning_rate`. Steps multiply by 0.1 behind each of `milestones` (0.3, 0.6 and 0.9 of the
+    Cosine falls to `final_learning_rate`. Steps multiply by 0.1 after each of `milestones` (0.3, 0.6 and 0.9 of the
     epochs where none are given: 60, 120 and 180 of the width search's 200). One-cycle rises from a twentieth over three
     tenths of the epochs and falls to `final_learning_rate`, both as a cosine.
     """
@@ -258,7 +255,7 @@ def _optimizer_tensors(network: nn.Module, optimizer: torch.optim.Optimizer) -> 
 
 
 def _restore(network: nn.Module, optimizer: torch.optim.Optimizer, step: Step, checkpoints: Path) -> int:
-    """Load the latest whole checkpoint, if there is one; the number of epochs it stands behind."""
+    """Load the latest whole checkpoint, if there is one; the number of epochs that it was saved after."""
     found = latest_checkpoint(checkpoints)
     if found is None:
         return 0
@@ -279,8 +276,7 @@ def _restore(network: nn.Module, optimizer: torch.optim.Optimizer, step: Step, c
 
 
 def _laid_out_as(parameter: nn.Parameter, tensor: Tensor) -> Tensor:
-    """A copy whose numbers lie in memory as the parameter's do: fused optimisers go through both side by side, and a
-    file has all numbers in one order."""
+    """A copy in the parameter's memory layout: fused optimisers read both in step, and a file has only one layout."""
     return torch.empty_like(parameter).copy_(tensor)
 
 

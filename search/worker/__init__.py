@@ -1,1 +1,1 @@
-"""What a worker can do, one module a kind of task; `search.worker.worker.Worker` hands tasks to them."""
+"""What a worker can do, one module per kind of task; `search.worker.worker.Worker` hands tasks to them."""

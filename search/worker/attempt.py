@@ -1,18 +1,16 @@
-"""The frame of one trial: takes its time, and turns an error into a reason, so that the search goes on."""
+"""Times one attempt at a trial and records an exception as its failure reason, so that the search continues."""
 
 import os
 import socket
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any
+from typing import Any, Self
 
 from search.runs.records import Outcome, now
-from search.worker.tasks import Report
 
 
-class Trial:
-    """Used as a context: what goes wrong inside becomes the trial's reason; `metrics` and `facts` are set inside."""
+class Attempt:
+    """A context manager: set `metrics` and `facts` in its block; an exception there becomes the reason of failure."""
 
     def __init__(self, number: int) -> None:
         self._number = number
@@ -21,7 +19,7 @@ class Trial:
         self.facts: Mapping[str, Any] = {}
         self._reason: str | None = None
 
-    def __enter__(self) -> "Trial":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
@@ -29,16 +27,7 @@ class Trial:
             self._reason = f"{type(error).__name__}: {error}"
         return isinstance(error, Exception)
 
-    def report(self) -> Report:
-        """The outcome as a report."""
-        outcome = Outcome(
-            self._number,
-            self.metrics,
-            self._reason,
-            self._started,
-            time.perf_counter() - self._clock,
-            socket.gethostname(),
-            str(os.getpid()),
-            self.facts,
-        )
-        return {"kind": "outcome", **asdict(outcome)}
+    def outcome(self) -> Outcome:
+        """What came out, with the time until now."""
+        seconds, here = time.perf_counter() - self._clock, (socket.gethostname(), str(os.getpid()))
+        return Outcome(self._number, self.metrics, self._reason, self._started, seconds, *here, self.facts)

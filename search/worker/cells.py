@@ -1,28 +1,32 @@
 """Differentiable searches for cells: one as a trial, and one whose mixed edges become a supernet to search in."""
 
+# pyarrow has no stubs
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from torch import nn
 
 from models.cell.supernet import MixedSupernet
 from models.checkpoints.files import write_atomically
 from models.checkpoints.networks import save_supernet
 from search.config.trainings import DifferentiableConfig
-from search.runs.records import Stage
+from search.runs.records import EpochReport, Stage
 from search.training.alphas import discounted, read_genotype
 from search.training.bilevel import BilevelStep, halves
 from search.training.bilevel_history import history_table
-from search.training.evaluation import evaluate
 from search.training.loop import train
-from search.worker.attempt import Trial
+from search.worker.attempt import Attempt
 from search.worker.context import Context, initial_weights
-from search.worker.tasks import Report, Task
+from search.worker.measure import candidate_cost, validate
+from search.worker.tasks import Report, SearchCells
 from spaces.cell import CellSpace
 
 
@@ -33,23 +37,22 @@ class _Search:
         self.context, self.folder, self.config, self.seed = context, folder, config, seed
         final = context.run.architectures
         assert isinstance(final, CellSpace), "checked when the run was prepared"
+        self.final = final
         self.space = replace(final, cells=config.cells, width=config.width)
         self.images, architecture_images = halves(context.data.train, config.architecture_fraction, seed)
         with initial_weights(seed):
             self.supernet = MixedSupernet(self.space).to(context.device)
-        batch_size = context.config.evaluation.batch_size
 
-        def measure(network: Any) -> float:
-            return evaluate(network, context.data.validation, batch_size)["accuracy"]
+        def measure(network: nn.Module) -> float:
+            return validate(context, network)["accuracy"]
 
         self.step = BilevelStep(self.supernet, architecture_images, config, seed, measure)
 
-    def run(self, checkpoints: Path, report: Callable[[dict[str, Any]], Report]) -> Iterator[Report]:
-        """Train to the end; the history is written anew behind every epoch."""
+    def run(self, checkpoints: Path, phase: str, identity: str | None) -> Iterator[Report]:
+        """Train to the end; the history is written again after every epoch."""
         for epoch in train(self.supernet, self.step, self.images, self.config, seed=self.seed, checkpoints=checkpoints):
-            accuracy = float(self.step.history.accuracy[-1])
             self.write_history()
-            yield report({**asdict(epoch), "accuracy": accuracy})
+            yield EpochReport(phase, identity, **asdict(epoch), accuracy=float(self.step.history.accuracy[-1]))
         self.write_history()
 
     def write_history(self) -> None:
@@ -62,46 +65,39 @@ class _Search:
 
     def findings(self) -> tuple[dict[str, float], dict[str, str]]:
         """Metrics and facts: the genotypes as they are read at the end, with the accuracy measured there."""
-        mixture = self.step.mixture()
-        genotype = read_genotype(self.space, mixture)
-        transfer = read_genotype(self.space, discounted(self.space, mixture, self.config.zeroise_discount))
-        space = self.context.run.architectures
-        chosen = transfer if self.context.config.final.genotype == "transfer" else genotype
-        history = self.step.history
+        mixture, history = self.step.mixture(), self.step.history
+        genotypes = {
+            "genotype": read_genotype(self.space, mixture),
+            "transfer": read_genotype(self.space, discounted(self.space, mixture, self.config.zeroise_discount)),
+        }
+        chosen = self.final.split(genotypes[self.context.config.final.genotype])
         metrics = {
             "accuracy": float(history.accuracy[-1]),
             "loss": float(history.loss[-1]),
-            **self.context.cost(space.split(chosen)),
+            **candidate_cost(self.context, chosen),
             "epochs": len(history),
         }
-        facts = {"genotype": space.format(genotype), "transfer": space.format(transfer)}
-        for name, each in (("genotype", genotype), ("transfer", transfer)):
-            write_atomically(self.folder / f"{name}.json", json.dumps(space.to_json(each), indent=2))
-        return metrics, facts
+        for name, genotype in genotypes.items():
+            write_atomically(self.folder / f"{name}.json", json.dumps(self.final.to_json(genotype), indent=2))
+        return metrics, {name: self.final.format(genotype) for name, genotype in genotypes.items()}
 
 
-def search_cells(context: Context, task: Task) -> Iterator[Report]:
+def search_cells(context: Context, task: SearchCells) -> Iterator[Report]:
     """One whole search as a trial: its settings are the candidate, its genotypes are what it finds."""
-    (each,) = task["candidates"]
-    with Trial(each["number"]) as trial:
-        settings = context.candidate_settings(each["architecture"])
+    (trial,) = task.trials
+    with Attempt(trial.number) as attempt:
+        settings = context.search_settings(trial.architecture)
         seed = context.seed("differentiable", int(settings.get("seed", 0)))
-        folder = context.run.searched(each["id"])
+        folder = context.run.searched(trial.id)
         search = _Search(context, folder, context.config.differentiable.with_values(settings), seed)
-        yield from search.run(
-            folder / "checkpoints",
-            lambda epoch: {"kind": "epoch", "phase": Stage.SEARCHED.value, "id": each["id"], **epoch},
-        )
-        trial.metrics, trial.facts = search.findings()
-    yield {**trial.report(), "last": True}
+        yield from search.run(folder / "checkpoints", Stage.SEARCHED.value, trial.id)
+        attempt.metrics, attempt.facts = search.findings()
+    yield attempt.outcome()
 
 
 def train_mixed_supernet(context: Context) -> Iterator[Report]:
     """The supernet of a one-shot search over cells: the mixed edges of one differentiable search."""
-    config = context.config.differentiable
-    search = _Search(context, context.run.searched("supernet"), config, context.seed("differentiable", 0))
-    yield from search.run(
-        context.run.supernet_checkpoints, lambda epoch: {"kind": "epoch", "phase": "supernet", **epoch}
-    )
-    save_supernet(context.run.supernet, search.supernet, {"data": context.data.fingerprint})
-    yield {"kind": "trained", "last": True}
+    config, run = context.config.differentiable, context.run
+    search = _Search(context, run.searched("supernet"), config, context.seed("differentiable", 0))
+    yield from search.run(run.supernet_checkpoints, "supernet", None)
+    save_supernet(run.supernet, search.supernet, {"data": context.data.fingerprint})

@@ -2,8 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict
 
 from torch import nn
 
@@ -13,113 +12,106 @@ from models.checkpoints.networks import load_network, save_network
 from models.layers.binarisers import set_mode
 from models.layers.modes import Mode
 from search.config.sections import TrainConfig
-from search.data.dataset import Split
-from search.runs.records import DEFAULT, FULL_PRECISION, Stage
+from search.config.trainings import NetworkTrainConfig
+from search.runs.records import DEFAULT, FULL_PRECISION, EpochReport, Stage
 from search.training.loop import plain_step, train
-from search.worker.attempt import Trial
+from search.worker.attempt import Attempt
 from search.worker.context import Context
-from search.worker.tasks import Report, Task
-from spaces import Candidate
+from search.worker.measure import candidate_cost, validate
+from search.worker.tasks import Fit, Report
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How a network is trained: its first weights, the images, the settings; once for every mode."""
+class _Training:
+    """What is trained for a trial: its settings, its first weights, its images and where it is kept."""
 
-    network: nn.Module
-    images: Split
-    config: TrainConfig
-    modes: tuple[Mode | None, ...] = (None,)
+    def __init__(self, context: Context, task: Fit) -> None:
+        (trial,) = task.trials
+        self.context, self.stage, self.reference = context, task.stage, trial.reference
+        self.identity = PARENT if trial.reference == PARENT else trial.id
+        self.folder = context.run.weights(task.stage, self.identity)
+        self.candidate = context.candidate(trial.architecture, task.stage)
+        self.config = self._config()
+        self.is_twin = trial.reference.startswith(FULL_PRECISION)
+        self.binary = self.config if isinstance(self.config, NetworkTrainConfig) and not self.is_twin else None
+        """The settings of a binary network that is trained from its first weights; None for all others."""
+
+    def _config(self) -> TrainConfig:
+        """How the network is trained, with the candidate's hyperparameters in their place."""
+        config, values = self.context.config, self.candidate.hyperparameters
+        if self.stage is Stage.FINETUNED:
+            return config.finetune
+        if self.reference == PARENT:
+            return config.parent
+        if self.stage is Stage.TRAINED or self.reference == DEFAULT:
+            return config.training.with_values(values)
+        # final training has epochs of its own
+        return config.final.with_values({name: value for name, value in values.items() if name != "epochs"})
+
+    def first_weights(self) -> nn.Module:
+        """The network with the weights that it starts from: the supernet's, the parent's, a candidate's, or random."""
+        context, candidate = self.context, self.candidate
+        if self.stage is Stage.FINETUNED:
+            return context.inherited(candidate.architecture)
+        mode = Mode.FWFA if self.is_twin else None
+        drop_path = self.binary.drop_path or None if self.binary else None
+        network = context.new_network(candidate, self.identity, mode=mode, drop_path=drop_path)
+        if self.stage is Stage.TRAINED and context.config.parent.used:
+            context.inherit(network)
+        if self.stage is Stage.FINAL and context.config.final.start == "inherited":
+            trained = load_network(context.run.weights(Stage.TRAINED, self.identity) / "network")
+            network.load_state_dict(trained.state_dict())
+        return network
+
+    def run(self, network: nn.Module, until: int) -> Iterator[Report]:
+        """Train in each mode, one after another; only the last one may be paused. Multi-stage training has binary
+        activations with float weights first (BNAS v2, section 2.4)."""
+        searching = self.stage is Stage.TRAINED or self.reference in (PARENT, DEFAULT)
+        images = self.context.search_images if searching else self.context.data.train
+        images = self.context.augmented(images, self.candidate.hyperparameters.get("augmentation"))
+        for mode in (Mode.FWBA, Mode.BWBA) if self.binary and self.binary.multi_stage else (None,):
+            last = mode is not Mode.FWBA
+            if mode is not None:
+                set_mode(network, mode)
+            for epoch in train(
+                network,
+                plain_step(network, self.config),
+                images,
+                self.config,
+                seed=self.context.seed(self.stage.value, self.identity, *([] if last else [str(mode)])),
+                checkpoints=self.folder / ("checkpoints" if last else f"checkpoints-{mode}"),
+                until=until if last else None,
+            ):
+                accuracy = None
+                if last and self.stage is not Stage.FINETUNED and epoch.epoch < until:  # the outcome has the last one
+                    accuracy = validate(self.context, network)["accuracy"]
+                yield EpochReport(self.stage.value, self.identity, **asdict(epoch), accuracy=accuracy)
+
+    def cost(self) -> dict[str, float]:
+        """What the network costs, as metrics."""
+        return self.candidate.full_precision_cost() if self.is_twin else candidate_cost(self.context, self.candidate)
 
 
-def fit(context: Context, task: Task) -> Iterator[Report]:
+def fit(context: Context, task: Fit) -> Iterator[Report]:
     """Train the network of one trial up to `until` epochs, measure it, and keep it when its training has ended.
 
-    A trial that was killed goes on from its last epoch; one that was killed behind its training is only measured again.
+    A trial that was killed goes on from its last epoch; one that was killed after its training is only measured again.
     """
-    (each,) = task["candidates"]
-    stage, identity = Stage(task["stage"]), PARENT if each.get("reference") == PARENT else each["id"]
-    folder = context.run.weights(stage, identity)
-    with Trial(each["number"]) as trial:
-        candidate = context.candidate(each["architecture"], stage)
-        epochs = _settings(context, stage, candidate, each.get("reference", "")).epochs
-        until = min(task.get("until", epochs), epochs)
-        if (folder / "network" / MANIFEST_FILE).exists():
-            network = load_network(folder / "network").to(context.device)
+    with Attempt(task.trials[0].number) as attempt:
+        training = _Training(context, task)
+        kept, epochs = training.folder / "network", training.config.epochs
+        until = epochs if task.until is None else min(task.until, epochs)
+        if (kept / MANIFEST_FILE).exists():
+            network = load_network(kept).to(context.device)
         else:
-            recipe = _recipe(context, stage, candidate, identity, each.get("reference", ""))
-            network = recipe.network
-            yield from _train(context, recipe, stage, identity, until)
-            if stage is Stage.FINETUNED:
+            network = training.first_weights()
+            yield from training.run(network, until)
+            if task.stage is Stage.FINETUNED:
                 context.recalibrate(network)
             if until == epochs:
-                save_network(folder / "network", network, {"stage": stage.value})
-        twin = each.get("reference", "").startswith(FULL_PRECISION)
-        cost = candidate.full_precision_cost() if twin else context.cost(candidate)
-        trial.metrics = {**context.validate(network), **cost, "epochs": task["epochs_before"] + until}
-        if (folder / "network").exists():
-            for checkpoints in folder.glob("checkpoints*"):
+                save_network(kept, network, {"stage": task.stage.value})
+        metrics = {**validate(context, network), **training.cost()}
+        attempt.metrics = {**metrics, "epochs": task.epochs_before + until}
+        if kept.exists():
+            for checkpoints in training.folder.glob("checkpoints*"):
                 shutil.rmtree(checkpoints)
-    yield {**trial.report(), "last": True}
-
-
-def _train(context: Context, recipe: Recipe, stage: Stage, identity: str, until: int) -> Iterator[Report]:
-    """The training in each mode, one behind the other; only the last one may be paused."""
-    for place, mode in enumerate(recipe.modes):
-        last = place == len(recipe.modes) - 1
-        if mode is not None:
-            set_mode(recipe.network, mode)
-        for epoch in train(
-            recipe.network,
-            plain_step(recipe.network, recipe.config),
-            recipe.images,
-            recipe.config,
-            seed=context.seed(stage.value, identity, *([] if last else [str(mode)])),
-            checkpoints=context.run.weights(stage, identity) / ("checkpoints" if last else f"checkpoints-{mode}"),
-            until=until if last else None,
-        ):
-            report = {"kind": "epoch", "phase": stage.value, "id": identity, **asdict(epoch)}
-            if last and stage is not Stage.FINETUNED and epoch.epoch < until:  # the last one is the trial's outcome
-                report["accuracy"] = context.validate(recipe.network)["accuracy"]
-            yield report
-
-
-def _settings(context: Context, stage: Stage, candidate: Candidate, reference: str) -> Any:
-    """How a stage trains, with the candidate's hyperparameters in their place."""
-    config = context.config
-    if stage is Stage.FINETUNED:
-        return config.finetune
-    if reference == PARENT:
-        return config.parent
-    if stage is Stage.TRAINED or reference == DEFAULT:
-        return config.training.with_values(candidate.hyperparameters)
-    own = {name: value for name, value in candidate.hyperparameters.items() if name != "epochs"}
-    return config.final.with_values(own)  # final training has epochs of its own
-
-
-def _recipe(context: Context, stage: Stage, candidate: Candidate, identity: str, reference: str) -> Recipe:
-    """What a stage trains, from which weights, and how."""
-    config, settings = context.config, _settings(context, stage, candidate, reference)
-    searching = stage is Stage.TRAINED or reference in (PARENT, DEFAULT)
-    augmentation = candidate.hyperparameters.get("augmentation")
-    images = context.augmented(
-        context.search_images if searching else context.data.train, None if augmentation is None else str(augmentation)
-    )
-    if stage is Stage.FINETUNED:
-        return Recipe(context.inherited(candidate.architecture), images, settings)
-    if reference == PARENT:
-        return Recipe(context.new_network(candidate, identity), images, settings)
-    if reference.startswith(FULL_PRECISION):
-        return Recipe(context.new_network(candidate, identity, mode=Mode.FWFA), images, settings)
-    network = context.new_network(candidate, identity, drop_path=settings.drop_path or None)
-    if stage is Stage.TRAINED and config.parent.used:
-        context.inherit(network)
-    if stage is Stage.FINAL and config.final.start == "inherited":
-        trained = load_network(context.run.weights(Stage.TRAINED, identity) / "network")
-        network.load_state_dict(trained.state_dict())
-    return Recipe(network, images, settings, _modes(settings))
-
-
-def _modes(config: Any) -> tuple[Mode | None, ...]:
-    """Multi-stage training has binary activations with float weights first (BNAS v2, section 2.4)."""
-    return (Mode.FWBA, Mode.BWBA) if config.multi_stage else (None,)
+    yield attempt.outcome()

@@ -1,14 +1,12 @@
 """The table of latencies that a run begins with: of operations, or an empty one for networks that are timed whole."""
 
-from collections.abc import Iterator
-
 from models.onebit.timing import processor
 from search.latency.table import LatencyTable, engine_name, measure_table
 from search.worker.context import Context
-from search.worker.tasks import Report, Task
+from search.worker.tasks import Measured
 
 
-def measure_latencies(context: Context, task: Task) -> Iterator[Report]:
+def measure_latencies(context: Context) -> Measured:
     """Time the operations of the run's space on this machine, where latencies are predicted, and save the table."""
     config = context.config
     if config.execution.latency == "measured" and config.search.latency_max is None:
@@ -16,4 +14,4 @@ def measure_latencies(context: Context, task: Task) -> Iterator[Report]:
     else:
         table = measure_table(context.run.architectures, config.seed)
     table.write(context.run.latencies)
-    yield {"kind": "measured", "operations": len(table.operations), "last": True}
+    return Measured(len(table.operations))

@@ -1,8 +1,8 @@
-"""Memory that is given back to the system and taken again costs page faults; this keeps it.
+"""Stops glibc from returning freed memory to the system, which would cost a page fault per page of every large tensor.
 
 With glibc's defaults, elementwise operations on large batches run several times slower than memory allows, as every
-large tensor is mapped and unmapped. The same as MALLOC_MMAP_MAX_=0 and a large MALLOC_TRIM_THRESHOLD_ in the
-environment, but for a process that runs already.
+large tensor is mapped and unmapped. This does the same as MALLOC_MMAP_MAX_=0 and a large MALLOC_TRIM_THRESHOLD_ in the
+environment, in a process that is running already.
 """
 
 import ctypes
@@ -12,7 +12,7 @@ _M_MMAP_MAX = -4
 
 
 def keep_memory() -> bool:
-    """Tell glibc to keep what it is given; false where the C library is another one."""
+    """Let glibc keep freed memory; false where the C library is another one."""
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError):

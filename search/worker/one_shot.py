@@ -7,27 +7,32 @@ from models.checkpoints.networks import save_supernet
 from models.families import SupernetTraining, family_of
 from models.layers.kernels import WeightNormalisation
 from models.nasbnn.supernet import Supernet, SupernetOptions
-from search.runs.records import Stage
+from search.runs.records import EpochReport, Stage
 from search.training.loop import sandwich_step, train
-from search.worker.attempt import Trial
+from search.worker.attempt import Attempt
+from search.worker.cells import train_mixed_supernet
 from search.worker.context import Context, initial_weights
-from search.worker.tasks import Report, Task
+from search.worker.measure import candidate_cost, validate_candidate
+from search.worker.tasks import Evaluate, Report, Trained
+from spaces import NasBnnSpace
 
 
-def train_supernet(context: Context, task: Task) -> Iterator[Report]:
+def train_supernet(context: Context) -> Iterator[Report]:
     """Train the supernet, or go on with it, and save it."""
-    if family_of(context.run.architectures).supernet_training is SupernetTraining.BILEVEL:
-        from search.worker.cells import train_mixed_supernet
+    bilevel = family_of(context.run.architectures).supernet_training is SupernetTraining.BILEVEL
+    yield from train_mixed_supernet(context) if bilevel else _train_by_sandwiches(context)
+    yield Trained()
 
-        yield from train_mixed_supernet(context)
-        return
-    config = context.config.supernet
+
+def _train_by_sandwiches(context: Context) -> Iterator[Report]:
+    config, space = context.config.supernet, context.run.architectures
+    assert isinstance(space, NasBnnSpace), "checked when the run was prepared"
     options = SupernetOptions(
         bi_transformation=config.bi_transformation,
         weight_normalisation=WeightNormalisation(config.weight_normalisation),
     )
     with initial_weights(context.seed("supernet", "initial weights")):
-        supernet = Supernet(context.run.architectures, options).to(context.device)  # type: ignore[arg-type]
+        supernet = Supernet(space, options).to(context.device)
     for epoch in train(
         supernet,
         sandwich_step(supernet, config),
@@ -36,17 +41,15 @@ def train_supernet(context: Context, task: Task) -> Iterator[Report]:
         seed=context.seed("supernet", "training"),
         checkpoints=context.run.supernet_checkpoints,
     ):
-        yield {"kind": "epoch", "phase": "supernet", **asdict(epoch)}
+        yield EpochReport("supernet", None, **asdict(epoch))
     save_supernet(context.run.supernet, supernet, {"data": context.data.fingerprint})
-    yield {"kind": "trained", "last": True}
 
 
-def evaluate_candidates(context: Context, task: Task) -> Iterator[Report]:
+def evaluate_candidates(context: Context, task: Evaluate) -> Iterator[Report]:
     """Accuracy of candidates with inherited weights (pipeline 1 of NAS-BNN; masked mixed edges for cells)."""
-    candidates = task["candidates"]
-    for index, each in enumerate(candidates):
-        with Trial(each["number"]) as trial:
-            candidate = context.candidate(each["architecture"], Stage.INHERITED)
+    for trial in task.trials:
+        with Attempt(trial.number) as attempt:
+            candidate = context.candidate(trial.architecture, Stage.INHERITED)
             network = context.inherited(candidate.architecture)
-            trial.metrics = {**context.validate_candidate(network), **context.cost(candidate)}
-        yield {**trial.report(), "last": index == len(candidates) - 1}
+            attempt.metrics = {**validate_candidate(context, network), **candidate_cost(context, candidate)}
+        yield attempt.outcome()

@@ -1,45 +1,50 @@
-"""What a worker does: tasks in, reports out. Knows neither Ray nor Optuna, so it runs in any process.
-
-Tasks and reports are JSON values. A worker opens the run's folder by itself.
-"""
+"""What a worker does: tasks in, reports out. Knows neither Ray nor Optuna, so it runs in any process."""
 
 import traceback
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
+from typing import assert_never
 
 import torch
 
+from search.worker import tasks
+from search.worker.cells import search_cells
 from search.worker.context import Context
-from search.worker.tasks import Report, Task
-
-# where each kind of task is done; imported on use, since no worker needs them all
-JOBS = {
-    "measure_latencies": "search.worker.latency:measure_latencies",
-    "train_supernet": "search.worker.one_shot:train_supernet",
-    "evaluate": "search.worker.one_shot:evaluate_candidates",
-    "fit": "search.worker.fit:fit",
-    "search_cells": "search.worker.cells:search_cells",
-    "deploy": "search.worker.deploy:deploy",
-}
+from search.worker.deploy import deploy
+from search.worker.fit import fit
+from search.worker.latency import measure_latencies
+from search.worker.one_shot import evaluate_candidates, train_supernet
 
 
 class Worker:
-    """Runs the tasks of one run, one after another."""
+    """Runs the tasks of one run, whose folder it opens by itself, one after another."""
 
     def __init__(self, path: Path) -> None:
         self._context = Context(path)
 
-    def run(self, task: Task) -> Iterator[Report]:
-        """Do a task; its reports come as they arise, the last one with `last` set. An error becomes a report, too."""
-        try:
-            yield from self._start(task)
-        except Exception as error:  # noqa: BLE001 -- the last place where an error can become a report
-            self._context.run.log("error", task=task["kind"], trace=traceback.format_exc())
-            yield {"kind": "error", "reason": f"{type(error).__name__}: {error}", "last": True}
-
-    def _start(self, task: Task) -> Iterator[Report]:
+    def run(self, task: tasks.Task) -> Iterator[tasks.Report]:
+        """Do a task; its reports come as they arise. An error becomes a report, too."""
         execution = self._context.config.execution
-        torch.set_num_threads(execution.training_threads if task.get("exclusive") else execution.threads)
-        module, _, job = JOBS[task["kind"]].partition(":")
-        return getattr(import_module(module), job)(self._context, task)
+        try:
+            torch.set_num_threads(execution.training_threads if tasks.is_exclusive(task) else execution.threads)
+            yield from self._reports(task)
+        except Exception as error:  # noqa: BLE001 - the last place where an error can become a report
+            self._context.run.log("error", task=tasks.kind_of(type(task)), trace=traceback.format_exc())
+            yield tasks.TaskError(f"{type(error).__name__}: {error}")
+
+    def _reports(self, task: tasks.Task) -> Iterator[tasks.Report]:
+        match task:
+            case tasks.Evaluate():
+                yield from evaluate_candidates(self._context, task)
+            case tasks.Fit():
+                yield from fit(self._context, task)
+            case tasks.SearchCells():
+                yield from search_cells(self._context, task)
+            case tasks.TrainSupernet():
+                yield from train_supernet(self._context)
+            case tasks.MeasureLatencies():
+                yield measure_latencies(self._context)
+            case tasks.Deploy():
+                yield deploy(self._context, task)
+            case _:
+                assert_never(task)

@@ -36,8 +36,8 @@ def nodes(start_nodes):
 def test_a_cluster_that_is_not_there_or_not_ours_is_one_sentence(small_search, call, tmp_path):
     for address, words in (
         ("127.0.0.1:1", "cannot connect to the Ray cluster at 127.0.0.1:1"),
-        ("ray://127.0.0.1:10001", "is no address of a Ray cluster"),
-        ("here", "is no address of a Ray cluster"),
+        ("ray://127.0.0.1:10001", "is not the address of a Ray cluster"),
+        ("here", "is not the address of a Ray cluster"),
     ):
         out = tmp_path / address.replace("/", "").replace(":", "")
         code, errors = call(*small_search(out, options=("--address", address))[3:])

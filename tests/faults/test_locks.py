@@ -22,7 +22,7 @@ from search.runs.cleanup import keep_only
 from search.runs.folder import open_run
 from search.runs.holder import FencedError
 from search.runs.locking import writing
-from search.runs.records import Stage
+from search.runs.records import EpochReport, Stage
 from search.runs.study import read_records
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks processes")
@@ -210,7 +210,7 @@ def test_a_writer_whose_run_was_taken_over_logs_no_epoch_and_deletes_no_weights(
     with writing(run):
         elsewhere(run)
         with pytest.raises(FencedError):
-            run.log_epoch({"kind": "epoch", "epoch": 1})
+            run.log_epoch(EpochReport("supernet", None, 1, 1, 0.5, 100.0, 0.1))
         with pytest.raises(FencedError):
             keep_only(run, Stage.TRAINED, [], ["ops"])
     assert weights.exists()

@@ -27,16 +27,12 @@ class Worker:
         self._search, self._trouble = search, trouble
 
     def run(self, task):
-        for index, candidate in enumerate(task["candidates"]):
-            reason, changes = None, {}
+        for trial in task.trials:
             try:
-                changes = self._trouble(candidate["number"]) or {}
-            except Exception as error:  # noqa: BLE001 -- as a worker's own frame of a trial
-                reason = f"{type(error).__name__}: {error}"
-            outcome = self._search.outcome(candidate, **changes)
-            if reason is not None:
-                outcome |= {"metrics": {}, "reason": reason}
-            yield {**outcome, "last": index == len(task["candidates"]) - 1}
+                changes = self._trouble(trial.number) or {}
+            except Exception as error:  # noqa: BLE001 -- as a worker's own attempt at a trial
+                changes = {"metrics": {}, "reason": f"{type(error).__name__}: {error}"}
+            yield self._search.outcome(trial, **changes)
 
 
 def run(search, trouble, limit: float | None = None) -> dict[int, object]:
@@ -110,12 +106,12 @@ def test_a_candidate_that_takes_its_worker_down_is_alone_to_blame(pretended, tmp
     search = pretended(tmp_path, 16, 8, retries=0)
     losses = 0
     while (task := search.trials.next_task()) is not None:
-        for candidate in task["candidates"]:
-            if candidate["number"] in (2, 11):
+        for trial in task.trials:
+            if trial.number in (2, 11):
                 losses += 1
                 search.trials.lost(task, "the worker was lost: killed")
                 break
-            search.trials.report(task, search.outcome(candidate))
+            search.trials.report(task, search.outcome(trial))
     records = {record.number: record for record in search.trials.records}
     assert losses == 2
     assert {number for number, record in records.items() if record.state is State.FAILED} == {2, 11}

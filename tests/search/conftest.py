@@ -2,16 +2,17 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from search.config.search import SearchConfig
-from search.pipeline.phases import evaluation_task
-from search.pipeline.trials import Trials
+from search.pipeline.trials import Plan, Trials, inputs
 from search.proposers import make_proposer
-from search.runs.records import Record, Stage, now
+from search.runs.records import Outcome, Record, Stage, now
 from search.runs.study import Study
+from search.worker.tasks import Evaluate, TrialInput
 from spaces import Architecture, NasBnnSpace, get_space
 from spaces import Stage as SpaceStage
 
@@ -61,41 +62,34 @@ class Search:
 
         self.trials = Trials(
             Study(folder / "journal.log", Stage.INHERITED, config.objectives, self.space.parameters(), seed),
-            propose,
-            lambda text: self.space.encode(self.space.parse(text)),
-            evaluation_task,
+            Plan(
+                propose,
+                lambda records: Evaluate(inputs(records)),
+                config.proposer,
+                lambda text: self.space.encode(self.space.parse(text)),
+                candidates_per_task=3,
+            ),
             SilentView(),
             lambda report: None,
-            proposer=config.proposer,
-            candidates_per_task=3,
             workers=2,
             retries=retries,
         )
 
-    def outcome(self, candidate: dict, **changes) -> dict:
-        """What a worker would report of a candidate."""
-        architecture = self.space.parse(candidate["architecture"])
+    def outcome(self, trial: TrialInput, **changes) -> Outcome:
+        """What a worker would report of a trial."""
+        architecture = self.space.parse(trial.architecture)
         cost = self.space.cost(architecture)
         metrics = {"accuracy": pretended_accuracy(architecture), "ops": cost.ops, "params": cost.params}
-        return {
-            "kind": "outcome",
-            "number": candidate["number"],
-            "metrics": metrics,
-            "reason": None,
-            "started": now(),
-            "seconds": 0.1,
-            "host": "host",
-            "worker": "1",
-            **changes,
-        }
+        outcome = Outcome(trial.number, metrics, None, now(), 0.1, "host", "1")
+        return replace(outcome, **changes) if changes else outcome
 
     def run(self, reports: int | None = None, *, backwards: bool = False) -> list[Record]:
         """Pass on reports until the search ends or so many have been passed on."""
         while reports != 0 and (task := self.trials.next_task()) is not None:
-            for candidate in reversed(task["candidates"]) if backwards else task["candidates"]:
+            for trial in reversed(task.trials) if backwards else task.trials:
                 if reports == 0:
                     break
-                self.trials.report(task, self.outcome(candidate))
+                self.trials.report(task, self.outcome(trial))
                 reports = None if reports is None else reports - 1
         return self.trials.records
 

@@ -27,6 +27,7 @@ from search.runs.folder import Run
 from search.runs.locking import writing
 from search.runs.records import Record, Stage, State
 from search.worker.context import Context
+from search.worker.measure import validate_candidate
 from spaces import SpaceError, get_space
 
 SPACE = get_space("nasbnn-digits")
@@ -264,7 +265,7 @@ def test_the_engine_finds_the_accuracy_of_the_float_simulation(finished):
         for engine in ("float", "onebit"):
             section = EvaluationConfig(engine=engine)
             context.config = context.config.model_copy(update={"evaluation": section})
-            found[engine] = context.validate_candidate(network)
+            found[engine] = validate_candidate(context, network)
         assert found["onebit"]["accuracy"] == found["float"]["accuracy"]
         assert found["onebit"]["loss"] == pytest.approx(found["float"]["loss"], abs=1e-4)
 

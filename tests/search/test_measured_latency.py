@@ -25,6 +25,7 @@ from search.runs.folder import Run
 from search.runs.locking import writing
 from search.runs.records import Record, Stage, State
 from search.runs.study import read_records
+from search.worker.tasks import Measured
 from spaces import get_space
 
 SPACE = get_space("nasbnn-digits")
@@ -130,7 +131,7 @@ def test_a_front_is_told_by_its_own_cost():
     out = io.StringIO()
     with make_view(Console(file=out, width=200)) as view:
         view.phase("Latencies", 1)
-        view.result({"operations": 95})
+        view.result(Measured(95))
         view.phase("Search", 3)
         view.trials([], ("accuracy", "latency_ms"))
         for number, (accuracy, ops, latency) in enumerate([(0.8, 3e3, 0.1), (0.9, 1e3, 0.3), (0.7, 2e3, 0.2)]):

@@ -246,6 +246,16 @@ def test_what_does_not_go_together_is_refused_before_anything_is_trained(tmp_pat
     assert not (tmp_path / "run").exists()
 
 
+def test_problems_of_every_subject_are_listed_at_once(tmp_path):
+    wrong = ["search.ops_max=1", "parent.batch_size=5000", "training.drop_path=0.5", "final.uniform=[5]"]
+    wrong += ["parent.checkpoint=nowhere", "execution.latency_table=nowhere.json"]
+    with pytest.raises(ConfigError) as caught:
+        prepared(tmp_path / "run", "width-digits", wrong)
+    words = ("no architecture", "the batch size of parent", "no paths to drop", "final.uniform 5", "parent.checkpoint")
+    assert all(str(caught.value).count(word) == 1 for word in words), caught.value
+    assert "latencies" not in str(caught.value), "a table is looked at when all else is right"
+
+
 @pytest.mark.parametrize(
     ("space", "words"),
     [

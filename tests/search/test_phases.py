@@ -50,27 +50,27 @@ def test_a_generation_waits_for_the_one_before(make_search):
     tasks = []
     while (task := search.trials.next_task()) is not None:
         tasks.append(task)
-    assert sorted(c["number"] for task in tasks for c in task["candidates"]) == list(range(10))
+    assert sorted(trial.number for task in tasks for trial in task.trials) == list(range(10))
     assert not search.trials.finished
     for task in tasks[:-1]:
-        for candidate in task["candidates"]:
-            search.trials.report(task, search.outcome(candidate))
+        for trial in task.trials:
+            search.trials.report(task, search.outcome(trial))
     assert search.trials.next_task() is None
-    for candidate in tasks[-1]["candidates"]:
-        search.trials.report(tasks[-1], search.outcome(candidate))
-    assert search.trials.next_task()["candidates"][0]["number"] == 10
+    for trial in tasks[-1].trials:
+        search.trials.report(tasks[-1], search.outcome(trial))
+    assert search.trials.next_task().trials[0].number == 10
 
 
 def test_candidates_of_a_lost_worker_are_tried_again_and_then_set_aside(make_search):
     search = make_search(trials=4, generation=4, retries=2)
     attempts: dict[int, int] = {}
     while (task := search.trials.next_task()) is not None:
-        for candidate in task["candidates"]:
-            attempts[candidate["number"]] = attempts.get(candidate["number"], 0) + 1
-            if candidate["number"] == 2:
+        for trial in task.trials:
+            attempts[trial.number] = attempts.get(trial.number, 0) + 1
+            if trial.number == 2:
                 search.trials.lost(task, "the worker was lost")
                 break
-            search.trials.report(task, search.outcome(candidate))
+            search.trials.report(task, search.outcome(trial))
     records = search.trials.records
     assert [record.state for record in records] == [State.FINISHED] * 2 + [State.FAILED, State.FINISHED]
     assert records[2].reason == "the worker was lost"
@@ -82,9 +82,9 @@ def test_candidates_of_a_lost_worker_are_tried_again_and_then_set_aside(make_sea
 def test_a_value_that_is_not_finite_is_a_failure_with_a_reason(make_search, bad):
     search = make_search(trials=2, generation=2, retries=0)
     while (task := search.trials.next_task()) is not None:
-        for candidate in task["candidates"]:
-            metrics = {"accuracy": bad if candidate["number"] else 0.5, "ops": 1.0}
-            search.trials.report(task, search.outcome(candidate, metrics=metrics))
+        for trial in task.trials:
+            metrics = {"accuracy": bad if trial.number else 0.5, "ops": 1.0}
+            search.trials.report(task, search.outcome(trial, metrics=metrics))
     good, failed = search.trials.records
     assert (good.state, failed.state) == (State.FINISHED, State.FAILED)
     assert failed.reason == "accuracy not finite"
@@ -94,7 +94,7 @@ def test_a_value_that_is_not_finite_is_a_failure_with_a_reason(make_search, bad)
 def test_an_outcome_that_comes_twice_counts_once(make_search):
     search = make_search(trials=3, generation=3)
     task = search.trials.next_task()
-    candidate = task["candidates"][0]
-    search.trials.report(task, search.outcome(candidate))
-    search.trials.report(task, search.outcome(candidate, metrics={"accuracy": 0.0, "ops": 0.0}))
+    trial = task.trials[0]
+    search.trials.report(task, search.outcome(trial))
+    search.trials.report(task, search.outcome(trial, metrics={"accuracy": 0.0, "ops": 0.0}))
     assert search.trials.records[0].metrics["accuracy"] > 0

@@ -256,6 +256,7 @@ def test_an_ablation_changes_what_it_says_and_nothing_else(tmp_path, setting, go
     from models.checkpoints.networks import load_supernet
     from search.config.loading import load_config
     from search.pipeline.prepare import prepare
+    from search.worker.tasks import Trained, TrainSupernet
     from search.worker.worker import Worker
 
     def untrained(name, *settings):
@@ -263,7 +264,7 @@ def test_an_ablation_changes_what_it_says_and_nothing_else(tmp_path, setting, go
             load_config("nasbnn-digits", ["supernet.epochs=0", "execution.training_threads=1", *settings]),
             tmp_path / name,
         )
-        assert list(Worker(run.path).run({"kind": "train_supernet"}))[-1]["kind"] == "trained"
+        assert list(Worker(run.path).run(TrainSupernet()))[-1] == Trained()
         return load_supernet(run.supernet)
 
     whole, ablated = untrained("whole"), untrained("ablated", setting)

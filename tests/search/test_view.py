@@ -5,7 +5,8 @@ from io import StringIO
 from rich.console import Console
 
 from search.pipeline.view import PlainView, make_view
-from search.runs.records import Record, Stage, State
+from search.runs.records import EpochReport, Record, Stage, State
+from search.worker.tasks import Deployed
 
 
 def record(number, accuracy, ops, state=State.FINISHED):
@@ -31,7 +32,7 @@ def test_lines_tell_what_is_done_the_front_and_failures():
         assert isinstance(view, PlainView)
         view.phase("Supernet", 2)
         for epoch in (1, 2):
-            view.epoch({"phase": "supernet", "epoch": epoch, "loss": 0.5, "images_per_second": 321.4})
+            view.epoch(EpochReport("supernet", None, epoch, 2, 0.5, 321.4, 0.1))
         view.phase("Search", 4)
         view.trials([])
         view.trial(record(0, 0.8, 2e3))
@@ -49,7 +50,7 @@ def test_a_finished_phase_is_told_even_right_after_another_line():
     with make_view(Console(file=out, width=200)) as view:
         view.phase("Networks", 3)
         for number in range(3):
-            view.result({"id": str(number), "test_accuracy": 0.5})
+            view.result(Deployed(str(number), Stage.FINAL, 0.5))
     lines = out.getvalue().splitlines()
     assert len(lines) == 2, "one soon, one at the end: the others come too quickly"
     assert lines[-1] == "Networks: 3/3 in 0 s; 50.00 % on the test split"
