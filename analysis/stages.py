@@ -1,22 +1,19 @@
-"""What the stages of trials stand for: which are a search's own, which may be on a front, what they are called."""
-
-from __future__ import annotations
+"""The stages of trials: which are a search's own, which may be on a front, and what they are called."""
 
 from typing import TYPE_CHECKING
 
 from analysis.runs.schema import BY_NAME
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the names of stages are read where pandas is not needed
     import pandas as pd
 
 STAGES = BY_NAME["stage"].choices
-SEARCH_STAGES = ("inherited", "trained")  # the candidates of a search, one by one
-# a reference is there to compare with, and a differentiable search is no network: its genotype is one, trained later
+SEARCH_STAGES = ("inherited", "trained")  # the candidates of a search, one trial each
+# references are measured to compare with; a differentiable search is not a network, but finds one that is trained later
 NEVER_ON_A_FRONT = ("searched", "reference")
 PARENT = "parent"  # the operator of the network from whose weights candidates start
-# the stage in which the networks of a stage are trained on
+# the stage in which networks of a stage are trained further
 LATER = {"inherited": "finetuned", "trained": "final", "searched": "final"}
-
 WORDS = {
     "inherited": "weights from the supernet",
     "finetuned": "finetuned",
@@ -26,16 +23,14 @@ WORDS = {
     "final": "trained to the end",
     "reference": "for comparison",
 }
-SHORT = {
-    "inherited": "supernet's", "finetuned": "finetuned", "scratch": "from scratch", "trained": "candidate's",
-    "searched": "a search", "final": "final", "reference": "for comparison",
-}  # fmt: skip
+# whose weights a network of a table has
+SHORT = WORDS | {"inherited": "supernet's", "scratch": "from scratch", "trained": "candidate's", "final": "final"}
 
 
-def search_stage(trials: pd.DataFrame) -> str:
+def search_stage(trials: "pd.DataFrame") -> str:
     """The stage whose trials a search is judged by: its candidates, inherited or trained.
 
-    For differentiable searches these are the networks that were read out of them, which are trained to the end.
+    For differentiable searches it is that of the networks that they found, which are trained to the end.
 
     >>> import pandas as pd
     >>> search_stage(pd.DataFrame({"stage": ["trained", "final", "reference"]}))
@@ -47,19 +42,20 @@ def search_stage(trials: pd.DataFrame) -> str:
     return next((stage for stage in SEARCH_STAGES if stage in found), SEARCH_STAGES[0])
 
 
-def of_stage(trials: pd.DataFrame, stage: str | None = None) -> pd.DataFrame:
-    """The trials of a stage; where none is named, of the one that the search is judged by (see `search_stage`)."""
+def of_stage(trials: "pd.DataFrame", stage: str | None = None) -> "pd.DataFrame":
+    """The trials of a stage, by default of the one that the search is judged by (see `search_stage`)."""
     return trials[trials["stage"] == (stage or search_stage(trials))]
 
 
-def competing(trials: pd.DataFrame) -> pd.Series[bool]:
-    """Which trials count: finished ones, except those that are there for comparison and differentiable searches.
+def competing(trials: "pd.DataFrame") -> "pd.Series[bool]":
+    """Which trials compete for the front: the finished ones, except references and differentiable searches.
 
-    A pruned trial has the accuracy of a part of its budget, so it does not count either. The index is that of `trials`.
+    A pruned trial was trained for a part of its budget only, so its accuracy does not count either. The index is that
+    of `trials`.
     """
     return (trials["state"] == "finished").fillna(value=False) & ~trials["stage"].isin(NEVER_ON_A_FRONT)
 
 
-def references(trials: pd.DataFrame) -> pd.DataFrame:
-    """The finished trials that are there for comparison; the parent, whose training was another one, is not."""
+def references(trials: "pd.DataFrame") -> "pd.DataFrame":
+    """The finished trials that were measured for comparison, except the parent, whose training differs from theirs."""
     return trials[(trials["state"] == "finished") & (trials["stage"] == "reference") & (trials["operator"] != PARENT)]

@@ -1,7 +1,5 @@
 """Numbers as people read them: operations in K, M or G, sizes in KB or MB, accuracy in percent."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 
@@ -11,17 +9,17 @@ _PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "K"))
 
 
 def prefix(largest: float) -> tuple[float, str]:
-    """The factor and the sign to write numbers up to `largest` with.
+    """The factor and the prefix to write numbers up to `largest` with.
 
     >>> prefix(180e6)
     (1000000.0, 'M')
     """
     # a scale up to 1.5 M reads better in K
-    return next(((factor, sign) for factor, sign in _PREFIXES if abs(largest) >= 2 * factor), (1.0, ""))
+    return next((prefix for prefix in _PREFIXES if abs(largest) >= 2 * prefix[0]), (1.0, ""))
 
 
 def quantity(value: float, unit: str) -> str:
-    """A count with three digits and a unit; "-" where there is none.
+    """A count with three digits and a unit; "-" where it is not finite.
 
     >>> quantity(20_772_760, "OPs")
     '20.8 M OPs'
@@ -29,7 +27,7 @@ def quantity(value: float, unit: str) -> str:
     if not math.isfinite(value):
         return "-"
     value = float(f"{value:.3g}")  # first, so that 999,999 is 1.00 M and not 1,000 K
-    factor, sign = next(((factor, sign) for factor, sign in _PREFIXES if abs(value) >= factor), (1.0, ""))
+    factor, sign = next((prefix for prefix in _PREFIXES if abs(value) >= prefix[0]), (1.0, ""))
     scaled = value / factor
     digits = max(0, 2 - math.floor(math.log10(abs(scaled)))) if sign and scaled else 0
     # a prefix joins a symbol (MB) but not an abbreviation (M OPs)
@@ -38,7 +36,7 @@ def quantity(value: float, unit: str) -> str:
 
 
 def cost_words(column: str, value: float) -> str:
-    """A value of a cost's column with its unit.
+    """A value of a cost column with its unit.
 
     >>> cost_words("bytes", 12_300), cost_words("latency_ms", 0.25)
     ('12.3 KB', '0.25 ms')
@@ -50,7 +48,7 @@ def cost_words(column: str, value: float) -> str:
 
 
 def percent(fraction: float) -> str:
-    """A fraction as percent with two digits, as papers print it; "-" where there is none.
+    """A fraction as percent with two digits, as papers print it; "-" where it is not finite.
 
     >>> percent(0.6954)
     '69.54 %'
@@ -60,7 +58,7 @@ def percent(fraction: float) -> str:
 
 @dataclass(frozen=True)
 class Scale:
-    """How a column is written on an axis: values are divided by `factor`, `label` holds name and unit."""
+    """How a column is written on an axis: values are divided by `factor`, `label` has name and unit."""
 
     label: str
     factor: float
@@ -95,7 +93,7 @@ def axis_scale(column: str, largest: float) -> Scale:
 
 
 def plural(count: int, noun: str, many: str | None = None) -> str:
-    """A count with its noun; `many` is the noun of several where an s does not make it.
+    """A count with its noun; `many` is the plural where it is not the noun with an s.
 
     >>> plural(1, "trial"), plural(1200, "trial"), plural(2, "search", "searches")
     ('1 trial', '1,200 trials', '2 searches')

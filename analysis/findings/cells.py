@@ -1,73 +1,71 @@
-"""Cells as plain values, read from their text form."""
+"""Cells as values that are drawn: the places of their states, the arcs of their layers, and words for layer types."""
 
-from __future__ import annotations
-
-import re
 from dataclasses import dataclass
 
-INPUTS = 2
-_EDGE = re.compile(r"([a-z][a-z0-9_]*)@(0|[1-9][0-9]*)")
+import pandas as pd
 
+from analysis.findings.genes import split_text
+from spaces.cell.architecture import Cell, parse
+from spaces.cell.canonical import INPUTS
 
-@dataclass(frozen=True)
-class Edge:
-    """A layer of a cell: its type, and the state it reads (0 and 1 are the cell's inputs, 2 the first node, ...)."""
-
-    layer: str
-    source: int
-
-
-@dataclass(frozen=True)
-class Cell:
-    """The edges into every intermediate node, in order; the output is the concatenation of the nodes."""
-
-    name: str
-    nodes: tuple[tuple[Edge, ...], ...]
-
-
-def parse_cells(text: str) -> tuple[Cell, ...]:
-    """Read cells: names before colons, cells between bars, nodes between semicolons, edges as layer type @ state read.
-
-    Raises `ValueError` that quotes what is wrong.
-
-    >>> parse_cells("normal: none@1 dil3@0 ; conv3@1 none@2")[0].nodes[1]
-    (Edge(layer='conv3', source=1), Edge(layer='none', source=2))
-    """
-    cells: list[Cell] = []
-    for part in text.split("|"):
-        name, colon, body = part.partition(":")
-        name = name.strip()
-        if not colon or not name:
-            raise ValueError(f"{_shown(part)} is no cell; write it as in 'normal: none@1 dil3@0 ; conv3@1 none@2'")
-        if name in (cell.name for cell in cells):
-            raise ValueError(f"there are two cells {name!r}; a cell's name is its own")
-        nodes = [
-            tuple(_edge(word, name, state) for word in node.split())
-            for state, node in enumerate(body.split(";"), INPUTS)
-        ]
-        if not all(nodes):
-            raise ValueError(f"cell {name!r} has a node without edges; write at least one, such as conv3@0")
-        cells.append(Cell(name, tuple(nodes)))
-    return tuple(cells)
-
-
-def _edge(word: str, cell: str, state: int) -> Edge:
-    match = _EDGE.fullmatch(word)
-    if match is None:
-        raise ValueError(f"cell {cell!r}: {_shown(word)} is no edge; write layer type and state read, as in conv3@0")
-    if int(match[2]) >= state:
-        raise ValueError(
-            f"cell {cell!r}: {_shown(word)} reads state {match[2]}, but only those before {state} are there"
-        )
-    return Edge(match[1], int(match[2]))
-
-
-def _shown(text: str) -> str:
-    text = text.strip()
-    return repr(text if len(text) <= 40 else text[:37] + "...")
-
-
+OUTPUT = "output"
 _WORDS = {"none": "Zeroise", "max": "max pool", "avg": "average pool"}
+
+
+@dataclass(frozen=True, eq=False)
+class CellData:
+    """Where the states of each cell stand, and which layers join them.
+
+    `nodes` has, per cell, the place of every state on a line, by its name; `edges` the source, target and layer type of
+    every edge. The layer of an edge into the output is "".
+    """
+
+    nodes: dict[str, dict[str, float]]
+    edges: dict[str, tuple[tuple[str, str, str], ...]]
+
+    def table(self) -> pd.DataFrame:
+        """One row per edge: `cell`, `source`, `target`, `layer`."""
+        rows = [(cell, *edge) for cell, edges in self.edges.items() for edge in edges]
+        return pd.DataFrame(rows, columns=["cell", "source", "target", "layer"])
+
+    def arcs(self, cell: str) -> list[tuple[float, float, float, str]]:
+        """Both ends, the height and the layer of every arc; of two between the same states the second is higher."""
+        seen: dict[tuple[str, str], int] = {}
+        arcs: list[tuple[float, float, float, str]] = []
+        for source, target, layer in self.edges[cell]:
+            if layer:
+                seen[source, target] = seen.get((source, target), -1) + 1
+                start, end = self.nodes[cell][source], self.nodes[cell][target]
+                arcs.append((start, end, end - start + 0.5 * seen[source, target], layer))
+        return arcs
+
+    def joined(self, cell: str) -> list[float]:
+        """The places of the states that the output concatenates."""
+        return [self.nodes[cell][source] for source, target, _ in self.edges[cell] if target == OUTPUT]
+
+
+def cell_data(text: str) -> CellData:
+    """The cells of a genotype's text form, without its hyperparameters; raises `SpaceError` as the parser does."""
+    genotype = parse(split_text(text)[0])
+    cells = {"normal": genotype.normal, "reduce": genotype.reduce}
+    return CellData(
+        {name: _nodes(cell) for name, cell in cells.items()}, {name: _edges(cell) for name, cell in cells.items()}
+    )
+
+
+def _state(index: int) -> str:
+    return f"input {index}" if index < INPUTS else f"node {index - INPUTS + 1}"
+
+
+def _nodes(cell: Cell) -> dict[str, float]:
+    count = INPUTS + len(cell.nodes)
+    return {_state(index): float(index) for index in range(count)} | {OUTPUT: float(count)}
+
+
+def _edges(cell: Cell) -> tuple[tuple[str, str, str], ...]:
+    states = list(enumerate(cell.nodes, INPUTS))
+    layers = [(_state(edge.source), _state(target), edge.layer) for target, edges in states for edge in edges]
+    return (*layers, *((_state(target), OUTPUT, "") for target, _ in states))
 
 
 def kind(layer: str) -> str:
@@ -80,7 +78,7 @@ def kind(layer: str) -> str:
 
 
 def words(layer: str) -> str:
-    """What a layer type is.
+    """A layer type in words.
 
     >>> words("none"), words("dil5"), words("conv3")
     ('Zeroise', '5×5 dilated', '3×3')

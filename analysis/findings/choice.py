@@ -1,15 +1,12 @@
-"""Which network of a run to take, for what one can afford."""
-
-from __future__ import annotations
+"""The network of a run to take within limits on what it may cost."""
 
 import math
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from analysis.findings.front import load_front
 from analysis.measures.pareto import Bools
@@ -20,12 +17,9 @@ from analysis.stages import WORDS, competing
 from analysis.units import cost_words, percent
 from spaces.errors import BinarynasError
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 
 class LimitsError(BinarynasError, ValueError):
-    """A limit that cannot be: says what was given and what is allowed."""
+    """A limit that no network can have: says what was given and what is allowed."""
 
 
 class NoCandidateError(BinarynasError, ValueError):
@@ -34,9 +28,9 @@ class NoCandidateError(BinarynasError, ValueError):
 
 @dataclass(frozen=True)
 class Limits:
-    """What the network may cost at most and must reach at least; None leaves a side open.
+    """What the network may cost at most and must reach at least; None is no limit.
 
-    `ops` are operations an image, `bytes` the size when deployed, `latency` milliseconds, `accuracy` a fraction.
+    `ops` are operations per image, `bytes` the size when deployed, `latency` milliseconds, `accuracy` a fraction.
     """
 
     ops: float | None = None
@@ -69,8 +63,8 @@ class Limits:
 class Choice:
     """The network to take. Units as in the schema; `test_accuracy` and `latency_ms` are None where not measured.
 
-    `folder` holds its weights as `models.checkpoints.networks.load_network` reads them; None where the run has
-    written none, and then `weights` says how to get them.
+    `folder` holds its weights as `models.load_network` reads them; None where the run has not written them, and then
+    `weights` says how to get them.
     """
 
     architecture: str
@@ -91,17 +85,16 @@ def choose(run: str | os.PathLike[str], limits: Limits | None = None) -> Choice:
     """The best network of a run within limits.
 
     It is the most accurate one (on the validation split, as the search saw it), of equally accurate ones the cheapest
-    in OPs. Where only an accuracy is asked for it is the cheapest network that has it. All finished trials count, not
-    the front alone, as a network off the front of OPs may be the best by size; those for comparison do not.
+    in OPs. Where only an accuracy is asked for, it is the cheapest network that has it. All finished trials count, not
+    only the front, as a network off the front of OPs may be the best by size; references do not.
 
-    Raises `NoCandidateError` where none is within the limits, `RunError` where the run cannot be
-    read or lacks what the limits ask for.
+    Raises `NoCandidateError` where no network is within the limits, `RunError` where the run cannot be read or lacks
+    what the limits ask for.
     """
     limits = limits or Limits()
     path = Path(run)
     trials = load_trials(path)
-    missing = [column for column in limits.most if column not in trials.columns or trials[column].isna().all()]
-    if LATENCY in missing:
+    if LATENCY in limits.most and trials[LATENCY].isna().all():
         raise RunError(f"{path} has no latencies: its networks were not timed, so leave that limit out and use ops")
     done = trials[competing(trials)]
     usable: Bools = np.asarray(np.isfinite(numbers(done, "accuracy", "ops")).all(axis=1))
@@ -112,11 +105,11 @@ def choose(run: str | os.PathLike[str], limits: Limits | None = None) -> Choice:
     if not within.any():
         raise NoCandidateError(f"no network of {path} has {limits}; {_nearest(done, limits)}")
     cheapest = limits.accuracy is not None and not limits.most
-    # of equals the one that was trained on: its weights are a file already
+    # of equals, one with weights of its own: they are in a file already
     chosen = done[within].assign(_inherited=done.loc[within, "stage"] == "inherited")
     first, rising = (["ops", "accuracy"], [True, False]) if cheapest else (["accuracy", "ops"], [False, True])
-    best = chosen.sort_values([*first, "_inherited", "number"], ascending=[*rising, True, True], kind="stable").iloc[0]
-    return _choice(path, {str(name): value for name, value in best.items()})
+    best = chosen.sort_values([*first, "_inherited", "number"], ascending=[*rising, True, True], kind="stable")
+    return _choice(path, best.head(1))
 
 
 def _within(done: pd.DataFrame, limits: Limits) -> Bools:
@@ -129,7 +122,7 @@ def _within(done: pd.DataFrame, limits: Limits) -> Bools:
 
 
 def _nearest(done: pd.DataFrame, limits: Limits) -> str:
-    """The two networks that miss the limits by the least share of them, and what they have."""
+    """The two networks that miss the limits by the smallest share, and what they have."""
     done = done.sort_values("accuracy", ascending=False, kind="stable").drop_duplicates("id")
     missed = np.zeros(len(done))
     for column, value in limits.most.items():
@@ -137,28 +130,30 @@ def _nearest(done: pd.DataFrame, limits: Limits) -> str:
     if limits.accuracy is not None:
         missed += np.maximum(limits.accuracy - numbers(done, "accuracy")[:, 0], 0)
     columns = ["accuracy", *(limits.most or {"ops": 0.0})]
-    told: list[str] = []
+    words: list[str] = []
     for at in np.argsort(missed, kind="stable").tolist()[:2]:
         values = numbers(done.iloc[[at]], *columns)[0].tolist()
         costs = " and ".join(cost_words(column, value) for column, value in zip(columns[1:], values[1:], strict=True))
-        told.append(f"{done['id'].iloc[at]} with {costs} at {percent(values[0])}")
-    return ("the nearest is " if len(told) == 1 else "the nearest are ") + " and ".join(told)
+        words.append(f"{done['id'].iloc[at]} with {costs} at {percent(values[0])}")
+    return ("the nearest is " if len(words) == 1 else "the nearest are ") + " and ".join(words)
 
 
-def _choice(path: Path, row: Mapping[str, object]) -> Choice:
-    identity, stage = str(row["id"]), str(row["stage"])
+def _choice(path: Path, row: pd.DataFrame) -> Choice:
+    """The choice of a frame's one row."""
+    architecture, identity, stage = (str(row[name].iloc[0]) for name in ("architecture", "id", "stage"))
+    accuracy, ops, latency = numbers(row, "accuracy", "ops", LATENCY)[0].tolist()
+    number, params, size = map(int, numbers(row, "number", "params", "bytes")[0].tolist())
     folder, weights = _weights(path, identity, stage)
-    latency = float(str(row[LATENCY])) if LATENCY in row else math.nan
     return Choice(
-        architecture=str(row["architecture"]),
+        architecture=architecture,
         id=identity,
         stage=stage,
-        number=int(str(row["number"])),
-        accuracy=float(str(row["accuracy"])),
+        number=number,
+        accuracy=accuracy,
         test_accuracy=_test_accuracy(path, identity, stage),
-        ops=float(str(row["ops"])),
-        params=int(str(row["params"])),
-        bytes=int(str(row["bytes"])),
+        ops=ops,
+        params=params,
+        bytes=size,
         latency_ms=latency if math.isfinite(latency) else None,
         folder=folder,
         weights=weights,
@@ -166,7 +161,7 @@ def _choice(path: Path, row: Mapping[str, object]) -> Choice:
 
 
 def _weights(path: Path, identity: str, stage: str) -> tuple[Path | None, str]:
-    """Where the weights of a network stand, or how to get them."""
+    """The folder with the weights of a network, if any, and words on where they are or how to get them."""
     deployed = path / FRONT / identity
     if (deployed / MANIFEST_FILE).is_file() and _test_accuracy(path, identity, stage) is not None:
         return deployed, "the folder holds its weights"
@@ -175,12 +170,12 @@ def _weights(path: Path, identity: str, stage: str) -> tuple[Path | None, str]:
         return trained, f"the folder holds its weights, {WORDS.get(stage, stage)}"
     if stage == "inherited":
         return None, (
-            f"its weights are the supernet's, in supernet/trained: `binarynas export {path} --architecture {identity}` "
-            "takes it out of there"
+            f"its weights are those of the supernet, in supernet/trained: `binarynas export {path} --architecture "
+            f"{identity}` extracts them"
         )
     if stage == "trained":
-        return None, "it was trained as a candidate alone, and its weights were not kept: train it to the end"
-    return None, "the run has not written them; go on with it by `binarynas resume`"
+        return None, "it was trained as a candidate only, and its weights were not kept: train it to the end"
+    return None, "the run has not written them; continue it with `binarynas resume`"
 
 
 def _test_accuracy(path: Path, identity: str, stage: str) -> float | None:

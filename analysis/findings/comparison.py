@@ -1,15 +1,14 @@
-"""Compares runs at the same budget: hypervolume, what is reached at equal operations, and how sure that is."""
-
-from __future__ import annotations
+"""Compares runs at the same number of trials: hypervolume, and accuracy at equal operations, with intervals."""
 
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import numpy as np
+import pandas as pd
 
 from analysis.findings.facts import RunFacts, run_facts, section
 from analysis.findings.front import front
@@ -19,20 +18,18 @@ from analysis.measures.pareto import Floats
 from analysis.runs.layout import RunError
 from analysis.runs.trials import numbers, run_paths
 from analysis.stages import competing, of_stage
-
-if TYPE_CHECKING:
-    import pandas as pd
+from spaces.errors import listed
 
 LEVELS = 4  # operations at which accuracies are compared
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """What one run reached with the trials that all runs have.
+    """What one run reached with as many trials as all runs have.
 
-    `hypervolume` is the share, 0 to 1, of the box that the runs share; `front` how many trials are on the front, `best`
-    the highest accuracy (NaN without a finished trial), `reached` the best accuracy at each of the comparison's levels
-    of OPs (NaN where the run has no network as cheap).
+    `hypervolume` is the share, 0 to 1, of the box that the runs share; `front` the number of trials on the front,
+    `best` the highest accuracy (NaN without a finished trial), `reached` the best accuracy at each of the comparison's
+    levels of OPs (NaN where the run has no network that cheap).
     """
 
     name: str
@@ -62,9 +59,9 @@ class GroupResult:
 class Comparison:
     """Several runs at the same number of trials.
 
-    `trials` is how many trials of its search each run is judged by, `levels` the OPs at which accuracies are compared,
-    `reference` and `ideal` the corners of the box (OPs, accuracy), None without any finished trial. `frames` holds
-    those trials by the runs' names; `notes` says what makes the runs hard to compare.
+    Each run is judged by the first `trials` trials of its search, which `frames` has by the run's name. `levels` are
+    the OPs at which accuracies are compared, `reference` and `ideal` the corners of the box (OPs, accuracy), None
+    without a finished trial. `notes` says what makes the runs hard to compare.
     """
 
     trials: int
@@ -86,42 +83,44 @@ def compare(runs: Sequence[str | os.PathLike[str]]) -> Comparison:
 
 
 def compare_runs(runs: Sequence[RunFacts]) -> Comparison:
-    """Compare runs that have been read already."""
+    """Compare runs that were read already."""
     ordered = {run.name: _searched(run.trials) for run in runs}
-    # a run that has only begun would leave nothing to compare the others by
+    # an empty run does not count, as it would leave no trial to compare the others by
     budget = min((len(frame) for frame in ordered.values() if len(frame)), default=0)
     frames = {name: frame.head(budget) for name, frame in ordered.items()}
     volumes = hypervolume_data(frames)
     labels = _group_names(runs)
     levels = _levels(frames)
-    results: list[RunResult] = []
-    for run in runs:
-        frame, curve = frames[run.name], volumes.curves[run.name]
-        states = frame["state"].astype("str").tolist()
-        accuracy = _finite(frame)[:, 1]
-        results.append(
-            RunResult(
-                name=run.name,
-                group=labels[run.name],
-                seed=run.seed,
-                trials=len(ordered[run.name]),
-                finished=states.count("finished"),
-                failed=states.count("failed"),
-                front=len(front(frame)),
-                hypervolume=float(curve[-1]) if len(curve) else 0.0,
-                best=float(accuracy.max()) if len(accuracy) else math.nan,
-                reached=tuple(_reached(frame, level) for level in levels),
-            )
-        )
-    groups = [_group(name, [r for r in results if r.group == name]) for name in dict.fromkeys(labels.values())]
-    return Comparison(
-        budget, levels, volumes.reference, volumes.ideal, tuple(results), tuple(groups), _notes(runs, ordered, budget),
-        frames,
-    )  # fmt: skip
+    results = tuple(
+        _result(run, labels[run.name], len(ordered[run.name]), frames[run.name], volumes.curves[run.name], levels)
+        for run in runs
+    )
+    groups = tuple(_group(name, [r for r in results if r.group == name]) for name in dict.fromkeys(labels.values()))
+    notes = tuple(_notes(runs, ordered, budget))
+    return Comparison(budget, levels, volumes.reference, volumes.ideal, results, groups, notes, frames)
+
+
+def _result(
+    run: RunFacts, group: str, trials: int, frame: pd.DataFrame, curve: Floats, levels: Sequence[float]
+) -> RunResult:
+    states = frame["state"].astype("str").tolist()
+    accuracy = _finite(frame)[:, 1]
+    return RunResult(
+        name=run.name,
+        group=group,
+        seed=run.seed,
+        trials=trials,
+        finished=states.count("finished"),
+        failed=states.count("failed"),
+        front=len(front(frame)),
+        hypervolume=float(curve[-1]) if len(curve) else 0.0,
+        best=float(accuracy.max()) if len(accuracy) else math.nan,
+        reached=tuple(_reached(frame, level) for level in levels),
+    )
 
 
 def _searched(trials: pd.DataFrame) -> pd.DataFrame:
-    """The trials of the search itself that have ended, in their order; what was trained on later is left out."""
+    """The trials of the search itself that have ended, in their order; later trainings are left out."""
     chosen = of_stage(trials)
     return chosen[chosen["state"] != "running"].sort_values("number", kind="stable").reset_index(drop=True)
 
@@ -133,7 +132,7 @@ def _finite(frame: pd.DataFrame) -> Floats:
 
 
 def _levels(frames: Mapping[str, pd.DataFrame]) -> tuple[float, ...]:
-    """Operations, two digits each, that divide the range which every run has reached evenly on a logarithmic scale."""
+    """Operations, two digits each, evenly spaced on a logarithmic scale over the range that every run has reached."""
     ops = [_finite(frame)[:, 0] for frame in frames.values()]
     ops = [values[values > 0] for values in ops]
     if any(len(values) == 0 for values in ops):
@@ -162,9 +161,9 @@ def _group(name: str, results: Sequence[RunResult]) -> GroupResult:
 
 
 def _group_names(runs: Sequence[RunFacts]) -> dict[str, str]:
-    """Every run's group: its configuration without the seed and without where it runs.
+    """Every run's group: the runs whose configurations differ in the seed and the execution only.
 
-    A group is called by the settings in which groups differ, or by its first run's name where nothing says it shorter.
+    Its name is the settings in which groups differ, or its first run's name where these are too long or not unique.
     """
     keys = {run.name: _configuration(run) for run in runs}
     flat = {key: _flat(json.loads(key)) for key in dict.fromkeys(keys.values())}
@@ -180,51 +179,52 @@ def _group_names(runs: Sequence[RunFacts]) -> dict[str, str]:
 
 def _configuration(run: RunFacts) -> str:
     if not run.config:
-        return json.dumps({"run": run.name})  # nothing is known of it, so it is alike to no other
+        return json.dumps({"run": run.name})  # nothing is known about it: it is a group of its own
     kept = {name: value for name, value in run.config.items() if name not in ("seed", "execution")}
-    # how long a search lasts does not tell groups apart: all are judged at the same number of trials
+    # the length of a search does not matter: all are judged at the same number of trials
     search = section(run.config, "search")
     kept["search"] = {name: value for name, value in search.items() if name not in ("trials", "seed")}
-    # a setting that is left open is as good as absent: older runs do not know those that came later
+    # a setting of null counts as absent: configurations of older runs lack the settings that were added later
     return json.dumps(_without_null(kept), sort_keys=True, default=str)
 
 
 def _without_null(value: object) -> object:
     if not isinstance(value, dict):
         return value
-    known = cast("dict[str, object]", value)
-    return {name: _without_null(own) for name, own in known.items() if own is not None}
+    settings = cast("dict[str, object]", value)
+    return {name: _without_null(own) for name, own in settings.items() if own is not None}
 
 
-def _flat(values: object, prefix: str = "") -> dict[str, object]:
-    if not isinstance(values, dict):
-        return {prefix: values}
+def _flat(value: object, prefix: str = "") -> dict[str, object]:
+    """Settings by their names with dots, such as search.trials."""
+    if not isinstance(value, dict):
+        return {prefix: value}
     found: dict[str, object] = {}
-    for name, value in values.items():  # pyright: ignore[reportUnknownVariableType]
-        found |= _flat(value, f"{prefix}.{name}" if prefix else str(name))  # pyright: ignore[reportUnknownArgumentType]
+    for name, own in cast("dict[str, object]", value).items():
+        found |= _flat(own, f"{prefix}.{name}" if prefix else name)
     return found
 
 
-def _notes(runs: Sequence[RunFacts], ordered: Mapping[str, pd.DataFrame], budget: int) -> tuple[str, ...]:
-    notes: list[str] = []
+def _notes(runs: Sequence[RunFacts], ordered: Mapping[str, pd.DataFrame], budget: int) -> Iterator[str]:
+    """What makes the runs hard to compare, as clauses without a full stop."""
     longer = [f"{name} has {len(frame):,}" for name, frame in ordered.items() if len(frame) > budget]
     if longer:
-        notes.append(f"every run is judged by its first {budget:,} trials; {', '.join(longer)}")
+        yield f"every run is judged by its first {budget:,} trials; {listed(longer)}"
     empty = [name for name, frame in ordered.items() if not len(frame)]
     if empty:
-        notes.append(f"no trial has ended in {', '.join(empty)}")
-    data = {(str(run.data.get("name")), run.validation_images) for run in runs}
-    prints = {(run.data.get("fingerprint"), run.seed) for run in runs}
-    if len(data) > 1 or len(prints) > len({run.seed for run in runs}):
-        notes.append(
-            "the runs were measured on different data or different cuts of them, so that accuracies hardly compare"
-        )
-    elif len({fingerprint for fingerprint, _ in prints}) > 1:
-        notes.append("every seed cuts a validation split of its own, whose images are part of the spread over seeds")
-    spaces = {run.name: (repr(run.space) if run.space else None) for run in runs}
-    if len(set(spaces.values())) > 1:
-        notes.append("the runs searched different spaces")
+        yield f"no trial has ended in {listed(empty)}"
+    yield from _data_notes(runs)
+    if len({repr(run.space) for run in runs}) > 1:
+        yield "the runs searched different spaces"
     unfinished = [run.name for run in runs if not run.finished]
     if unfinished:
-        notes.append(f"not finished yet: {', '.join(unfinished)}")
-    return tuple(notes)
+        yield f"not finished yet: {listed(unfinished)}"
+
+
+def _data_notes(runs: Sequence[RunFacts]) -> Iterator[str]:
+    data = {(str(run.data.get("name")), run.validation_images) for run in runs}
+    prints = {(str(run.data.get("fingerprint")), run.seed) for run in runs}
+    if len(data) > 1 or len(prints) > len({run.seed for run in runs}):
+        yield "the runs were measured on different data or different splits of them, so their accuracies hardly compare"
+    elif len({fingerprint for fingerprint, _ in prints}) > 1:
+        yield "every seed has its own validation split, whose images are part of the spread over seeds"

@@ -1,48 +1,44 @@
 """What each gene does to accuracy at equal operations.
 
 A wider layer costs operations, and networks with more operations are more accurate: the plain mean of a gene's trials
-says little. So the trend of accuracy over log cost, a polynomial, and the values of one gene are fitted at once by
+says little. So the trend of accuracy over log cost, a polynomial, and the values of one gene are fitted together by
 least squares (the residuals of both on the trend give the same effects: Frisch and Waugh, 1933; Lovell, 1963). The
-other genes are as they come: an effect answers what it is worth to spend the same operations on networks with this
-value rather than another, not what the value does with all else held fixed.
+other genes are not held fixed: an effect is what it is worth to spend the same operations on networks with this value
+rather than another.
 """
 
-from __future__ import annotations
-
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
+from numpy.polynomial.legendre import legvander
 
-from analysis.findings.genes import gene_table
+from analysis.findings.genes import Gene, gene_table
 from analysis.measures.intervals import student
 from analysis.measures.pareto import Floats
 from analysis.runs.schema import objective_direction
 from analysis.runs.trials import numbers
 from analysis.stages import competing, of_stage
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from spaces.space import Space
+from spaces.space import Space
 
 DEGREE = 3
-_TRIALS_A_TERM = 5  # fewer different costs than this for a term of the polynomial, and its degree is lowered
+_TRIALS_PER_TERM = 5  # different costs that each term of the polynomial needs, or its degree is lowered
 _LEAST_TRIALS = 5  # of a value, or its mean says too little
 _MOST_VALUES = 8  # of a number, such as a rate on a fine grid
 _RANGES = 5
 EFFECTS = ("gene", "value", "trials", "effect", "low", "high")
 
+Row = tuple[str, Gene, int, float, float, float]  # as the columns of EFFECTS
 
-def equal_cost_residuals(trials: pd.DataFrame, x: str = "ops", y: str = "accuracy") -> pd.Series[float]:
+
+def equal_cost_residuals(trials: pd.DataFrame, x: str = "ops", y: str = "accuracy") -> "pd.Series[float]":
     """How far `y` of every finished trial lies above what trials of its cost usually reach, in the unit of `y`.
 
-    The usual is a polynomial of degree 3 (less with few trials) in log `x`, fitted by least squares within each stage
-    and, where there is a column `run`, each run. Trials without two finite values, or that cost nothing, are left out.
-    The index is that of `trials`.
+    The usual value is a polynomial of degree 3 (less with few trials) in log `x`, fitted by least squares within each
+    stage and, where there is a column `run`, each run. Trials without two finite values, or that cost nothing, are left
+    out. The index is that of `trials`.
     """
-    import pandas as pd
-
     done = _usable(trials, x, y)
     parts = [
         pd.Series(part[y] - _fitted(_trend(part[x]), part[y].to_numpy()), index=part.index, dtype="float64")
@@ -53,25 +49,26 @@ def equal_cost_residuals(trials: pd.DataFrame, x: str = "ops", y: str = "accurac
 
 
 def gene_effects(
-    trials: pd.DataFrame, x: str = "ops", y: str = "accuracy", stage: str | None = None,
-    space: Space[Any] | None = None,
-) -> pd.DataFrame:  # fmt: skip
+    trials: pd.DataFrame,
+    x: str = "ops",
+    y: str = "accuracy",
+    stage: str | None = None,
+    space: Space[object] | None = None,
+) -> pd.DataFrame:
     """What each value of each gene does to `y` at equal `x`, against the mean over the trials that have the gene.
 
     Columns `gene`, `value`, `trials`, `effect`, `low`, `high` (95 %, in the unit of `y`), in the order of the genes.
-    Genes are those of the text forms, or of the `space` where it is given; hyperparameters are among them. Left out are
-    genes with one value alone and values with fewer than 5 trials. A number with more than 8 values is put into 5
-    ranges of about as many trials each, whose `value` is a text. Intervals take trials as independent, which those of a
-    search are not quite, and of twenty intervals one misses by chance.
+    Genes are those of the text forms, or of the `space` where it is given; hyperparameters are among them. Genes with
+    one value and values with fewer than 5 trials are left out. A number with more than 8 values is divided into 5
+    ranges with similar numbers of trials, whose `value` is a text. Intervals take trials as independent, which those of
+    a search are not quite, and one interval in twenty misses by chance.
     """
-    import pandas as pd
-
     done = _usable(of_stage(trials, stage), x, y).reset_index(drop=True)
-    rows: list[dict[str, object]] = []
+    rows: list[Row] = []
     genes = gene_table(done["architecture"], space)
     for gene in genes.columns:
         genes[gene], order = _in_ranges(genes[gene])
-        counts = genes[gene].value_counts()
+        counts = genes[gene].value_counts().to_dict()
         values = [value for value in order if counts[value] >= _LEAST_TRIALS]
         chosen = genes[gene].isin(values)
         if len(values) > 1:
@@ -79,15 +76,13 @@ def gene_effects(
     return pd.DataFrame(rows, columns=list(EFFECTS))
 
 
-def _in_ranges(gene: pd.Series[Any]) -> tuple[pd.Series[Any], list[Any]]:
-    """A gene and its values in order; of a number with many values, ranges of it."""
-    import pandas as pd
-
+def _in_ranges(gene: "pd.Series[float]") -> "tuple[pd.Series[float], Sequence[Gene]]":
+    """A gene and its values in order; ranges instead of a number with many values."""
     values = sorted(gene.dropna().unique().tolist(), key=lambda value: (isinstance(value, str), value))
     if len(values) <= _MOST_VALUES or not pd.api.types.is_numeric_dtype(gene):
         return gene, values
     own = numbers(gene.to_frame("gene"), "gene")[:, 0]
-    # ends of ranges are values, so that a value is in one range only; NaN comes behind the last
+    # ends of ranges are values, so that a value is in one range only; NaN comes after the last
     ends = np.unique(np.nanquantile(own, np.linspace(0, 1, _RANGES + 1)[1:], method="higher"))
     place = np.searchsorted(ends, own).tolist()
     found = [[value for value in values if low < value <= end] for low, end in pairwise([-np.inf, *ends.tolist()])]
@@ -97,7 +92,7 @@ def _in_ranges(gene: pd.Series[Any]) -> tuple[pd.Series[Any], list[Any]]:
 
 def _usable(trials: pd.DataFrame, x: str, y: str) -> pd.DataFrame:
     for name in (x, y):
-        objective_direction(name)  # raises where it is none
+        objective_direction(name)  # raises for a column that is not an objective
     done = trials[competing(trials)]
     values = numbers(done, x, y)
     done = done.assign(**{x: values[:, 0], y: values[:, 1]})
@@ -108,16 +103,14 @@ def _keys(trials: pd.DataFrame) -> list[str]:
     return [name for name in ("run", "stage") if name in trials.columns]
 
 
-def _trend(costs: pd.Series[float]) -> Floats:
+def _trend(costs: "pd.Series[float]") -> Floats:
     """Polynomials of log cost, of shape (trials, terms), the first of them 1; logs are scaled to -1..1."""
-    from numpy.polynomial.legendre import legvander
-
     logs = np.log(costs.to_numpy(dtype="float64"))
     different = len(np.unique(logs))
     low, high = logs.min(), logs.max()
     if high - low < 1e-9:
         return np.ones((len(logs), 1))
-    degree = max(1, min(DEGREE, different // _TRIALS_A_TERM)) if different > 2 else 0
+    degree = max(1, min(DEGREE, different // _TRIALS_PER_TERM)) if different > 2 else 0
     return np.asarray(legvander(2 * (logs - low) / (high - low) - 1, degree), dtype=np.float64)
 
 
@@ -126,8 +119,8 @@ def _fitted(design: Floats, target: Floats) -> Floats:
 
 
 def _effects(
-    gene: str, values: list[object], genes: pd.Series[float], trials: pd.DataFrame, x: str, y: str
-) -> list[dict[str, object]]:
+    gene: str, values: Sequence[Gene], genes: "pd.Series[float]", trials: pd.DataFrame, x: str, y: str
+) -> list[Row]:
     """The effects of one gene, with the trend common to all runs and a level for each of them."""
     one_of = np.column_stack([(genes == value).to_numpy() for value in values]).astype(np.float64)
     counts = one_of.sum(axis=0)
@@ -137,11 +130,11 @@ def _effects(
         levels = [(runs == run).astype(np.float64) for run in np.unique(runs)[1:]]
         trend = np.column_stack([trend, *levels])
     target = trials[y].to_numpy(dtype="float64")
-    # the first value is what the others are measured against; the trend's constant stands for it
+    # the others are measured against the first value, which the trend's constant stands for
     design = np.column_stack([trend, one_of[:, 1:]])
     freedom = len(target) - int(np.linalg.matrix_rank(design))
     if freedom < 1 or np.linalg.matrix_rank(design) < design.shape[1]:
-        return []  # the gene and the cost say the same: nothing can be told at equal cost
+        return []  # cost and gene cannot be separated, so there is no effect at equal cost
     inverse = np.linalg.inv(design.T @ design)
     solution = inverse @ design.T @ target
     variance = float(((target - design @ solution) ** 2).sum()) / freedom
@@ -151,10 +144,5 @@ def _effects(
     effects = contrasts @ solution
     errors = np.sqrt(variance * np.einsum("ij,jk,ik->i", contrasts, inverse, contrasts))
     half = student(freedom) * errors
-    return [
-        {
-            "gene": gene, "value": value, "trials": int(count), "effect": float(effect), "low": float(effect - wide),
-            "high": float(effect + wide),
-        }
-        for value, count, effect, wide in zip(values, counts, effects, half, strict=True)
-    ]  # fmt: skip
+    ends = ((effects - half).tolist(), (effects + half).tolist())
+    return [(gene, *row) for row in zip(values, counts.astype(int).tolist(), effects.tolist(), *ends, strict=True)]

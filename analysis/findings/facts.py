@@ -1,30 +1,27 @@
-"""Everything a report tells about one run, gathered from its folder as plain values. What is missing stays empty."""
+"""What is known about one run, gathered from its folder as plain values. What is missing stays empty."""
 
-from __future__ import annotations
-
-import dataclasses
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import cast
 
-from analysis.findings.front import load_front
+import pandas as pd
+import yaml
+
+from analysis.findings.front import load_front, untested_front
 from analysis.runs.layout import CONFIG_FILE, FRONT_FILE, RUN_FILE, RunError
 from analysis.runs.trials import load_trials, numbers
-from spaces import NasBnnSpace, Space, SpaceError, Stage, get_space
-from spaces.declarations import space_from
+from spaces import Space, SpaceError, get_space, space_from
+from spaces.json_form import Json
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-Values = Mapping[str, Any]
+Values = Mapping[str, Json]
 
 
 @dataclass(frozen=True, eq=False)
 class RunFacts:
-    """One run. `config` is its configuration, `info` what was found out when it began; both may be empty.
+    """One run. `config` is its configuration, `info` what its `run.json` says; both may be empty.
 
     `front` is the table that `load_front` gives, `space` None where it is not known here, `notes` what could not be
     read and why.
@@ -36,12 +33,12 @@ class RunFacts:
     info: Values
     trials: pd.DataFrame
     front: pd.DataFrame
-    space: Space[Any] | None
+    space: Space[object] | None
     notes: tuple[str, ...]
 
     @property
     def finished(self) -> bool:
-        """Whether the run came to its end."""
+        """Whether the run reached its end."""
         return (self.path / FRONT_FILE).is_file()
 
     @property
@@ -51,12 +48,12 @@ class RunFacts:
 
     @property
     def validation_images(self) -> int | None:
-        """Images in the split that the search measured on."""
+        """The number of images in the split that the search measured on."""
         return whole(self.data, "validation")
 
     @property
     def test_images(self) -> int | None:
-        """Images in the split that only the front was measured on."""
+        """The number of images in the split that only the front was measured on."""
         return whole(self.data, "test")
 
     @property
@@ -66,7 +63,7 @@ class RunFacts:
 
     @property
     def dataset(self) -> str:
-        """The data set's name, "imagenet" only where the papers' figures compare."""
+        """The data set's name; "imagenet" only where its classes and image size are those of the papers."""
         shape = (self.space.classes, self.space.image_size) if self.space else None
         return "imagenet" if shape == (1000, 224) else str(self.data.get("name", ""))
 
@@ -74,7 +71,7 @@ class RunFacts:
     def objectives(self) -> tuple[str, ...]:
         """What was searched for, accuracy first."""
         found = section(self.config, "search").get("objectives")
-        return tuple(str(name) for name in cast("list[Any]", found)) if isinstance(found, list) else ("accuracy", "ops")
+        return tuple(map(str, cast("list[object]", found))) if isinstance(found, list) else ("accuracy", "ops")
 
     @property
     def span(self) -> float | None:
@@ -87,35 +84,28 @@ class RunFacts:
 
     @property
     def failures(self) -> dict[str, int]:
-        """How often a trial failed, by reason, most often first."""
+        """The number of failed trials by reason, the most frequent first."""
         failed = self.trials[self.trials["state"] == "failed"]
         counts = failed["reason"].fillna("no reason is recorded").astype("str").value_counts()
         return {str(reason): int(count) for reason, count in counts.items()}
 
-    def count(self, state: str, stage: str | None = None) -> int:
-        """How many trials are in a state, of all stages or one."""
-        chosen = self.trials["state"] == state
-        if stage is not None:
-            chosen &= self.trials["stage"] == stage
-        return int(chosen.sum())
+    def count(self, state: str) -> int:
+        """How many trials are in a state."""
+        return int((self.trials["state"] == state).sum())
 
 
 def run_facts(run: str | os.PathLike[str], name: str | None = None) -> RunFacts:
-    """Gather what is known of a run's folder. Raises `RunError` where it holds no trials that can be read."""
+    """Gather what is known about a run's folder. Raises `RunError` where it has no trials that can be read."""
     path = Path(run)
     trials = load_trials(path)
     notes: list[str] = []
-    config = _config(path / CONFIG_FILE, notes)
-    info = _info(path / RUN_FILE, notes)
+    config = _mapping(path / CONFIG_FILE, "configuration", yaml.safe_load, notes)
+    info = _mapping(path / RUN_FILE, "description", json.loads, notes)
     try:
         front = load_front(path)
     except RunError as error:
         notes.append(str(error))
-        from analysis.findings.front import front as pareto
-        from analysis.findings.front import front_table
-        from analysis.runs.schema import TEST_ACCURACY
-
-        front = front_table(pareto(trials).assign(**{TEST_ACCURACY: float("nan")}))
+        front = untested_front(trials)
     space = _space(config, info, notes)
     return RunFacts(path, name or path.resolve().name, config, info, trials, front, space, tuple(notes))
 
@@ -138,33 +128,19 @@ def number(values: Values, key: str) -> float | None:
     return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
 
 
-def _config(file: Path, notes: list[str]) -> Values:
-    import yaml
-
+def _mapping(file: Path, what: str, read: Callable[[str], object], notes: list[str]) -> Values:
     try:
-        found = yaml.safe_load(file.read_text("utf-8"))
+        found = read(file.read_text("utf-8"))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        notes.append(f"the configuration {file} cannot be read: {' '.join(str(error).split())}")
+        notes.append(f"the {what} {file} cannot be read: {' '.join(str(error).split())}")
         return {}
     if not isinstance(found, dict):
-        notes.append(f"{file} does not hold a configuration")
+        notes.append(f"{file} is not the {what} of a run")
         return {}
     return cast("Values", found)
 
 
-def _info(file: Path, notes: list[str]) -> Values:
-    try:
-        found = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        notes.append(f"the description {file} cannot be read: {error}")
-        return {}
-    if not isinstance(found, dict):
-        notes.append(f"{file} does not describe a run")
-        return {}
-    return cast("Values", found)
-
-
-def _space(config: Values, info: Values, notes: list[str]) -> Space[Any] | None:
+def _space(config: Values, info: Values, notes: list[str]) -> Space[object] | None:
     """The space that the run searched: as it is declared in full, or as its configuration names it (older runs)."""
     try:
         if section(info, "space"):
@@ -175,19 +151,16 @@ def _space(config: Values, info: Values, notes: list[str]) -> Space[Any] | None:
         return None
 
 
-def _configured(declared: Values, data: Values) -> Space[Any]:
+def _configured(declared: Values, data: Values) -> Space[object]:
     """The space that a configuration names or declares by its stages, with the data's classes and channels."""
+    names = data.get("class_names")
+    classes = len(cast("list[object]", names)) if isinstance(names, list) else None
     if isinstance(declared.get("stages"), list):
-        stages = tuple(Stage(**stage) for stage in declared["stages"])
-        space: Space[Any] = NasBnnSpace(
-            str(declared["name"]), declared["stem_widths"], declared["stem_stride"], stages,
-            image_size=declared["image_size"], classes=2,
-        )  # fmt: skip
+        fields = ("name", "stem_widths", "stem_stride", "stages", "image_size")
+        space = space_from({"classes": 2} | {field: declared[field] for field in fields})
     else:
         space = get_space(str(declared.get("name")))
-    names = data.get("class_names")
-    classes = len(cast("list[Any]", names)) if isinstance(names, list) else None
     space = space.for_data(whole(declared, "image_size"), classes, whole(data, "channels"))
-    if isinstance(space, NasBnnSpace):
-        space = dataclasses.replace(space, non_decreasing=declared.get("non_decreasing", True) is not False)
+    if declared.get("non_decreasing") is False:
+        space = space_from(space.declaration() | {"non_decreasing": False})
     return space

@@ -1,11 +1,11 @@
-"""The frontier of a run: the finished trials that no other one beats, and the table that tells of them."""
+"""The front of a run: the finished trials that no other one dominates, and its table."""
 
-from __future__ import annotations
-
-import math
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
 
 from analysis.measures.pareto import pareto_front
 from analysis.runs.layout import FRONT_FILE, RunError
@@ -13,9 +13,7 @@ from analysis.runs.schema import LATENCY, TEST_ACCURACY, objective_direction
 from analysis.runs.trials import load_trials, numbers
 from analysis.stages import competing
 from analysis.units import cost_words, percent, quantity
-
-if TYPE_CHECKING:
-    import pandas as pd
+from spaces.errors import listed
 
 TABLE_COLUMNS = ("architecture", "id", "accuracy", TEST_ACCURACY, "ops", "params", "bytes", LATENCY, "stage", "number")
 _OPTIONAL = (TEST_ACCURACY, LATENCY, "number")
@@ -24,10 +22,10 @@ _OPTIONAL = (TEST_ACCURACY, LATENCY, "number")
 def front(trials: pd.DataFrame, x: str = "ops", y: str = "accuracy") -> pd.DataFrame:
     """The finished trials on the Pareto front of two objectives, sorted by `x`, then `y`, then number.
 
-    The schema says which way is better in a column. Trials of equal values are all kept, whatever their stage; a trial
-    with a value that is not finite is left out, as is every one that does not count (see `analysis.stages.competing`):
-    what has not finished or was pruned, what is there for comparison, differentiable searches. Raises `ValueError`
-    where `x` or `y` is no objective.
+    The schema says for a column whether less or more is better. Trials of equal values are all kept, whatever their
+    stage. Trials with a value that is not finite are left out, and those that do not compete (see
+    `analysis.stages.competing`): unfinished and pruned ones, references, differentiable searches. Raises `ValueError`
+    where `x` or `y` is not an objective.
     """
     directions = (objective_direction(x), objective_direction(y))
     values = numbers(trials, x, y)
@@ -37,7 +35,7 @@ def front(trials: pd.DataFrame, x: str = "ops", y: str = "accuracy") -> pd.DataF
 
 
 def front_table(front: pd.DataFrame) -> pd.DataFrame:
-    """The columns of a front that are worth keeping in a file, in order, ready for `to_csv`.
+    """The columns of a front that are kept in a file, in order, ready for `to_csv`.
 
     `test_accuracy` (fraction, the final measurement on the test split) is among them where the front has it, the
     latency where a trial has one.
@@ -47,42 +45,32 @@ def front_table(front: pd.DataFrame) -> pd.DataFrame:
 
 
 def front_rows(front: pd.DataFrame) -> list[dict[str, str]]:
-    """A front as texts for a terminal: one dictionary a row, from headings to cells with their units."""
-    rows: list[dict[str, str]] = []
-    columns = {name: numbers(front, name)[:, 0].tolist() for name in ("accuracy", "ops", "params", "bytes")}
-    tested = numbers(front, TEST_ACCURACY)[:, 0].tolist() if TEST_ACCURACY in front.columns else None
-    latencies: list[float] = numbers(front, LATENCY)[:, 0].tolist() if LATENCY in front.columns else []
-    timed = any(math.isfinite(latency) for latency in latencies)
-    for index, (architecture, identity, stage) in enumerate(
-        zip(front["architecture"], front["id"], front["stage"], strict=True)
-    ):
-        row = {"accuracy": percent(columns["accuracy"][index])}
-        if tested is not None:
-            row["test accuracy"] = percent(tested[index])
-        row |= {
-            "OPs": quantity(columns["ops"][index], ""),
-            "parameters": quantity(columns["params"][index], ""),
-            "size": quantity(columns["bytes"][index], "B"),
-            **({"latency": cost_words(LATENCY, latencies[index])} if timed else {}),
-            "stage": str(stage),
-            "id": str(identity),
-            "architecture": str(architecture),
-        }
-        rows.append(row)
-    return rows
+    """A front as texts for a terminal: one dictionary per row, from headings to cells with their units."""
+    columns = {"accuracy": _texts(front, "accuracy", percent)}
+    if TEST_ACCURACY in front.columns:
+        columns["test accuracy"] = _texts(front, TEST_ACCURACY, percent)
+    columns["OPs"] = _texts(front, "ops", lambda value: quantity(value, ""))
+    columns["parameters"] = _texts(front, "params", lambda value: quantity(value, ""))
+    columns["size"] = _texts(front, "bytes", lambda value: cost_words("bytes", value))
+    if LATENCY in front.columns and np.isfinite(numbers(front, LATENCY)).any():
+        columns["latency"] = _texts(front, LATENCY, lambda value: cost_words(LATENCY, value))
+    columns |= {name: front[name].astype("str").tolist() for name in ("stage", "id", "architecture")}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _texts(front: pd.DataFrame, column: str, write: Callable[[float], str]) -> list[str]:
+    return [write(value) for value in numbers(front, column)[:, 0].tolist()]
 
 
 def load_front(run: str | os.PathLike[str]) -> pd.DataFrame:
-    """The frontier of a run directory as `front_table` gives it, always with a column `test_accuracy`.
+    """The front of a run's folder as `front_table` gives it, always with a column `test_accuracy`.
 
     The run's `front.csv` where it has one, with the test accuracy that was measured for it; otherwise the front of its
     trials so far, with NaN there. Raises `RunError` where neither can be read.
     """
-    import pandas as pd
-
     file = Path(run) / FRONT_FILE
     if not file.is_file():
-        return front_table(front(load_trials(run)).assign(**{TEST_ACCURACY: float("nan")}))
+        return untested_front(load_trials(run))
     try:
         # an id of digits alone, or one such as 12e4, is still a text
         table = pd.read_csv(file, dtype={"id": "str", "architecture": "str", "stage": "str"})
@@ -90,9 +78,12 @@ def load_front(run: str | os.PathLike[str]) -> pd.DataFrame:
         raise RunError(f"{file} is not a table ({error}): remove it, and the front is taken from the trials") from error
     missing = [name for name in TABLE_COLUMNS if name not in table.columns and name not in _OPTIONAL]
     if missing:
-        raise RunError(
-            f"{file} lacks the columns {', '.join(missing)}: remove it, and the front is taken from the trials"
-        )
+        raise RunError(f"{file} lacks the columns {listed(missing)}: remove it, and the front is taken from the trials")
     if TEST_ACCURACY not in table.columns:
         table = table.assign(**{TEST_ACCURACY: float("nan")})
     return front_table(table)
+
+
+def untested_front(trials: pd.DataFrame) -> pd.DataFrame:
+    """The front of trials as `front_table` gives it, with NaN as `test_accuracy`."""
+    return front_table(front(trials).assign(**{TEST_ACCURACY: float("nan")}))

@@ -1,34 +1,32 @@
-"""The genes of an architecture, read from its text form: what effects, importance and plots look at."""
-
-from __future__ import annotations
+"""The genes of architectures, read from their text forms, for effects, importance and plots."""
 
 import re
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, cast
+from contextlib import suppress
+from typing import cast
 
-from analysis.findings.cells import parse_cells
+import pandas as pd
+
+from spaces.cell.architecture import parse as parse_genotype
 from spaces.joint.fixed import OnlySpace
 from spaces.joint.space import JointSpace
 from spaces.nasbnn import NasBnnSpace
-from spaces.nasbnn.architecture import parse
+from spaces.nasbnn.architecture import parse as parse_stages
 from spaces.space import Space
-
-if TYPE_CHECKING:
-    import pandas as pd
+from spaces.width.architecture import parse as parse_widths
 
 Gene = int | float | str
 SUMMARIES = ("depth", "width", "kernel_size", "groups")
 
-WITH = " with "  # between an architecture and hyperparameters
+WITH = " with "  # between an architecture and its hyperparameters
 
 # genes of stages and layers, of convolutions by their names, and of the nodes of cells
 _LAYER = re.compile(r"s\d+(l\d+)?_|l\d+_|[a-z]+_n\d+_|.*_ratio$")
-_WIDTHS = re.compile(r"[0-9.]+(?:-[0-9.]+)+")
 _HYPERPARAMETER = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(\S+)")
 
 
 def split_text(text: str) -> tuple[str, str]:
-    """The architecture and the hyperparameters of a text form, either empty where the text has none.
+    """The architecture and the hyperparameters of a text form; either is empty where the text has none.
 
     >>> split_text("1-0.5-2 with learning_rate=0.01"), split_text("seed=3"), split_text("1-2")
     (('1-0.5-2', 'learning_rate=0.01'), ('', 'seed=3'), ('1-2', ''))
@@ -40,9 +38,9 @@ def split_text(text: str) -> tuple[str, str]:
 
 
 def hyperparameters_of(text: str) -> dict[str, Gene]:
-    """The hyperparameters of a text form, alone or behind an architecture; numbers are numbers.
+    """The hyperparameters of a text form, alone or after an architecture; numbers are numbers.
 
-    Raises `ValueError` for a word that is no hyperparameter.
+    Raises `ValueError` for a word that is not a hyperparameter.
 
     >>> hyperparameters_of("1-0.5-2 with learning_rate=0.01 optimiser=sgd epochs=4")
     {'learning_rate': 0.01, 'optimiser': 'sgd', 'epochs': 4}
@@ -51,18 +49,18 @@ def hyperparameters_of(text: str) -> dict[str, Gene]:
     for word in split_text(text)[1].split():
         match = _HYPERPARAMETER.fullmatch(word)
         if match is None:
-            raise ValueError(f"{word!r} is no hyperparameter; write name=value, as in learning_rate=0.01")
+            raise ValueError(f"{word!r} is not a hyperparameter; write name=value, as in learning_rate=0.01")
         found[match[1]] = _number(match[2])
     return found
 
 
-def genes_of(text: str, space: Space[Any] | None = None) -> dict[str, Gene]:
-    """Every gene of an architecture by name, those of layers that it has, and its hyperparameters behind them.
+def genes_of(text: str, space: Space[object] | None = None) -> dict[str, Gene]:
+    """Every gene of an architecture by name, those of layers only where it has the layer, and its hyperparameters last.
 
-    A NAS-BNN text gives `stem_width`, `s1_depth`, `s1l1_width`, `s1l1_kernel_size`, `s1l1_groups` and so on, stages and
-    layers counted from 1; a width text `l1_width` and so on, factors; a cell text `normal_n1_e1_layer`,
-    `normal_n1_e1_input` and so on, nodes and their edges counted from 1. Where the space is given, a network of widths
-    or of cells has the genes of the space instead, by their names there. Raises `ValueError` for any other text.
+    A NAS-BNN text has `stem_width`, `s1_depth`, `s1l1_width`, `s1l1_kernel_size`, `s1l1_groups` and so on, stages and
+    layers counted from 1; a width text the ratios `l1_width` and so on; a cell text `normal_n1_e1_layer`,
+    `normal_n1_e1_input` and so on, nodes and their edges counted from 1. Where a space of another family than NAS-BNN's
+    is given, the genes are those of the space, by their names there. Raises `ValueError` for any other text.
 
     >>> genes_of("c8k3g1 | c16k3g1")
     {'stem_width': 8, 's1_depth': 1, 's1l1_width': 16, 's1l1_kernel_size': 3, 's1l1_groups': 1}
@@ -71,21 +69,21 @@ def genes_of(text: str, space: Space[Any] | None = None) -> dict[str, Gene]:
     space = architectures_of(space)
     if not architecture and hyperparameters:
         genes: dict[str, Gene] = {}
-    elif space is not None and not isinstance(space, NasBnnSpace):
-        genes = _asked(architecture, space)
-    else:
+    elif space is None or isinstance(space, NasBnnSpace):  # whose parameters set layers that a network does not have
         genes = _read(architecture)
+    else:
+        genes = _encoded(architecture, space)
     return genes | hyperparameters_of(text)
 
 
-def architectures_of(space: Space[Any] | None) -> Space[Any] | None:
-    """The space of the architectures alone, where others join them with hyperparameters or fix one of them."""
+def architectures_of(space: Space[object] | None) -> Space[object] | None:
+    """The space of the architectures alone, where a space joins them with hyperparameters or fixes one of them."""
     if isinstance(space, JointSpace):
-        space = cast("JointSpace[Any]", space).architectures
+        space = cast("JointSpace[object]", space).architectures
     return space.space if isinstance(space, OnlySpace) else space
 
 
-def _asked(architecture: str, space: Space[Any]) -> dict[str, Gene]:
+def _encoded(architecture: str, space: Space[object]) -> dict[str, Gene]:
     """The choice of every gene, by the space's names; genes without a choice are left out, as in its parameters."""
     choices = space.genes()
     chosen = space.encode(space.parse(architecture))
@@ -93,18 +91,20 @@ def _asked(architecture: str, space: Space[Any]) -> dict[str, Gene]:
 
 
 def _read(architecture: str) -> dict[str, Gene]:
-    genes: dict[str, Gene] = {}
+    """The genes that a text form says without its space, by the signs in it: colons of cells, dashes of widths."""
     if ":" in architecture:
-        for cell in parse_cells(architecture):
-            for node, edges in enumerate(cell.nodes, 1):
-                for place, edge in enumerate(edges, 1):
-                    genes[f"{cell.name}_n{node}_e{place}_layer"] = edge.layer
-                    genes[f"{cell.name}_n{node}_e{place}_input"] = edge.source
-        return genes
-    if _WIDTHS.fullmatch(architecture):
-        return {f"l{place}_width": float(factor) for place, factor in enumerate(architecture.split("-"), 1)}
-    parsed = parse(architecture)
-    genes["stem_width"] = parsed.stem
+        genotype = parse_genotype(architecture)
+        return {
+            f"{name}_n{node}_e{place}_{gene}": value
+            for name, cell in (("normal", genotype.normal), ("reduce", genotype.reduce))
+            for node, edges in enumerate(cell.nodes, 1)
+            for place, edge in enumerate(edges, 1)
+            for gene, value in (("layer", edge.layer), ("input", edge.source))
+        }
+    if "-" in architecture:
+        return {f"l{place}_width": ratio for place, ratio in enumerate(parse_widths(architecture).ratios, 1)}
+    parsed = parse_stages(architecture)
+    genes: dict[str, Gene] = {"stem_width": parsed.stem}
     for number, layers in enumerate(parsed.stages, 1):
         genes[f"s{number}_depth"] = len(layers)
         for place, layer in enumerate(layers, 1):
@@ -113,29 +113,26 @@ def _read(architecture: str) -> dict[str, Gene]:
 
 
 def _number(text: str) -> Gene:
-    try:
-        return int(text)
-    except ValueError:
-        try:
-            return float(text)
-        except ValueError:
-            return text
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    return text
 
 
-def gene_table(architectures: Iterable[str], space: Space[Any] | None = None) -> pd.DataFrame:
-    """One row an architecture, one column a gene (see `genes_of`).
+def gene_table(architectures: Iterable[str], space: Space[object] | None = None) -> pd.DataFrame:
+    """One row per architecture, one column per gene (see `genes_of`).
 
-    NaN where it has no such layer, or where the text has no known form. The index of a Series is kept; columns are in
-    the order of the layers, hyperparameters last.
+    NaN where an architecture has no such layer, or its text no known form. The index of a Series is kept; columns are
+    in the order of the layers, hyperparameters last.
     """
     table = _table(architectures, lambda text: genes_of(text, space))
     return table[sorted(table.columns, key=_place)]  # stable, so that the genes of a layer keep their order
 
 
 def summary_table(architectures: Iterable[str]) -> pd.DataFrame:
-    """One row an architecture: `depth`, its layers behind the stem, and their mean `width`, `kernel_size` and `groups`.
+    """One row per architecture: `depth`, its layers after the stem, and their mean `width`, `kernel_size` and `groups`.
 
-    Of a width text, `width` alone: the mean of its factors. NaN where there is no such thing. The index of a Series is
+    A width text has `width` alone: the mean of its ratios. NaN where a text has no such value. The index of a Series is
     kept.
     """
     return _table(architectures, _summary).reindex(columns=list(SUMMARIES))
@@ -143,19 +140,17 @@ def summary_table(architectures: Iterable[str]) -> pd.DataFrame:
 
 def _summary(text: str) -> dict[str, Gene]:
     architecture = split_text(text)[0]
-    if _WIDTHS.fullmatch(architecture):
-        factors = [float(factor) for factor in architecture.split("-")]
-        return {"width": sum(factors) / len(factors)}
-    columns = list(zip(*parse(architecture).layers(), strict=True))
+    if "-" in architecture and ":" not in architecture:
+        ratios = parse_widths(architecture).ratios
+        return {"width": sum(ratios) / len(ratios)}
+    columns = list(zip(*parse_stages(architecture).layers(), strict=True))
     means = [sum(column) / len(column) for column in columns]
     return dict(zip(SUMMARIES, [len(columns[0]), *means], strict=True)) if columns else {"depth": 0}
 
 
 def _table(architectures: Iterable[str], read: Callable[[str], dict[str, Gene]]) -> pd.DataFrame:
-    import pandas as pd
-
     texts = pd.Series(architectures if isinstance(architectures, pd.Series) else list(architectures), dtype="str")
-    codes, different = pd.factorize(texts)  # a search tries many an architecture more than once
+    codes, different = pd.factorize(texts)  # a search tries many architectures more than once
     rows: list[dict[str, Gene]] = []
     for text in different.tolist():
         try:
@@ -167,9 +162,9 @@ def _table(architectures: Iterable[str], read: Callable[[str], dict[str, Gene]])
 
 
 def _place(gene: str) -> tuple[int, list[tuple[str, int]]]:
-    """A key that sorts genes from input to output: what stands before the first underscore, its numbers as numbers.
+    """A key that sorts genes from input to output, by what precedes the first underscore, its numbers as numbers.
 
-    What is no gene of a layer, a hyperparameter, comes last.
+    A name that is not a gene of a layer, such as a hyperparameter, comes last.
     """
     if gene == "stem_width":
         return 0, []

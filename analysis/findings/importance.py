@@ -1,35 +1,28 @@
 """Which genes or hyperparameters matter, by permutation importance of a random forest.
 
 Method: Breiman, Random forests (2001), as scikit-learn implements forest and permutation, always on trials that the
-forest was not trained on. scikit-learn is loaded when a function here is called and by nothing else in this room: a
-forest of our own would be neither as fast nor as well tested.
+forest was not trained on. scikit-learn takes seconds to load, so it is loaded on use.
 """
 
 # scikit-learn ships no types, so its names are unknown to the checker; the signatures below are ours and checked
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportMissingTypeStubs=false
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from analysis.findings.effects import equal_cost_residuals
 from analysis.findings.genes import gene_table
 from analysis.measures.intervals import mean_interval
 from analysis.measures.pareto import Floats
 from analysis.stages import of_stage
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from spaces.space import Space
+from spaces.space import Space
 
 FOLDS = 5
 LEAST_TRIALS = 30
-MOST_TRIALS = 3000  # a random part of more is as good, and quick
+MOST_TRIALS = 3000  # of more, a random part is as good and faster
 _TREES = 64
 _SHUFFLES = 3
 COLUMNS = ("feature", "importance", "low", "high")
@@ -40,9 +33,9 @@ class Importance:
     """How much each feature matters, and how far that can be trusted.
 
     `frame` has the columns `feature`, `importance`, `low`, `high`, most important first: by how much the forest's R² on
-    trials that it has not seen falls when the feature is shuffled, the mean of five folds with its 95 % interval. `r2`
-    is that R² itself: near or below 0 the forest learned nothing and the importances say nothing. `trials` is how many
-    were used, of `target`; `note` says what is missing.
+    unseen trials falls when the feature is shuffled, the mean of five folds with its 95 % interval. `r2` is that R²
+    itself: near or below 0 the forest learned nothing and the importances say nothing. `trials` is the number of trials
+    used, `target` what is predicted; `note` says what is missing.
     """
 
     frame: pd.DataFrame
@@ -52,19 +45,17 @@ class Importance:
     note: str = ""
 
     def table(self) -> pd.DataFrame:
-        """The data of the plot, as written beside it."""
+        """The data of the plot, one row per feature."""
         return self.frame
 
 
-def importance(features: pd.DataFrame, target: pd.Series[float], seed: int = 0) -> Importance:
+def importance(features: pd.DataFrame, target: "pd.Series[float]", seed: int = 0) -> Importance:
     """Importance of the columns of `features`, hyperparameters for example, for `target`, a value for every row.
 
-    Columns hold numbers or texts; missing values are a value of their own. Rows whose target is not finite are left
-    out, as are columns with one value alone. Features that say the same share their importance: two copies of one look
-    half as important each. Needs 30 rows and a target that varies; says so in `note` where there are none.
+    Columns have numbers or texts; a missing value counts as a value. Rows whose target is not finite are left out, as
+    are columns with one value. Features that say the same share their importance: two copies of one look half as
+    important each. `note` says so where there are fewer than 30 rows or the target does not vary.
     """
-    import pandas as pd
-
     values = np.asarray(target.to_numpy(dtype="float64", na_value=float("nan")), dtype=np.float64)
     kept = np.flatnonzero(np.isfinite(values))
     rng = np.random.default_rng(seed)
@@ -75,7 +66,7 @@ def importance(features: pd.DataFrame, target: pd.Series[float], seed: int = 0) 
     names = [str(name) for name in chosen.columns if chosen[name].nunique(dropna=False) > 1]
     note = ""
     if len(kept) < LEAST_TRIALS:
-        note = f"{len(kept)} trials are too few to tell what matters; {LEAST_TRIALS} are the least"
+        note = f"{len(kept)} trials are too few to say what matters; it takes {LEAST_TRIALS}"
     elif not names:
         note = "nothing differs between the trials"
     elif float(np.ptp(values)) < 1e-12:
@@ -83,24 +74,21 @@ def importance(features: pd.DataFrame, target: pd.Series[float], seed: int = 0) 
     if note:
         return Importance(pd.DataFrame(columns=list(COLUMNS)), float("nan"), len(kept), str(target.name or ""), note)
     r2, falls = _falls(np.column_stack([_as_numbers(chosen[name]) for name in names]), values, seed)
-    intervals = [mean_interval(column) for column in falls.T]
-    frame = pd.DataFrame(
-        {
-            "feature": names,
-            "importance": [interval.value for interval in intervals],
-            "low": [interval.low for interval in intervals],
-            "high": [interval.high for interval in intervals],
-        }
-    )
+    means = [mean_interval(column) for column in falls.T]
+    rows = [(name, mean.value, mean.low, mean.high) for name, mean in zip(names, means, strict=True)]
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
     frame = frame.sort_values("importance", ascending=False, kind="stable", ignore_index=True)
-    note = "" if r2 > 0 else "the forest predicts no better than the mean: nothing can be said of what matters"
+    note = "" if r2 > 0 else "the forest predicts no better than the mean, so nothing can be said about what matters"
     return Importance(frame, r2, len(kept), str(target.name or ""), note)
 
 
 def gene_importance(
-    trials: pd.DataFrame, x: str = "ops", y: str = "accuracy", stage: str | None = None,
-    space: Space[Any] | None = None,
-) -> Importance:  # fmt: skip
+    trials: pd.DataFrame,
+    x: str = "ops",
+    y: str = "accuracy",
+    stage: str | None = None,
+    space: Space[object] | None = None,
+) -> Importance:
     """Importance of every gene for `y` at equal `x` (see `analysis.findings.effects.equal_cost_residuals`).
 
     Genes are those of the text forms, or of the `space` where it is given; hyperparameters are among them.
@@ -108,14 +96,12 @@ def gene_importance(
     chosen = of_stage(trials, stage).reset_index(drop=True)
     residuals = equal_cost_residuals(chosen, x, y)
     genes = gene_table(chosen["architecture"].loc[residuals.index], space)
-    # of a gene with one value, all that differs is whether the layer is there, which the gene of depth says
+    # a gene with one value varies only in whether its layer is there, which the gene of depth says
     return importance(genes[[name for name in genes.columns if genes[name].nunique() > 1]], residuals)
 
 
-def _as_numbers(column: pd.Series[float]) -> Floats:
+def _as_numbers(column: "pd.Series[float]") -> Floats:
     """Numbers as they are, texts by their place in the alphabet, NaN where a value is missing."""
-    import pandas as pd
-
     if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
         return np.asarray(column.to_numpy(dtype="float64", na_value=float("nan")), dtype=np.float64)
     codes, _ = pd.factorize(column.astype("str").where(column.notna()), sort=True)
@@ -125,8 +111,8 @@ def _as_numbers(column: pd.Series[float]) -> Floats:
 def _falls(features: Floats, target: Floats, seed: int) -> tuple[float, Floats]:
     """R² over all folds, and the mean fall of R² for every fold and feature, of shape (folds, features).
 
-    As `sklearn.inspection.permutation_importance` does it, but all shuffles of a fold are predicted in one call, which
-    is many times as fast for trials as few as these.
+    As in `sklearn.inspection.permutation_importance`, but all shuffles of a fold are predicted in one call, which is
+    many times faster for so few trials.
     """
     from sklearn.ensemble import RandomForestRegressor
     from sklearn.model_selection import KFold

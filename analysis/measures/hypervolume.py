@@ -1,7 +1,7 @@
-"""How much of the objective space a set of points covers: the hypervolume, and how it grows trial by trial.
+"""The hypervolume of a set of points: how much of the objective space it dominates, and how that grows trial by trial.
 
-The hypervolume is the volume of the region between the points and a reference: what some point dominates and what in
-turn dominates the reference point. It is exact here, for any number of objectives, up to float rounding.
+It is the volume of what some point dominates and what itself dominates the reference point. It is exact here, for any
+number of objectives, up to float rounding.
 """
 
 from bisect import bisect_left
@@ -18,8 +18,8 @@ def hypervolume(points: npt.ArrayLike, reference: Sequence[float], directions: S
     """Volume that points of shape (points, objectives) dominate, bounded by the reference point.
 
     The unit is the product of the objectives' units. Points that are not better than the reference in every objective
-    add nothing, neither do copies, nor points with a value that is not finite; no points give 0. Two objectives cost
-    one sort, three O(n log n) typically, more than three a recursion that grows quickly with their number.
+    add nothing, nor do copies or points with a value that is not finite; no points give 0. Two objectives take one
+    sort, three O(n log n) typically, more than three a recursion whose cost grows quickly with their number.
 
     Raises `ValueError` where shape, reference and directions do not fit or the reference is not finite.
 
@@ -37,7 +37,7 @@ def hypervolume(points: npt.ArrayLike, reference: Sequence[float], directions: S
 def hypervolume_history(points: npt.ArrayLike, reference: Sequence[float], directions: Sequence[Direction]) -> Floats:
     """Hypervolume of the first 1, 2, ... n points of two objectives; shape (points,), O(n log n) typically.
 
-    Rows that are not finite (trials that failed) add nothing but keep their place. Raises as `hypervolume` does.
+    Rows that are not finite (failed trials) add nothing but keep their place. Raises as `hypervolume` does.
     """
     if len(directions) != 2:
         raise ValueError(f"the history of a hypervolume needs two objectives, got {len(directions)}")
@@ -54,7 +54,7 @@ def hypervolume_history(points: npt.ArrayLike, reference: Sequence[float], direc
 
 def _corner(reference: Sequence[float], directions: Sequence[Direction]) -> Floats:
     if len(reference) != len(directions):
-        raise ValueError(f"the reference must have {len(directions)} values, one an objective; got {list(reference)}")
+        raise ValueError(f"the reference must have {len(directions)} values, one per objective; got {list(reference)}")
     if not np.isfinite(np.asarray(reference, dtype=np.float64)).all():
         raise ValueError(f"the reference must be finite, got {list(reference)}")
     return to_minimise([list(reference)], directions)[0]
@@ -69,7 +69,7 @@ class _Stairs:
         self.area = 0.0
 
     def add(self, width: float, height: float) -> None:
-        """Unite with one more rectangle; the area grows by what it adds."""
+        """Add a rectangle; the area grows by the part of it that was not covered."""
         end = bisect_left(self.widths, width)
         if end < len(self.widths) and self.heights[end] >= height:
             return
@@ -77,7 +77,7 @@ class _Stairs:
         start = end
         while start > 0 and self.heights[start - 1] <= height:
             start -= 1
-        # over [left, width] the old stairs have the heights of the steps from start on, then that of the next beyond
+        # over [left, width] the old stairs have the heights of the steps from start on, then that of the next step
         left = self.widths[start - 1] if start else 0.0
         edges = [left, *self.widths[start:end], width]
         below = [*self.heights[start:end], self.heights[end] if end < len(self.heights) else 0.0]
@@ -116,6 +116,6 @@ def _volume(gains: Floats) -> float:
     volume = 0.0
     for index, depth in enumerate(depths.tolist()):
         if depth > 0:
-            gains_above = _largest(gains[: index + 1, :-1])  # what is dominated there only costs time
+            gains_above = _largest(gains[: index + 1, :-1])  # dominated ones only cost time
             volume += depth * _volume(gains_above)
     return volume

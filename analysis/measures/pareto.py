@@ -1,10 +1,8 @@
-"""Which of many points no other point beats: Pareto fronts, their ranks, and the knee of a front.
+"""Pareto fronts of points, their ranks, and the knee of a front.
 
-One point dominates another when it is nowhere worse and somewhere better. Every function takes `values` of shape
-(points, objectives) and one direction, "min" or "max", an objective.
+A point dominates another when it is worse in no objective and better in at least one. Every function takes `values` of
+shape (points, objectives) and one direction per objective, "min" or "max".
 """
-
-from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -13,6 +11,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+Direction = Literal["min", "max"]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
@@ -21,8 +20,8 @@ Ints = npt.NDArray[np.int64]
 def pareto_front(values: npt.ArrayLike, directions: Sequence[Direction]) -> Bools:
     """Mask, of shape (points,), of the points that no other point dominates.
 
-    Points of equal value do not dominate each other, so all copies of a point on the front are on it. A point with a
-    value that is not finite is never on the front and dominates nothing.
+    Equal points do not dominate each other, so all copies of a point on the front are on it. A point with a value that
+    is not finite is never on the front and dominates nothing.
 
     >>> pareto_front([[1, 0.5], [2, 0.7], [3, 0.6], [2, 0.7]], ["min", "max"])
     array([ True,  True, False,  True])
@@ -35,10 +34,10 @@ def pareto_front(values: npt.ArrayLike, directions: Sequence[Direction]) -> Bool
 
 
 def non_dominated_rank(values: npt.ArrayLike, directions: Sequence[Direction]) -> Ints:
-    """Rank, of shape (points,), of every point: 0 on the front, 1 on the front of what is left without that, and so on.
+    """Rank of every point, of shape (points,): 0 on the front, 1 on the front of the rest, and so on.
 
-    `rank == 0` is `pareto_front`. Points with a value that is not finite come after all others: they share one rank,
-    the next free one, and at least 1.
+    `rank == 0` is `pareto_front`. Points with a value that is not finite come after all others: they share the next
+    rank, which is at least 1.
 
     >>> non_dominated_rank([[1, 0.5], [2, 0.7], [3, 0.6], [4, 0.6]], ["min", "max"])
     array([0, 0, 1, 2])
@@ -52,12 +51,12 @@ def non_dominated_rank(values: npt.ArrayLike, directions: Sequence[Direction]) -
 
 
 def knee(front: npt.ArrayLike, directions: Sequence[Direction] = ("min", "max")) -> int | None:
-    """Index of the point of a front of two objectives where giving up one begins to cost much of the other.
+    """Index of the knee of a front of two objectives: from there on, a gain in one costs much of the other.
 
-    That is the point farthest from the straight line between the two ends of the front, on its good side, with both
-    objectives scaled to 0..1 (Das, On characterizing the knee of the Pareto curve, 1999). Of several equally far the
-    first counts. None where no point lies beyond that line: fewer than three different points, a straight front or one
-    that bulges the other way. The order of points does not matter.
+    It is the point farthest from the straight line between the two ends of the front, on its good side, with both
+    objectives scaled to 0..1 (Das, On characterizing the knee of the Pareto curve, 1999); the first of several equally
+    far ones. None where no point lies beyond that line: with fewer than three different points, on a straight front,
+    or on one that bulges the other way. The order of points does not matter.
 
     >>> knee([[1, 0.1], [2, 0.8], [3, 0.9], [4, 1.0]])
     1
@@ -66,7 +65,7 @@ def knee(front: npt.ArrayLike, directions: Sequence[Direction] = ("min", "max"))
     if costs.shape[1] != 2:
         raise ValueError(f"a knee needs two objectives, got {costs.shape[1]}")
     if not np.isfinite(costs).all():
-        raise ValueError("a front holds finite values only; got one that is not: take pareto_front first")
+        raise ValueError("a front has finite values only, and this one has others: take pareto_front first")
     if len(costs) == 0:
         return None
     low = costs.min(axis=0)
@@ -80,13 +79,13 @@ def knee(front: npt.ArrayLike, directions: Sequence[Direction] = ("min", "max"))
 
 
 def to_minimise(values: npt.ArrayLike, directions: Sequence[Direction]) -> Floats:
-    """The points, shape (points, objectives), with every objective turned so that less is better.
+    """The points, shape (points, objectives), with signs changed so that less is better in every objective.
 
     Raises `ValueError` where shape and directions do not fit or a direction is neither "min" nor "max".
     """
     wrong = [direction for direction in directions if direction not in ("min", "max")]
     if wrong or not directions:
-        raise ValueError(f"directions must be 'min' or 'max', one an objective; got {list(directions)}")
+        raise ValueError(f"directions must be 'min' or 'max', one per objective; got {list(directions)}")
     points = np.asarray(values, dtype=np.float64)
     if points.size == 0:
         points = points.reshape(0, len(directions))
@@ -99,14 +98,14 @@ def to_minimise(values: npt.ArrayLike, directions: Sequence[Direction]) -> Float
 
 
 def _front_of_two(costs: Floats) -> Bools:
-    """In order of the first cost, a point stays if its second is below all those before: one sort."""
+    """In order of the first cost, a point is on the front if its second cost is below all before it: one sort."""
     mask = np.zeros(len(costs), dtype=np.bool_)
     if len(costs) == 0:
         return mask
     order = np.argsort(costs[:, 0])
     first, second = costs[order, 0], costs[order, 1]
     starts = np.flatnonzero(np.concatenate(([True], first[1:] != first[:-1])))
-    # of points with an equal first cost only the least second can stay, with its copies
+    # of points with equal first costs only those with the least second cost can be on the front
     least = np.minimum.reduceat(second, starts)
     before = np.concatenate(([np.inf], np.minimum.accumulate(least)[:-1]))
     limit = np.where(least < before, least, -np.inf)
@@ -116,22 +115,22 @@ def _front_of_two(costs: Floats) -> Bools:
 
 def _front_of_many(costs: Floats) -> Bools:
     unique, inverse = np.unique(costs, axis=0, return_inverse=True)
-    # whole-number places keep every comparison and, unlike the values, have sums that are exact: a point that is
-    # dominated has a larger sum, so the point with the least sum of those left is always on the front
+    # ranks per objective compare as the values do, and their sums are exact: a dominated point has a larger sum, so
+    # the point with the least sum of those left is always on the front
     places = np.column_stack([np.unique(column, return_inverse=True)[1] for column in unique.T])
     left = np.argsort(places.sum(axis=1), kind="stable")
     mask = np.zeros(len(unique), dtype=np.bool_)
     while len(left):
         mask[left[0]] = True
-        beaten = (places[left] >= places[left[0]]).all(axis=1)  # the point itself among them
+        beaten = (places[left] >= places[left[0]]).all(axis=1)  # includes the point itself
         left = left[~beaten]
     return mask[inverse.ravel()]
 
 
 def _ranks_of_two(costs: Floats) -> Ints:
-    """In lexicographic order, the fronts that dominate a point are those whose least second cost is not above its own.
+    """In lexicographic order, a front dominates a point if the front's least second cost is not above the point's.
 
-    Those least costs rise from front to front, so one bisection finds their number, which is the rank.
+    These least costs rise from front to front, so a bisection counts the fronts that dominate, which is the rank.
     """
     if len(costs) == 0:
         return np.zeros(0, dtype=np.int64)
@@ -155,6 +154,3 @@ def _ranks_of_many(costs: Floats) -> Ints:
         left = left[~front]
         rank += 1
     return ranks
-
-
-Direction = Literal["min", "max"]

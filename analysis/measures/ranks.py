@@ -1,10 +1,8 @@
-"""Whether two measurements put the same things into the same order: rank correlations with intervals."""
+"""Rank correlations with intervals: whether two measurements put the same things into the same order."""
 
 # scipy ships no types, so its names are unknown to the checker; the signatures below are ours and checked
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportMissingTypeStubs=false
-
-from __future__ import annotations
 
 import math
 from dataclasses import dataclass
@@ -16,12 +14,12 @@ from analysis.measures.intervals import CONFIDENCE, NORMAL, Interval
 from analysis.measures.pareto import Floats
 
 _RESAMPLES = 2000
-_MOST_PAIRS = 1000  # the bootstrap keeps a few matrices of pairs x pairs
+_MOST_PAIRS = 1000  # the bootstrap holds a few matrices of pairs x pairs
 
 
 @dataclass(frozen=True)
 class RankCorrelation:
-    """Agreement of two orders of the same `pairs` things: 1 the same, 0 none, -1 reversed; NaN without an order."""
+    """Agreement of two orders of `pairs` things: 1 the same, 0 none, -1 reversed; NaN where all values are equal."""
 
     pairs: int
     spearman: Interval
@@ -32,8 +30,8 @@ def rank_correlation(first: npt.ArrayLike, second: npt.ArrayLike, seed: int = 0)
     """Spearman's rho and Kendall's tau-b of paired values; pairs with a value that is not finite are left out.
 
     Intervals come from a bootstrap over the pairs (percentiles of 2,000 resamples, drawn from `seed`); beyond 1,000
-    pairs, where that grows slow, from the normal approximations of Bonett and Wright (2000). Under about ten pairs they
-    are rough; under three there are none.
+    pairs, where that is slow, from the normal approximations of Bonett and Wright (2000). They are rough with fewer
+    than about ten pairs, and there are none with fewer than three.
     """
     values = np.column_stack([np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)])
     values = values[np.isfinite(values).all(axis=1)]
@@ -41,25 +39,21 @@ def rank_correlation(first: npt.ArrayLike, second: npt.ArrayLike, seed: int = 0)
     if count > _MOST_PAIRS:
         return _many_pairs(values)
     if count == 0:
-        nothing = Interval(math.nan, math.nan, math.nan, 0)
-        return RankCorrelation(0, nothing, nothing)
+        return RankCorrelation(0, Interval(math.nan), Interval(math.nan))
     orders = [np.sign(column[:, None] - column[None, :]) for column in values.T]
     ones = np.ones((1, count))
     rho, tau = float(_spearman(orders, ones)[0]), float(_kendall(orders, ones)[0])
     if count < 3 or not math.isfinite(rho):
-        return RankCorrelation(
-            count, Interval(rho, math.nan, math.nan, count), Interval(tau, math.nan, math.nan, count)
-        )
-    drawn = (
-        np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=_RESAMPLES).astype(np.float64)
-    )
-    return RankCorrelation(
-        count, _percentiles(rho, _spearman(orders, drawn), count), _percentiles(tau, _kendall(orders, drawn), count)
-    )
+        return RankCorrelation(count, Interval(rho, count=count), Interval(tau, count=count))
+    rng = np.random.default_rng(seed)
+    drawn = rng.multinomial(count, np.full(count, 1 / count), size=_RESAMPLES).astype(np.float64)
+    spearman = _percentiles(rho, _spearman(orders, drawn), count)
+    return RankCorrelation(count, spearman, _percentiles(tau, _kendall(orders, drawn), count))
 
 
 def _spearman(orders: list[Floats], weights: Floats) -> Floats:
-    """Rho of every resample, in which the pairs come `weights` times; orders are signs of differences, (pairs, pairs).
+    """Rho of every resample. `weights` (resamples, pairs) counts the pairs, `orders` are signs of differences, each of
+    shape (pairs, pairs).
 
     The mid-rank of a value is, up to a constant, half the sum of signs of its differences to all values.
     """
@@ -99,9 +93,7 @@ def _many_pairs(values: Floats) -> RankCorrelation:
 
 
 def _fisher(value: float, error: float, count: int) -> Interval:
-    """An interval that is symmetric once a correlation is stretched to the whole line; `error` is in that scale."""
-    with np.errstate(
-        divide="ignore", invalid="ignore"
-    ):  # a correlation of 1 lies at infinity, and so does its interval
+    """An interval that is symmetric on the scale of Fisher's transform (artanh), on which `error` is the error."""
+    with np.errstate(divide="ignore", invalid="ignore"):  # a correlation of 1 is infinite there, as is its interval
         low, high = np.tanh(np.arctanh(value) + np.array([-1, 1]) * NORMAL * error)
     return Interval(value, float(low), float(high), count)

@@ -1,5 +1,7 @@
-"""Figures: each is first a plain value, then drawn from it. `save_figure` writes both."""
+"""Figures: each is first computed as a plain value (`*_data`), then drawn from it. `save_figure` writes both."""
 
+from analysis.findings.cells import CellData, cell_data
+from analysis.findings.frontier import Compared, FrontierData, Reference, frontier_data
 from analysis.findings.growth import HypervolumeData, hypervolume_data
 from analysis.plots.attainment import (
     AttainmentData,
@@ -9,10 +11,9 @@ from analysis.plots.attainment import (
     plot_seeds,
     seeds_data,
 )
-from analysis.plots.cells import CellData, cell_data, draw_cell
+from analysis.plots.cells import draw_cell
 from analysis.plots.channels import ChannelsData, channels_data, plot_channels
 from analysis.plots.effects import plot_gene_effects, plot_importance, plot_operators
-from analysis.plots.frontier.data import Compared, FrontierData, Reference, frontier_data
 from analysis.plots.frontier.draw import plot_frontier
 from analysis.plots.genes import GenesData, genes_data, plot_gene_frequency, plot_genes_along_front
 from analysis.plots.history import plot_entropy, plot_layer_probabilities, plot_search_accuracy

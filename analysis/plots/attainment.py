@@ -3,16 +3,15 @@
 # matplotlib leaves the keyword arguments of its methods untyped
 # pyright: reportUnknownMemberType=false
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
 
 from analysis.findings.front import front
-from analysis.findings.groups import SHARES, as_groups
-from analysis.findings.growth import hypervolume_curves
+from analysis.findings.groups import Groups, as_groups
+from analysis.findings.growth import Corner, hypervolume_curves
 from analysis.measures.attainment import attainment_surface
 from analysis.measures.intervals import student
 from analysis.measures.pareto import Direction, Floats
@@ -21,20 +20,15 @@ from analysis.runs.schema import objective_direction
 from analysis.runs.trials import numbers
 from analysis.units import axis_scale, plural
 
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-    from analysis.findings.groups import Groups
+SHARES = (0.25, 0.5, 0.75)  # of the runs: quartile, median, quartile
 
 
 @dataclass(frozen=True, eq=False)
 class AttainmentData:
     """What `plot_attainment` draws, in the schema's units.
 
-    `surfaces` holds for every group of runs the corners, of shape (points, 2) and sorted by x, of what a quarter, half
-    and three quarters of its runs attain; `runs` how many runs there are of each.
+    `surfaces` has, for every group of runs, the corners, of shape (points, 2) and sorted by x, of what a quarter, half
+    and three quarters of its runs attain; `runs` the number of runs of each group.
     """
 
     x: str
@@ -44,11 +38,9 @@ class AttainmentData:
     surfaces: dict[str, dict[float, Floats]]
 
     def table(self) -> pd.DataFrame:
-        """One row a corner: `group`, `runs`, `share` (of the runs that attain it), x and y."""
-        import pandas as pd
-
+        """One row per corner: `group`, `runs`, `share` (of the runs that attain it), x and y."""
         rows = [
-            {"group": name, "runs": self.runs[name], "share": share, self.x: x, self.y: y}
+            (name, self.runs[name], share, x, y)
             for name, shares in self.surfaces.items()
             for share, surface in shares.items()
             for x, y in surface.tolist()
@@ -59,22 +51,16 @@ class AttainmentData:
 def attainment_data(groups: Groups, x: str = "ops", y: str = "accuracy") -> AttainmentData:
     """Gather what `plot_attainment` shows.
 
-    `groups` is a frame with a column `run`, a list of frames, one a run, or such lists by the name of what was
-    compared. Raises `ValueError` where `x` or `y` is no objective.
+    `groups` is a frame with a column `run`, a list of frames, one per run, or such lists by the name of what is
+    compared. Raises `ValueError` where `x` or `y` is not an objective.
     """
     directions = (objective_direction(x), objective_direction(y))
     frames = as_groups(groups)
     fronts = {name: [numbers(front(run, x, y), x, y) for run in runs] for name, runs in frames.items()}
-    return AttainmentData(
-        x=x,
-        y=y,
-        directions=directions,
-        runs={name: len(runs) for name, runs in frames.items()},
-        surfaces={
-            name: {share: attainment_surface(runs, directions, share) for share in SHARES}
-            for name, runs in fronts.items()
-        },
-    )
+    surfaces = {
+        name: {share: attainment_surface(runs, directions, share) for share in SHARES} for name, runs in fronts.items()
+    }
+    return AttainmentData(x, y, directions, {name: len(runs) for name, runs in frames.items()}, surfaces)
 
 
 def plot_attainment(data: AttainmentData) -> Figure:
@@ -85,24 +71,26 @@ def plot_attainment(data: AttainmentData) -> Figure:
     figure, axes = style.new_figure(height=4.2)
     every = np.concatenate([np.empty((0, 2)), *(s for shares in data.surfaces.values() for s in shares.values())])
     x, y = (axis_scale(name, float(every[:, i].max(initial=0.0))) for i, name in enumerate((data.x, data.y)))
-    style.label_axes(
-        axes, x.label, y.label, "the best within a cost: median of the runs, and their middle half as a band"
-    )
+    title = "the best within a cost: median of the runs, and their middle half as a band"
+    style.label_axes(axes, x.label, y.label, title)
     if len(every) == 0:
         style.say_instead(axes, "no run with a finished trial to show")
         return figure
     scales = np.array([x.factor, y.factor])
     xs = _positions(every[:, 0], data.directions[0])
+    step = "post" if data.directions[0] == "min" else "pre"
     for index, (name, shares) in enumerate(data.surfaces.items()):
-        colour, line = style.LINES[index % len(style.LINES)]
-        runs = plural(data.runs[name], "run")
+        look = style.LINES[index % len(style.LINES)]
+        worst, middle, best = (
+            _heights(shares[share], xs, data.directions[0]) / scales[1] for share in reversed(SHARES)
+        )
         if data.runs[name] > 1:
-            _band(axes, data, [shares[SHARES[0]], shares[SHARES[2]]], xs, scales, colour)
-        reached = _heights(shares[0.5], xs, data.directions[0])
-        words = f"median of {runs}" if data.runs[name] > 1 else "front of one run"
-        where = "steps-post" if data.directions[0] == "min" else "steps-pre"
+            axes.fill_between(xs / scales[0], worst, best, step=step, color=look[0], alpha=0.18, linewidth=0)
+            # the best quarter also shows where the others attain nothing yet, so that the band is open there
+            axes.plot(xs / scales[0], best, color=look[0], alpha=0.5, linewidth=0.6, drawstyle=f"steps-{step}")
+        words = f"median of {plural(data.runs[name], 'run')}" if data.runs[name] > 1 else "front of one run"
         label = style.plain(f"{name}: {words}" if name else words)
-        axes.plot(xs / scales[0], reached / scales[1], line, color=colour, drawstyle=where, linewidth=1.6, label=label)
+        style.curve(axes, xs / scales[0], middle, look, drawstyle=f"steps-{step}", linewidth=1.6, label=label)
     empty = [name or "the runs" for name, shares in data.surfaces.items() if not len(shares[SHARES[0]])]
     if empty:
         style.add_note(axes, style.plain(f"nothing finished in {', '.join(empty)}"))
@@ -111,7 +99,7 @@ def plot_attainment(data: AttainmentData) -> Figure:
 
 
 def _positions(values: Floats, direction: Direction) -> Floats:
-    """Every x where a surface may step, and one beyond the last: what is reached there holds on."""
+    """Every x where a surface may step, and one more at the open end, where the last step holds on."""
     xs = np.unique(values)
     beyond = 0.03 * (xs[-1] - xs[0]) or 0.03 * abs(float(xs[0])) or 1.0
     return np.append(xs, xs[-1] + beyond) if direction == "min" else np.insert(xs, 0, xs[0] - beyond)
@@ -126,16 +114,6 @@ def _heights(surface: Floats, xs: Floats, direction: Direction) -> Floats:
         return np.where(place < len(surface), surface[np.minimum(place, len(surface) - 1), 1], np.nan)
     place = np.searchsorted(surface[:, 0], xs, side="right") - 1
     return np.where(place >= 0, surface[np.maximum(place, 0), 1], np.nan)
-
-
-def _band(axes: Axes, data: AttainmentData, pair: list[Floats], xs: Floats, scales: Floats, colour: str) -> None:
-    best, worst = (_heights(surface, xs, data.directions[0]) / scales[1] for surface in pair)
-    step = "post" if data.directions[0] == "min" else "pre"
-    axes.fill_between(
-        xs / scales[0], worst, best, step=step, color=colour, alpha=0.18, linewidth=0
-    )  # fmt: skip
-    # the luckier quarter also shows where the other has nothing yet, so that the band is open there
-    axes.plot(xs / scales[0], best, color=colour, alpha=0.5, linewidth=0.6, drawstyle=f"steps-{step}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,72 +132,51 @@ class SeedsData:
     high: dict[str, Floats]
 
     def table(self) -> pd.DataFrame:
-        """One row a group and number of trials: `group`, `runs`, `trials`, `hypervolume`, `low`, `high`."""
-        import pandas as pd
-
-        parts = [
-            pd.DataFrame(
-                {
-                    "group": name, "runs": self.runs[name], "trials": np.arange(1, len(mean) + 1), "hypervolume": mean,
-                    "low": self.low[name], "high": self.high[name],
-                }
-            )
-            for name, mean in self.mean.items()
-        ]  # fmt: skip
-        columns = ["group", "runs", "trials", "hypervolume", "low", "high"]
-        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+        """One row per group and number of trials: `group`, `runs`, `trials`, `hypervolume`, `low`, `high`."""
+        rows = [
+            (name, self.runs[name], trials, *values)
+            for name in self.mean
+            for trials, values in enumerate(zip(self.mean[name], self.low[name], self.high[name], strict=True), 1)
+        ]
+        return pd.DataFrame(rows, columns=["group", "runs", "trials", "hypervolume", "low", "high"])
 
 
 def seeds_data(
-    groups: Groups, x: str = "ops", y: str = "accuracy", reference: tuple[float, float] | None = None,
-    stage: str | None = None,
-) -> SeedsData:  # fmt: skip
-    """Groups as for `attainment_data`; of runs of different length, as many trials as the shortest of a group has.
+    groups: Groups, x: str = "ops", y: str = "accuracy", reference: Corner | None = None, stage: str | None = None
+) -> SeedsData:
+    """Groups as for `attainment_data`; each is cut to the number of trials of its shortest run.
 
     The interval is Student's over the runs of a group, cut off at 0 and 1.
     """
     curves = hypervolume_curves(groups, x, y, stage, reference)
-    mean: dict[str, Floats] = {}
-    half: dict[str, Floats] = {}
-    for name, runs in curves.items():
-        count = len(runs)
-        mean[name] = runs.mean(axis=0) if count else np.empty(0)
-        enough = count > 1
-        half[name] = student(count - 1) * runs.std(axis=0, ddof=1) / np.sqrt(count) if enough else mean[name] * np.nan
-    return SeedsData(
-        x,
-        y,
-        {name: len(runs) for name, runs in curves.items()},
-        mean,
-        {name: np.maximum(mean[name] - half[name], 0) for name in curves},
-        {name: np.minimum(mean[name] + half[name], 1) for name in curves},
-    )
+    counts = {name: len(runs) for name, runs in curves.items()}
+    mean = {name: runs.mean(axis=0) if len(runs) else np.empty(0) for name, runs in curves.items()}
+    half = {
+        name: student(counts[name] - 1) * runs.std(axis=0, ddof=1) / np.sqrt(counts[name])
+        if counts[name] > 1
+        else mean[name] * np.nan
+        for name, runs in curves.items()
+    }
+    low = {name: np.maximum(mean[name] - half[name], 0) for name in curves}
+    return SeedsData(x, y, counts, mean, low, {name: np.minimum(mean[name] + half[name], 1) for name in curves})
 
 
 def plot_seeds(data: SeedsData) -> Figure:
-    """One line a group, its interval as a band; a group without a finished trial is named as such."""
+    """One line per group, its interval as a band; a note names the groups without a finished trial."""
     figure, axes = style.new_figure(height=3.8)
-    style.label_axes(
-        axes,
-        "trials",
-        "hypervolume (% of the box)",
-        f"{data.y} and {data.x}: mean of the runs, with its 95 % interval as a band",
-    )
+    title = f"{data.y} and {data.x}: mean of the runs, with its 95 % interval as a band"
+    style.label_axes(axes, "trials", "hypervolume (% of the box)", title)
     shown = {name: mean for name, mean in data.mean.items() if mean.any()}
     if not shown:
         style.say_instead(axes, "no run with a finished trial to measure")
         return figure
     for index, (name, mean) in enumerate(shown.items()):
-        colour, line = style.LINES[index % len(style.LINES)]
-        trials = np.arange(1, len(mean) + 1)
-        runs = plural(data.runs[name], "run")
-        axes.plot(
-            trials, 100 * mean, line, color=colour, drawstyle="steps-post", linewidth=1.6,
-            label=style.plain(f"{name} ({runs})" if name else runs),
-        )  # fmt: skip
-        axes.fill_between(
-            trials, 100 * data.low[name], 100 * data.high[name], step="post", color=colour, alpha=0.18, linewidth=0
-        )
+        look = style.LINES[index % len(style.LINES)]
+        trials, runs = np.arange(1, len(mean) + 1), plural(data.runs[name], "run")
+        label = style.plain(f"{name} ({runs})" if name else runs)
+        style.curve(axes, trials, 100 * mean, look, drawstyle="steps-post", linewidth=1.6, label=label)
+        low, high = 100 * data.low[name], 100 * data.high[name]
+        axes.fill_between(trials, low, high, step="post", color=look[0], alpha=0.18, linewidth=0)
     notes = [f"nothing finished in {name or 'a run'}" for name in data.mean if name not in shown]
     notes += ["one run has no interval"] if 1 in (data.runs[name] for name in shown) else []
     if notes:

@@ -1,15 +1,17 @@
-"""What the networks of a front are made of: genes by layer, and by stage along the front, as values and drawn."""
+"""The genes of a front's networks, by layer and by stage along the front, as values and drawn."""
 
 # matplotlib leaves the keyword arguments of its methods untyped
 # pyright: reportUnknownMemberType=false
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize, to_rgb
+from matplotlib.figure import Figure
 
 from analysis.findings.front import front
 from analysis.findings.genes import split_text
@@ -19,32 +21,28 @@ from analysis.stages import NEVER_ON_A_FRONT
 from analysis.units import axis_scale, plural
 from spaces.nasbnn.architecture import Architecture, Layer, parse
 
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-
 GENES = Layer._fields
 SHARES = ("gene", "stage", "layer", "value", "place", "places", "networks", "share")
 ALONG = ("network", "cost", "stage", "depth", *GENES, "depth_place", *(f"{gene}_place" for gene in GENES))
+_WORDS = {"width": "width", "kernel_size": "kernel size", "groups": "groups", "depth": "depth"}
+_LEAST_TEXT = 0.14  # share of a bar that has room for a number
 
 Values = dict[tuple[int, str], list[int]]
 
 
 @dataclass(frozen=True, eq=False)
 class GenesData:
-    """What the networks on a front are made of.
+    """The genes of the networks on a front.
 
-    `shares` has one row a gene, layer and value: `gene` (width, kernel_size or groups), `stage` and `layer` in it (from
-    1), `value`, its `place` (from 0) among the `places` values that any trial has in this stage, how many of the
-    front's `networks` have it, and their `share` of all networks of the front, 0 to 1. Shares of a layer that some
-    networks do without sum to less than 1.
+    `shares` has one row per gene, layer and value: `gene` (width, kernel_size or groups), `stage` and `layer` in it
+    (from 1), `value`, its `place` (from 0) among the `places` values that any trial has in this stage, how many of the
+    front's `networks` have it, and their `share` of all networks of the front, 0 to 1. The shares of a layer that not
+    all networks have sum to less than 1.
 
-    `along` has one row a network and stage, by cost: `network` (from 0), `cost` (in the unit of `x`), `depth` (layers),
-    the means over these layers of `width`, `kernel_size` and `groups`, and for each of the four its place, 0 for the
-    least value that any trial has in this stage, 1 for the greatest, NaN where there is only one. With two kernel sizes
-    the place is the share of layers with the larger one.
+    `along` has one row per network and stage, by cost: `network` (from 0), `cost` (in the unit of `x`), `depth`
+    (layers), the means over these layers of `width`, `kernel_size` and `groups`, and the place of each of the four
+    between the least value that any trial has in this stage, 0, and the greatest, 1; NaN where there is only one. With
+    two kernel sizes the place is the share of layers with the larger one.
     """
 
     x: str
@@ -59,12 +57,10 @@ class GenesData:
 
 
 def genes_data(trials: pd.DataFrame, x: str = "ops", y: str = "accuracy") -> GenesData:
-    """Genes of the networks on the front of the finished trials; each network counts once, whatever its stages.
+    """Genes of the networks on the front of the finished trials; a network in several stages of trials counts once.
 
     Architectures without stages of layers (of another text form than NAS-BNN's) are left out, which `missing` says.
     """
-    import pandas as pd
-
     best = front(trials, x, y).drop_duplicates("architecture")
     pairs = [
         (cost, member)
@@ -95,8 +91,8 @@ def genes_data(trials: pd.DataFrame, x: str = "ops", y: str = "accuracy") -> Gen
     )
 
 
-def _tried(trials: pd.DataFrame) -> pd.Series[str]:
-    """The architectures of a run's own trials, whatever became of them."""
+def _tried(trials: pd.DataFrame) -> "pd.Series[str]":
+    """The architectures of a run's own trials, in any state."""
     return trials.loc[~trials["stage"].isin(NEVER_ON_A_FRONT), "architecture"]
 
 
@@ -108,7 +104,7 @@ def _parsed(text: object) -> Architecture | None:
 
 
 def _values(members: Sequence[Architecture]) -> Values:
-    """The different values of every stage and gene, depth among them, ascending."""
+    """The values of every stage and gene, depth among them, ascending and without repeats."""
     found: dict[tuple[int, str], set[int]] = {}
     for member in members:
         for stage, layers in enumerate(member.stages, 1):
@@ -132,7 +128,7 @@ def _shares(
 
 
 def _places(values: Values, stage: int, layers: Sequence[Layer]) -> list[float]:
-    """Where depth and genes stand between the least and the greatest value, by rank, means over the layers."""
+    """The places of depth and genes between the least and the greatest value, by rank, as means over the layers."""
     columns = {"depth": [len(layers)]} | dict(zip(GENES, map(list, zip(*layers, strict=True)), strict=True))
     places: list[float] = []
     for name, own in columns.items():
@@ -142,24 +138,17 @@ def _places(values: Values, stage: int, layers: Sequence[Layer]) -> list[float]:
     return places
 
 
-_WORDS = {"width": "width", "kernel_size": "kernel size", "groups": "groups", "depth": "depth"}
-
-
-_LEAST_TEXT = 0.14  # share of a bar that has room for a number
-
-
 def plot_gene_frequency(data: GenesData) -> Figure:
     """Shares of widths, kernel sizes and groups for every layer, stacked, the larger values darker.
 
-    A bar ends below 100 % where some networks of the front do without the layer.
+    A bar ends below 100 % where some networks of the front do not have the layer.
     """
     if data.networks == 0:
-        return _nothing(data)
+        return style.nothing(data.missing)
     figure, panels = style.new_panels(3, 1, height=5.6)
-    title = f"the {plural(data.networks, 'network')} on the front, layer by layer; darker: larger"
-    figure.suptitle(title, fontsize=style.TEXT_SIZE, x=0.01, ha="left")
+    _title(figure, f"the {plural(data.networks, 'network')} on the front, layer by layer; darker: larger")
     stages, layers = data.shares["stage"].tolist(), data.shares["layer"].tolist()
-    # a gap between stages, so that they are seen as such
+    # with a gap between stages
     order = dict.fromkeys(zip(stages, layers, strict=True))
     at = {place: index + 0.7 * (place[0] - 1) for index, place in enumerate(order)}
     for gene, (axes,) in zip(GENES, panels, strict=True):
@@ -171,36 +160,31 @@ def plot_gene_frequency(data: GenesData) -> Figure:
         axes.tick_params(axis="x", length=0)
     for stage in sorted(set(stages)):
         own = [x for (other, _), x in at.items() if other == stage]
-        panels[0][0].text(
-            (min(own) + max(own)) / 2, 103, f"stage {stage}", ha="center", va="bottom", fontsize=style.SMALL_SIZE
-        )  # fmt: skip
+        style.write(panels[0][0], (min(own) + max(own)) / 2, 103, f"stage {stage}", va="bottom")
     style.label_axes(panels[-1][0], "layer of the stage", f"{_WORDS[GENES[-1]]}\n(% of networks)")
     _say_missing(figure, data)
     return figure
 
 
 def plot_genes_along_front(data: GenesData) -> Figure:
-    """Width, depth, kernels and groups of every stage of the front's networks, from the cheapest to the dearest.
+    """Width, depth, kernels and groups of every stage of the front's networks, by cost.
 
-    Colours tell where a value stands between the least and the greatest that any trial has in that stage (means over
-    the stage's layers); a stage with one value alone is blank.
+    Colours are places between the least and the greatest value that any trial has in that stage (means over the stage's
+    layers); a stage with one value is blank.
     """
     if data.networks == 0:
-        return _nothing(data)
+        return style.nothing(data.missing)
     figure, panels = style.new_panels(2, 2, height=4.6)
-    title = f"stages of the {plural(data.networks, 'network')} on the front, from the cheapest to the dearest"
-    figure.suptitle(title, fontsize=style.TEXT_SIZE, x=0.01, ha="left")
+    _title(figure, f"stages of the {plural(data.networks, 'network')} on the front, from the cheapest to the dearest")
     flat = [axes for row in panels for axes in row]
     costs = numbers(data.along.drop_duplicates("network"), "cost")[:, 0]
     scale = axis_scale(data.x, float(costs.max()))
     marks = np.unique(np.linspace(0, len(costs) - 1, min(len(costs), 6)).round().astype(int))
-    drawn = None
     for gene, axes in zip(("width", "depth", "kernel_size", "groups"), flat, strict=True):
         table = data.along.pivot(index="stage", columns="network", values=f"{gene}_place")
-        drawn = axes.pcolormesh(
-            np.arange(table.shape[1] + 1) - 0.5, np.arange(table.shape[0] + 1) + 0.5, 100 * table.to_numpy("float64"),
-            cmap="Blues", vmin=0, vmax=100, edgecolors="white", linewidth=0.4,
-        )  # fmt: skip
+        edges = np.arange(table.shape[1] + 1) - 0.5, np.arange(table.shape[0] + 1) + 0.5
+        drawn = axes.pcolormesh(*edges, 100 * table.to_numpy("float64"), cmap="Blues", vmin=0, vmax=100)
+        drawn.set(edgecolors="white", linewidth=0.4)
         axes.set_facecolor("#f0f0f0")  # a stage without a choice
         axes.grid(visible=False)
         axes.set_ylim(table.shape[0] + 0.5, 0.5)
@@ -211,19 +195,14 @@ def plot_genes_along_front(data: GenesData) -> Figure:
         lower = axes in panels[1]
         style.label_axes(axes, scale.label if lower else "", "stage" if axes in (panels[0][0], panels[1][0]) else "")
         axes.set_title(_WORDS[gene], fontsize=style.TEXT_SIZE, loc="left")
-    assert drawn is not None
-    bar = figure.colorbar(drawn, ax=flat, pad=0.02, aspect=35)
-    bar.set_label("from the stage's least to its most (%)", fontsize=style.TEXT_SIZE)
-    bar.ax.tick_params(labelsize=style.SMALL_SIZE)
-    bar.outline.set_visible(False)
+    blues = ScalarMappable(Normalize(0, 100), "Blues")
+    style.colour_bar(figure, blues, flat, "from the stage's least to its most (%)")
     _say_missing(figure, data)
     return figure
 
 
-def _nothing(data: GenesData) -> Figure:
-    figure, axes = style.new_figure(height=3)
-    style.say_instead(axes, data.missing)
-    return figure
+def _title(figure: Figure, words: str) -> None:
+    figure.suptitle(words, fontsize=style.TEXT_SIZE, x=0.01, ha="left")
 
 
 def _say_missing(figure: Figure, data: GenesData) -> None:
@@ -239,16 +218,12 @@ def _stack(axes: Axes, shares: pd.DataFrame, at: dict[tuple[int, int], float]) -
         colour = str(style.shades(int(places))[int(place)])
         axes.bar(x, 100 * share, 0.86, bottom=100 * bottom, color=colour, linewidth=0)
         if share >= _LEAST_TEXT:
-            axes.text(
-                x, 100 * (bottom + share / 2), str(value), ha="center", va="center", color=_ink(colour),
-                fontsize=5.5 if value > 999 else 6.5,
-            )  # fmt: skip
+            size = 5.5 if value > 999 else 6.5
+            style.write(axes, x, 100 * (bottom + share / 2), str(value), color=_ink(colour), fontsize=size)
         bottoms[stage, layer] = bottom + share
 
 
 def _ink(colour: str) -> str:
     """White on dark, black on light (luma of ITU-R BT.601)."""
-    from matplotlib.colors import to_rgb
-
     red, green, blue = to_rgb(colour)
     return "white" if 0.299 * red + 0.587 * green + 0.114 * blue < 0.55 else style.BLACK

@@ -1,15 +1,18 @@
-"""Draws trials as lines over parallel axes: what goes with what."""
+"""Draws trials as lines over parallel axes, one per column, to show which values occur together."""
 
 # matplotlib leaves the keyword arguments of its methods untyped
 # pyright: reportUnknownMemberType=false
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
 
 from analysis.findings.genes import SUMMARIES, gene_table, summary_table
 from analysis.measures.pareto import Floats, pareto_front
@@ -19,27 +22,20 @@ from analysis.runs.trials import numbers
 from analysis.stages import competing
 from analysis.units import axis_scale, plural, quantity
 
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
 DEFAULT = ("ops", "bytes", *SUMMARIES, "accuracy")
-_MOST_LINES = 1500  # beyond, the figure would be a grey area and a large file
+_MOST_LINES = 1500  # more would give a grey area and a large file
 _LOG_FROM = 100.0
-_WORDS = {
-    "ops": "OPs", "bytes": "size", "params": "parameters", "bops": "binary MACs", "depth": "layers",
-    "width": "mean width", "kernel_size": "mean kernel", "groups": "mean groups",
-}  # fmt: skip
+_MEANS = {"width": "mean width", "kernel_size": "mean kernel", "groups": "mean groups"}
+_WORDS = _MEANS | {"ops": "OPs", "bytes": "size", "params": "parameters", "bops": "binary MACs", "depth": "layers"}
+# where the label of a mark at either end of an axis goes: the offset in points, and its alignment there
+_BESIDE = {0.0: ((0, -3), "center", "top"), 1.0: ((0, 3), "center", "bottom")}
 
 
 @dataclass(frozen=True, eq=False)
 class ParallelData:
-    """What `plot_parallel` draws: finished trials, except those for comparison, of shape (trials, columns).
+    """What `plot_parallel` draws: the finished trials except references, of shape (trials, columns), in their units.
 
-    Values are in the columns' units.
-
-    `front` tells which of them are on the front, `colour` which column gives the front's lines their colour; `missing`
+    `front` says which trials are on the front, `colour` is the column that the colours of their lines show; `missing`
     says what is not shown, and why.
     """
 
@@ -50,9 +46,7 @@ class ParallelData:
     missing: str
 
     def table(self) -> pd.DataFrame:
-        """One row a trial, one column an axis, and `front`."""
-        import pandas as pd
-
+        """One row per trial, one column per axis, and `front`."""
         return pd.DataFrame(self.values, columns=list(self.columns)).assign(front=list(self.front))
 
 
@@ -63,12 +57,10 @@ def parallel_data(
 
     Columns are numbers of the schema (objectives, `seconds`, ...), genes by name (see
     `analysis.findings.genes.genes_of`), or `depth`, `width`, `kernel_size` and `groups`, the number of layers and means
-    over them. Left out are trials that lack a value and, unless they were asked for, columns without any.
+    over them. Trials that lack a value are left out and, unless they were asked for, columns without any.
 
     Raises `ValueError` for a column that does not exist.
     """
-    import pandas as pd
-
     directions = (objective_direction(x), objective_direction(y))
     done = trials[competing(trials)]
     wanted = list(dict.fromkeys(columns or (*DEFAULT[:-1], x, y)))
@@ -82,19 +74,19 @@ def parallel_data(
         if frame is None or name not in frame.columns or not pd.api.types.is_numeric_dtype(frame[name]):
             if len(done) == 0:
                 continue
-            raise ValueError(f"there is no column or gene {name!r} that holds numbers in these trials")
+            raise ValueError(f"unknown column or gene {name!r}: none of that name has numbers in these trials")
         parts[name] = numbers(frame, name)[:, 0]
     if columns is None:
         parts = {name: part for name, part in parts.items() if np.isfinite(part).any()}
     values = np.column_stack([np.empty((len(done), 0)), *parts.values()])
     whole = np.isfinite(values).all(axis=1) & np.isfinite(numbers(done, x, y)).all(axis=1)
-    missing = [f"{plural(int((~whole).sum()), 'finished trial')} without all values"] if not whole.all() else []
+    missing = "" if whole.all() else f"{plural(int((~whole).sum()), 'finished trial')} without all values"
     on_front = pareto_front(numbers(done, x, y), directions)
-    return ParallelData(tuple(parts), values[whole], tuple(on_front[whole].tolist()), y, "; ".join(missing))
+    return ParallelData(tuple(parts), values[whole], tuple(on_front[whole].tolist()), y, missing)
 
 
 def plot_parallel(data: ParallelData) -> Figure:
-    """All trials lightly; those on the front in the colour of their `colour`, light for the least."""
+    """All trials lightly; those on the front in colours that show their value of the column `colour`."""
     figure, axes = style.new_figure(height=3.9)
     front = np.array(data.front, dtype=np.bool_)
     axes.set_title(f"{plural(len(front), 'trial')}, {front.sum():,} on the front", fontsize=style.TEXT_SIZE, loc="left")
@@ -102,7 +94,6 @@ def plot_parallel(data: ParallelData) -> Figure:
         style.say_instead(axes, "no finished trial to show" if not data.missing else f"nothing to show: {data.missing}")
         return figure
     low, high = data.values.min(axis=0), data.values.max(axis=0)
-    # a column of one value has its line in the middle
     heights = np.column_stack([_heights(data, column, data.values[:, column]) for column in range(len(low))])
     at = np.arange(len(data.columns))
     _draw_axes(axes, data, low, high)
@@ -122,7 +113,7 @@ def plot_parallel(data: ParallelData) -> Figure:
 
 
 def _heights(data: ParallelData, column: int, values: Floats) -> Floats:
-    """Where values of a column stand on its axis, 0 to 1; a column of one value has its line in the middle.
+    """The places of a column's values on its axis, 0 to 1; the middle for a column with one value.
 
     A hyperparameter that spans two orders of magnitude or more, such as a rate, has a logarithmic axis.
     """
@@ -133,10 +124,6 @@ def _heights(data: ParallelData, column: int, values: Floats) -> Floats:
 
 
 def _draw_front(figure: Figure, axes: Axes, data: ParallelData, heights: Floats, values: Floats) -> None:
-    from matplotlib import colormaps
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
-
     column = data.columns.index(data.colour) if data.colour in data.columns else len(data.columns) - 1
     name = data.columns[column]
     scale = axis_scale(name, float(np.abs(values[:, column]).max(initial=0.0)))
@@ -146,14 +133,11 @@ def _draw_front(figure: Figure, axes: Axes, data: ParallelData, heights: Floats,
     for line, colour in zip(heights, colours, strict=True):
         axes.plot(np.arange(len(line)), line, color=colour, linewidth=1.5, alpha=0.9, zorder=3)
     if np.ptp(shown) > 0:
-        bar = figure.colorbar(ScalarMappable(norm, "viridis_r"), ax=axes, pad=0.02, aspect=30)
-        bar.set_label(f"front: {scale.label}", fontsize=style.TEXT_SIZE)
-        bar.ax.tick_params(labelsize=style.SMALL_SIZE)
-        bar.outline.set_visible(False)
+        style.colour_bar(figure, ScalarMappable(norm, "viridis_r"), axes, f"front: {scale.label}")
 
 
 def _draw_axes(axes: Axes, data: ParallelData, low: Floats, high: Floats) -> None:
-    """A vertical line a column, with its least and largest value at the ends, or all its values where they are few."""
+    """A vertical line per column, with its least and largest value at the ends, or all values where they are few."""
     axes.grid(visible=False)
     axes.spines[["left", "bottom"]].set_visible(False)
     axes.set(yticks=[], xlim=(-0.3, len(data.columns) - 0.4), ylim=(-0.1, 1.1))
@@ -166,19 +150,16 @@ def _draw_axes(axes: Axes, data: ParallelData, low: Floats, high: Floats) -> Non
         marks = different if len(different) <= 5 else np.array([low[place], high[place]])
         for mark in marks.tolist():
             height = float(_heights(data, place, np.array([mark]))[0])
-            end = height in (0.0, 1.0)
-            axes.annotate(
-                _written(name, mark), (place, height), xytext=(0, -3 if height == 0 else 3) if end else (3, 0),
-                textcoords="offset points", ha="center" if end else "left", zorder=5, fontsize=6.5,
-                va="center" if not end else "top" if height == 0 else "bottom",
-                bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 0.3},
-            )  # fmt: skip
+            away, ha, va = _BESIDE.get(height, ((3, 0), "left", "center"))
+            box = {"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 0.3}
+            look = {"ha": ha, "va": va, "zorder": 5, "fontsize": 6.5, "bbox": box}
+            style.name_point(axes, _written(name, mark), (place, height), away, **look)
 
 
 def _written(column: str, value: float) -> str:
     if column == "accuracy":
         return f"{100 * value:.1f} %"
-    if column in BY_NAME and BY_NAME[column].direction:
-        unit = {"bytes": "B", "bits": "bit"}.get(column, "")
-        return quantity(value, unit) if value >= 1e3 else f"{value:.3g} {unit}".strip()
-    return f"{value:.3g}"
+    unit = {"bytes": "B", "bits": "bit"}.get(column, "")
+    if value >= 1e3 and column in BY_NAME and BY_NAME[column].direction:
+        return quantity(value, unit)
+    return f"{value:.3g} {unit}".strip()

@@ -3,12 +3,12 @@
 # matplotlib leaves the keyword arguments of its methods untyped
 # pyright: reportUnknownMemberType=false
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from analysis.findings.agreement import paired_stages, table_correlation, two_stages
 from analysis.measures.intervals import Interval
@@ -19,12 +19,6 @@ from analysis.runs.trials import numbers
 from analysis.stages import WORDS
 from analysis.units import axis_scale, plural
 
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-
 _WORDS = WORDS | {"one_shot": "one-shot: with the supernet's weights", "from_scratch": "trained from scratch"}
 
 
@@ -32,7 +26,7 @@ _WORDS = WORDS | {"one_shot": "one-shot: with the supernet's weights", "from_scr
 class StagesData:
     """What `plot_stages` draws: `pairs` of shape (architectures, 2), in the unit of `y`, and how their orders agree.
 
-    `first` and `second` are the stages, or the columns of a table that were paired.
+    `first` and `second` are the stages, or the paired columns of a table.
     """
 
     first: str
@@ -42,9 +36,7 @@ class StagesData:
     correlation: RankCorrelation
 
     def table(self) -> pd.DataFrame:
-        """One row an architecture, one column a stage."""
-        import pandas as pd
-
+        """One row per architecture, one column per stage."""
         return pd.DataFrame(self.pairs, columns=[self.first, self.second])
 
 
@@ -70,7 +62,7 @@ def paired_data(
 
 
 def plot_stages(data: StagesData) -> Figure:
-    """One dot an architecture, and both rank correlations with their intervals.
+    """One dot per architecture, and both rank correlations with their intervals.
 
     A line shows where both stages are equal, unless their values lie too far apart for one scale.
     """
@@ -88,25 +80,20 @@ def plot_stages(data: StagesData) -> Figure:
     else:  # one scale would leave two thirds of it empty
         axes.margins(0.06)
     axes.scatter(*points.T, color=style.BLUE, s=26, alpha=0.8, linewidths=0, zorder=3)
-    words = (
-        f"{_correlation('Spearman', data.correlation.spearman)}\n{_correlation('Kendall', data.correlation.kendall)}"
-    )
-    axes.text(
-        0.98, 0.03, words, transform=axes.transAxes, ha="right", va="bottom", fontsize=style.SMALL_SIZE,
-        bbox={"facecolor": "white", "alpha": 0.85, "linewidth": 0, "pad": 1.5}, zorder=4,
-    )  # fmt: skip
+    found = {"Spearman": data.correlation.spearman, "Kendall": data.correlation.kendall}
+    words = "\n".join(_correlation(name, interval) for name, interval in found.items())
+    box = {"facecolor": "white", "alpha": 0.85, "linewidth": 0, "pad": 1.5}
+    style.write(axes, 0.98, 0.03, words, transform=axes.transAxes, ha="right", va="bottom", bbox=box, zorder=4)
     return figure
 
 
 def _equal_line(axes: Axes, low: float, high: float) -> None:
-    """The line of equal values, on two axes that are alike."""
+    """The line of equal values, on two axes of the same scale."""
     room = 0.06 * (high - low) or 1.0
     ends = [low - room, high + room]
     axes.plot(ends, ends, color=style.GREY, linewidth=0.9, linestyle="--", zorder=1)
-    axes.annotate(
-        "equal in both", (ends[1], ends[1]), xytext=(-4, -7), textcoords="offset points", ha="right", va="top",
-        rotation=45, rotation_mode="anchor", color=style.GREY, fontsize=style.SMALL_SIZE,
-    )  # fmt: skip
+    look = {"ha": "right", "va": "top", "rotation": 45, "rotation_mode": "anchor", "color": style.GREY}
+    style.name_point(axes, "equal in both", (ends[1], ends[1]), (-4, -7), **look)
     axes.set(xlim=ends, ylim=ends)
     axes.set_aspect("equal")
 
@@ -114,5 +101,5 @@ def _equal_line(axes: Axes, low: float, high: float) -> None:
 def _correlation(name: str, found: Interval) -> str:
     if not np.isfinite(found.value):
         return f"{name}: no order to compare"
-    interval = f" [{found.low:.2f}, {found.high:.2f}]" if np.isfinite(found.low) else " (too few for an interval)"
+    interval = f" [{found.low:.2f}, {found.high:.2f}]" if found.known else " (too few for an interval)"
     return f"{name} {found.value:.2f}{interval}"

@@ -1,42 +1,49 @@
-"""How every figure looks: one palette, quiet axes, units on them; and how a figure becomes files."""
+"""The look of all figures (palette, axes, legends, notes), and how a figure is saved."""
 
 # matplotlib leaves the keyword arguments of its methods untyped
 # pyright: reportUnknownMemberType=false
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+import matplotlib as mpl
+import numpy.typing as npt
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.collections import Collection
+from matplotlib.colorbar import Colorbar
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.text import Annotation
+from matplotlib.ticker import MaxNLocator
 
-# Okabe and Ito, Color Universal Design (2008): eight colours that people of every colour vision tell apart
+# Okabe and Ito, Color Universal Design (2008): colours that can be distinguished with every colour vision
 BLACK = "#000000"
 ORANGE = "#E69F00"
 SKY = "#56B4E9"
 GREEN = "#009E73"
-YELLOW = "#F0E442"
 BLUE = "#0072B2"
 VERMILION = "#D55E00"
 PURPLE = "#CC79A7"
 GREY = "#767676"
 
-# lines are told apart by their dashes too, so that a print in grey still tells them apart
+# lines differ in their dashes too, so that they can be distinguished in a grey print
 LINES = ((BLUE, "-"), (VERMILION, "--"), (GREEN, "-."), (PURPLE, ":"), (ORANGE, "-"), (SKY, "--"), (BLACK, "-."))
 
 TEXT_SIZE = 9.0
 SMALL_SIZE = 7.5
+BACKED = {"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.2}  # the box of a label over a busy place
 
 
 def plain(text: str) -> str:
-    """A name that users chose, such that a figure shows it as it is.
+    """A name that users chose, escaped so that a figure shows it unchanged.
 
-    matplotlib takes what stands between two dollar signs for mathematics, and hides a legend's entry whose name begins
-    with an underscore.
+    matplotlib reads text between two dollar signs as mathematics, and hides a legend's entry whose name begins with an
+    underscore.
 
     >>> plain("cost in $")
     'cost in \\\\$'
@@ -53,9 +60,6 @@ def new_figure(width: float = 7.2, height: float = 4.6) -> tuple[Figure, Axes]:
 
 def new_panels(rows: int, columns: int, width: float = 7.2, height: float = 4.6) -> tuple[Figure, list[list[Axes]]]:
     """An empty figure of a size in inches, with rows of axes; it is not registered with pyplot."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     panels = [
@@ -79,38 +83,71 @@ def label_axes(axes: Axes, x: str = "", y: str = "", title: str = "") -> None:
 
 
 def legend_below(figure: Figure, axes: Axes, most: int = 4) -> None:
-    """The legend of some axes under the figure, in rows of at most `most` entries; none where there is nothing."""
+    """The legend of some axes under the figure, in rows of at most `most` entries; none without entries."""
     handles, labels = axes.get_legend_handles_labels()
     if handles:
-        columns = min(len(handles), most)
-        figure.legend(
-            handles, labels, loc="outside lower center", ncols=columns, fontsize=SMALL_SIZE, frameon=False
-        )  # fmt: skip
+        columns, place = min(len(handles), most), "outside lower center"
+        figure.legend(handles, labels, loc=place, ncols=columns, fontsize=SMALL_SIZE, frameon=False)
+
+
+def write(axes: Axes, x: float, y: float, words: str, **look: object) -> None:
+    """Write words around a place, small and centred unless `look` says otherwise."""
+    axes.text(x, y, words, None, **({"ha": "center", "va": "center", "fontsize": SMALL_SIZE} | look))
+
+
+def name_point(
+    axes: Axes, words: str, point: tuple[float, float], away: tuple[float, float], **look: object
+) -> Annotation:
+    """Write words beside a point, `away` from it in points of the page."""
+    label = axes.annotate(words, point, away, textcoords="offset points")
+    label.set(**({"va": "center", "fontsize": SMALL_SIZE} | look))
+    return label
+
+
+def curve(axes: Axes, x: npt.ArrayLike, y: npt.ArrayLike, look: tuple[str, str], **more: object) -> None:
+    """Draw a line of a colour and dashes (see `LINES`)."""
+    axes.plot(x, y)[0].set(**({"color": look[0], "linestyle": look[1], "linewidth": 1.5} | more))
+
+
+def whole_numbers(axes: Axes) -> None:
+    """Put the ticks of the x axis at whole numbers."""
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
 
 
 def say_instead(axes: Axes, words: str) -> None:
-    """Write what is missing into axes that have nothing to show, and take the numbers off them."""
+    """Write what is missing into axes that have nothing to show, and remove their numbers."""
     axes.set(xticks=[], yticks=[])
     axes.grid(visible=False)
-    axes.text(
-        0.5, 0.5, words, transform=axes.transAxes, ha="center", va="center", color=GREY, fontsize=TEXT_SIZE, wrap=True
-    )  # fmt: skip
+    write(axes, 0.5, 0.5, words, transform=axes.transAxes, color=GREY, fontsize=TEXT_SIZE, wrap=True)
 
 
 def add_note(axes: Axes, words: str) -> None:
     """Write what the figure does not show into its lower right corner."""
-    axes.text(
-        0.99, 0.015, words, transform=axes.transAxes, ha="right", va="bottom", color=GREY, fontsize=SMALL_SIZE
-    )  # fmt: skip
+    write(axes, 0.99, 0.015, words, transform=axes.transAxes, ha="right", va="bottom", color=GREY)
+
+
+def nothing(words: str, height: float = 3) -> Figure:
+    """A figure that says why there is nothing to show."""
+    figure, axes = new_figure(height=height)
+    say_instead(axes, words)
+    return figure
+
+
+def colour_bar(
+    figure: Figure, drawn: ScalarMappable | Collection, axes: Axes | list[Axes], label: str, pad: float = 0.02
+) -> Colorbar:
+    """The scale of what was drawn in colours, beside its axes; slim, and `pad` of their width away from them."""
+    bar = figure.colorbar(drawn, ax=axes, pad=pad, aspect=35 if isinstance(axes, list) else 30)
+    bar.set_label(label, fontsize=TEXT_SIZE)
+    bar.ax.tick_params(labelsize=SMALL_SIZE)
+    bar.outline.set_visible(False)
+    return bar
 
 
 def shades(count: int) -> list[str]:
-    """So many blues from light to dark, for values that have an order."""
-    from matplotlib import colormaps
-    from matplotlib.colors import to_hex
-
+    """Blues from light to dark, for values that have an order."""
     if count == 1:
-        return ["#d0d0d0"]  # nothing to choose: no place in an order
+        return ["#d0d0d0"]  # a single value has no place in an order
     blues = colormaps["Blues"]
     return [to_hex(blues(0.25 + 0.7 * index / (count - 1))) for index in range(count)]
 
@@ -119,7 +156,7 @@ class Tabular(Protocol):
     """What a plot shows, as a value that can be written as a table."""
 
     def table(self) -> pd.DataFrame:
-        """The data of the figure, one row a mark."""
+        """The data of the figure, one row per mark."""
         ...
 
 
@@ -130,9 +167,6 @@ def save_figure(
 
     `path` has no suffix, and its folder exists. Text stays text in the SVG, and equal figures give equal files.
     """
-    import matplotlib as mpl
-    import pandas as pd
-
     png = Path(f"{os.fspath(path)}.png")
     svg = Path(f"{os.fspath(path)}.svg")
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "binarynas"}):

@@ -1,7 +1,5 @@
 """Small charts as SVG for HTML pages: axes, lines, stairs and dots whose colours follow the page, light or dark."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,14 +9,14 @@ from analysis.units import axis_scale, prefix
 
 WIDTH, HEIGHT = 760, 420
 LEFT, RIGHT, TOP, BOTTOM = 72, 14, 14, 56
-COLOURS = 7  # the style sheet has so many, c0 to c6
+COLOURS = 7  # of the style sheet, c0 to c6
 
 Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Axis:
-    """An axis from `low` to `high`; its ticks are `least_step` or more apart, and written divided by `factor`."""
+    """An axis from `low` to `high`; its ticks are at least `least_step` apart, and written divided by `factor`."""
 
     label: str
     low: float
@@ -27,12 +25,12 @@ class Axis:
     least_step: float = 0.0
 
     def place(self, value: float) -> float:
-        """Where a value lies, 0 at the low end to 1 at the high end."""
+        """The place of a value, from 0 at the low end to 1 at the high end."""
         return (value - self.low) / (self.high - self.low)
 
 
 def axis(column: str, values: Iterable[float], label: str = "", *, margin: float = 0.07) -> Axis:
-    """The axis of a column of the schema (or of a label of its own) that all values fit on, with a margin."""
+    """The axis of a column of the schema, or with another label, that has room for all values and a margin."""
     finite = [value for value in values if math.isfinite(value)]
     low, high = min(finite, default=0.0), max(finite, default=1.0)
     spread = high - low or abs(high) * 0.1 or 1.0
@@ -49,7 +47,7 @@ def axis(column: str, values: Iterable[float], label: str = "", *, margin: float
 
 
 def ticks(low: float, high: float, count: int = 6, least_step: float = 0.0) -> list[float]:
-    """About `count` round numbers from `low` to `high`, `least_step` or more apart.
+    """About `count` round numbers from `low` to `high`, at least `least_step` apart.
 
     >>> ticks(0.0, 23.0)
     [0.0, 5.0, 10.0, 15.0, 20.0]
@@ -62,7 +60,7 @@ def ticks(low: float, high: float, count: int = 6, least_step: float = 0.0) -> l
 
 
 class Chart:
-    """A pair of axes that is drawn on. All coordinates are values on the axes."""
+    """A pair of axes to draw on. All coordinates are values on the axes."""
 
     def __init__(self, x: Axis, y: Axis, *, width: int = WIDTH, height: int = HEIGHT) -> None:
         self.x, self.y, self.width, self.height = x, y, width, height
@@ -82,80 +80,64 @@ class Chart:
             self._marks.append(tag("polyline", points=written, class_=f"line c{colour % COLOURS} {kind}".strip()))
 
     def stairs(self, points: Sequence[Point], colour: int, kind: str = "") -> None:
-        """Stairs: the y of a point holds until the next point, and behind the last one to the end of the axis."""
+        """Stairs: the y of a point holds until the next point, and after the last one to the end of the axis."""
         corners: list[Point] = []
         for index, (x, y) in enumerate(points):
             after = points[index + 1][0] if index + 1 < len(points) else self.x.high
             corners += [(x, y), (max(after, x), y)]
         self.line(corners, colour, kind)
 
-    def band(self, low: Sequence[Point], high: Sequence[Point], colour: int) -> None:
-        """The area between two lines."""
-        if low and high:
-            ring = [*low, *reversed(high)]
-            written = " ".join("{:.1f},{:.1f}".format(*self.at(point)) for point in ring)
-            self._marks.append(tag("polygon", points=written, class_=f"band c{colour % COLOURS}"))
-
-    def dot(self, point: Point, colour: int, told: str, kind: str = "", link: str | None = None) -> None:
-        """A dot that tells something when it is pointed at, and may lead somewhere."""
+    def dot(self, point: Point, colour: int, words: str, kind: str = "", link: str | None = None) -> None:
+        """A dot that shows words when it is pointed at, and may be a link."""
         x, y = self.at(point)
-        drawn = tag(
-            "circle", tag("title", told), cx=f"{x:.1f}", cy=f"{y:.1f}", r=5 if "front" in kind else 3,
-            class_=f"dot c{colour % COLOURS} {kind}".strip(),
-        )  # fmt: skip
+        look, size = f"dot c{colour % COLOURS} {kind}".strip(), 5 if "front" in kind else 3
+        drawn = tag("circle", tag("title", words), cx=f"{x:.1f}", cy=f"{y:.1f}", r=size, class_=look)
         self._marks.append(drawn if link is None else tag("a", drawn, href=link))
 
     def name(self, point: Point, words: str) -> None:
         """Words under a point."""
         x, y = self.at(point)
-        self._marks.append(tag("text", words, x=f"{x:.1f}", y=f"{y + 15:.1f}", class_="middle"))
+        self._marks.append(text_at(x, y + 15, words, "middle"))
 
-    def bar(self, point: Point, low: float, high: float, colour: int) -> None:
-        """A vertical interval through a point."""
-        x, bottom = self.at((point[0], low))
-        _, top = self.at((point[0], high))
-        self._marks.append(
-            tag("path", d=f"M{x:.1f} {bottom:.1f}V{top:.1f}M{x - 3:.1f} {bottom:.1f}h6M{x - 3:.1f} {top:.1f}h6",
-                class_=f"bar c{colour % COLOURS}")
-        )  # fmt: skip
-
-    def level(self, y: float, colour: int, told: str, name: str) -> None:
-        """A dashed line from end to end with its name above its right end; it tells more when it is pointed at."""
+    def level(self, y: float, colour: int, words: str, name: str) -> None:
+        """A dashed line from end to end with its name above its right end; it shows words when it is pointed at."""
         left, height = self.at((self.x.low, y))
         right, _ = self.at((self.x.high, y))
-        self._marks.append(
-            tag("path", tag("title", told), d=f"M{left:.1f} {height:.1f}H{right:.1f}",
-                class_=f"line dashed c{colour % COLOURS}")
-        )  # fmt: skip
-        self._marks.append(tag("text", name, x=f"{right - 4:.1f}", y=f"{height - 9:.1f}", class_="end"))
+        path, look = f"M{left:.1f} {height:.1f}H{right:.1f}", f"line dashed c{colour % COLOURS}"
+        self._marks.append(tag("path", tag("title", words), d=path, class_=look))
+        self._marks.append(text_at(right - 4, height - 9, name, "end"))
 
     def render(self, name: str) -> Html:
-        """The picture; `name` says what it shows to those who cannot see it."""
-        base, right = self.height - BOTTOM, self.width - RIGHT
+        """The picture; `name` is its description for those who cannot see it."""
+        base, right, middle = self.height - BOTTOM, self.width - RIGHT, (TOP + self.height - BOTTOM) / 2
         parts: list[Html] = []
-        across, up = _marks(self.x), _marks(self.y)
-        for value, written in up:
+        for value, written in _marks(self.y):
             _, y = self.at((self.x.low, value))
             parts.append(tag("path", d=f"M{LEFT} {y:.1f}H{right}", class_="grid"))
             parts.append(tag("text", written, x=LEFT - 8, y=f"{y:.1f}", class_="end"))
-        for value, written in across:
+        for value, written in _marks(self.x):
             x, _ = self.at((value, self.y.low))
             parts.append(tag("path", d=f"M{x:.1f} {base}v5", class_="axis"))
             parts.append(tag("text", written, x=f"{x:.1f}", y=base + 19, class_="middle"))
         parts.append(tag("path", d=f"M{LEFT} {base}H{right}", class_="axis"))
-        parts.append(tag("text", self.x.label, x=(LEFT + right) / 2, y=self.height - 9, class_="middle label"))
-        middle = (TOP + base) / 2
-        parts.append(
-            tag("text", self.y.label, x=15, y=middle, transform=f"rotate(-90 15 {middle})", class_="middle label")
-        )
-        return tag(
-            "svg", *parts, *self._marks, viewBox=f"0 0 {self.width} {self.height}", role="img", aria_label=name,
-            class_="chart",
-        )  # fmt: skip
+        look = {"class_": "middle label"}
+        parts.append(tag("text", self.x.label, x=(LEFT + right) / 2, y=self.height - 9, **look))
+        parts.append(tag("text", self.y.label, x=15, y=middle, transform=f"rotate(-90 15 {middle})", **look))
+        return picture([*parts, *self._marks], self.width, self.height, name)
+
+
+def text_at(x: float, y: float, words: str, look: str) -> Html:
+    """A text of a picture at a place; `look` is its class of the style sheet."""
+    return tag("text", words, x=f"{x:.1f}", y=f"{y:.1f}", class_=look)
+
+
+def picture(parts: Iterable[Html], width: float, height: float, name: str) -> Html:
+    """A picture of a size; `name` is its description for those who cannot see it."""
+    return tag("svg", parts, viewBox=f"0 0 {width:.0f} {height:.0f}", role="img", aria_label=name, class_="chart")
 
 
 def legend(entries: Iterable[tuple[str, int, str]]) -> Html:
-    """What the colours stand for: name, colour, and the kind of mark (a class of the style sheet)."""
+    """The meaning of colours: name, colour, and the kind of mark (a class of the style sheet)."""
     items = [
         tag("li", tag("span", class_=f"key c{colour % COLOURS} {kind}".strip()), tag("span", name))
         for name, colour, kind in entries
@@ -164,7 +146,7 @@ def legend(entries: Iterable[tuple[str, int, str]]) -> Html:
 
 
 def _marks(axis: Axis) -> list[tuple[float, str]]:
-    """Round values on an axis and how they are written, all with the same digits."""
+    """Round values on an axis and their texts, all with the same number of digits."""
     found = ticks(axis.low / axis.factor, axis.high / axis.factor, least_step=axis.least_step)
     digits = next((d for d in range(5) if all(abs(round(t, d) - t) < 1e-9 for t in found)), 5)
     return [(value * axis.factor, f"{value:,.{digits}f}") for value in found]

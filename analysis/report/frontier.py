@@ -1,111 +1,118 @@
-"""The frontier as a picture that answers the pointer: every dot tells its network, accuracy and operations."""
-
-from __future__ import annotations
+"""The frontier as an interactive picture: every dot shows its network, accuracy and operations when pointed at."""
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from analysis.findings.facts import RunFacts, run_facts
 from analysis.findings.front import front
-from analysis.measures.intervals import wilson
-from analysis.measures.pareto import Bools, Floats
-from analysis.plots.frontier.data import FrontierData, frontier_data
+from analysis.findings.frontier import FrontierData, frontier_data
+from analysis.measures.intervals import share_interval
+from analysis.measures.pareto import Bools
 from analysis.report.chart import Chart, axis, legend
 from analysis.report.html import Html, page, tag
+from analysis.runs.layout import PLOTS
 from analysis.runs.schema import LATENCY, TEST_ACCURACY
 from analysis.runs.trials import numbers
 from analysis.stages import STAGES, WORDS, competing
 from analysis.units import cost_words, percent, plural, quantity
+from spaces.files import write_atomically
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-MOST_DOTS = 3000  # of trials that are not on the front; a browser draws no more with ease
+MOST_DOTS = 3000  # of trials that are not on the front; more slow a browser down
 COSTS = ("ops", "params", "bytes", "bits", LATENCY)
-# a run has either the first or the second of a colour; 3 is the test split, 4 what others published
+# a run has either the first or the second stage of a colour
 _COLOURS = {"inherited": 0, "trained": 0, "finetuned": 1, "final": 1, "scratch": 2}
-_OTHER = 6
-_COMPARED = 5
+_TESTED, _PUBLISHED, _COMPARED, _OTHER = 3, 4, 5, 6
 
 
 def frontier_figure(run: RunFacts, link: str | None = None) -> Html:
-    """All finished trials of a run and their front; `link` and a network's id behind it is its address in the page."""
+    """All finished trials of a run and their front; `link` followed by a network's id is its address in the page."""
     x = run.objectives[1] if len(run.objectives) > 1 and run.objectives[1] in COSTS else "ops"
     data = frontier_data(run.trials, x, dataset=run.dataset)
-    done = run.trials[competing(run.trials)]
-    values = numbers(done, x, "accuracy")
-    usable: Bools = np.asarray(np.isfinite(values).all(axis=1))
-    done, values = done.loc[usable], values[usable]
-    if not len(done):
+    if not len(data.points):
         return tag("p", "No trial has finished, so there is no frontier to draw yet.", class_="warning")
-    tested = _tested(run.front, x)
-    heights = [*values[:, 1].tolist(), *tested[:, 1].tolist(), *(mark.y for mark in [*data.published, *data.compared])]
-    placed = [*data.published, *(compared for compared in data.compared if not compared.full_precision)]
-    chart = Chart(axis(x, [*values[:, 0].tolist(), *(mark.x for mark in placed)]), axis("accuracy", heights))
-    on_front = set(_keys(front(run.trials, x)))
-    keys = _keys(done)
-    mask = np.array([key in on_front for key in keys])
-    behind = np.flatnonzero(~mask)
-    if len(behind) > MOST_DOTS:
-        behind = behind[np.linspace(0, len(behind) - 1, MOST_DOTS).round().astype(int)]
-    chart.stairs([(a, b) for a, b in data.front.tolist()], 6)
-    done = _with_measured(done, run.front)
-    stages, told = done["stage"].astype("str").tolist(), _told(done, run, x)
-    identities = done["id"].astype("str").tolist()
-    for index in [*behind.tolist(), *np.flatnonzero(mask).tolist()]:
-        point = (float(values[index, 0]), float(values[index, 1]))
-        kind = "front" if mask[index] else ""
-        colour = _COLOURS.get(stages[index], _OTHER)
-        chart.dot(point, colour, told[index], kind, f"{link}{identities[index]}" if link and mask[index] else None)
-    for (cost, accuracy), words in zip(tested.tolist(), _told(_with_test(run.front), run, x), strict=True):
-        chart.dot((cost, accuracy), 3, f"on the test split\n{words}", "test")
+    done = run.trials[competing(run.trials)]
+    usable: Bools = np.asarray(np.isfinite(numbers(done, x, "accuracy")).all(axis=1))
+    done = _with_measured(done.loc[usable], run.front)
+    tested = _with_test(run.front)
+    test_points = numbers(tested, x, TEST_ACCURACY).tolist()
+    heights = [point[1] for point in [*data.points.tolist(), *test_points]]
+    heights += [mark.y for mark in [*data.published, *data.compared]]
+    costs = [*data.points[:, 0].tolist(), *(mark.x for mark in data.placed)]
+    chart = Chart(axis(x, costs), axis("accuracy", heights))
+    chart.stairs([(a, b) for a, b in data.front.tolist()], _OTHER)
+    best = set(_keys(front(run.trials, x)))
+    mask = np.array([key in best for key in _keys(done)])
+    shown, words, identities = _shown(mask), _words(done, run, x), done["id"].astype("str").tolist()
+    for index in shown:
+        point = (float(data.points[index, 0]), float(data.points[index, 1]))
+        kind, address = ("front", f"{link}{identities[index]}" if link else None) if mask[index] else ("", None)
+        chart.dot(point, _COLOURS.get(data.stages[index], _OTHER), words[index], kind, address)
+    for (cost, accuracy), said in zip(test_points, _words(tested, run, x), strict=True):
+        chart.dot((cost, accuracy), _TESTED, f"on the test split\n{said}", "test")
     for reference in data.published:
-        chart.dot((reference.x, reference.y), 4, f"{reference.model}\npublished: {percent(reference.y)}", "front")
+        said = f"{reference.model}\npublished: {percent(reference.y)}"
+        chart.dot((reference.x, reference.y), _PUBLISHED, said, "front")
     _draw_compared(chart, data)
     drawn = chart.render(f"validation accuracy against {x} of {len(done)} trials, and their front")
-    entries = [(WORDS[stage], _COLOURS.get(stage, _OTHER), "") for stage in STAGES if stage in stages]
-    entries.append((f"front ({int(mask.sum())} trials)", 6, "line"))
-    if len(tested):
-        entries.append(("front on the test split", 3, "test"))
-    if data.published:
-        entries.append(("published (test accuracy)", 4, ""))
-    if any(not compared.full_precision for compared in data.compared):
-        entries.append((WORDS["reference"], _COMPARED, "test"))
-    if any(compared.full_precision for compared in data.compared):
-        entries.append(("full precision", _COMPARED, "line dashed"))
-    left = int((~mask).sum()) - len(behind)
-    caption = "Point at a dot, or tap it, for its network."
-    pruned = run.count("pruned")
+    caption = _caption(run.count("pruned"), len(done) - len(shown))
+    return tag("figure", drawn, legend(_entries(data, len(tested))), tag("figcaption", caption))
+
+
+def _shown(mask: Bools) -> list[int]:
+    """The trials to draw: those on the front, last, and of the others at most `MOST_DOTS`, evenly picked."""
+    others = np.flatnonzero(~mask)
+    if len(others) > MOST_DOTS:
+        others = others[np.linspace(0, len(others) - 1, MOST_DOTS).round().astype(int)]
+    return [*others.tolist(), *np.flatnonzero(mask).tolist()]
+
+
+def _caption(pruned: int, left: int) -> str:
+    words = "Point at a dot, or tap it, for its network."
     if pruned:
-        caption += f" {plural(pruned, 'pruned trial')} not drawn: their accuracy is that of a part of the budget."
-    caption += f" {left:,} trials behind the front are not drawn." if left else ""
-    return tag("figure", drawn, legend(entries), tag("figcaption", caption))
+        words += f" {plural(pruned, 'pruned trial')} not drawn: trained for a part of the budget only."
+    return words + (f" {left:,} trials that are not on the front are not drawn." if left else "")
+
+
+def _entries(data: FrontierData, tested: int) -> Iterator[tuple[str, int, str]]:
+    """The legend of a frontier."""
+    for stage in STAGES:
+        if stage in data.stages:
+            yield WORDS[stage], _COLOURS.get(stage, _OTHER), ""
+    yield f"front ({len(data.front)} trials)", _OTHER, "line"
+    if tested:
+        yield "front on the test split", _TESTED, "test"
+    if data.published:
+        yield "published (test accuracy)", _PUBLISHED, ""
+    if any(not compared.full_precision for compared in data.compared):
+        yield WORDS["reference"], _COMPARED, "test"
+    if any(compared.full_precision for compared in data.compared):
+        yield "full precision", _COMPARED, "line dashed"
 
 
 def _draw_compared(chart: Chart, data: FrontierData) -> None:
-    """What was measured for comparison: hollow dots on a line, and full precision as a level."""
+    """References: hollow dots on a line, and full precision as a level."""
     uniform = [compared for compared in data.compared if not compared.full_precision]
     chart.line([(compared.x, compared.y) for compared in uniform], _COMPARED, "dotted")
     for compared in data.compared:
         over = f" (mean of {compared.count})" if compared.count > 1 else ""
-        told = f"{compared.name}, for comparison\n{percent(compared.y)}{over}\n{cost_words(data.x, compared.x)}"
+        words = f"{compared.name}, for comparison\n{percent(compared.y)}{over}\n{cost_words(data.x, compared.x)}"
         if compared.full_precision:
-            chart.level(compared.y, _COMPARED, told, f"{compared.name}, {cost_words(data.x, compared.x)}")
+            chart.level(compared.y, _COMPARED, words, f"{compared.name}, {cost_words(data.x, compared.x)}")
         else:
-            chart.dot((compared.x, compared.y), _COMPARED, told, "test front")
+            chart.dot((compared.x, compared.y), _COMPARED, words, "test front")
             chart.name((compared.x, compared.y), compared.name)
 
 
 def fronts_figure(
     runs: Sequence[RunFacts], frames: Mapping[str, pd.DataFrame], looks: Mapping[str, tuple[int, str]]
 ) -> Html:
-    """The fronts of several runs in one picture; `frames` holds the trials of each, by the run's name, `looks` its
-    colour and the kind of its line."""
+    """The fronts of several runs in one picture; `frames` has the trials of each by the run's name, `looks` its colour
+    and the kind of its line."""
     fronts = {run.name: front(frames[run.name]) for run in runs}
     values = np.concatenate([numbers(found, "ops", "accuracy") for found in fronts.values()])
     if not len(values):
@@ -116,7 +123,7 @@ def fronts_figure(
         found = fronts[run.name]
         points: list[tuple[float, float]] = [(a, b) for a, b in numbers(found, "ops", "accuracy").tolist()]
         chart.stairs(points, colour, kind)
-        for point, words in zip(points, _told(found, run, "ops"), strict=True):
+        for point, words in zip(points, _words(found, run, "ops"), strict=True):
             chart.dot(point, colour, f"{run.name}\n{words}", "front")
     entries = [(name, colour, f"line {kind}") for name, (colour, kind) in looks.items()]
     return tag("figure", chart.render("the fronts of the runs"), legend(entries))
@@ -125,67 +132,52 @@ def fronts_figure(
 def frontier_page(run: str | os.PathLike[str] | RunFacts) -> Html:
     """The frontier of a run as a page of its own, which opens without a network."""
     facts = run if isinstance(run, RunFacts) else run_facts(run)
-    where = " · ".join(part for part in (facts.space.name if facts.space else "", str(facts.dataset)) if part)
-    return page(f"Frontier of {facts.name}", tag("h1", f"Frontier of {facts.name}"), tag("p", where, class_="soft"),
-                frontier_figure(facts))  # fmt: skip
+    where = " · ".join(part for part in (facts.space.name if facts.space else "", facts.dataset) if part)
+    title = f"Frontier of {facts.name}"
+    return page(title, tag("h1", title), tag("p", where, class_="soft"), frontier_figure(facts))
 
 
 def write_frontier(run: str | os.PathLike[str], out: Path | None = None) -> Path:
-    """Write `frontier_page` to a file, `plots/frontier.html` of the run where none is named; returns its path."""
-    file = Path(run) / "plots" / "frontier.html" if out is None else out
+    """Write `frontier_page` to a file, by default `plots/frontier.html` of the run; returns its path."""
+    file = Path(run) / PLOTS / "frontier.html" if out is None else out
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(file, frontier_page(run))
+    write_atomically(file, frontier_page(run))
     return file
 
 
-def write_whole(file: Path, content: str) -> None:
-    """Write a text so that the file appears whole or not at all."""
-    staging = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        staging.write_text(content, "utf-8")
-        staging.replace(file)
-    finally:
-        staging.unlink(missing_ok=True)
-
-
 def _keys(found: pd.DataFrame) -> list[tuple[str, int]]:
-    """What names a trial."""
+    """The stage and number of every trial."""
     return list(zip(found["stage"].astype("str").tolist(), found["number"].astype("int64").tolist(), strict=True))
 
 
 def _with_measured(done: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
-    """Trials with the test accuracies that the front's table has of them."""
+    """Trials with their test accuracies, which the front's table has for some."""
     rows = _with_test(found)
-    names = zip(rows["id"].astype("str").tolist(), rows["stage"].astype("str").tolist(), strict=True)
-    known = dict(zip(names, numbers(rows, TEST_ACCURACY)[:, 0].tolist() if len(rows) else [], strict=True))
-    own = zip(done["id"].astype("str").tolist(), done["stage"].astype("str").tolist(), strict=True)
-    return done.assign(**{TEST_ACCURACY: [known.get(name, math.nan) for name in own]})
+    known = dict(zip(_networks(rows), numbers(rows, TEST_ACCURACY)[:, 0].tolist(), strict=True))
+    return done.assign(**{TEST_ACCURACY: [known.get(name, math.nan) for name in _networks(done)]})
+
+
+def _networks(found: pd.DataFrame) -> Iterable[tuple[str, str]]:
+    """The id and stage of every row."""
+    return zip(found["id"].astype("str").tolist(), found["stage"].astype("str").tolist(), strict=True)
 
 
 def _with_test(found: pd.DataFrame) -> pd.DataFrame:
-    if TEST_ACCURACY not in found.columns:
-        return found.iloc[:0]
     return found[np.isfinite(numbers(found, TEST_ACCURACY)[:, 0])]
 
 
-def _tested(found: pd.DataFrame, x: str) -> Floats:
-    return numbers(_with_test(found), x, TEST_ACCURACY) if TEST_ACCURACY in found.columns else np.empty((0, 2))
-
-
-def _told(found: pd.DataFrame, run: RunFacts, x: str) -> list[str]:
-    """What the dot of every row says."""
+def _words(found: pd.DataFrame, run: RunFacts, x: str) -> list[str]:
+    """The words of every row's dot."""
     values = numbers(found, "accuracy", x, "params", "bytes").tolist()
     tested = numbers(found, TEST_ACCURACY)[:, 0].tolist() if TEST_ACCURACY in found.columns else [math.nan] * len(found)
-    rows = zip(
-        found["architecture"].astype("str"), found["id"].astype("str"), found["stage"].astype("str"), strict=True
-    )
-    told: list[str] = []
-    for (architecture, identity, stage), (accuracy, cost, params, size), test in zip(rows, values, tested, strict=True):
-        interval = wilson(accuracy, run.validation_images)
+    texts = (found[name].astype("str").tolist() for name in ("architecture", "id", "stage"))
+    said: list[str] = []
+    for architecture, identity, stage, (accuracy, cost, params, size), test in zip(*texts, values, tested, strict=True):
+        interval = share_interval(accuracy, run.validation_images)
         words = f"validation {percent(accuracy)}"
-        words += f" ({percent(interval[0])} to {percent(interval[1])})" if interval else ""
+        words += f" ({percent(interval.low)} to {percent(interval.high)})" if interval.known else ""
         words += f"\ntest {percent(test)}" if math.isfinite(test) else ""
         costs = [cost_words(x, cost)] if x not in ("params", "bytes") else []
         costs += [quantity(params, "parameters"), quantity(size, "B")]
-        told.append(f"{architecture}\n{words}\n{', '.join(costs)}\n{WORDS.get(stage, stage)}, {identity}")
-    return told
+        said.append(f"{architecture}\n{words}\n{', '.join(costs)}\n{WORDS.get(stage, stage)}, {identity}")
+    return said

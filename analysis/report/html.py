@@ -1,6 +1,4 @@
-"""Builds HTML and SVG from plain values. Everything is escaped unless it was built here, whatever a file holds."""
-
-from __future__ import annotations
+"""Builds HTML and SVG from plain values. Everything is escaped unless it was built here, whatever a file contains."""
 
 import base64
 import hashlib
@@ -9,13 +7,13 @@ from collections.abc import Iterable
 from importlib.resources import files
 
 _VOID = {"meta", "br", "link", "input", "hr"}
-# control characters have no place in HTML, and those that turn the writing direction could disguise a text
+# control characters are not allowed in HTML, and those that change the writing direction could disguise a text
 _UNSEEN = [*range(9), 11, 12, *range(14, 32), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
 _REPLACED = dict.fromkeys([*_UNSEEN, *range(0xD800, 0xE000)], "\N{REPLACEMENT CHARACTER}")
 
 
 class Html(str):
-    """A text that is HTML already and is not escaped again. Only `tag` and `page` make it out of other texts."""
+    """A text that is HTML and is not escaped again. Only the functions here make it from other texts."""
 
     __slots__ = ()
 
@@ -24,7 +22,7 @@ Child = str | Iterable[str] | None
 
 
 def text(value: str) -> Html:
-    """A text as HTML; one that is HTML already stays as it is.
+    """A text as HTML; HTML is returned unchanged.
 
     >>> text("<b>")
     '&lt;b&gt;'
@@ -56,7 +54,7 @@ def tag(name: str, /, *children: Child, **attributes: str | float | None) -> Htm
 
 
 def table(headings: Iterable[str], rows: Iterable[Iterable[str]], *, left: Iterable[int] = (0,)) -> Html:
-    """A table in a frame of its own that scrolls sideways on a narrow screen; `left` numbers the columns of words."""
+    """A table that scrolls sideways on a narrow screen; `left` are the numbers of the columns of words."""
     words = set(left)
 
     def cells(kind: str, row: Iterable[str]) -> Html:
@@ -67,20 +65,20 @@ def table(headings: Iterable[str], rows: Iterable[Iterable[str]], *, left: Itera
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> Html:
-    """A list of names and what they stand for; those that stand for nothing are left out."""
+    """A list of names with their values; names with an empty value are left out."""
     return tag("dl", [tag("div", tag("dt", name), tag("dd", value)) for name, value in pairs if value])
 
 
 def copyable(content: str, element: str = "pre") -> Html:
-    """A text with a button that copies it, where the page's script runs."""
+    """A text with a button that copies it, shown where the page's script runs."""
     shown = tag("pre", tag("code", content)) if element == "pre" else tag("code", content)
     return tag("div", shown, Html('<button class="copy" type="button" hidden>copy</button>'), class_="copyable")
 
 
 def page(title: str, *body: Child) -> Html:
-    """A whole document that needs nothing but itself: its style and its one script are inside.
+    """A whole document that contains all it needs: its style and its one script.
 
-    A policy in its head lets the browser run that script and nothing else, load nothing and send nothing.
+    A policy in its head lets the browser run this script only, load nothing and send nothing.
     """
     style = (files("analysis.report") / "report.css").read_text("utf-8")
     script = (files("analysis.report") / "report.js").read_text("utf-8")

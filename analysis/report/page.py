@@ -1,6 +1,4 @@
-"""The report: one HTML file on one run or several, which opens without a network and holds all that it shows."""
-
-from __future__ import annotations
+"""The report: one HTML file on one run or several, which opens without a network and contains all that it shows."""
 
 import os
 from collections.abc import Sequence
@@ -9,12 +7,12 @@ from pathlib import Path
 
 from analysis.findings.comparison import compare_runs
 from analysis.findings.facts import RunFacts, run_facts
-from analysis.report.frontier import write_whole
 from analysis.report.html import Html, join, page, tag
 from analysis.report.sections.compare import comparison_section
 from analysis.report.sections.run import run_sections, section_links
 from analysis.runs.layout import REPORT_FILE, RunError
 from analysis.runs.trials import run_paths
+from spaces.files import write_atomically
 
 Paths = Sequence[str | os.PathLike[str]]
 
@@ -22,14 +20,14 @@ Paths = Sequence[str | os.PathLike[str]]
 def write_report(runs: Paths, out: str | os.PathLike[str] | None = None) -> Path:
     """Write the report on runs, finished or not, to a file; returns its path.
 
-    Where no file is named it is `report.html`, in the run's folder for one run and here for several. Raises `RunError`
-    where a run cannot be read or the file not be written.
+    The default file is `report.html`, in the run's folder for one run and in the current folder for several. Raises
+    `RunError` where a run cannot be read or the file cannot be written.
     """
     content = report_html(runs)
     one = len(runs) == 1 and Path(runs[0]).is_dir()
     file = Path(out) if out is not None else (Path(runs[0]) / REPORT_FILE if one else Path(REPORT_FILE))
     try:
-        write_whole(file, content)
+        write_atomically(file, content)
     except OSError as error:
         raise RunError(f"cannot write the report to {file}: {error.strerror}; name another file with --out") from error
     return file
@@ -46,8 +44,8 @@ def report_html(runs: Paths) -> Html:
 
 def _one(run: RunFacts) -> Html:
     links = [tag("a", words, href=f"#run0-{name}") for name, words in section_links(run)]
-    return page(f"Report on {run.name}", _head(f"Report on {run.name}", [run]), tag("nav", links),
-                tag("main", run_sections(run, "run0-")))  # fmt: skip
+    title, main = f"Report on {run.name}", tag("main", run_sections(run, "run0-"))
+    return page(title, _head(title, [run]), tag("nav", links), main)
 
 
 def _several(runs: list[RunFacts]) -> Html:

@@ -1,33 +1,28 @@
-"""Reads a run's events: how its trainings went, epoch by epoch."""
-
-from __future__ import annotations
+"""Reads the epochs of a run's trainings from its events."""
 
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
+
+import pandas as pd
 
 from analysis.runs.layout import EVENTS_FILE
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-_TYPES = {
-    "phase": "str", "id": "str", "epoch": "Int64", "epochs": "Int64", "loss": "float64",
-    "images_per_second": "float64", "learning_rate": "float64",
-}  # fmt: skip
+_TEXTS = ("phase", "id")
+_WHOLE = ("epoch", "epochs")
+_NUMBERS = ("loss", "images_per_second", "learning_rate")
+_TYPES = dict.fromkeys(_TEXTS, "str") | dict.fromkeys(_WHOLE, "Int64") | dict.fromkeys(_NUMBERS, "float64")
 
 
 def load_epochs(run: str | os.PathLike[str]) -> pd.DataFrame:
-    """The epochs of a run's trainings, one row each; of one that a resume repeated, the last.
+    """The epochs of a run's trainings, one row per epoch; of one that a resume repeated, the last.
 
-    Columns `phase` (supernet or finetuned), `id` (of the network; null for the supernet), `epoch` (from 1), `epochs`
-    (how many there are to be), `loss` (nats), `images_per_second`, `learning_rate`, `time` (UTC). Empty where
+    Columns `phase` (such as supernet or finetuned), `id` (of the network; null for the supernet), `epoch` (from 1),
+    `epochs` (how many the training has), `loss` (nats), `images_per_second`, `learning_rate`, `time` (UTC). Empty where
     the run has no events. The file is a log for people: a line that cannot be read, such as the last one of a run that
-    was killed, is passed over.
+    was killed, is skipped.
     """
-    import pandas as pd
-
     file = Path(run) / EVENTS_FILE
     found: list[object] = []
     for line in file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else ():
@@ -38,13 +33,12 @@ def load_epochs(run: str | os.PathLike[str]) -> pd.DataFrame:
     events = [cast("dict[str, object]", event) for event in found if isinstance(event, dict)]
     table = pd.DataFrame([event for event in events if event.get("event") == "epoch"])
     table = table.reindex(columns=[*_TYPES, "time"])
-    for column in ("epoch", "epochs", "loss", "images_per_second", "learning_rate"):
+    for column in (*_WHOLE, *_NUMBERS):
         table[column] = pd.to_numeric(table[column], errors="coerce")
-    table = table.astype(_TYPES).assign(
-        time=pd.to_datetime(table["time"], utc=True, errors="coerce", format="ISO8601").astype("datetime64[us, UTC]")
-    )
+    time = pd.to_datetime(table["time"], utc=True, errors="coerce", format="ISO8601").astype("datetime64[us, UTC]")
+    table = table.astype(_TYPES).assign(time=time)
     table = table[table["epoch"].notna()].drop_duplicates(["phase", "id", "epoch"], keep="last")
-    # the supernet first, then networks as they were trained; a repeated epoch does not move its training back
+    # the supernet first, then networks in the order of their training, which a repeated epoch does not change
     begun = table.groupby(["phase", "id"], dropna=False, sort=False)["time"].transform("min")
     order = table.assign(_begun=begun, _later=table["phase"] != "supernet")
     order = order.sort_values(["_later", "_begun", "id", "epoch"], kind="stable")

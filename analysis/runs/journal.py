@@ -1,12 +1,10 @@
-"""Reads trials from a run's journal, so that a run that is still going on can be looked at.
+"""Reads trials from a run's journal, so that an unfinished run can be looked at.
 
-The journal is Optuna's: one JSON object a line, each an operation on a study or a trial. Studies and trials have the
-numbers of their creation, over the whole file; a trial's own number counts within its study, which is a stage. Reading
-it here keeps this room free of Optuna, and leaves out what costs Optuna most of its time and no table needs: the
-distribution of every parameter of every trial.
+The journal is Optuna's: one JSON object per line, each an operation on a study or a trial. Studies and trials are
+numbered by their creation, over the whole file; a trial's own number counts within its study, which is a stage. This
+reader needs no Optuna, and skips what takes Optuna most of its time and no table needs: the distribution of every
+parameter of every trial.
 """
-
-from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
@@ -38,10 +36,10 @@ class _Trial:
 
 
 def journal_rows(journal: Path) -> list[dict[str, object]]:
-    """Every trial that has begun, stage by stage, as rows for `analysis.runs.schema.to_table`.
+    """Every trial that was started, stage by stage, as rows for `analysis.runs.schema.to_table`.
 
-    Left out are trials that wait, and the columns `space` and `versions`, which a journal does not know. What stands
-    behind the last line end is being written and is not read. Raises `JournalError` for a line that is damaged or no
+    Waiting trials are left out, as are the columns `space` and `versions`, which are not in a journal. Text after the
+    last line end is still being written and is not read. Raises `JournalError` for a line that is damaged or not an
     operation.
     """
     studies: list[str | None] = []
@@ -54,8 +52,8 @@ def journal_rows(journal: Path) -> list[dict[str, object]]:
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise JournalError(f"line {number} of {journal} is not an operation of a study's journal") from error
     stages = [stage for stage in studies if stage is not None]
-    begun = [trial for trial in trials if trial.state != "waiting" and trial.stage in stages]
-    return [_row(trial) for trial in sorted(begun, key=lambda trial: stages.index(trial.stage))]
+    started = [trial for trial in trials if trial.state != "waiting" and trial.stage in stages]
+    return [_row(trial) for trial in sorted(started, key=lambda trial: stages.index(trial.stage))]
 
 
 def _lines(journal: Path) -> Iterator[bytes]:
@@ -66,11 +64,11 @@ def _lines(journal: Path) -> Iterator[bytes]:
 
 
 def _apply(entry: Json, studies: list[str | None], trials: list[_Trial], counts: dict[int, int]) -> None:
-    """What one operation does; as for Optuna, an operation on a trial that has ended does nothing."""
+    """Apply one operation; as in Optuna, an operation on a trial that has ended does nothing."""
     operation = entry["op_code"]
     if operation == _CREATE_STUDY:
         name = str(entry["study_name"])
-        if name not in studies:  # of two processes that create one study, the second finds it there
+        if name not in studies:  # where two processes create one study, the second finds it
             studies.append(name)
         return
     if operation == _DELETE_STUDY:
@@ -98,13 +96,13 @@ def _apply(entry: Json, studies: list[str | None], trials: list[_Trial], counts:
 def _row(trial: _Trial) -> dict[str, object]:
     row: dict[str, object] = {"stage": trial.stage, "number": trial.number, "state": trial.state, "attempt": 1}
     row |= {name: trial.attributes.get(name) for name in _PROPOSED}
-    # the outcome is written before the state: it counts once the state says that the trial has ended
+    # the outcome is written before the state, and counts only once the state says that the trial has ended
     outcome = cast("Json", trial.attributes.get("outcome", {}) if trial.ended else {})
     row |= {name: outcome[name] for name in _MEASURED if name in outcome}
     facts, rungs = outcome.get("facts"), cast("Json", trial.attributes.get("rungs") or {})
     if facts:
         row["facts"] = json.dumps(facts)
-    if rungs:  # what it reached behind so many epochs, also while it is being trained
+    if rungs:  # the accuracy after each of these epochs, also while the trial is running
         row["epochs"] = max(map(int, rungs))
     if outcome.get("started") is not None:
         row["started"] = datetime.fromisoformat(str(outcome["started"]))

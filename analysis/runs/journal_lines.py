@@ -1,12 +1,10 @@
-"""Lines of a study's journal with checksums, so that damage anywhere in it is found and named.
+"""Checksums for the lines of a study's journal, so that damage anywhere in it is found and located.
 
-A record is a JSON object on a line of its own. Ours end in a key that Optuna and its dashboard pass over: the CRC-32 of
-the line before that key, begun with the checksum of our line before, so that a line that was lost is missed, too. Lines
-of others (a note written in optuna-dashboard, a run from before there were checksums) have none and are taken as they
-are; but where a writer is known to put checksums, a line of its own without one is damaged.
+A record is a JSON object on one line. Ours end in a key that Optuna and its dashboard ignore: the CRC-32 of the line up
+to that key, started with the checksum of our previous line, so that a missing line is noticed too. Lines of other
+writers (a note written in optuna-dashboard, a run older than the checksums) have none and are accepted; but once a
+writer has sealed a line, a line of the same writer without a checksum is damaged.
 """
-
-from __future__ import annotations
 
 import json
 import re
@@ -22,11 +20,11 @@ _SEAL = re.compile(rb',"crc32":"([0-9a-f]{8})"\}$')
 
 
 class JournalError(BinarynasError, ValueError):
-    """A journal with a line that is damaged, or no operation: says which line of which file."""
+    """A journal with a line that is damaged or not an operation: says which line of which file."""
 
 
 class Chain:
-    """The checksums of a journal, line by line: reads lines on, and seals those that are to be written behind them."""
+    """The checksums of a journal, line by line: checks lines that are read, and seals lines to be written."""
 
     def __init__(self, journal: Path) -> None:
         self.journal = journal
@@ -35,7 +33,7 @@ class Chain:
         self._sealing: set[object] = set()
 
     def read(self, lines: Iterable[bytes]) -> Iterator[Json]:
-        """The records of further lines (without their ends). Raises `JournalError` for one that is damaged."""
+        """The records of the next lines (without line ends). Raises `JournalError` for a damaged one."""
         for line in lines:
             yield self._read(line)
 
@@ -61,7 +59,7 @@ class Chain:
         return known
 
     def seal(self, record: Json) -> bytes:
-        """The line of a record that comes behind all that has been read or sealed, with its end."""
+        """The line, with its end, of the record that follows all that were read or sealed."""
         body = json.dumps(record, separators=(",", ":")).removesuffix("}").encode()
         self._last = zlib.crc32(body, self._last)
         self._sealing.add(str(record.get("worker_id", "")))

@@ -1,21 +1,22 @@
-"""The names of what stands in a run's folder, for those who write it and those who read it."""
+"""The names of the files and folders in a run's folder, for its writers and its readers."""
 
 from spaces.errors import BinarynasError
 
 CONFIG_FILE = "config.yaml"
-RUN_FILE = "run.json"  # with the configuration, what makes a folder a run
+RUN_FILE = "run.json"  # with the configuration, this makes a folder a run
 JOURNAL_FILE = "journal.log"  # the truth about trials
 EVENTS_FILE = "events.jsonl"
-HOLDER_FILE = "holder.json"  # who writes the run, or wrote it last
+HOLDER_FILE = "holder.json"  # the process that writes the run, or wrote it last
 LOCK_FILE = "lock"
 LATENCIES_FILE = "latency.json"
-HISTORY_FILE = "history.parquet"  # of a differentiable search, in its own folder
+HISTORY_FILE = "history.parquet"  # of a differentiable search, in the folder of that search
+SEARCHES = "searches"  # the folder with one folder per differentiable search
 TRIALS_FILE = "trials.parquet"
 REFERENCES_FILE = "references.csv"
 REPORT_FILE = "report.html"
-FRONT_FILE = "front.csv"  # written last: a run that has it has finished
-MANIFEST_FILE = "manifest.json"  # of weights, written last: a folder that has it holds all of them
-FRONT = "front"  # the folder of networks to deploy
+FRONT_FILE = "front.csv"  # written last: a run with this file has finished
+MANIFEST_FILE = "manifest.json"  # of weights, written last: a folder with this file is complete
+FRONT = "front"  # the folder with the networks to deploy
 PLOTS = "plots"
 
 

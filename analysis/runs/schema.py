@@ -1,10 +1,8 @@
 """The columns of `trials.parquet`, declared once: name, type, unit and meaning.
 
-A new objective is one more `Column` with a `direction`: the file, the reader, the front and the plots follow. Such an
-addition needs no new version; a column that changes its meaning, type or name does.
+A new objective is one more `Column` with a `direction`: the file, the reader, the front and the plots follow from it.
+An addition needs no new version; a column whose meaning, type or name changes does.
 """
-
-from __future__ import annotations
 
 # pyarrow ships no types, so its names are unknown to the checker; the signatures below are ours and checked.
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -12,21 +10,21 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from analysis.measures.pareto import Direction
 from analysis.runs.seal import KEY, PLACE_HOLDER, seal
+from spaces.errors import listed, nearest, unknown
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the schema is read where pyarrow is not needed
     import pyarrow as pa
-
 
 SCHEMA_VERSION = 1
 VERSION_KEY = b"binarynas.schema_version"
 LATENCY = "latency_ms"
+TEST_ACCURACY = "test_accuracy"  # a column of the front's table, not of the trials
 
 ArrowType = Literal["string", "int32", "int64", "float64", "strings", "time"]
 
@@ -35,8 +33,8 @@ ArrowType = Literal["string", "int32", "int64", "float64", "strings", "time"]
 class Column:
     """One column: its Arrow type, the unit of its numbers, and what it means.
 
-    `direction` says which way is better where the column is an objective; `choices` are the only texts allowed where
-    there are any.
+    An objective has a `direction`, which says whether less or more is better. `choices` are the texts that are allowed,
+    where not all are.
     """
 
     name: str
@@ -52,57 +50,60 @@ COLUMNS = (
         "stage",
         "string",
         "",
-        "what was done: measured with a supernet's weights (inherited) or those trained on (finetuned), trained as "
-        "a candidate (trained) or to the end (final; scratch in older files), a differentiable search (searched), or "
-        "measured for comparison alone (reference)",
+        "what was done: measured with a supernet's weights (inherited), or with these trained on (finetuned); trained "
+        "as a candidate (trained) or to the end (final; scratch in older files); a differentiable search (searched); "
+        "or measured for comparison only (reference)",
         choices=("inherited", "finetuned", "scratch", "trained", "searched", "final", "reference"),
     ),
     Column("number", "int64", "", "number of the trial, unique within a stage"),
-    Column("state", "string", "", "what became of the trial", choices=("running", "finished", "failed", "pruned")),
+    Column(
+        "state",
+        "string",
+        "",
+        "how the trial ended, if it did",
+        choices=("running", "finished", "failed", "pruned"),
+    ),
     Column("reason", "string", "", "why the trial failed or was pruned; null otherwise"),
     Column("space", "string", "", "name of the search space"),
     Column("architecture", "string", "", "text form of the architecture"),
     Column("id", "string", "", "content id of the architecture: a short hash of space and text"),
     Column("generation", "int32", "", "generation that the trial belongs to, from 0"),
-    Column("proposer", "string", "", "what proposed the architecture"),
+    Column("proposer", "string", "", "name of the proposer of the architecture"),
     Column("operator", "string", "", "how it was proposed: random, mutation, crossover, smallest, largest, nsga2, ..."),
-    Column("parents", "strings", "", "content ids of the architectures it was made from"),
+    Column("parents", "strings", "", "content ids of the architectures that it was made from"),
     Column("accuracy", "float64", "fraction", "top-1 accuracy on the validation split, 0 to 1", "max"),
     Column("loss", "float64", "nats", "mean cross entropy on the validation split", "min"),
-    Column("flops", "int64", "multiply-accumulates", "float operations an image", "min"),
-    Column("int8_ops", "int64", "multiply-accumulates", "8-bit operations an image", "min"),
-    Column("bops", "int64", "multiply-accumulates", "1-bit operations an image", "min"),
-    Column("ops", "float64", "OPs", "equivalent operations an image: float + 8-bit / 8 + 1-bit / 64", "min"),
-    Column("params", "int64", "numbers", "learnable numbers", "min"),
+    Column("flops", "int64", "multiply-accumulates", "float operations per image", "min"),
+    Column("int8_ops", "int64", "multiply-accumulates", "8-bit operations per image", "min"),
+    Column("bops", "int64", "multiply-accumulates", "1-bit operations per image", "min"),
+    Column("ops", "float64", "OPs", "equivalent operations per image: float + 8-bit / 8 + 1-bit / 64", "min"),
+    Column("params", "int64", "numbers", "learned numbers", "min"),
     Column("bits", "int64", "bits", "size when deployed", "min"),
     Column("bytes", "int64", "bytes", "size when deployed, rounded up to whole bytes", "min"),
     Column(LATENCY, "float64", "ms", "median latency of one image", "min"),
     Column("epochs", "int32", "epochs", "epochs that the trial has trained so far; null where nothing was trained"),
-    Column("facts", "string", "JSON", "what the trial found besides numbers, such as the genotype of a search"),
+    Column("facts", "string", "JSON", "results of the trial that are not numbers, such as the genotype of a search"),
     Column("seed", "int64", "", "seed of the trial"),
-    Column("attempt", "int32", "", "which attempt at the trial this row tells of, from 1"),
+    Column("attempt", "int32", "", "which attempt at the trial this row describes, from 1"),
     Column("started", "time", "UTC", "when the attempt began"),
     Column("seconds", "float64", "seconds", "how long the attempt took"),
     Column("host", "string", "", "machine that ran it"),
     Column("worker", "string", "", "worker process that ran it"),
-    Column("versions", "string", "JSON", "versions of what computed it"),
+    Column("versions", "string", "JSON", "versions of the software that ran it"),
 )
 BY_NAME = {column.name: column for column in COLUMNS}
 
 
 def objective_direction(name: str) -> Direction:
-    """Which way is better in a column; raises `ValueError` where the column is no objective."""
-    column = BY_NAME.get(name)
-    if column is None or column.direction is None:
-        objectives = [column.name for column in COLUMNS if column.direction]
-        raise ValueError(
-            f"{name!r} is not an objective{_nearest(name, objectives)}: choose from {', '.join(objectives)}"
-        )
-    return column.direction
+    """Whether less ("min") or more ("max") is better; raises `ValueError` for a column that is not an objective."""
+    directions: dict[str, Direction] = {column.name: column.direction for column in COLUMNS if column.direction}
+    if name not in directions:
+        raise ValueError(unknown("objective", name, directions))
+    return directions[name]
 
 
-def trial_schema() -> pa.Schema:
-    """The Arrow schema: a field's metadata holds `unit` and `description`, the schema's the version."""
+def trial_schema() -> "pa.Schema":
+    """The Arrow schema: the metadata of a field are its `unit` and `description`, those of the schema the version."""
     import pyarrow as pa
 
     types = {
@@ -120,11 +121,11 @@ def trial_schema() -> pa.Schema:
     return pa.schema(fields, metadata={VERSION_KEY: str(SCHEMA_VERSION)})
 
 
-def to_table(rows: Iterable[Mapping[str, object]]) -> pa.Table:
-    """One table row for every mapping of column names to values; what a mapping leaves out is null.
+def to_table(rows: Iterable[Mapping[str, object]]) -> "pa.Table":
+    """One table row per mapping of column names to values; a column that a mapping lacks is null.
 
-    Raises `ValueError` for a column that does not exist (naming the nearest), for a value of the wrong type (naming the
-    column), for a text that is not one of the column's choices and for a time without a time zone.
+    Raises `ValueError` for an unknown column (naming the nearest), for a value of the wrong type (naming the column),
+    for a text that is not one of the column's choices and for a time without a time zone.
     """
     import pyarrow as pa
 
@@ -132,7 +133,7 @@ def to_table(rows: Iterable[Mapping[str, object]]) -> pa.Table:
     for row in rows:
         for name in row:
             if name not in BY_NAME:
-                raise ValueError(f"a trial has no column {name!r}{_nearest(name, BY_NAME)}")
+                raise ValueError(f"unknown column of a trial {name!r}{nearest(name, BY_NAME)}")
     schema = trial_schema()
     arrays: list[pa.Array] = []
     for column, field in zip(COLUMNS, schema, strict=True):
@@ -148,8 +149,8 @@ def to_table(rows: Iterable[Mapping[str, object]]) -> pa.Table:
 def write_trials(rows: Iterable[Mapping[str, object]], where: Path | BinaryIO) -> None:
     """Write rows (see `to_table`) as Parquet to a path or an open binary file.
 
-    A file at `where` is overwritten in place: for a file that appears whole or not at all, write to a temporary name
-    and replace.
+    A file at `where` is overwritten in place: for a file that appears whole or not at all, write to a buffer and then
+    with `spaces.files.write_atomically`.
     """
     import pyarrow.parquet as pq
 
@@ -166,17 +167,9 @@ def write_trials(rows: Iterable[Mapping[str, object]], where: Path | BinaryIO) -
 def _check(column: Column, values: list[object]) -> None:
     for value in values:
         if column.choices and value is not None and value not in column.choices:
-            raise ValueError(f"{column.name} must be one of {', '.join(column.choices)}, got {value!r}")
-        # Arrow would cut 1.5 to 1 without a word
+            raise ValueError(f"{column.name} must be one of {listed(column.choices)}, got {value!r}")
+        # Arrow would cut 1.5 to 1 silently
         if column.type in ("int32", "int64") and value is not None and not hasattr(value, "__index__"):
             raise ValueError(f"column {column.name!r} of the trials must hold {column.type} values, got {value!r}")
         if isinstance(value, datetime.datetime) and value.tzinfo is None:
-            raise ValueError(f"{column.name} must carry a time zone, got {value.isoformat()}: use datetime.now(tz=UTC)")
-
-
-def _nearest(name: str, names: Iterable[str]) -> str:
-    near = get_close_matches(name, list(names), n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""
-
-
-TEST_ACCURACY = "test_accuracy"
+            raise ValueError(f"{column.name} must have a time zone, got {value.isoformat()}: use datetime.now(tz=UTC)")

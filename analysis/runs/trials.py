@@ -1,75 +1,64 @@
-"""Reads the trials of runs into a table, or says in one sentence why that cannot be done."""
+"""Reads the trials of runs into a table."""
 
-from __future__ import annotations
-
-import os
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-from analysis.measures.pareto import Floats
-from analysis.runs.layout import CONFIG_FILE, FRONT_FILE, RUN_FILE, TRIALS_FILE, RunError
-
-if TYPE_CHECKING:
-    import pandas as pd
 # pyarrow ships no types, so its names are unknown to the checker; the signatures below are ours and checked.
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
+
 import glob
 import json
+import os
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
 
+from analysis.measures.pareto import Floats
 from analysis.runs.journal import journal_rows
 from analysis.runs.journal_lines import JournalError
-from analysis.runs.layout import JOURNAL_FILE
+from analysis.runs.layout import CONFIG_FILE, FRONT_FILE, JOURNAL_FILE, RUN_FILE, TRIALS_FILE, RunError
 from analysis.runs.schema import SCHEMA_VERSION, VERSION_KEY, to_table, trial_schema
 from analysis.runs.seal import is_damaged
-
-if TYPE_CHECKING:
-    import pandas as pd
-    import pyarrow as pa
-
+from spaces.errors import listed
 
 Runs = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
 def load_trials(runs: Runs) -> pd.DataFrame:
-    """The trials of a run, finished or going on, or of several: one row a trial, the columns of the schema.
+    """The trials of one or several runs, finished or not: one row per trial, the columns of the schema.
 
-    `runs` is a run's directory, a Parquet file of trials, a glob such as `"runs/*"`, or a list of these. A list or a
-    glob gives one frame with a column `run` in front: the name of the run's folder, with as much of the path before it
-    as tells the runs apart. What exists is taken as it is, even with a `*` in its name. Of a run that has not finished,
-    the journal is read, so that the frame is up to date.
+    `runs` is a run's folder, a Parquet file of trials, a glob such as `"runs/*"`, or a list of these. A list or a glob
+    gives one frame whose first column `run` is the name of the run's folder, with as much of the path before it as is
+    needed to distinguish the runs. A path that exists is not read as a glob, even with a `*` in its name. The trials of
+    an unfinished run are read from its journal, so that they are up to date.
 
-    Whole numbers come as pandas' nullable integers (a seed has 63 bits, more than a float holds), missing floats as
-    NaN, other missing values as null. Columns that a file holds beyond the schema are kept at the end; those that it
-    lacks are null. A run without trials gives an empty frame with all columns.
+    Whole numbers are pandas' nullable integers (a seed has 63 bits, more than a float holds), missing floats are NaN,
+    other missing values null. Columns that a file has beyond the schema are kept at the end; columns that it lacks are
+    null. A run without trials gives an empty frame with all columns.
 
-    Raises `RunError` where there is no such run, the directory is not a run, a file is broken, comes from a newer
-    version or does not hold trials.
+    Raises `RunError` where a run does not exist, a folder is not a run, or a file is broken, from a newer version or
+    not one of trials.
     """
-    import pandas as pd
-    import pyarrow as pa
-
     if isinstance(runs, str | os.PathLike) and not _is_glob(runs):
         table = _trials(Path(runs))
     else:
         each = {name: _trials(path) for name, path in run_paths(runs).items()}
         table = pa.concat_tables([_named(name, part) for name, part in each.items()], promote_options="permissive")
     lists = pa.list_(pa.string())
-    # lists stay with Arrow: a million arrays of numpy take half of the time
+    # lists stay with Arrow: as numpy arrays, those of a million trials take half of the time
     types = {pa.int64(): pd.Int64Dtype(), pa.int32(): pd.Int32Dtype(), lists: pd.ArrowDtype(lists)}
     return table.to_pandas(types_mapper=types.get)
 
 
 def run_paths(runs: Runs) -> dict[str, Path]:
-    """The runs that a path, a glob or a list of these stands for, each once, by the names that tell them apart.
+    """The runs that a path, a glob or a list of these stands for, each once, by the names that distinguish them.
 
-    The names are what `load_trials` puts into its column `run`. Of what a glob finds, only runs are taken. Raises
-    `RunError` where a glob finds no run or the list is empty.
+    The names are those of the column `run` of `load_trials`. Only runs count among what a glob finds. Raises `RunError`
+    where a glob finds no run or the list is empty.
     """
     found: dict[Path, None] = {}
     for entry in [runs] if isinstance(runs, str | os.PathLike) else runs:
@@ -99,7 +88,7 @@ def _is_run(path: Path) -> bool:
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """As few of the last parts of every path as tell all of them apart."""
+    """The last parts of every path, as few as make all names different."""
     parts = [path.absolute().parts for path in paths]
     for length in range(1, max(map(len, parts)) + 1):
         names = ["/".join(part[-length:]) for part in parts]
@@ -109,21 +98,19 @@ def _names(paths: Sequence[Path]) -> list[str]:
 
 
 def _named(name: str, table: pa.Table) -> pa.Table:
-    import pyarrow as pa
-
-    # a dictionary holds every name once, however many trials there are
+    # a dictionary holds the name once, whatever the number of trials
     column = pa.DictionaryArray.from_arrays(pa.array([0] * len(table), type=pa.int32()), pa.array([name], pa.string()))
     return table.add_column(0, "run", column.cast(pa.string()))
 
 
 def _trials(run: Path) -> pa.Table:
-    """The table of one run, from the file that is up to date."""
+    """The table of one run, from its file that is up to date."""
     if not run.exists():
-        raise RunError(f"there is no run at {run}{_runs_beside(run)}")
+        raise RunError(f"no run at {run}{_runs_beside(run)}")
     if not run.is_dir():
         return _in_schema(*_read(run))
     file, journal = run / TRIALS_FILE, run / JOURNAL_FILE
-    # the table of the front is written last: with it, the exported trials are all there are
+    # the table of the front is written last: where it exists, the exported trials are complete
     if file.is_file() and ((run / FRONT_FILE).is_file() or not journal.is_file()):
         return _in_schema(*_read(file))
     if journal.is_file():
@@ -145,9 +132,7 @@ def _from_journal(run: Path, journal: Path) -> pa.Table:
 
 
 def _facts(run: Path) -> dict[str, str]:
-    """What a run's trials have in common and its journal does not know."""
-    import yaml
-
+    """What a run's trials have in common, which is not in its journal."""
     facts: dict[str, str] = {}
     with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
         facts["versions"] = json.dumps(json.loads((run / RUN_FILE).read_text())["versions"])
@@ -158,13 +143,10 @@ def _facts(run: Path) -> dict[str, str]:
 
 def _runs_beside(path: Path) -> str:
     runs = sorted({entry.parent.name for file in (RUN_FILE, TRIALS_FILE) for entry in path.parent.glob(f"*/{file}")})
-    return f"; the runs in {path.parent} are {', '.join(runs)}" if runs else ""
+    return f"; the runs in {path.parent} are {listed(runs)}" if runs else ""
 
 
 def _read(file: Path) -> tuple[pa.Table, Path]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     try:
         data = file.read_bytes()
         table = pq.ParquetFile(pa.BufferReader(data)).read()
@@ -174,19 +156,17 @@ def _read(file: Path) -> tuple[pa.Table, Path]:
         size = file.stat().st_size
         raise RunError(
             f"{file} ({size} bytes) is not a whole Parquet file; it may have been cut off while it was copied: "
-            f"copy it again, or let the run export its trials anew ({error})"
+            f"copy it again, or let the run export its trials again ({error})"
         ) from error
     if is_damaged(data):
         raise RunError(
-            f"{file} is damaged: its bytes are not those that were written (their SHA-256 differs): copy it again, or "
-            "let the run export its trials anew"
+            f"{file} is damaged: its bytes are not those that were written (their SHA-256 differs); copy it again, or "
+            "let the run export its trials again"
         )
     return table, file
 
 
 def _in_schema(table: pa.Table, file: Path) -> pa.Table:
-    import pyarrow as pa
-
     text = (table.schema.metadata or {}).get(VERSION_KEY, b"")
     if not text.isdigit():
         raise RunError(f"{file} is a Parquet file, but not one of trials: its metadata has no {VERSION_KEY.decode()}")
@@ -206,7 +186,7 @@ def _in_schema(table: pa.Table, file: Path) -> pa.Table:
         except pa.ArrowException as error:
             raise RunError(
                 f"column {field.name!r} of {file} holds {table[field.name].type} where {field.type} belongs: "
-                "let the run export its trials anew"
+                "let the run export its trials again"
             ) from error
     columns |= {name: table[name] for name in table.column_names if name not in columns}
     return pa.table(columns)
@@ -214,13 +194,12 @@ def _in_schema(table: pa.Table, file: Path) -> pa.Table:
 
 def numbers(frame: pd.DataFrame, *columns: str) -> Floats:
     """Columns as floats of shape (rows, columns), NaN where a value is missing."""
-
     arrays = [frame[name].to_numpy(dtype="float64", na_value=float("nan")) for name in columns]
     return np.column_stack(arrays)
 
 
 def split_runs(trials: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """A frame of several runs by name, in their order; a frame without a column `run` under the name ""."""
+    """The frame of each run by name, in their order; a frame without a column `run` has the name ""."""
     if "run" not in trials.columns:
         return {"": trials}
     parts = {str(name): part for name, part in trials.groupby("run", sort=False)}

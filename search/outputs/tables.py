@@ -7,7 +7,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from analysis.findings.front import front_table
-from analysis.plots import frontier_data, plot_frontier, save_figure
 from analysis.report.frontier import write_frontier
 from analysis.runs.layout import PLOTS, REFERENCES_FILE, TRIALS_FILE
 from analysis.runs.schema import LATENCY, TEST_ACCURACY, write_trials
@@ -78,6 +77,8 @@ def _cost(run: Run) -> str:
 
 def draw(run: Run) -> None:
     """Draw the frontier, as PNG and SVG with its data, and as a page to hover over, into the run's `plots`."""
+    from analysis import frontier_data, plot_frontier, save_figure  # loads matplotlib, once there is something to draw
+
     folder = run.path / PLOTS
     folder.mkdir(exist_ok=True)
     space, config = run.architectures, run.config.search

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from tensorboardX import SummaryWriter
 
-from analysis.plots import hypervolume_data
+from analysis.findings.growth import hypervolume_data
 from analysis.runs.events import load_epochs
 from analysis.runs.layout import RunError
 from analysis.runs.trials import load_trials

@@ -76,7 +76,7 @@ def test_finetuned_trials_do_not_count(make_run, make_digits_rows, make_row):
 
 def test_what_makes_runs_hard_to_compare_is_said(make_run):
     found = compare([make_run("a"), make_run("b", seed=1, fingerprint="other", finished=False)])
-    assert any("validation split of its own" in note for note in found.notes)
+    assert any("its own validation split" in note for note in found.notes)
     assert any("not finished yet: b" in note for note in found.notes)
     found = compare([make_run("c"), make_run("d", fingerprint="other")])
     assert any("different data" in note for note in found.notes)

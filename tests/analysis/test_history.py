@@ -82,7 +82,7 @@ def test_probabilities_are_means_over_a_group_of_edges(history, tmp_path):
     # a kind of layer has one colour in every figure, and a larger kernel a dashed line
     assert lines["3×3"].get_color() == lines["5×5"].get_color()
     assert lines["3×3"].get_linestyle() != lines["5×5"].get_linestyle()
-    cell = draw_cell("normal: conv3@0 max@1")
+    cell = draw_cell("normal: conv3@0 max@1 | reduce: conv3@0 max@1")
     colours = {text.get_text(): text.get_color() for text in cell.axes[0].texts}
     assert colours["conv3"] == lines["3×3"].get_color()
     assert colours["max"] == lines["max pool"].get_color()
@@ -111,7 +111,7 @@ def test_histories_that_have_only_begun_are_drawn(history):
 
 
 def test_what_is_no_history_is_said_to_be_so(history, tmp_path):
-    with pytest.raises(RunError, match="there is no history at"):
+    with pytest.raises(RunError, match="no history at"):
         load_history(tmp_path)
     file = tmp_path / "history.parquet"
     history.drop(columns=["layer", "entropy"]).to_parquet(file)

@@ -86,7 +86,7 @@ def test_history_keeps_a_place_for_every_trial():
 
 
 def test_references_that_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match="2 values, one an objective"):
+    with pytest.raises(ValueError, match="2 values, one per objective"):
         hypervolume([[1, 2]], [1], ["min", "max"])
     with pytest.raises(ValueError, match="finite"):
         hypervolume([[1, 2]], [1, np.nan], ["min", "max"])

@@ -100,7 +100,7 @@ def test_hyperparameters_alone_are_genes():
         "learning_rate": 1e-4, "optimiser": "sgd",
     }  # fmt: skip
     assert hyperparameters_of("c8k3g1 | c16k3g1") == {}
-    with pytest.raises(ValueError, match="'fast' is no hyperparameter"):
+    with pytest.raises(ValueError, match="'fast' is not a hyperparameter"):
         genes_of("1-2 with fast")
     assert gene_table(["1-2 with fast"]).isna().all().all()
 

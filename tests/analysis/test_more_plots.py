@@ -41,7 +41,7 @@ from analysis.plots import (
     training_data,
 )
 
-CELLS = "normal: none@1 dil3@0 ; conv3@1 none@2 | reduce: max@0 max@0 ; avg@0 conv5@2"
+CELLS = "normal: none@1 dil3@0 ; conv3@1 none@2 | reduce: max@0 max@1 ; avg@0 conv5@2"
 
 
 def words(figure: Figure) -> str:
@@ -203,7 +203,7 @@ def test_parallel_data_takes_columns_summaries_and_genes(make_search, make_frame
     missing = parallel_data(trials, ["s3l3_width", "accuracy"])
     lacking = sum("s3l3_width" not in genes for genes in map(genes_of_row, rows))
     assert missing.missing == f"{lacking} finished trials without all values"
-    with pytest.raises(ValueError, match="no column or gene 'acuracy'"):
+    with pytest.raises(ValueError, match="unknown column or gene 'acuracy'"):
         parallel_data(trials, ["acuracy"])
 
 
@@ -265,7 +265,7 @@ def test_trainings_are_drawn_however_far_they_are(tmp_path):
 def test_cells_are_laid_out_and_drawn(tmp_path):
     data = cell_data(CELLS)
     assert list(data.nodes["normal"]) == ["input 0", "input 1", "node 1", "node 2", "output"]
-    assert data.edges["reduce"][:2] == (("input 0", "node 1", "max"), ("input 0", "node 1", "max"))
+    assert data.edges["reduce"][:2] == (("input 0", "node 1", "max"), ("input 1", "node 1", "max"))
     assert data.table()["layer"].tolist().count("") == 4
     figure = draw_cell(CELLS)
     for word in ("normal cell", "reduce cell", "conv5", "dil3", "concatenated"):

@@ -8,8 +8,10 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from analysis.findings.certainty import certainty
 from analysis.findings.facts import run_facts
-from analysis.measures.intervals import wilson
+from analysis.measures import intervals
+from analysis.measures.intervals import share_interval
 from analysis.report import chart as html_chart
 from analysis.report import html
 from analysis.report.chart import ticks
@@ -20,7 +22,6 @@ from analysis.report.sections import certainty as report_certainty
 from analysis.report.sections import compare as report_compare
 from analysis.report.sections import run as report_run
 from analysis.report.sections import use as report_use
-from analysis.report.sections.certainty import certainty
 from analysis.runs.layout import RunError
 from spaces import get_space
 
@@ -192,7 +193,7 @@ def test_many_trials_make_no_huge_page(make_run, make_row):
     run = make_run(rows=[make_row(i, float(ops[i]), float(accuracy[i])) for i in range(20_000)], finished=False)
     content = frontier_page(run)
     assert len(content) < 2_000_000
-    assert "trials behind the front are not drawn" in content
+    assert "trials that are not on the front are not drawn" in content
 
 
 def test_interval_has_the_coverage_it_promises():
@@ -200,13 +201,13 @@ def test_interval_has_the_coverage_it_promises():
     rng = np.random.default_rng(0)
     for truth, images in ((0.5, 100), (0.9, 143), (0.99, 1000)):
         measured = rng.binomial(images, truth, 4000) / images
-        held = [low <= truth <= high for low, high in (wilson(float(m), images) for m in measured)]
+        held = [found.low <= truth <= found.high for found in (share_interval(float(m), images) for m in measured)]
         assert 0.92 < np.mean(held) < 0.98
 
 
 @pytest.mark.parametrize(("fraction", "images"), [(float("nan"), 100), (0.5, None), (0.5, 0), (1.5, 10)])
 def test_no_interval_without_a_measurement(fraction, images):
-    assert wilson(fraction, images) is None
+    assert not share_interval(fraction, images).known
 
 
 def test_certainty_counts_what_the_split_cannot_tell_apart(make_run, make_row):
@@ -232,7 +233,9 @@ def test_ticks_are_round_and_within(low, high):
     assert all(low - 1e-12 <= tick <= high * (1 + 1e-9) for tick in found)
 
 
-@pytest.mark.parametrize("module", [html, html_chart, report_certainty, report_compare, report_run, report_use])
+@pytest.mark.parametrize(
+    "module", [html, html_chart, intervals, report_certainty, report_compare, report_run, report_use]
+)
 def test_examples_in_docstrings_are_right(module):
     result = doctest.testmod(module)
     assert result.attempted > 0

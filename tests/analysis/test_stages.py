@@ -9,6 +9,7 @@ import pytest
 
 from analysis import stages
 from analysis.findings.agreement import operator_table, stage_correlation
+from analysis.findings.certainty import certainty
 from analysis.findings.choice import choose
 from analysis.findings.comparison import compare
 from analysis.findings.effects import equal_cost_residuals, gene_effects
@@ -26,7 +27,6 @@ from analysis.plots import (
     stages_data,
 )
 from analysis.report.frontier import frontier_page
-from analysis.report.sections.certainty import certainty
 from analysis.runs.schema import write_trials
 from analysis.stages import competing, of_stage, search_stage
 

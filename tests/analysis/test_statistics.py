@@ -31,7 +31,8 @@ def test_less_than_two_values_have_no_interval(values):
 
 @pytest.mark.parametrize(("hits", "count"), [(0, 5), (5, 5), (3, 40), (1, 1), (0, 0)])
 def test_shares_have_wilson_s_interval(hits, count):
-    found = share_interval(hits, count)
+    found = share_interval(hits / count if count else math.nan, count)
+    assert found.known == (count > 0)
     if count == 0:
         assert math.isnan(found.value)
         return

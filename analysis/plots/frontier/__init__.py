@@ -1,1 +1,1 @@
-"""The plot of accuracy against cost: its data, the drawing, and where labels go."""
+"""The plot of accuracy against cost: the drawing, the names of points, and where labels go."""

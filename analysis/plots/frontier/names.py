@@ -3,21 +3,16 @@
 # matplotlib leaves the keyword arguments of its methods untyped
 # pyright: reportUnknownMemberType=false
 
-from __future__ import annotations
-
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
+from analysis.findings.frontier import FrontierData
 from analysis.measures.pareto import Floats
 from analysis.plots import style
-from analysis.plots.frontier.data import FrontierData
 from analysis.plots.frontier.places import Box, place_labels
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 _LEADER_FROM = 9.0  # pixels between a point and its label from which on a line joins them
 
@@ -25,28 +20,25 @@ _LEADER_FROM = 9.0  # pixels between a point and its label from which on a line 
 def label_points(figure: Figure, axes: Axes, data: FrontierData, scales: Floats) -> None:
     """Name the run's references and the published models, the former first and then the more accurate ones.
 
-    `scales` are the factors of both axes. A label that finds no place is left out. Settles the figure's layout.
+    `scales` are the factors of both axes. A label for which there is no room is left out. Fixes the figure's layout.
     """
     named = [(c.name, c.x, c.y) for c in data.compared if not (c.full_precision and data.y == "accuracy")]
     named += [(r.model, r.x, r.y) for r in sorted(data.published, key=lambda reference: -reference.y)]
     if not named:
         return
-    figure.draw_without_rendering()  # settles the layout, so that positions in pixels stay
+    figure.draw_without_rendering()  # computes the layout, so that positions in pixels stay
     figure.set_layout_engine("none")
     spots = [(x / scales[0], y / scales[1]) for _, x, y in named]
+    look = {"fontsize": 6.5, "ha": "center", "zorder": 7, "bbox": style.BACKED}
     texts = [
-        axes.annotate(
-            style.plain(name), spot,
-            xytext=(0, 0), textcoords="offset points", fontsize=6.5, ha="center", va="center",
-            zorder=7, bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.2},
-        )
+        style.name_point(axes, style.plain(name), spot, (0, 0), **look)
         for (name, _, _), spot in zip(named, spots, strict=True)
-    ]  # fmt: skip
+    ]
     extents = [text.get_window_extent() for text in texts]
     to_pixels = axes.transData.transform
     anchors = to_pixels(np.array(spots))
     knee = np.array([data.knee or ()]).reshape(-1, 2)
-    # a front's point counts more than another trial, and the knee's star is not to be covered where that can be helped
+    # a front's point counts more than another trial, and the knee's star is to stay visible where possible
     weighed: list[Floats] = [data.points, np.repeat(data.front, 2, axis=0), np.repeat(knee, 20, axis=0), *_along(data)]
     left, right = (end * float(scales[0]) for end in axes.get_xlim())
     weighed += [np.linspace((left, c.y), (right, c.y), 200) for c in data.compared if c.full_precision]

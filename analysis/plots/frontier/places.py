@@ -19,18 +19,13 @@ class Box(NamedTuple):
 
     def overlaps(self, other: "Box") -> bool:
         """Whether both share an area."""
-        return (
-            self.left < other.right and other.left < self.right and self.bottom < other.top and other.bottom < self.top
-        )
+        across = self.left < other.right and other.left < self.right
+        return across and self.bottom < other.top and other.bottom < self.top
 
     def inside(self, other: "Box") -> bool:
         """Whether no part lies outside the other."""
-        return (
-            self.left >= other.left
-            and self.right <= other.right
-            and self.bottom >= other.bottom
-            and self.top <= other.top
-        )
+        across = self.left >= other.left and self.right <= other.right
+        return across and self.bottom >= other.bottom and self.top <= other.top
 
     def gap(self, x: float, y: float) -> float:
         """How far a point lies from it; 0 inside."""
@@ -50,9 +45,10 @@ def place_labels(
 ) -> list[Box | None]:
     """A box for every label, in the units of the input: inside `bounds`, over no other label and over no anchor.
 
-    `anchors` are the points that labels belong to, `sizes` their widths and heights, `points`, of shape (points, 2),
-    whatever else is better left uncovered. A label near its anchor beats one far away or one that lies nearer to the
-    anchor of another. Labels come in the order given, so the important go first; None for one without a place.
+    `anchors` are the points that labels belong to, `sizes` the widths and heights of the labels, `points`, of shape
+    (points, 2), whatever else is better left uncovered. A place near the anchor is better than one far away or one
+    nearer to another anchor. Labels are placed in the order given, the most important first; None for one without a
+    place.
     """
     others = np.empty((0, 2)) if points is None else points
     placed: list[Box | None] = []

@@ -1,57 +1,14 @@
-"""How sure one can be of the accuracies of a run, as plain values and as a section of the report."""
+"""The section of a report on how sure one can be of a run's accuracies."""
 
-from __future__ import annotations
+from collections.abc import Iterator
 
-from dataclasses import dataclass
-
+from analysis.findings.certainty import Certainty, certainty
 from analysis.findings.facts import RunFacts
-from analysis.measures.intervals import wilson
 from analysis.report.html import Html, join, tag
 from analysis.report.sections.learned import ranks_words
-from analysis.runs.schema import TEST_ACCURACY
-from analysis.runs.trials import numbers
-from analysis.stages import competing
 from analysis.units import percent
 
-
-@dataclass(frozen=True)
-class Certainty:
-    """What the sizes of the splits allow to say.
-
-    `best` is the highest validation accuracy with its 95 % interval, `alike` how many of the `finished` trials have an
-    accuracy within that interval, `gap` the mean of validation minus test accuracy over the `tested` networks of the
-    front, `worst_gap` the largest. None where a split's size or an accuracy is not known.
-    """
-
-    validation: int | None
-    test: int | None
-    best: tuple[float, float, float] | None
-    alike: int
-    finished: int
-    tested: int
-    gap: float | None
-    worst_gap: float | None
-
-
-def certainty(run: RunFacts) -> Certainty:
-    """What can be said of a run's accuracies."""
-    done = run.trials[competing(run.trials)]
-    accuracy = numbers(done, "accuracy")[:, 0]
-    accuracy = accuracy[(accuracy >= 0) & (accuracy <= 1)]
-    best: tuple[float, float, float] | None = None
-    alike = 0
-    if len(accuracy):
-        top = float(accuracy.max())
-        interval = wilson(top, run.validation_images)
-        if interval:
-            best = (top, *interval)
-            alike = int((accuracy >= interval[0]).sum())
-    both = numbers(run.front, "accuracy", TEST_ACCURACY)
-    gaps = (both[:, 0] - both[:, 1])[~(both[:, 0] - both[:, 1] != both[:, 0] - both[:, 1])]
-    return Certainty(
-        run.validation_images, run.test_images, best, alike, len(accuracy), len(gaps),
-        float(gaps.mean()) if len(gaps) else None, float(gaps.max()) if len(gaps) else None,
-    )  # fmt: skip
+MOST_REASONS = 6  # of failures that are listed
 
 
 def points(fraction: float) -> str:
@@ -64,49 +21,51 @@ def points(fraction: float) -> str:
 
 
 def certainty_section(run: RunFacts) -> Html:
-    """The words for it."""
+    """Intervals of the accuracies, the step from validation to test, ranks after further training, and failures."""
     found = certainty(run)
-    said: list[str | Html] = []
-    if found.best and found.validation:
-        top, low, high = found.best
-        said.append(
-            f"The validation split has {found.validation:,} images, so one image is worth "
-            f"{percent(1 / found.validation)}. The highest accuracy, {percent(top)}, has a 95 % interval from "
-            f"{percent(low)} to {percent(high)}."
-        )
-        if found.alike > 1:
-            said.append(
-                f"{found.alike:,} of {found.finished:,} finished trials lie within that interval: this split alone "
-                "does not tell them apart from the best."
-            )
-        said.append(
-            "The front was chosen by these accuracies, so they are too high on average (the best of many measurements "
-            "is partly luck). The test split was touched once, for the final table: quote its figures."
-        )
-    else:
-        said.append("The size of the validation split is not recorded, so no interval can be given for its accuracies.")
-    if found.gap is not None and found.worst_gap is not None:
-        network = "the one network" if found.tested == 1 else f"the {found.tested} networks"
-        said.append(
-            f"From validation to test, {network} of the front lost {points(-found.gap).lstrip('-+')} on average"
-            if found.gap >= 0
-            else f"From validation to test, {network} of the front gained {points(-found.gap).lstrip('+')} on average"
-        )
-        said[-1] = f"{said[-1]}; the largest loss is {max(found.worst_gap, 0.0) * 100:.2f} points."
-    else:
-        said.append("No network has been measured on the test split yet; that happens when the run ends.")
-    if ranks_words(run):
-        said.append(ranks_words(run))
-    failed = sum(run.failures.values())
-    if failed:
-        share = f"{failed:,} of {len(run.trials):,} trials failed and are on no front. The reasons:"
-        rows = [tag("li", f"{count:,} × ", tag("span", reason)) for reason, count in list(run.failures.items())[:6]]
-        more = len(run.failures) - 6
-        said.append(join([share, tag("ul", rows, tag("li", f"and {more} other reasons") if more > 0 else None)]))
-    else:
-        said.append("No trial failed.")
-    said.append(
+    paragraphs = [*_validation_words(found), _test_words(found), ranks_words(run)]
+    covered = (
         "Intervals are Wilson's for a binomial share. They cover the choice of images, not the seed of training and "
         "search: for that, repeat the run with other seeds and compare the runs."
     )
-    return join([tag("div", words) if "<ul>" in words else tag("p", words) for words in said])
+    return join([*(tag("p", words) for words in paragraphs if words), _failures(run), tag("p", covered)])
+
+
+def _validation_words(found: Certainty) -> Iterator[str]:
+    if not (found.best and found.validation):
+        yield "The size of the validation split is not recorded, so no interval can be given for its accuracies."
+        return
+    top, low, high = found.best
+    yield (
+        f"The validation split has {found.validation:,} images, so one image is worth {percent(1 / found.validation)}. "
+        f"The highest accuracy, {percent(top)}, has a 95 % interval from {percent(low)} to {percent(high)}."
+    )
+    if found.alike > 1:
+        yield (
+            f"{found.alike:,} of {found.finished:,} finished trials lie within that interval: this split alone "
+            "does not tell them apart from the best."
+        )
+    yield (
+        "The front was chosen by these accuracies, so they are too high on average (the best of many measurements "
+        "is partly luck). The test split was touched once, for the final table: quote its figures."
+    )
+
+
+def _test_words(found: Certainty) -> str:
+    if found.gap is None or found.worst_gap is None:
+        return "No network has been measured on the test split yet; that happens when the run ends."
+    network = "the one network" if found.tested == 1 else f"the {found.tested} networks"
+    change = f"{'lost' if found.gap >= 0 else 'gained'} {points(abs(found.gap)).lstrip('+')} on average"
+    worst = f"the largest loss is {100 * max(found.worst_gap, 0.0):.2f} points"
+    return f"From validation to test, {network} of the front {change}; {worst}."
+
+
+def _failures(run: RunFacts) -> Html:
+    reasons = list(run.failures.items())
+    if not reasons:
+        return tag("p", "No trial failed.")
+    share = f"{sum(run.failures.values()):,} of {len(run.trials):,} trials failed and are on no front. The reasons:"
+    rows = [tag("li", f"{count:,} × ", tag("span", reason)) for reason, count in reasons[:MOST_REASONS]]
+    more = len(reasons) - MOST_REASONS
+    rest = tag("li", f"and {more} other reasons") if more > 0 else None
+    return tag("div", share, tag("ul", rows, rest))

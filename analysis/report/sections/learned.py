@@ -1,6 +1,4 @@
-"""What a search taught, as tables of the report: which operators and genes paid, and whether ranks last."""
-
-from __future__ import annotations
+"""What a search learned, as tables of the report: operators and genes that paid off, and whether ranks persist."""
 
 import math
 
@@ -14,56 +12,49 @@ from analysis.runs.trials import numbers
 from analysis.units import percent
 
 MOST_EFFECTS = 12
-FEWEST_PAIRS = 4  # of which a correlation says anything
+FEWEST_PAIRS = 4  # with fewer a correlation says nothing
 _LATER_WORDS = {
     ("inherited", "finetuned"): "Finetuning ranks networks as the inherited weights did",
-    ("inherited", "final"): "Training from nothing ranks networks as the inherited weights did",
+    ("inherited", "final"): "Training from scratch ranks networks as the inherited weights did",
     ("trained", "final"): "Final training ranks networks as the short training of candidates did",
 }
 
 
 def operators_table(run: RunFacts) -> Html:
-    """Which operator made the front's networks."""
+    """The operators that made the front's networks."""
     found = operator_table(run.trials)
     if not len(found):
         return tag("p", "No trial has ended yet.", class_="note")
-    counts = numbers(found, "trials", "failed", "front").tolist()
-    shares = numbers(found, "rate", "low", "high").tolist()
+    values = numbers(found, "trials", "failed", "front", "rate", "low", "high").tolist()
     rows = [
-        [operator, f"{trials:,.0f}", f"{failed:,.0f}", f"{front:,.0f}",
-         f"{percent(rate)} ({100 * low:.0f} to {100 * high:.0f})"]
-        for operator, (trials, failed, front), (rate, low, high) in zip(
-            found["operator"].astype("str").tolist(), counts, shares, strict=True
-        )
-    ]  # fmt: skip
+        [operator, *(f"{count:,.0f}" for count in counts), f"{percent(rate)} ({100 * low:.0f} to {100 * high:.0f})"]
+        for operator, (*counts, rate, low, high) in zip(found["operator"].astype("str"), values, strict=True)
+    ]
     words = (
         "Of the search's own trials and their front, with 95 % intervals. Operators that act late have better parents, "
-        "so a higher share alone makes none better."
+        "so a higher share alone does not make an operator better."
     )
-    return join(
-        [table(("operator", "trials", "failed", "on the front", "share"), rows), tag("p", words, class_="note")]
-    )
+    head = ("operator", "trials", "failed", "on the front", "share")
+    return join([table(head, rows), tag("p", words, class_="note")])
 
 
 def effects_table(run: RunFacts) -> Html:
-    """The choices whose effect at equal operations is told apart from none, the largest first."""
+    """The choices whose effect at equal operations can be told from none, the largest first."""
     found = gene_effects(run.trials, space=run.space)
     values = numbers(found, "effect", "low", "high") if len(found) else np.empty((0, 3))
     sure = np.flatnonzero((values[:, 1] > 0) | (values[:, 2] < 0))
     if not len(sure):
         words = "No choice of a gene stands out at equal operations, or there are too few trials to tell."
         return tag("p", words, class_="note")
-    order = sure[np.argsort(-np.abs(values[sure, 0]), kind="stable")][:MOST_EFFECTS].tolist()
-    genes = [str(gene).replace("_", " ") for gene in found["gene"].tolist()]
-    choices = found["value"].tolist()
-    counts = numbers(found, "trials")[:, 0].tolist()
+    order = sure[np.argsort(-np.abs(values[sure, 0]), kind="stable")][:MOST_EFFECTS]
+    chosen = found.iloc[order]
+    columns = (chosen["gene"], chosen["value"], chosen["trials"], (100 * values[order]).tolist())
     rows = [
-        [f"{genes[at]} = {_plain(choices[at])}", f"{counts[at]:,.0f}", f"{100 * values[at, 0]:+.2f}",
-         f"{100 * values[at, 1]:+.2f} to {100 * values[at, 2]:+.2f}"]
-        for at in order
-    ]  # fmt: skip
+        [f"{gene.replace('_', ' ')} = {_plain(value)}", f"{trials:,}", f"{effect:+.2f}", f"{low:+.2f} to {high:+.2f}"]
+        for gene, value, trials, (effect, low, high) in zip(*columns, strict=True)
+    ]
     words = (
-        "How many points of accuracy trials with a choice lie above what trials of their operations usually reach, "
+        "By how many points of accuracy trials with a choice exceed what trials of their operations usually reach, "
         "where the 95 % interval leaves out zero. One in twenty does so by chance: take it as a hint for a next space."
     )
     head = ("choice", "trials", "points", "95 % interval")
@@ -71,7 +62,7 @@ def effects_table(run: RunFacts) -> Html:
 
 
 def ranks_words(run: RunFacts) -> str:
-    """Whether later training ranks networks as the search did; empty without enough networks."""
+    """Whether further training ranks networks as the search did; empty without enough networks."""
     found = stage_correlation(run.trials)
     tau = found.kendall
     stages = two_stages(run.trials)

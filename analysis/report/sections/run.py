@@ -1,11 +1,11 @@
-"""The sections of a report that tell about one run."""
-
-from __future__ import annotations
+"""The sections of a report on one run."""
 
 import math
 
+import numpy as np
+
 from analysis.findings.facts import RunFacts, number, section, whole
-from analysis.measures.intervals import wilson
+from analysis.measures.intervals import share_interval
 from analysis.report.frontier import frontier_figure
 from analysis.report.html import Html, copyable, facts, join, table, tag
 from analysis.report.sections.certainty import certainty_section
@@ -20,46 +20,57 @@ from analysis.runs.trials import numbers
 from analysis.stages import SHORT, WORDS, of_stage, references
 from analysis.units import percent, quantity
 
+# the sections of a run: the ends of their ids, words for links to them, and their titles
+_SECTIONS = {
+    "searched": ("searched", "What was searched"),
+    "found": ("found", "What was found"),
+    "searches": ("differentiable searches", "The differentiable searches"),
+    "cells": ("cells", "The cells of the front"),
+    "layers": ("layers", "What each network costs, layer by layer"),
+    "sure": ("how sure", "How sure one can be"),
+    "went": ("the search", "How the search went"),
+    "use": ("use", "How to use it, and how to go on"),
+    "versions": ("versions", "Versions and seeds"),
+}
+
 
 def run_sections(run: RunFacts, key: str) -> Html:
     """Everything about a run; `key` begins the ids of its elements, so that several runs fit on one page."""
-
-    def part(name: str, title: str, *content: Html | None) -> Html:
-        return tag("section", tag("h2", title), *content, id=f"{key}{name}")
-
-    return join(
-        [
-            *(tag("p", note, class_="warning") for note in run.notes),
-            _summary(run),
-            part("searched", "What was searched", _searched(run)),
-            part("found", "What was found", frontier_figure(run, f"#{key}"), _front(run, key), _compared(run)),
-            *([part("searches", "The differentiable searches", searches_section(run))] if has_searches(run) else []),
-            *([part("cells", "The cells of the front", cells_section(run))] if has_cells(run) else []),
-            part("layers", "What each network costs, layer by layer", layers_section(run, key)),
-            part("sure", "How sure one can be", certainty_section(run)),
-            part(
-                "went", "How the search went", tag("h3", "Hypervolume"), hypervolume_figure({run.name: run.trials}),
-                tag("h3", "Genes of the front"), gene_figure(run.front, run.space),
-                tag("h3", "What a choice is worth at equal operations"), effects_table(run),
-                tag("h3", "Operators"), operators_table(run), tag("h3", "Training"), training_figures(run),
-            ),
-            part("use", "How to use it, and how to go on", use_section(run)),
-            part("versions", "Versions and seeds", versions_section(run)),
-        ]
-    )  # fmt: skip
+    went = {
+        "Hypervolume": hypervolume_figure({run.name: run.trials}),
+        "Genes of the front": gene_figure(run.front, run.space),
+        "What a choice is worth at equal operations": effects_table(run),
+        "Operators": operators_table(run),
+        "Training": training_figures(run),
+    }
+    contents = {
+        "searched": [_searched(run)],
+        "found": [frontier_figure(run, f"#{key}"), _front(run, key), _compared(run)],
+        "searches": [searches_section(run)] if has_searches(run) else [],
+        "cells": [cells_section(run)] if has_cells(run) else [],
+        "layers": [layers_section(run, key)],
+        "sure": [certainty_section(run)],
+        "went": [each for title, part in went.items() for each in (tag("h3", title), part)],
+        "use": [use_section(run)],
+        "versions": [versions_section(run)],
+    }
+    notes = [tag("p", note, class_="warning") for note in run.notes]
+    sections = [
+        tag("section", tag("h2", title), contents[name], id=f"{key}{name}")
+        for name, (_, title) in _SECTIONS.items()
+        if contents[name]
+    ]
+    return join([*notes, _summary(run), *sections])
 
 
 def section_links(run: RunFacts) -> list[tuple[str, str]]:
     """The ends of the sections' ids, and words for them, in the order of the page."""
-    links = [("searched", "searched"), ("found", "found")]
-    links += [("searches", "differentiable searches")] if has_searches(run) else []
-    links += [("cells", "cells")] if has_cells(run) else []
-    return [*links, ("layers", "layers"), ("sure", "how sure"), ("went", "the search"), ("use", "use"),
-            ("versions", "versions")]  # fmt: skip
+    missing = {"searches": not has_searches(run), "cells": not has_cells(run)}
+    return [(name, words) for name, (words, _) in _SECTIONS.items() if not missing.get(name)]
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds as people say them.
+    """Seconds in words, of the two largest units.
 
     >>> duration(3700), duration(95), duration(4.2)
     ('1 h 1 min', '1 min 35 s', '4 s')
@@ -83,29 +94,31 @@ def _summary(run: RunFacts) -> Html:
         )
         warnings.append(tag("p", words, tag("code", f"binarynas resume {shell_path(run)}"), class_="warning"))
     accuracy, ops = (numbers(run.front, name)[:, 0].tolist() for name in ("accuracy", "ops"))
-    if not accuracy:
-        lead = tag("p", "No network has been found yet.", class_="lead")
-    else:
-        tested = numbers(run.front, TEST_ACCURACY)[:, 0].tolist()
-        best, least = accuracy.index(max(accuracy)), ops.index(min(ops))
-
-        def told(index: int) -> str:
-            test = f" ({percent(tested[index])} on the test split)" if math.isfinite(tested[index]) else ""
-            return f"{percent(accuracy[index])} validation accuracy{test} at {quantity(ops[index], 'OPs')}"
-
-        words = f"The most accurate network reaches {told(best)}"
-        lead = tag("p", f"{words}; the cheapest on the front reaches {told(least)}." if least != best else f"{words}.",
-                   class_="lead")  # fmt: skip
-    ended, lost = run.count("finished"), [(run.count(state), state) for state in ("pruned", "failed")]
+    lost = [(run.count(state), state) for state in ("pruned", "failed")]
     cards = [
-        (f"{ended:,}", "finished trials" + "".join(f", {count:,} {state}" for count, state in lost if count)),
+        (f"{run.count('finished'):,}", ", ".join(["finished trials", *_counted(lost)])),
         (f"{len(run.front):,}", "network on the front" if len(run.front) == 1 else "networks on the front"),
         (percent(max(accuracy)) if accuracy else "-", "best validation accuracy"),
         (quantity(min(ops), "OPs") if ops else "-", "cheapest on the front"),
         (duration(run.span) or "-", "from the first trial to the last"),
     ]
     drawn = [tag("div", tag("b", value), tag("span", name), class_="card") for value, name in cards]
-    return join([*warnings, lead, tag("div", drawn, class_="cards")])
+    return join([*warnings, tag("p", _lead(run), class_="lead"), tag("div", drawn, class_="cards")])
+
+
+def _lead(run: RunFacts) -> str:
+    """The most accurate network and the cheapest one, in a sentence."""
+    rows = numbers(run.front, "accuracy", TEST_ACCURACY, "ops").tolist()
+    if not rows:
+        return "No network has been found yet."
+
+    def words(accuracy: float, tested: float, ops: float) -> str:
+        test = f" ({percent(tested)} on the test split)" if math.isfinite(tested) else ""
+        return f"{percent(accuracy)} validation accuracy{test} at {quantity(ops, 'OPs')}"
+
+    best, least = max(rows, key=lambda row: row[0]), min(rows, key=lambda row: row[2])
+    rest = "" if least is best else f"; the cheapest on the front reaches {words(*least)}"
+    return f"The most accurate network reaches {words(*best)}{rest}."
 
 
 def _searched(run: RunFacts) -> Html:
@@ -114,34 +127,38 @@ def _searched(run: RunFacts) -> Html:
     images = ", ".join(f"{count:,} {name}" for count, name in splits if count is not None)
     size = whole(data, "image_size")
     shape = "×".join(str(value) for value in (whole(data, "channels"), size, size) if value)
-    low, high = number(search, "ops_min"), number(search, "ops_max")
-    budget = " to ".join(quantity(end, "OPs") if end is not None else side
-                         for end, side in ((low, "the smallest"), (high, "the largest")))  # fmt: skip
-    counted = [
-        f"{run.count(state):,} {state}" for state in ("finished", "failed", "pruned", "running") if run.count(state)
-    ]
-    stages = [
-        f"{int((run.trials['stage'] == s).sum()):,} {w}" for s, w in WORDS.items() if (run.trials["stage"] == s).any()
-    ]
+    counts = [(run.count(state), state) for state in ("finished", "failed", "pruned", "running")]
+    stages = [(int((run.trials["stage"] == stage).sum()), words) for stage, words in WORDS.items()]
     proposers = ", ".join(sorted(set(of_stage(run.trials)["proposer"].dropna().astype("str"))))
-    seconds = numbers(run.trials, "seconds")[:, 0]
+    seconds, wanted = numbers(run.trials, "seconds")[:, 0], whole(search, "trials")
     pairs = [
         *space_facts(run),
         ("data", f"{data.get('name', '')}, {whole(data, 'classes')} classes" if data else ""),
         ("images", f"{images} ({shape} pixels)" if images else ""),
         ("objectives", ", ".join(run.objectives)),
-        ("budget", "no limit" if low is None and high is None else budget),
+        ("budget", _budget(number(search, "ops_min"), number(search, "ops_max"))),
         ("proposer", str(search.get("proposer", proposers))),
-        ("trials asked for", f"{whole(search, 'trials'):,}" if whole(search, "trials") is not None else ""),
-        ("trials", ", ".join(counted) or "none"),
-        ("by weights", ", ".join(stages)),
+        ("trials asked for", f"{wanted:,}" if wanted is not None else ""),
+        ("trials", ", ".join(_counted(counts)) or "none"),
+        ("by weights", ", ".join(_counted(stages))),
         *method_facts(run),
         ("begun", str(run.info.get("created", ""))[:19].replace("T", " ")),
         ("time", duration(run.span)),
-        ("of all trials", duration(float(seconds[seconds == seconds].sum())) if len(seconds) else ""),
+        ("of all trials", duration(float(np.nansum(seconds))) if len(seconds) else ""),
         ("seed", str(run.seed) if run.seed is not None else ""),
-    ]  # fmt: skip
+    ]
     return facts(pairs)
+
+
+def _budget(low: float | None, high: float | None) -> str:
+    if low is None and high is None:
+        return "no limit"
+    ends = ((low, "the smallest"), (high, "the largest"))
+    return " to ".join(words if end is None else quantity(end, "OPs") for end, words in ends)
+
+
+def _counted(counts: list[tuple[int, str]]) -> list[str]:
+    return [f"{count:,} {words}" for count, words in counts if count]
 
 
 def _front(run: RunFacts, key: str) -> Html:
@@ -149,52 +166,43 @@ def _front(run: RunFacts, key: str) -> Html:
     if not len(found):
         return tag("p", "There is no finished trial, so there is no table.")
     columns = numbers(found, "accuracy", TEST_ACCURACY, "ops", "params", "bytes").tolist()
-    texts = zip(
-        found["architecture"].astype("str"), found["id"].astype("str"), found["stage"].astype("str"), strict=True
-    )
-    rows: list[list[Html | str]] = []
-    for (architecture, identity, stage), (accuracy, test, ops, params, size) in zip(texts, columns, strict=True):
-        rows.append(
-            [
-                _measured(accuracy, run.validation_images), _measured(test, run.test_images), quantity(ops, "OPs"),
-                quantity(params, ""), quantity(size, "B"), SHORT.get(stage, stage),
-                tag("a", identity, href=f"#{key}{identity}"), copyable(architecture, "code"),
-            ]
-        )  # fmt: skip
+    texts = zip(*(found[name].astype("str").tolist() for name in ("architecture", "id", "stage")), strict=True)
+    rows: list[list[str]] = []
+    for (architecture, identity, stage), (accuracy, test, *costs) in zip(texts, columns, strict=True):
+        measured = [_measured(accuracy, run.validation_images), _measured(test, run.test_images)]
+        link = tag("a", identity, href=f"#{key}{identity}")
+        rows.append([*measured, *_costs(costs), str(SHORT.get(stage, stage)), link, copyable(architecture, "code")])
     headings = ("validation", "test", "operations", "parameters", "size", "weights", "network", "text form")
-    note = "Below an accuracy stands its 95 % interval. Size is that of the network as it is deployed."
+    note = "Below an accuracy is its 95 % interval. Size is that of the network when deployed."
     note += "" if run.finished else " The test split is touched when the run ends."
-    per_stage = [
-        f"{len(part)} {WORDS.get(str(stage), str(stage))}"
-        for stage, part in found.groupby("stage", observed=True, sort=False)
-    ]
-    return join(
-        [
-            table(headings, rows, left=(5, 6, 7)),
-            tag("p", f"{note} On the front: {', '.join(per_stage)}.", class_="note"),
-        ]
-    )
+    stages = found.groupby("stage", observed=True, sort=False).size().items()
+    per_stage = ", ".join(f"{count} ({WORDS.get(str(stage), stage)})" for stage, count in stages)
+    words = tag("p", f"{note} On the front: {per_stage}.", class_="note")
+    return join([table(headings, rows, left=(5, 6, 7)), words])
 
 
-def _compared(run: RunFacts) -> Html | None:
-    """What the run measured for comparison; it is on no front."""
+def _compared(run: RunFacts) -> Html:
+    """What the run measured for comparison, which is on no front; nothing without any."""
     found = references(run.trials)
     if not len(found):
-        return None
+        return join([])
     values = numbers(found, "accuracy", "ops", "params", "bytes").tolist()
-    names = found["operator"].fillna("reference").astype("str").tolist()
-    texts = found["architecture"].astype("str").tolist()
+    names, texts = found["operator"].fillna("reference").astype("str"), found["architecture"].astype("str")
     rows = [
-        [name, _measured(accuracy, run.validation_images), quantity(ops, "OPs"), quantity(params, ""),
-         quantity(size, "B"), copyable(text, "code")]
-        for name, text, (accuracy, ops, params, size) in zip(names, texts, values, strict=True)
-    ]  # fmt: skip
+        [name, _measured(accuracy, run.validation_images), *_costs(costs), copyable(text, "code")]
+        for name, text, (accuracy, *costs) in zip(names, texts, values, strict=True)
+    ]
     headings = ("network", "validation", "operations", "parameters", "size", "text form")
     words = "Trained to compare with: none of these was searched for, and none is on the front."
     return join([tag("h3", "For comparison"), table(headings, rows, left=(0, 5)), tag("p", words, class_="note")])
 
 
+def _costs(costs: list[float]) -> list[str]:
+    """Operations, parameters and bytes in words."""
+    return [quantity(value, unit) for value, unit in zip(costs, ("OPs", "", "B"), strict=True)]
+
+
 def _measured(accuracy: float, images: int | None) -> Html:
-    interval = wilson(accuracy, images)
-    told = tag("span", f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f}", class_="soft") if interval else None
-    return join([percent(accuracy), *([told] if told else [])])
+    interval = share_interval(accuracy, images)
+    ends = f"{100 * interval.low:.1f} to {100 * interval.high:.1f}"
+    return join([percent(accuracy), *([tag("span", ends, class_="soft")] if interval.known else [])])

@@ -1,21 +1,18 @@
 """The sections of a report on differentiable searches and on cells: settings, how searches went, what they found."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
-from analysis.findings.cells import words
+from analysis.findings.cells import kind, words
 from analysis.findings.facts import RunFacts
 from analysis.findings.genes import split_text
 from analysis.findings.sweep import SHARES, searches_table, setting_differences, sweep_table
 from analysis.measures.intervals import Interval
-from analysis.plots import layer_types
-from analysis.report.cells import cells_figure
+from analysis.report.cells import cells_figure, layer_colour
 from analysis.report.chart import Axis, Chart, legend
 from analysis.report.html import Html, join, table, tag
 from analysis.runs.history import (
@@ -29,23 +26,29 @@ from analysis.runs.history import (
 from analysis.runs.layout import RunError
 from analysis.runs.trials import numbers
 from analysis.units import percent, plural
-
-if TYPE_CHECKING:
-    import pandas as pd
+from spaces.cell.architecture import parse
 
 MOST_SEARCHES = 3  # whose history is drawn
 MOST_CELLS = 4
 _SIZE = {"width": 470, "height": 270}
+_MEASURED = {"final_accuracy": "the genotype", "search_accuracy": "the search"}
 
 
 def has_searches(run: RunFacts) -> bool:
-    """Whether the run holds differentiable searches, or the history of one."""
+    """Whether the run has differentiable searches, or the history of one."""
     return bool((run.trials["stage"] == "searched").any() or search_histories(run.path))
 
 
 def has_cells(run: RunFacts) -> bool:
     """Whether networks of the front are made of cells."""
-    return any(":" in split_text(text)[0] for text in run.front["architecture"].astype("str").tolist())
+    return any(map(_is_genotype, run.front["architecture"].astype("str")))
+
+
+def _is_genotype(text: str) -> bool:
+    try:
+        return bool(parse(split_text(text)[0]))
+    except ValueError:
+        return False
 
 
 def searches_section(run: RunFacts) -> Html:
@@ -66,7 +69,7 @@ def cells_section(run: RunFacts) -> Html:
 
 
 def _left(count: int, one: str, many: str) -> list[Html]:
-    """What is said of those that are not drawn."""
+    """What is said about those that are not drawn."""
     words = f"{plural(count, f'more {one}', f'more {many}')} not drawn: these are the most accurate."
     return [tag("p", words, class_="note")] if count > 0 else []
 
@@ -75,55 +78,44 @@ def _sweep(trials: pd.DataFrame) -> Html:
     found = sweep_table(trials)
     if not len(found):
         return tag("p", "No differentiable search is recorded among the trials.", class_="note")
-    rows: list[list[str | Html]] = []
+    rows: list[list[str]] = []
+    counted = ("setting", "searches", "failed", "final_seeds")
     columns = [f"{key}_{what}" for key in ("search", "final") for what in ("accuracy", "low", "high", "deviation")]
     values = numbers(found, *columns, *SHARES).tolist()
-    counts = zip(*(found[name].tolist() for name in ("searches", "failed", "search_seeds", "final_seeds")), strict=True)
-    for setting, (searches, failed, _, finals), own in zip(found["setting"].tolist(), counts, values, strict=True):
-        rows.append(
-            [
-                str(setting), f"{searches}" + (f", {failed} failed" if failed else ""), _mean(own[0], own[1], own[2]),
-                _deviation(own[3]), f"{finals}", _mean(own[4], own[5], own[6]), _deviation(own[7]),
-                *(f"{100 * share:.0f} %" if math.isfinite(share) else "-" for share in own[8:]),
-            ]
-        )  # fmt: skip
-    headings = (
-        "setting", "searches", "search", "deviation", "trained", "genotype", "deviation", "Zeroise",
-        "pools", "convolutions",
-    )  # fmt: skip
+    for setting, searches, failed, finals, own in zip(*(found[name] for name in counted), values, strict=True):
+        made = f"{searches}" + (f", {failed} failed" if failed else "")
+        search, final = ([_mean(*part[:3]), _deviation(part[3])] for part in (own[:4], own[4:8]))
+        shares = [f"{100 * share:.0f} %" if math.isfinite(share) else "-" for share in own[8:]]
+        rows.append([str(setting), made, *search, f"{finals}", *final, *shares])
+    head = ("setting", "searches", "search", "deviation", "trained", "genotype", "deviation", "Zeroise", *SHARES[1:])
     words = (
         "Validation accuracies, the mean over seeds with Student's 95 % interval below it: of the mixture as it "
         "searches, and of the genotypes trained to the end. Shares are of the edges of the genotypes."
     )
-    return join([tag("h3", "Settings"), table(headings, rows), tag("p", words, class_="note")])
+    return join([tag("h3", "Settings"), table(head, rows), tag("p", words, class_="note")])
 
 
 def _differences(trials: pd.DataFrame) -> Html:
-    found = [(words, each) for y, words in _Y.items() for each in setting_differences(trials, y)]
+    found = [(words, each) for y, words in _MEASURED.items() for each in setting_differences(trials, y)]
     if not found:
         return join([])
     rows = [[each.first, each.second, words, *_difference(each.difference)] for words, each in found]
     words = (
         "The difference of two settings that share all but one hyperparameter, seed by seed, in percentage points: "
-        "what the second gains. Where the interval leaves out zero, more than the seed is at work."
+        "what the second gains. Where the interval leaves out zero, the difference is more than that of seeds."
     )
-    headings = ("from", "to", "accuracy of", "points", "95 % interval", "pairs")
-    return join(
-        [tag("h3", "What a setting gains"), table(headings, rows, left=(0, 1, 2)), tag("p", words, class_="note")]
-    )
-
-
-_Y = {"final_accuracy": "the genotype", "search_accuracy": "the search"}
+    head = ("from", "to", "accuracy of", "points", "95 % interval", "pairs")
+    return join([tag("h3", "What a setting gains"), table(head, rows, left=(0, 1, 2)), tag("p", words, class_="note")])
 
 
 def _difference(found: Interval) -> list[str]:
-    interval = f"{100 * found.low:+.2f} to {100 * found.high:+.2f}" if math.isfinite(found.low) else "-"
+    interval = f"{100 * found.low:+.2f} to {100 * found.high:+.2f}" if found.known else "-"
     return [f"{100 * found.value:+.2f}", interval, str(found.count)]
 
 
 def _mean(value: float, low: float, high: float) -> Html:
-    told = tag("span", f"{100 * low:.2f} to {100 * high:.2f}", class_="soft") if math.isfinite(low) else None
-    return join([percent(value), *([told] if told else [])])
+    ends = tag("span", f"{100 * low:.2f} to {100 * high:.2f}", class_="soft")
+    return join([percent(value), *([ends] if math.isfinite(low) else [])])
 
 
 def _deviation(value: float) -> str:
@@ -132,11 +124,9 @@ def _deviation(value: float) -> str:
 
 def _histories(run: RunFacts) -> Html:
     histories = search_histories(run.path)
-    searches = searches_table(run.trials)
-    accuracy = dict(zip(searches["id"].tolist(), numbers(searches, "search_accuracy")[:, 0].tolist(), strict=True))
-    settings = dict(zip(searches["id"].tolist(), searches["setting"].tolist(), strict=True))
-    seeds = dict(zip(searches["id"].tolist(), searches["seed"].tolist(), strict=True))
-    genotypes = dict(zip(searches["id"].tolist(), searches["genotype"].tolist(), strict=True))
+    searches = searches_table(run.trials).set_index("id", drop=False)
+    accuracy = dict(zip(searches.index, numbers(searches, "search_accuracy")[:, 0].tolist(), strict=True))
+    settings, seeds, genotypes = (searches[name].to_dict() for name in ("setting", "seed", "genotype"))
     best = sorted(histories, key=lambda name: -_or_least(accuracy.get(name)))[:MOST_SEARCHES]
     drawn: list[Html] = []
     for name in best:
@@ -164,7 +154,7 @@ def _history(file: Path) -> Html:
     cells = [str(cell) for cell in data["cell"].unique().tolist()]
     layers = [str(layer) for layer in data["layer"].unique().tolist()]
     charts = [_probabilities(data, cell, source) for cell in cells for source in SOURCES]
-    entries = [(words(layer), layer_types.page_class(layer), f"line {_kind(layer)}") for layer in layers]
+    entries = [(words(layer), layer_colour(layer), f"line {_line(layer)}") for layer in layers]
     entropy, accuracy = search_entropy(history), search_accuracy(history)
     last = float(history["epoch"].max())
     curves = {cell: numbers(entropy[entropy["cell"] == cell], "epoch", "entropy").tolist() for cell in cells}
@@ -174,12 +164,13 @@ def _history(file: Path) -> Html:
         _curves("validation accuracy (%)", {"": numbers(accuracy, "epoch", "accuracy").tolist()}, last, None),
     ]
     note = "Mean probability of a layer type over the edges that read the cell's inputs, and those that read its nodes."
-    return tag("figure", tag("div", charts, class_="pair"), legend(entries), tag("figcaption", note),
-               tag("div", more, class_="pair"))  # fmt: skip
+    figures = [tag("div", charts, class_="pair"), legend(entries), tag("figcaption", note)]
+    return tag("figure", figures, tag("div", more, class_="pair"))
 
 
-def _kind(layer: str) -> str:
-    return {":": "dotted", "--": "dashed"}.get(layer_types.line(layer), "")
+def _line(layer: str) -> str:
+    """The kind of a layer type's line in the style sheet, which is that of the plots."""
+    return "dotted" if kind(layer) == "none" else "dashed" if layer.endswith("5") else ""
 
 
 def _probabilities(data: pd.DataFrame, cell: str, source: str) -> Html:
@@ -188,7 +179,7 @@ def _probabilities(data: pd.DataFrame, cell: str, source: str) -> Html:
     chart = Chart(_epochs(float(data["epoch"].max())), Axis("probability (%)", 0, 1.05 * top, 0.01), **_SIZE)
     for layer in [str(name) for name in part["layer"].unique().tolist()]:
         points = numbers(part[part["layer"] == layer], "epoch", "probability").tolist()
-        chart.line([(x, y) for x, y in points], layer_types.page_class(layer), _kind(layer))
+        chart.line([(x, y) for x, y in points], layer_colour(layer), _line(layer))
     return tag("div", tag("h4", f"{cell} cell, edges from {source}"), chart.render(f"layer types of the {cell} cell"))
 
 

@@ -1,18 +1,16 @@
-"""Words about what a run searched: its space, whatever the family, and how its networks were trained."""
+"""Words about what a run searched: its space, of any family, and how its networks were trained."""
 
-from __future__ import annotations
-
-from typing import Any, cast
+from typing import cast
 
 from analysis.findings.facts import RunFacts, Values, number, section, whole
 from analysis.stages import SEARCH_STAGES
 from analysis.units import plural, quantity
-from spaces import NasBnnSpace, Space, SpaceError
+from spaces import Space
 from spaces.hyperparameters.space import HyperparameterSpace
 from spaces.joint.fixed import OnlySpace
 from spaces.joint.space import JointSpace
 
-# sections of the configuration that a method uses, and what the report calls them
+# sections of the configuration that a method uses, and their names in the report
 _TRAININGS = {
     "one-shot": {"supernet": "supernet"},
     "training": {"parent": "parent network", "training": "candidates"},
@@ -38,25 +36,23 @@ def space_facts(run: RunFacts) -> list[tuple[str, str]]:
     return pairs
 
 
-def space_words(space: Space[Any]) -> str:
+def space_words(space: Space[object]) -> str:
     """How many networks there are, and what they cost.
 
     >>> from spaces import get_space
     >>> space_words(get_space("vgg-digits"))
     'vgg-digits: 1,296 networks of 6.70 K OPs to 453 K OPs'
     """
-    joined = cast("JointSpace[Any]", space).architectures if isinstance(space, JointSpace) else space
+    joined = cast("JointSpace[object]", space).architectures if isinstance(space, JointSpace) else space
     if isinstance(joined, OnlySpace):
         cost = joined.cost(joined.architecture)
         words = f"{joined.name}: one network, {joined.format(joined.architecture)}, of {quantity(cost.ops, 'OPs')}"
+    elif isinstance(joined, HyperparameterSpace):
+        words = f"{joined.name}: {_count(joined.count())} settings"
     else:
-        words = f"{joined.name}: {_count(joined.count())} networks"
-        try:
-            ends = [joined.cost(end).ops for end in (joined.smallest(), joined.largest())]
-            words += f" of {quantity(ends[0], 'OPs')} to {quantity(ends[1], 'OPs')}"
-        except SpaceError:  # hyperparameters alone cost nothing
-            words = f"{joined.name}: {_count(joined.count())} settings"
-    if isinstance(joined, NasBnnSpace) and not joined.non_decreasing:
+        ends = " to ".join(quantity(joined.cost(end).ops, "OPs") for end in (joined.smallest(), joined.largest()))
+        words = f"{joined.name}: {_count(joined.count())} networks of {ends}"
+    if joined.declaration().get("non_decreasing") is False:
         words += "; widths may fall"
     if space is not joined:
         words += f", each with {_count(space.count() // joined.count())} settings of its training"
@@ -64,7 +60,7 @@ def space_words(space: Space[Any]) -> str:
 
 
 def hyperparameter_words(space: HyperparameterSpace) -> str:
-    """The values of every hyperparameter: all of them, or the ends of many numbers.
+    """The values of every hyperparameter: all of them, or the ends where there are many numbers.
 
     >>> from spaces.hyperparameters.space import Grid, Listed
     >>> hyperparameter_words(HyperparameterSpace("h", (Grid("learning_rate", 0.001, 0.1, 9, log=True),)))
@@ -74,8 +70,8 @@ def hyperparameter_words(space: HyperparameterSpace) -> str:
     for name, values in space.genes().items():
         written = [value if isinstance(value, str) else f"{value:g}" for value in values]
         many = len(values) > 5 and not isinstance(values[0], str)
-        listed = f"{written[0]} to {written[-1]} ({len(values)} values)" if many else ", ".join(written)
-        words.append(f"{name} {listed}")
+        shown = f"{written[0]} to {written[-1]} ({len(values)} values)" if many else ", ".join(written)
+        words.append(f"{name} {shown}")
     return "; ".join(words)
 
 
@@ -85,7 +81,7 @@ def method_facts(run: RunFacts) -> list[tuple[str, str]]:
     pairs = [("method", _METHODS.get(method, method))] if "method" in run.config else []
     for key, name in _TRAININGS.get(method, {}).items():
         training = section(run.config, key)
-        if whole(training, "epochs") != 0:  # no parent
+        if whole(training, "epochs") != 0:  # a parent of no epochs is none
             pairs.append((name, training_words(training)))
     for key, name in _LATER.items():
         training = section(run.config, key)
@@ -105,13 +101,13 @@ def training_words(config: Values) -> str:
         return ""
     words = f"{epochs} epochs, batch {config.get('batch_size')}" + (f", learning rate {rate:g}" if rate else "")
     if config.get("early_stopping"):
-        words += f"; one in {number(config, 'reduction'):g} goes on from each rung, the first behind "
+        words += f"; one in {number(config, 'reduction'):g} goes on from each rung, the first after "
         words += plural(whole(config, "first_rung") or 0, "epoch")
     return words
 
 
 def ended_candidates(run: RunFacts) -> int:
-    """How many trials of the search itself have ended, well or not."""
+    """How many trials of the search itself have ended, in whatever state."""
     own = run.trials["stage"].isin([*SEARCH_STAGES, "searched"])
     return int((own & run.trials["state"].isin(["finished", "failed", "pruned"])).sum())
 

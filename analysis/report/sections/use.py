@@ -1,65 +1,65 @@
-"""The sections of a report that help to go on from a run: its networks, commands, versions."""
-
-from __future__ import annotations
+"""The sections of a report on using a run's networks and continuing it: commands, code, versions."""
 
 import json
 import math
 import shlex
-from typing import Any, cast
+from typing import cast
 
 from analysis.findings.facts import RunFacts, Values, section, whole
 from analysis.report.html import Html, copyable, facts, join, tag
-from analysis.runs.layout import CONFIG_FILE
+from analysis.runs.layout import CONFIG_FILE, FRONT
 from analysis.runs.trials import numbers
 from analysis.units import prefix
 
 
 def use_section(run: RunFacts) -> Html:
-    """Commands and code to use the networks, go on with the run or repeat it."""
+    """Commands and code to use the networks, continue the run or repeat it."""
     path = shell_path(run)
-    said: list[Html] = []
+    parts: list[Html] = []
     if len(run.front):
         accuracy = numbers(run.front, "accuracy")[:, 0].tolist()
         best = str(run.front["id"].iloc[accuracy.index(max(accuracy))])
         ops = count_words(float(numbers(run.front, "ops").max()))
-        said.append(tag("p", "Choose a network for a budget:"))
-        said.append(copyable(f"binarynas best {path} --ops-max {ops}"))
+        parts.append(tag("p", "Choose a network for a budget:"))
+        parts.append(copyable(f"binarynas best {path} --ops-max {ops}"))
         if run.finished:
-            folder = json.dumps(str(run.path / "front" / best))
+            folder = json.dumps(str(run.path / FRONT / best))
             code = f"from models import load_network\n\nnetwork = load_network({folder})  # in evaluation mode"
-            said += [tag("p", "Every network of the front is a folder of its own under ", tag("code", f"{path}/front"),
-                         ", with its weights. Load one:"), copyable(code)]  # fmt: skip
-            said.append(_input_words(run.data))
+            words = ["Every network of the front is a folder of its own under ", tag("code", f"{path}/{FRONT}")]
+            parts += [tag("p", words, ", with its weights. Load one:"), copyable(code), _input_words(run.data)]
     if run.finished:
-        said.append(tag("p", "Repeat it with another seed, to see what the seed does:"))
+        parts.append(tag("p", "Repeat it with another seed, to see what the seed does:"))
         copied = shlex.quote(str(run.path / CONFIG_FILE))
         other = shlex.quote(f"{run.path}-seed{(run.seed or 0) + 1}")
-        said.append(copyable(f"binarynas search {copied} --seed {(run.seed or 0) + 1} --out {other}"))
-        said.append(copyable(f"binarynas compare {path} {other}"))
+        parts.append(copyable(f"binarynas search {copied} --seed {(run.seed or 0) + 1} --out {other}"))
+        parts.append(copyable(f"binarynas compare {path} {other}"))
     else:
-        said.append(tag("p", "Go on with the search; what is finished is not done again:"))
-        said.append(copyable(f"binarynas resume {path}"))
-    return join(said)
+        parts.append(tag("p", "Go on with the search; what is finished is not done again:"))
+        parts.append(copyable(f"binarynas resume {path}"))
+    return join(parts)
 
 
 def _input_words(data: Values) -> Html:
-    def row(key: str) -> str:
-        found = data.get(key)
-        values = cast("list[Any]", found) if isinstance(found, list) else []
-        return ", ".join(f"{value:.4f}" for value in values if isinstance(value, float))
-
-    mean, std = row("mean"), row("std")
+    """The images that a network takes; nothing where they are not recorded."""
+    mean, std = _numbers(data, "mean"), _numbers(data, "std")
     if not mean or not std:
         return join([])
     size, channels = whole(data, "image_size"), whole(data, "channels")
-    words = (
+    return tag(
+        "p",
         f"It takes float images of shape (images, {channels}, {size}, {size}): pixels scaled to 0..1, less the mean "
+        f"{mean}, over the deviation {std}; and gives one number per class.",
     )
-    return tag("p", f"{words}{mean}, over the deviation {std}; and gives one number a class.")
+
+
+def _numbers(data: Values, key: str) -> str:
+    found = data.get(key)
+    values = cast("list[object]", found) if isinstance(found, list) else []
+    return ", ".join(f"{value:.4f}" for value in values if isinstance(value, float))
 
 
 def versions_section(run: RunFacts) -> Html:
-    """What the run depends on."""
+    """Versions, seed, machine and data of the run."""
     found = section(run.info, "versions")
     pairs = [(str(name), str(value)) for name, value in found.items()]
     pairs += [
@@ -67,12 +67,12 @@ def versions_section(run: RunFacts) -> Html:
         ("made on", str(run.info.get("host", ""))),
         ("data fingerprint", str(run.data.get("fingerprint", ""))),
     ]
-    words = "Every random number of the run derives from its one seed."
+    words = "Every random number of the run derives from its seed."
     return join([facts(pairs), tag("p", words, class_="note")])
 
 
 def count_words(count: float) -> str:
-    """A count, rounded up to three digits, as options of the command line take it.
+    """A count, rounded up to three digits, as options on the command line take it.
 
     >>> count_words(13_141)
     '13.2k'
@@ -84,5 +84,5 @@ def count_words(count: float) -> str:
 
 
 def shell_path(run: RunFacts) -> str:
-    """The run's path as a shell reads it."""
+    """The run's path, quoted for a shell."""
     return shlex.quote(str(run.path))

@@ -1,11 +1,9 @@
-"""What a frontier plot shows, as a plain value: trials, their front, its knee, and what to compare them with."""
-
-from __future__ import annotations
+"""What a frontier plot shows, as a value: trials, their front and its knee, and what they are compared with."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from analysis.findings.front import front
 from analysis.measures.pareto import Direction, Floats, knee
@@ -14,13 +12,10 @@ from analysis.runs.schema import BY_NAME, objective_direction
 from analysis.runs.trials import numbers
 from analysis.stages import competing, references
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 
 @dataclass(frozen=True)
 class Reference:
-    """A published figure: what the model is called, where it lies, and whether a search designed it."""
+    """A published result: the model's name, its place, and its design (auto or manual)."""
 
     model: str
     x: float
@@ -50,10 +45,10 @@ class Compared:
 class FrontierData:
     """What `plot_frontier` draws; all values in the schema's units (fractions, single operations).
 
-    `points` has the shape (finished trials with two finite values, 2), `stages` and `generations` (NaN where there is
-    none) one entry for each; `front` and `baseline_front` the shape (points on it, 2), sorted by x. `counts` tells how
-    many trials there are of every state, and `unusable` how many finished without two finite values. `compared` are
-    the run's own references, which are among neither points nor front.
+    `points` has the shape (finished trials with two finite values, 2), with one entry of `stages` and `generations`
+    (NaN where there is none) per point; `front` and `baseline_front` have the shape (points on it, 2), sorted by x.
+    `counts` has the number of trials of every state, `unusable` that of finished ones without two finite values.
+    `compared` are the run's own references, which are not among the points.
     """
 
     x: str
@@ -72,21 +67,24 @@ class FrontierData:
     published: tuple[Reference, ...]
     baseline_name: str
     baseline_front: Floats
-    compared: tuple[Compared, ...] = ()
+    compared: tuple[Compared, ...]
 
     @property
     def trials(self) -> int:
-        """How many trials there are, whatever became of them."""
+        """How many trials there are, in any state."""
         return sum(self.counts.values())
 
+    @property
+    def placed(self) -> list[Compared | Reference]:
+        """The marks that lie at a cost, as trials do; a twin in full precision is a level instead."""
+        return [*self.published, *(compared for compared in self.compared if not compared.full_precision)]
+
     def table(self) -> pd.DataFrame:
-        """One row a mark: `kind` (trial, front, knee, reference, published, baseline or budget), `name`, x and y.
+        """One row per mark: `kind` (trial, front, knee, reference, published, baseline or budget), `name`, x and y.
 
         The name is a trial's stage, a reference, a published model or the baseline; a budget has two rows, its ends,
         without y.
         """
-        import pandas as pd
-
         rows: list[tuple[str, str, float, float]] = [
             ("trial", stage, x, y) for stage, (x, y) in zip(self.stages, self.points.tolist(), strict=True)
         ]
@@ -112,46 +110,41 @@ def frontier_data(
     """Gather what a frontier plot shows.
 
     `dataset` is the data set's name; for "imagenet" and operations against accuracy, the binary models of NAS-BNN's
-    Table 2 are shown unless `published` (a frame as `published_points` gives it) says otherwise. Of published models,
-    those of 32 bits, without operations, or far beyond the trials and the budget are left out. `budget` is the range of
-    `x` that was searched, `baseline` the name and the trials of a run to compare with. `x` and `y` are any objectives
-    of the schema, such as `params`, `bytes` or `latency_ms` against accuracy.
+    Table 2 are shown unless `published` (a frame as `published_points` gives it) says otherwise. Published models of 32
+    bits, without operations, or far beyond the trials and the budget are left out. `budget` is the range of `x` that
+    was searched, `baseline` the name and the trials of a run to compare with. `x` and `y` are any objectives of the
+    schema, such as `params`, `bytes` or `latency_ms` against accuracy.
 
-    Raises `ValueError` where `x` or `y` is no objective, the budget is not a range, or published points, which are
+    Raises `ValueError` where `x` or `y` is not an objective, the budget is not a range, or published points, which are
     accuracy at operations, are asked for beside other objectives.
     """
     if budget is not None and not 0 <= budget[0] < budget[1]:
         raise ValueError(f"a budget is a range from low to high, got {budget}")
-    if published is not None and (x, y) != ("ops", "accuracy"):
-        raise ValueError(f"published points have ops and accuracy, and the plot shows {x} and {y}: leave them out")
+    directions = (objective_direction(x), objective_direction(y))
     # few columns, as copying all of them takes longer than everything else
     done = trials.loc[competing(trials), list(dict.fromkeys(["stage", "generation", x, y]))]
     values = numbers(done, x, y)
     usable = np.flatnonzero(np.isfinite(values).all(axis=1))
     points = values[usable]
-    best = front(trials, x, y)
-    front_values = numbers(best, x, y)
-    at = knee(front_values, (objective_direction(x), objective_direction(y)))
-    if published is None and dataset == "imagenet" and (x, y) == ("ops", "accuracy"):
-        published = published_points("imagenet")
-        published = published[published["source"].str.startswith("NAS-BNN ")]
-    reach = max([*points[:, 0].tolist(), *(budget or ())], default=np.inf)
+    best = numbers(front(trials, x, y), x, y)
+    at = knee(best, directions)
     states = trials["state"].astype("str").tolist()
+    reach = max([*points[:, 0].tolist(), *(budget or ())], default=np.inf)
     return FrontierData(
         x=x,
         y=y,
-        directions=(objective_direction(x), objective_direction(y)),
+        directions=directions,
         space=", ".join(sorted(set(trials["space"].dropna().astype("str")))),
         dataset=dataset,
         points=points,
         stages=tuple(done["stage"].astype("str").iloc[usable]),
         generations=numbers(done, "generation")[usable, 0],
-        front=front_values,
-        knee=None if at is None else (float(front_values[at, 0]), float(front_values[at, 1])),
+        front=best,
+        knee=None if at is None else (float(best[at, 0]), float(best[at, 1])),
         counts={state: states.count(state) for state in BY_NAME["state"].choices if state in states},
         unusable=len(values) - len(usable),
         budget=budget,
-        published=() if published is None else _references(published, 1.15 * reach),
+        published=_published(published, dataset, (x, y), 1.15 * reach),
         baseline_name=baseline[0] if baseline else "",
         baseline_front=numbers(front(baseline[1], x, y), x, y) if baseline else np.empty((0, 2)),
         compared=_compared(references(trials), x, y),
@@ -160,22 +153,32 @@ def frontier_data(
 
 def _compared(trials: pd.DataFrame, x: str, y: str) -> tuple[Compared, ...]:
     """References with two finite values, by name, the cheapest first."""
-    values = numbers(trials, x, y)
     named: dict[str, list[list[float]]] = {}
-    for name, pair in zip(trials["operator"].fillna("reference").astype("str"), values.tolist(), strict=True):
+    for name, pair in zip(trials["operator"].fillna("reference").astype("str"), numbers(trials, x, y), strict=True):
         if np.isfinite(pair).all():
-            named.setdefault(name, []).append(pair)
-    found: list[Compared] = []
-    for name, pairs in named.items():
-        means = np.mean(pairs, axis=0).tolist()
-        found.append(Compared(name, means[0], means[1], len(pairs)))
+            named.setdefault(name, []).append(pair.tolist())
+    means = {name: np.mean(pairs, axis=0).tolist() for name, pairs in named.items()}
+    found = [Compared(name, means[name][0], means[name][1], len(pairs)) for name, pairs in named.items()]
     return tuple(sorted(found, key=lambda compared: (compared.full_precision, compared.x)))
 
 
-def _references(published: pd.DataFrame, reach: float) -> tuple[Reference, ...]:
+def _published(
+    points: pd.DataFrame | None, dataset: str, objectives: tuple[str, str], reach: float
+) -> tuple[Reference, ...]:
+    """The binary models up to a number of operations, of the points that were given or else of NAS-BNN's tables."""
+    if objectives != ("ops", "accuracy"):
+        if points is not None:
+            x, y = objectives
+            raise ValueError(f"published points have ops and accuracy, and the plot shows {x} and {y}: leave them out")
+        return ()
+    if points is None and dataset == "imagenet":
+        points = published_points("imagenet")
+        points = points[points["source"].str.startswith("NAS-BNN ")]
+    if points is None:
+        return ()
     found: dict[tuple[float, float], Reference] = {}
-    shown = published[(published["precision"] == "1-bit") & (published["ops"] <= reach) & published["top1"].notna()]
+    shown = points[(points["precision"] == "1-bit") & (points["ops"] <= reach) & points["top1"].notna()]
     for model, ops, top1, design in zip(shown["model"], shown["ops"], shown["top1"], shown["design"], strict=True):
-        # several tables list one model, each under a name of its own
+        # several tables list one model, under different names
         found.setdefault((ops, top1), Reference(str(model), float(ops), float(top1), str(design)))
     return tuple(found.values())

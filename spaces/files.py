@@ -1,0 +1,60 @@
+"""Files that appear whole or not at all."""
+
+import os
+import secrets
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+PART = ".part"  # how the name of a file that is still being written ends
+
+
+def write_atomically(path: Path | str, data: bytes | str) -> None:
+    """Write a file so that readers, and a run after a crash, see the old content or the new, never a part.
+
+    Text is written as UTF-8. When this returns, the content has reached the disk. Raises `OSError` where it cannot,
+    with the old file untouched.
+    """
+    content = data.encode() if isinstance(data, str) else data
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+@contextmanager
+def replacing(path: Path | str) -> Generator[Path]:
+    """A temporary path beside `path` to write to; on leaving, its content is synced and takes the place of `path`.
+
+    After an error in the block nothing has changed and the temporary file is gone.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}{PART}")
+    temporary.touch(exist_ok=False)
+    try:
+        yield temporary
+        _sync(temporary)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        if error.filename is None or error.filename == str(temporary):  # the system names none, or not what was meant
+            raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+        raise
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable; where folders cannot be opened (Windows) the system does so itself."""
+    if os.name == "posix":
+        _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    finally:
+        os.close(descriptor)
