@@ -4,9 +4,11 @@ from dataclasses import replace
 
 from torch import nn
 
-from models.cell.frame import Cell, NetworkFrame
+from models.cell.frame import Cell
 from models.cell.layers import BinaryLayer, FloatInput, Pool, SkipConvolution, Zeroise
 from models.cell.layers import Stem as CellStem
+from models.cell.network import CellNetwork
+from models.cell.supernet import InheritedNetwork
 from models.onebit import operations as program
 from models.onebit.lowering.folding import (
     Builder,
@@ -29,15 +31,13 @@ from models.onebit.operations import (
     Shape,
     Zero,
 )
-from spaces.cell import CellSpace
 
 _RELU = Epilogue(activation=Activation.RELU)
 
 
-def lower_cells(network: NetworkFrame, builder: Builder) -> None:
+def lower_cells(network: CellNetwork | InheritedNetwork, builder: Builder) -> None:
     """Add the operations of a network of a genotype, final or inherited."""
-    space: CellSpace = network.space  # pyright: ignore[reportAssignmentType]
-    plan = space.plan(network.architecture)  # pyright: ignore[reportArgumentType]
+    plan = network.space.plan(network.architecture)
     outputs = _stem(network.stem, builder)
     before_last, last = (outputs[place] for place in network.first_inputs)
     for cell, planned in zip(network.cells, plan.cells, strict=True):

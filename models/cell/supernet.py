@@ -15,6 +15,8 @@ from models.cell.layers import BinaryLayer, FloatInput, Pool, Zeroise, binary_co
 from models.cell.mixture import Mixture, mixed_edges
 from models.layers.binarisers import Binariser, BinaryConv2d
 from models.layers.modes import Mode
+from models.network import Network, Supernet
+from models.options import Options
 from spaces.cell import Cell as CellGenes
 from spaces.cell import CellPlan, CellSpace, Genotype, LayerPlan
 from spaces.cell.canonical import INPUTS
@@ -24,7 +26,7 @@ M = TypeVar("M", bound=nn.Module)
 
 
 @dataclasses.dataclass(frozen=True)
-class MixedOptions:
+class MixedOptions(Options):
     """Choices that belong to a searching network's weights."""
 
     binariser: Binariser = Binariser.XNOR
@@ -139,7 +141,7 @@ class MixedCell(CellFrame):
         return edge
 
 
-class MixedSupernet(NetworkFrame):
+class MixedSupernet(NetworkFrame, Supernet[CellSpace, Genotype, MixedOptions]):
     """Weights of all layer types on all edges, random; which of them count, and how much, each call says.
 
     Differs from a final network in what else helps to search (BNAS; DARTS): cells read their inputs through float
@@ -167,9 +169,9 @@ class MixedSupernet(NetworkFrame):
         pairs = zip(self.cells, self.reductions, strict=True)
         return self.run(images, [partial(cell, rows=rows[reduction]) for cell, reduction in pairs])
 
-    def extract(self, genotype: Genotype) -> "InheritedNetwork":
+    def extract(self, architecture: Genotype) -> "InheritedNetwork":
         """A genotype's network with these weights, shared, not copied; see `InheritedNetwork`."""
-        return InheritedNetwork(self, genotype)
+        return InheritedNetwork(self, architecture)
 
 
 class MixedNetwork(nn.Module):
@@ -185,7 +187,7 @@ class MixedNetwork(nn.Module):
         return self.supernet(images, self.mixture)
 
 
-class InheritedNetwork(NetworkFrame):
+class InheritedNetwork(NetworkFrame, Network[CellSpace, Genotype, MixedOptions]):
     """What a supernet computes for one genotype (`mixture_of`), layer by layer, without those that it leaves out.
 
     Parameters are the supernet's own, batch norm statistics are copies: recalibrating one candidate changes neither the
@@ -197,6 +199,7 @@ class InheritedNetwork(NetworkFrame):
             super().__init__(supernet.space.plan(architecture), ())
         self.space = supernet.space
         self.architecture = architecture
+        self.options = supernet.options
         self.stem = sharing(supernet.stem)
         self.classifier = sharing(supernet.classifier)
         for cell, reduction in zip(supernet.cells, supernet.reductions, strict=True):

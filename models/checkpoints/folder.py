@@ -102,11 +102,6 @@ def load_checkpoint(folder: Path | str, verify: Verify = Verify.HASHES) -> tuple
     return tensors, manifest["meta"]
 
 
-def read_meta(folder: Path | str) -> dict[str, Any]:
-    """The meta of a checkpoint, without its tensors. Raises `CheckpointError` as `load_checkpoint` does."""
-    return _manifest(Path(folder))["meta"]
-
-
 def save_step(folder: Path | str, step: int, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
     """Add a checkpoint to a series and keep the last two: `folder/step-000000012` and the one before.
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from models.checkpoints.folder import CheckpointError
 from models.checkpoints.networks import fill
 from models.layers.kernels import WeightNormalisation
-from models.nasbnn.supernet import Supernet, SupernetOptions
+from models.nasbnn.supernet import NasBnnSupernet, SupernetOptions
 from spaces import NasBnnSpace
 from spaces.nasbnn.presets import NASBNN
 
@@ -20,7 +20,7 @@ _SHOWN = 12
 _IGNORED = re.compile(r".*\.(scaling_factor|num_batches_tracked|w_init_state)|(biggest|smallest)_cand")
 
 
-def import_checkpoint(path: Path | str, space: NasBnnSpace | None = None) -> Supernet:
+def import_checkpoint(path: Path | str, space: NasBnnSpace | None = None) -> NasBnnSupernet:
     """The supernet of a published checkpoint, in evaluation mode; it gives the logits that its authors' network gives.
 
     The file is read by `torch.load(weights_only=True)`, which runs no code from it. `space` is Table 1 of the paper
@@ -31,7 +31,7 @@ def import_checkpoint(path: Path | str, space: NasBnnSpace | None = None) -> Sup
     space = space or NASBNN
     entries = _entries(Path(path))
     with torch.device("meta"):
-        supernet = Supernet(space, SupernetOptions(weight_normalisation=WeightNormalisation.AUTHORS))
+        supernet = NasBnnSupernet(space, SupernetOptions(weight_normalisation=WeightNormalisation.AUTHORS))
     ours = supernet.state_dict()
     names = dict(published_names(space))
     unexpected = [name for name in entries if name not in names and not _IGNORED.fullmatch(name)]

@@ -11,12 +11,14 @@ from torch import Tensor, nn
 
 from models.layers.binarisers import Binariser, BinaryConv2d
 from models.layers.modes import Mode
+from models.network import Network
+from models.options import Options
 from spaces.width import LayerKind, LayerPlan, Pool, PoolKind, Widths, WidthSpace
 from spaces.width.bases import IMAGE
 
 
 @dataclass(frozen=True)
-class WidthOptions:
+class WidthOptions(Options):
     """Choices of the method that a network's weights depend on; kept with its checkpoint.
 
     `binariser` is that of the space. `mode` FWFA is the full-precision twin: the same network with float weights and
@@ -50,7 +52,7 @@ class PooledConvolution(nn.Module):
         return x if shortcut is None else x + shortcut
 
 
-class WidthNetwork(nn.Module):
+class WidthNetwork(Network[WidthSpace, Widths, WidthOptions]):
     """The network of one choice of widths, with random weights: its layers are those of `space.layers(architecture)`.
 
     The first convolution and the linear layer are float, all others binary; the linear layer reads the ReLU of the last

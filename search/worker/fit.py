@@ -5,13 +5,12 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from torch import nn
-
 from analysis.runs.layout import MANIFEST_FILE
 from analysis.stages import PARENT
 from models.checkpoints.networks import load_network, save_network
 from models.layers.binarisers import set_mode
 from models.layers.modes import Mode
+from models.network import AnyNetwork
 from search.config.sections import TrainConfig
 from search.data.dataset import Split
 from search.runs.records import DEFAULT, FULL_PRECISION, Stage
@@ -25,7 +24,7 @@ from search.worker.tasks import Report, Task
 class Recipe:
     """How a network is trained: its first weights, the images, the settings; once for every mode."""
 
-    network: nn.Module
+    network: AnyNetwork
     images: Split
     config: TrainConfig
     modes: tuple[Mode | None, ...] = (None,)

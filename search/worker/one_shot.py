@@ -6,12 +6,13 @@ from dataclasses import asdict
 from models.checkpoints.networks import save_supernet
 from models.families import SupernetTraining, family_of
 from models.layers.kernels import WeightNormalisation
-from models.nasbnn.supernet import Supernet, SupernetOptions
+from models.nasbnn.supernet import NasBnnSupernet, SupernetOptions
 from search.runs.records import Stage
 from search.training.loop import sandwich_step, train
 from search.worker.attempt import Trial
 from search.worker.context import Context, initial_weights
 from search.worker.tasks import Report, Task
+from spaces import NasBnnSpace
 
 
 def train_supernet(context: Context, task: Task) -> Iterator[Report]:
@@ -21,13 +22,14 @@ def train_supernet(context: Context, task: Task) -> Iterator[Report]:
 
         yield from train_mixed_supernet(context)
         return
-    config = context.config.supernet
+    config, space = context.config.supernet, context.run.architectures
+    assert isinstance(space, NasBnnSpace)
     options = SupernetOptions(
         bi_transformation=config.bi_transformation,
         weight_normalisation=WeightNormalisation(config.weight_normalisation),
     )
     with initial_weights(context.seed("supernet", "initial weights")):
-        supernet = Supernet(context.run.architectures, options).to(context.device)  # type: ignore[arg-type]
+        supernet = NasBnnSupernet(space, options).to(context.device)
     for epoch in train(
         supernet,
         sandwich_step(supernet, config),
