@@ -43,8 +43,8 @@ class SupernetTraining(StrEnum):
 class Family:
     """The classes of a family, and what its networks and supernets can be used for.
 
-    `network(space, architecture, options)` and `supernet(space, options)` build with random weights; the three fields of
-    supernets are None where networks share no weights. `lower(network, builder)` adds operations to a 1-bit program.
+    `network(space, architecture, options)` and `supernet(space, options)` build with random weights; what says
+    "supernet" is None where networks share no weights. `lower(network, builder)` adds operations to a 1-bit program.
     `inherit(network, parent)` gives a network the weights of a larger one; None where candidates cannot have a parent.
     `candidates_deployable`: whether what a supernet extracts is a network of the space, which can be deployed as it is;
     if not, networks of the front must be trained. `engine_exact`: whether the float network rounds as the 1-bit engine

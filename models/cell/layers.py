@@ -4,7 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.layers.binarisers import Binariser, BinaryConv2d
+from models.layers.binarisers import make_binariser
+from models.layers.binary import BinaryConv2d
 from models.layers.modes import Mode
 from spaces.cell import LayerPlan
 
@@ -101,7 +102,7 @@ class Stem(nn.Module):
         return outputs
 
 
-def layer_of(plan: LayerPlan, binariser: Binariser, mode: Mode) -> nn.Module:
+def layer_of(plan: LayerPlan, binariser: str, mode: Mode) -> nn.Module:
     """The layer of an edge, or of a cell's input, in a final network."""
     if plan.kind == "none":
         return Zeroise(plan.stride)
@@ -110,7 +111,7 @@ def layer_of(plan: LayerPlan, binariser: Binariser, mode: Mode) -> nn.Module:
     return Pool(plan)
 
 
-def binary_convolution(plan: LayerPlan, binariser: Binariser, mode: Mode) -> BinaryConv2d:
+def binary_convolution(plan: LayerPlan, binariser: str, mode: Mode) -> BinaryConv2d:
     """The binary convolution of a plan."""
     return BinaryConv2d(
         plan.cin,
@@ -120,7 +121,7 @@ def binary_convolution(plan: LayerPlan, binariser: Binariser, mode: Mode) -> Bin
         plan.padding,
         plan.dilation,
         plan.groups,
-        binariser=binariser,
+        binariser=make_binariser(binariser),
         mode=mode,
     )
 

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from models.cell.frame import Cell, NetworkFrame, skip_of
 from models.cell.layers import layer_of
-from models.layers.binarisers import Binariser
+from models.layers.binarisers import make_binariser
 from models.layers.modes import Mode
 from models.network import Network
 from models.options import Options
@@ -21,11 +21,12 @@ class CellOptions(Options):
     the network starts in: BNAS v2's multi-stage training takes FWBA first, and BWBA from the weights found so.
     """
 
-    binariser: Binariser = Binariser.XNOR
+    binariser: str = "xnor"
     drop_path: float = 0.0
     mode: Mode = Mode.BWBA
 
     def __post_init__(self) -> None:
+        make_binariser(self.binariser)  # raises for an unknown one
         if not 0 <= self.drop_path < 1:
             raise ValueError(f"drop_path is a share of images, at least 0 and below 1; got {self.drop_path}")
 

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from models.cell.frame import Cell, CellFrame, NetworkFrame, skip_of
 from models.cell.layers import BinaryLayer, FloatInput, Pool, Zeroise, binary_convolution, plain_norm
 from models.cell.mixture import Mixture, mixed_edges
-from models.layers.binarisers import Binariser, BinaryConv2d
+from models.layers.binarisers import make_binariser
+from models.layers.binary import BinaryConv2d
 from models.layers.modes import Mode
 from models.network import Network, Supernet
 from models.options import Options
@@ -29,8 +30,11 @@ M = TypeVar("M", bound=nn.Module)
 class MixedOptions(Options):
     """Choices that belong to a searching network's weights."""
 
-    binariser: Binariser = Binariser.XNOR
+    binariser: str = "xnor"
     mode: Mode = Mode.BWBA
+
+    def __post_init__(self) -> None:
+        make_binariser(self.binariser)  # raises for an unknown one
 
 
 class _Rows(NamedTuple):

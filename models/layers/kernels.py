@@ -3,14 +3,14 @@
 import math
 from collections.abc import Callable
 from enum import Enum
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVarTuple
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import Function, once_differentiable
 
 PAPER_EPSILON = 1e-5
-Method = TypeVar("Method")
+Settings = TypeVarTuple("Settings")
 
 
 class WeightNormalisation(Enum):
@@ -44,15 +44,15 @@ class KernelCache:
     def __init__(self) -> None:
         self._kept: tuple[tuple[object, ...], Kernel] | None = None
 
-    def get(self, weight: nn.Parameter, make: Callable[[Tensor, Method], Kernel], method: Method) -> Kernel:
-        """make(weight, method), or what it gave last time."""
+    def get(self, weight: nn.Parameter, make: Callable[[Tensor, *Settings], Kernel], *settings: *Settings) -> Kernel:
+        """make(weight, *settings), or what it gave last time."""
         if torch.is_grad_enabled() or weight.is_inference():
             self._kept = None
-            return make(weight, method)
+            return make(weight, *settings)
         # a weight that is replaced, moved or written to differs in one of these
-        state = id(weight), weight.data_ptr(), weight._version, weight.dtype, weight.device, make, method
+        state = id(weight), weight.data_ptr(), weight._version, weight.dtype, weight.device, make, settings
         if self._kept is None or self._kept[0] != state:
-            self._kept = (state, make(weight, method))
+            self._kept = (state, make(weight, *settings))
         return self._kept[1]
 
 
@@ -70,6 +70,14 @@ def sign(x: Tensor) -> Tensor:
     return torch.copysign(x.new_ones(()), x + 0.0)  # -0.0 + 0.0 is 0.0
 
 
+def step_gradient(gradient: Tensor, x: Tensor, low: float, high: float) -> Tensor:
+    """The gradient where low <= x <= high, else 0, in one pass over memory; for bounds of 0, 1 and -1."""
+    info = torch.finfo(x.dtype)
+    # hardtanh's gradient leaves its bounds out, so they are put next to the numbers that belong to the range
+    outside = low - max(abs(low) * info.eps, info.tiny), high + max(abs(high) * info.eps, info.tiny)
+    return torch.ops.aten.hardtanh_backward(gradient, x, *outside)
+
+
 class _ClippedSign(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -80,9 +88,7 @@ class _ClippedSign(Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         (x,) = ctx.saved_tensors
-        # one pass over memory; the bound is the next number above 1, since this function wants |x| below it
-        bound = 1 + torch.finfo(x.dtype).eps
-        return torch.ops.aten.hardtanh_backward(gradient, x, -bound, bound)
+        return step_gradient(gradient, x, -1, 1)
 
 
 def sign_weights(weight: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ class Mode(StrEnum):
 
     BWBA is what binary networks are. FWBA has float weights and binary activations: the Bi-Teacher of NAS-BNN, the
     first of BNAS v2's two training stages. FWFA has full precision: no sign at all; what convolutions then read is said
-    where they are (`models.layers.unit` for NAS-BNN, `models.layers.binarisers` for the other spaces).
+    where they are (`models.layers.unit` for NAS-BNN, `models.layers.binary` for the other spaces).
     """
 
     BWBA = "bwba"

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from torch import nn
 
-from models.layers.binarisers import BinaryConv2d
+from models.layers.binary import BinaryConv2d
 from models.onebit.lowering.folding import (
     Builder,
     add_binary_convolution,

@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.layers.binarisers import Binariser, BinaryConv2d
+from models.layers.binarisers import make_binariser
+from models.layers.binary import BinaryConv2d
 from models.layers.modes import Mode
 from models.network import Network
 from models.options import Options
@@ -25,8 +26,11 @@ class WidthOptions(Options):
     ReLU where activations are binary.
     """
 
-    binariser: Binariser = Binariser.DOREFA
+    binariser: str = "dorefa"
     mode: Mode = Mode.BWBA
+
+    def __post_init__(self) -> None:
+        make_binariser(self.binariser)  # raises for an unknown one
 
 
 class PooledConvolution(nn.Module):
@@ -38,7 +42,7 @@ class PooledConvolution(nn.Module):
         if plan.kind is LayerKind.BINARY:
             self.convolution = BinaryConv2d(
                 plan.cin, plan.cout, plan.kernel_size, plan.stride, plan.padding,
-                binariser=options.binariser, mode=options.mode,
+                binariser=make_binariser(options.binariser), mode=options.mode,
             )  # fmt: skip
         else:
             self.convolution = nn.Conv2d(plan.cin, plan.cout, plan.kernel_size, plan.stride, plan.padding, bias=False)
@@ -65,11 +69,11 @@ class WidthNetwork(Network[WidthSpace, Widths, WidthOptions]):
         super().__init__()
         self.space = space
         self.architecture = space.require(architecture)
-        self.options = options or WidthOptions(Binariser(space.binariser))
+        self.options = options or WidthOptions(space.binariser)
         if self.options.binariser != space.binariser:
             raise ValueError(
                 f"space {space.name!r} has the binariser {space.binariser!r}, the options say "
-                f"{self.options.binariser.value!r}; use a space with that binariser"
+                f"{self.options.binariser!r}; use a space with that binariser"
             )
         *self.plans, last = space.layers(architecture)
         self.layers = nn.ModuleDict({_key(plan.name): PooledConvolution(plan, self.options) for plan in self.plans})

@@ -8,7 +8,7 @@ from typing import Any
 from analysis.runs.layout import MANIFEST_FILE
 from analysis.stages import PARENT
 from models.checkpoints.networks import load_network, save_network
-from models.layers.binarisers import set_mode
+from models.layers.binary import set_mode
 from models.layers.modes import Mode
 from models.network import AnyNetwork
 from search.config.sections import TrainConfig

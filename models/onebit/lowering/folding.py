@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from models.layers.binarisers import Binariser, BinaryConv2d
+from models.layers.binary import BinaryConv2d
 from models.layers.modes import Mode
 from models.onebit.operations import (
     BinaryConvolution,
@@ -93,16 +93,14 @@ def add_binary_convolution(
     """A `BinaryConv2d` on a tensor, or on what a batch norm makes of it; its scale is for the caller to fold."""
     signs = (convolution.kernel().weight > 0).permute(0, 2, 3, 1).cpu().numpy()  # (out, k, k, in / groups)
     channels = signs.shape[3] * convolution.groups
-    threshold = np.zeros(channels, np.float32)
-    encoding = Encoding.SIGNS
-    if convolution.binariser is Binariser.DOREFA:
-        encoding = Encoding.ZERO_ONE
-        threshold += np.nextafter(np.float32(0.5), np.float32(1))  # 0.5 rounds to 0
-        if norm is not None:
-            tensor = builder.add(Pointwise(tensor, fold_norm(norm)))
-    elif norm is not None:
+    low, least = convolution.binariser.low, convolution.binariser.threshold
+    encoding = Encoding.SIGNS if low == -1 else Encoding.ZERO_ONE
+    threshold = np.full(channels, least, np.float32)
+    if norm is not None and encoding is Encoding.SIGNS and least == 0:
         threshold, falling = _fold_threshold(norm)
         signs = signs ^ _of_inputs(falling, convolution.groups, signs.shape[0])
+    elif norm is not None:
+        tensor = builder.add(Pointwise(tensor, fold_norm(norm)))
     geometry = Geometry(
         signs.shape[1], convolution.stride, convolution.padding, convolution.dilation, convolution.groups
     )
