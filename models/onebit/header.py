@@ -4,29 +4,12 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from models.onebit.operations import (
-    LARGEST_CHANNELS,
-    Activation,
-    BinaryConvolution,
-    Concatenate,
-    Encoding,
-    Epilogue,
-    FloatConvolution,
-    Geometry,
-    GlobalAverage,
-    Linear,
-    Operation,
-    Pointwise,
-    Pool,
-    Reduction,
-    Shape,
-    Zero,
-)
+from models.onebit import operations as op
 from spaces.errors import BinarynasError
 
 REMEDY = "export the network again, or copy the file anew"
@@ -111,7 +94,7 @@ def encode_value(value: Any, arrays: list[npt.NDArray[Any]]) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def decode_operation(entry: object, cursor: Cursor) -> Operation:
+def decode_operation(entry: object, cursor: Cursor) -> op.Operation:
     """An operation of its JSON, its arrays taken from where the cursor is. Raises `BnnFileError`."""
     entry = as_mapping(entry)
     kind = next((kind for kind in _KINDS if kind.kind == entry.get("kind")), None)
@@ -140,7 +123,7 @@ def _as_it_is(value: object, _cursor: Cursor) -> Any:
 
 
 def _may_be_same(dtype: str, shape: Sequence[int]) -> bool:
-    return dtype == "float32" and len(shape) == 1 and 1 < shape[0] <= LARGEST_CHANNELS
+    return dtype == "float32" and len(shape) == 1 and 1 < shape[0] <= op.LARGEST_CHANNELS
 
 
 def _array(value: object, cursor: Cursor) -> npt.NDArray[Any]:
@@ -169,16 +152,14 @@ def _choice(kind: type[Any]) -> Callable[[object, Cursor], Any]:
     return read
 
 
-_KINDS: tuple[type[Any], ...] = (
-    FloatConvolution, BinaryConvolution, Linear, Pointwise, Pool, GlobalAverage, Concatenate, Zero,
-)  # fmt: skip
+_KINDS: tuple[type[op.Operation], ...] = get_args(op.Operation)
 _READERS: dict[str, Callable[[Any, Cursor], Any]] = {
-    "geometry": lambda value, _: Geometry(*as_list(value, 5)),
-    "shape": lambda value, _: Shape(*as_list(value, 3)),
+    "geometry": lambda value, _: op.Geometry(*as_list(value, 5)),
+    "shape": lambda value, _: op.Shape(*as_list(value, 3)),
     "inputs": lambda value, _: tuple(as_list(value)),
-    "epilogue": lambda value, cursor: _fill(Epilogue, as_mapping(value), cursor),
-    "encoding": _choice(Encoding),
-    "activation": _choice(Activation),
-    "reduction": _choice(Reduction),
+    "epilogue": lambda value, cursor: _fill(op.Epilogue, as_mapping(value), cursor),
+    "encoding": _choice(op.Encoding),
+    "activation": _choice(op.Activation),
+    "reduction": _choice(op.Reduction),
     **dict.fromkeys(("weight", "bits", "threshold", "factor", "constant", "slope", "shift"), _array),
 }

@@ -1,4 +1,4 @@
-"""A network as a program: a closed list of checked operations, with weights of one bit and folded floats.
+"""The operations of 1-bit programs: a closed list, with weights of one bit and folded floats.
 
 Tensor 0 is the image; operation i makes tensor i + 1 and reads earlier ones; the last one holds the logits. Nothing in
 a program names a layer of torch, so an engine needs numpy or C alone.
@@ -7,7 +7,7 @@ a program names a layer of torch, so an engine needs numpy or C alone.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, assert_never
 
 import numpy as np
 import numpy.typing as npt
@@ -161,6 +161,7 @@ class Pool:
     """The largest number, or the mean, of every window, of those that are not padding."""
 
     kind: ClassVar[str] = "pool"
+    epilogue: ClassVar[Epilogue] = PLAIN
     input: int
     reduction: Reduction
     geometry: Geometry
@@ -171,6 +172,7 @@ class GlobalAverage:
     """The mean of every channel: (C, H, W) -> (C, 1, 1)."""
 
     kind: ClassVar[str] = "global-average"
+    epilogue: ClassVar[Epilogue] = PLAIN
     input: int
 
 
@@ -179,6 +181,7 @@ class Concatenate:
     """Tensors of one height and width, behind each other along channels."""
 
     kind: ClassVar[str] = "concatenate"
+    epilogue: ClassVar[Epilogue] = PLAIN
     inputs: tuple[int, ...]
 
 
@@ -187,6 +190,7 @@ class Zero:
     """Zeros, for what a network computes from nothing."""
 
     kind: ClassVar[str] = "zero"
+    epilogue: ClassVar[Epilogue] = PLAIN
     shape: Shape
 
 
@@ -199,21 +203,26 @@ def inputs_of(operation: Operation) -> tuple[int, ...]:
         return ()
     if isinstance(operation, Concatenate):
         return operation.inputs
-    epilogue = getattr(operation, "epilogue", PLAIN)
-    return (operation.input,) if epilogue.shortcut is None else (operation.input, epilogue.shortcut)
+    shortcut = operation.epilogue.shortcut
+    return (operation.input,) if shortcut is None else (operation.input, shortcut)
 
 
 def reading(operation: Operation, numbers: Mapping[int, int]) -> Operation:
     """The same operation on other tensors: `numbers` says which for each that it reads."""
-    if isinstance(operation, Zero):
-        return operation
-    if isinstance(operation, Concatenate):
-        return Concatenate(tuple(numbers[tensor] for tensor in operation.inputs))
-    operation = replace(operation, input=numbers[operation.input])
-    epilogue = getattr(operation, "epilogue", None)
-    if epilogue is None or epilogue.shortcut is None:
-        return operation
-    return replace(operation, epilogue=replace(epilogue, shortcut=numbers[epilogue.shortcut]))  # pyright: ignore[reportCallIssue]
+    match operation:
+        case Zero():
+            return operation
+        case Concatenate():
+            return Concatenate(tuple(numbers[tensor] for tensor in operation.inputs))
+        case Pool() | GlobalAverage():
+            return replace(operation, input=numbers[operation.input])
+        case FloatConvolution() | BinaryConvolution() | Linear() | Pointwise():
+            epilogue = operation.epilogue
+            if epilogue.shortcut is not None:
+                epilogue = replace(epilogue, shortcut=numbers[epilogue.shortcut])
+            return replace(operation, input=numbers[operation.input], epilogue=epilogue)
+        case _:
+            assert_never(operation)
 
 
 def signs_of(operation: BinaryConvolution, in_channels: int) -> npt.NDArray[np.bool_]:

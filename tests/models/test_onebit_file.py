@@ -267,7 +267,7 @@ LAST = Linear(1, 3, np.ones((4, 3), np.float32))
     [
         ((), "at least one operation"),
         ((GlobalAverage(1),), "an input must be a whole number from 0 to 0, got 1"),
-        ((Pool(0, Reduction.MAX, Geometry(3, 1, 1)),), "one number a class"),
+        ((Pool(0, Reduction.MAX, Geometry(3, 1, 1)),), "one number per class"),
         ((Pool(0, Reduction.MAX, Geometry(3, 1, 2)),), "at most half its window"),
         ((Pool(0, Reduction.MAX, Geometry(7)),), "larger than its padded input 6×6"),
         ((Pointwise(0, Epilogue(factor=np.ones(3, np.float32))),), r"factor must be float32 of shape \(4,\)"),

@@ -1,43 +1,25 @@
 """A program as the native engine takes it: an array of C structures, places in memory, arranged weights."""
 
 import ctypes
-from typing import Any
+from itertools import pairwise
+from typing import Any, assert_never
 
 import numpy as np
 import numpy.typing as npt
 
-from models.onebit.operations import (
-    PLAIN,
-    Activation,
-    BinaryConvolution,
-    Concatenate,
-    Encoding,
-    Epilogue,
-    FloatConvolution,
-    Floats,
-    Geometry,
-    GlobalAverage,
-    Linear,
-    Operation,
-    Pointwise,
-    Pool,
-    Reduction,
-    Shape,
-    Zero,
-    inputs_of,
-)
+from models.onebit import operations as op
 from models.onebit.program import Program
 
 _INT, _LONG, _FLOAT, _POINTER = ctypes.c_int32, ctypes.c_int64, ctypes.c_float, ctypes.c_void_p
 _COLUMNS = 16
-_PIXEL = Geometry(1)
+_PIXEL = op.Geometry(1)
 _SLACK = 256
 _VECTOR = 8
 ALIGNMENT = 64
 
 FLOAT_CONVOLUTION, BINARY_CONVOLUTION, POINTWISE, MAX_POOL, MEAN_POOL, GLOBAL_AVERAGE, COPY, ZERO = range(8)
-_ENCODINGS = {Encoding.SIGNS: 0, Encoding.ZERO_ONE: 1}
-_ACTIVATIONS = {Activation.NONE: 0, Activation.RELU: 1, Activation.RPRELU: 2, Activation.CLIP: 3}
+_ENCODINGS = {op.Encoding.SIGNS: 0, op.Encoding.ZERO_ONE: 1}
+_ACTIVATIONS = {op.Activation.NONE: 0, op.Activation.RELU: 1, op.Activation.RPRELU: 2, op.Activation.CLIP: 3}
 
 
 class NativeOperation(ctypes.Structure):
@@ -80,9 +62,11 @@ class Plan:
         operations: list[NativeOperation] = []
         self.numbers: list[int] = []
         for number, operation in enumerate(program.operations):
-            made = self._translate(number, operation)
+            made = self._translate(operation, number)
+            for native in made:
+                self._add_epilogue(native, operation.epilogue)
             follows = operations and operations[-1].kind not in (COPY, ZERO, GLOBAL_AVERAGE)
-            if follows and isinstance(operation, BinaryConvolution) and operation.input == number:
+            if follows and isinstance(operation, op.BinaryConvolution) and operation.input == number:
                 operations[-1].packs = made[0].packed = 1
                 if vectors:
                     self._fuse(program.operations[number - 1], operations[-1], operation)
@@ -90,62 +74,50 @@ class Plan:
             operations += made
         self.operations = (NativeOperation * len(operations))(*operations)
 
-    def _translate(self, number: int, operation: Operation) -> list[NativeOperation]:
+    def _translate(self, operation: op.Operation, number: int) -> list[NativeOperation]:
+        """The native operations of one operation, but for its epilogue."""
         match operation:
-            case Concatenate():
-                return self._copies(operation, number)
-            case Zero():
-                return [self._native(ZERO, operation.shape, number, 0)]
-            case Pool():
-                kind = MAX_POOL if operation.reduction is Reduction.MAX else MEAN_POOL
-                return [self._native(kind, self._shapes[operation.input], number, operation.input, operation.geometry)]
-            case GlobalAverage():
-                return [self._native(GLOBAL_AVERAGE, self._shapes[operation.input], number, operation.input)]
-            case _:
-                return [self._with_epilogue(operation, number)]
-
-    def _with_epilogue(
-        self, operation: Pointwise | Linear | FloatConvolution | BinaryConvolution, number: int
-    ) -> NativeOperation:
-        given = self._shapes[operation.input]
-        match operation:
-            case Pointwise():
-                native = self._native(POINTWISE, given, number, operation.input)
-            case Linear():  # a convolution of one pixel
-                native = self._native(FLOAT_CONVOLUTION, Shape(given.size, 1, 1), number, operation.input)
+            case op.Concatenate():
+                made = [self._native(COPY, number, source) for source in operation.inputs]
+                for before, native in pairwise(made):
+                    native.channel = before.channel + before.in_channels
+                return made
+            case op.Zero():
+                return [self._native(ZERO, number, 0, given=operation.shape)]
+            case op.Pool():
+                kind = MAX_POOL if operation.reduction is op.Reduction.MAX else MEAN_POOL
+                return [self._native(kind, number, operation.input, operation.geometry)]
+            case op.GlobalAverage():
+                return [self._native(GLOBAL_AVERAGE, number, operation.input)]
+            case op.Pointwise():
+                return [self._native(POINTWISE, number, operation.input)]
+            case op.Linear():  # a convolution of one pixel
+                flat = op.Shape(self._shapes[operation.input].size, 1, 1)
+                native = self._native(FLOAT_CONVOLUTION, number, operation.input, given=flat)
                 native.weight = self._float_weight(operation.weight[None, None], 1)
-            case FloatConvolution():
-                native = self._native(FLOAT_CONVOLUTION, given, number, operation.input, operation.geometry)
+                return [native]
+            case op.FloatConvolution():
+                native = self._native(FLOAT_CONVOLUTION, number, operation.input, operation.geometry)
                 native.weight = self._float_weight(operation.weight, operation.geometry.groups)
-            case BinaryConvolution():
-                native = self._native(BINARY_CONVOLUTION, given, number, operation.input, operation.geometry)
+                return [native]
+            case op.BinaryConvolution():
+                native = self._native(BINARY_CONVOLUTION, number, operation.input, operation.geometry)
                 self._arrange(native, operation)
-        self._add_epilogue(native, operation.epilogue)
-        return native
+                return [native]
+            case _:
+                assert_never(operation)
 
     def _native(
-        self, kind: int, given: Shape, number: int, source: int, geometry: Geometry = _PIXEL
+        self, kind: int, number: int, source: int, geometry: op.Geometry = _PIXEL, given: op.Shape | None = None
     ) -> NativeOperation:
-        out = self._shapes[number + 1]
         native = NativeOperation(kind=kind)
-        native.in_channels, native.in_height, native.in_width = given
-        native.out_channels, native.out_height, native.out_width = out
+        native.in_channels, native.in_height, native.in_width = given or self._shapes[source]
+        native.out_channels, native.out_height, native.out_width = self._shapes[number + 1]
         native.size, native.stride, native.padding, native.dilation, native.groups = geometry
         native.input, native.output = self._places[source], self._places[number + 1]
-        self._add_epilogue(native, PLAIN)
         return native
 
-    def _copies(self, operation: Concatenate, number: int) -> list[NativeOperation]:
-        made: list[NativeOperation] = []
-        channel = 0
-        for source in operation.inputs:
-            native = self._native(COPY, self._shapes[source], number, source)
-            native.channel = channel
-            channel += self._shapes[source].channels
-            made.append(native)
-        return made
-
-    def _add_epilogue(self, native: NativeOperation, epilogue: Epilogue) -> None:
+    def _add_epilogue(self, native: NativeOperation, epilogue: op.Epilogue) -> None:
         for name, values in _numbers(epilogue, native.out_channels).items():
             setattr(native, name, self._keep(values))
         native.activation = _ACTIVATIONS[epilogue.activation]
@@ -156,17 +128,17 @@ class Plan:
             native.shortcut_channels = given.channels
             native.shortcut_stride = given.height // native.out_height
 
-    def _fuse(self, operation: Operation, native: NativeOperation, follower: BinaryConvolution) -> None:
+    def _fuse(self, operation: op.Operation, native: NativeOperation, follower: op.BinaryConvolution) -> None:
         """Lay what an epilogue and the bits behind it need side by side, eight channels of each, for `fuse`."""
-        epilogue = getattr(operation, "epilogue", PLAIN)
-        alike = (epilogue.shortcut is not None) is isinstance(operation, BinaryConvolution)
+        epilogue = operation.epilogue
+        alike = (epilogue.shortcut is not None) is isinstance(operation, op.BinaryConvolution)
         group = native.out_channels // follower.geometry.groups
         whole = group % _VECTOR == 0 and native.shortcut_channels % _VECTOR == 0
-        if epilogue.activation is Activation.RPRELU and alike and whole:
+        if epilogue.activation is op.Activation.RPRELU and alike and whole:
             rows = np.stack([*_numbers(epilogue, native.out_channels).values(), follower.threshold])
             native.fused = self._keep(rows.reshape(len(rows), -1, _VECTOR).transpose(1, 0, 2))
 
-    def _arrange(self, native: NativeOperation, operation: BinaryConvolution) -> None:
+    def _arrange(self, native: NativeOperation, operation: op.BinaryConvolution) -> None:
         native.encoding = _ENCODINGS[operation.encoding]
         native.threshold = self._keep(operation.threshold)
         native.kernel = self._library.bnn_choose_kernel(ctypes.byref(native), int(self._vectors))
@@ -188,13 +160,13 @@ class Plan:
 
     def _keep(self, values: npt.NDArray[Any]) -> int:
         """The address of a copy as float32, with slack for vector loops."""
-        kept: Floats = aligned(values.size + _SLACK, np.float32)
+        kept: op.Floats = aligned(values.size + _SLACK, np.float32)
         kept[: values.size] = values.ravel()
         self._kept.append(kept)
         return kept.ctypes.data
 
 
-def _numbers(epilogue: Epilogue, channels: int) -> dict[str, Floats]:
+def _numbers(epilogue: op.Epilogue, channels: int) -> dict[str, op.Floats]:
     """What an epilogue has a channel; where it has nothing, what changes nothing."""
     neutral = {"factor": 1, "constant": 0, "slope": 0, "shift": 0}
     given = {name: getattr(epilogue, name) for name in neutral}
@@ -213,7 +185,7 @@ def place_tensors(program: Program) -> tuple[list[int], int]:
     """
     last = list(range(len(program.shapes)))  # the operation after which a tensor may go
     for number, operation in enumerate(program.operations):
-        for tensor in inputs_of(operation):
+        for tensor in op.inputs_of(operation):
             last[tensor] = max(last[tensor], number)
     places: list[int] = []
     live: list[tuple[int, int, int]] = []  # begin, end, tensor
@@ -238,7 +210,7 @@ def place_tensors(program: Program) -> tuple[list[int], int]:
 def _replaced(program: Program, number: int, last: list[int]) -> int | None:
     """The tensor in whose place an operation may write its output; never the image."""
     operation = program.operations[number]
-    if not isinstance(operation, BinaryConvolution) or operation.epilogue.shortcut != operation.input:
+    if not isinstance(operation, op.BinaryConvolution) or operation.epilogue.shortcut != operation.input:
         return None
     same = program.shapes[operation.input] == program.shapes[number + 1]
     return operation.input if same and last[operation.input] == number else None
