@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.onebit.native import build
-from models.onebit.native.plan import NativeOperation, Plan, aligned
+from models.onebit.native.plan import NativeOperation, NativeProgram, aligned
 from models.onebit.operations import Floats
 from models.onebit.program import Program
 
@@ -63,7 +63,7 @@ class NativeEngine:
         self.program = program
         self._library = library or load()
         self.vectors = vectors and self._library.vectors
-        self._plan = Plan(program, self._library.calls, vectors=self.vectors)
+        self._plan = NativeProgram(program, self._library.calls, vectors=self.vectors)
         self._count = len(self._plan.operations)
         self._scratch = self._library.calls.bnn_scratch_size(self._plan.operations, self._count)
         self._free: SimpleQueue[tuple[Floats, npt.NDArray[np.uint8]]] = SimpleQueue()

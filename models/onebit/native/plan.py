@@ -7,19 +7,37 @@ from typing import Any, assert_never
 import numpy as np
 import numpy.typing as npt
 
-from models.onebit import operations as op
+from models.onebit.operations import (
+    Activation,
+    BinaryConvolution,
+    Concatenate,
+    Encoding,
+    Epilogue,
+    FloatConvolution,
+    Floats,
+    Geometry,
+    GlobalAverage,
+    Linear,
+    Operation,
+    Pointwise,
+    Pool,
+    Reduction,
+    Shape,
+    Zero,
+    inputs_of,
+)
 from models.onebit.program import Program
 
 _INT, _LONG, _FLOAT, _POINTER = ctypes.c_int32, ctypes.c_int64, ctypes.c_float, ctypes.c_void_p
 _COLUMNS = 16
-_PIXEL = op.Geometry(1)
+_PIXEL = Geometry(1)
 _SLACK = 256
 _VECTOR = 8
 ALIGNMENT = 64
 
 FLOAT_CONVOLUTION, BINARY_CONVOLUTION, POINTWISE, MAX_POOL, MEAN_POOL, GLOBAL_AVERAGE, COPY, ZERO = range(8)
-_ENCODINGS = {op.Encoding.SIGNS: 0, op.Encoding.ZERO_ONE: 1}
-_ACTIVATIONS = {op.Activation.NONE: 0, op.Activation.RELU: 1, op.Activation.RPRELU: 2, op.Activation.CLIP: 3}
+_ENCODINGS = {Encoding.SIGNS: 0, Encoding.ZERO_ONE: 1}
+_ACTIVATIONS = {Activation.NONE: 0, Activation.RELU: 1, Activation.RPRELU: 2, Activation.CLIP: 3}
 
 
 class NativeOperation(ctypes.Structure):
@@ -46,7 +64,7 @@ def aligned(count: int, dtype: type[np.generic]) -> npt.NDArray[Any]:
     return memory[start : start + count * size].view(dtype)
 
 
-class Plan:
+class NativeProgram:
     """The native operations of a program and everything they point to, which lives as long as this.
 
     `tensors` is the size of a thread's memory for tensors, in floats; `numbers` says for every operation of the program
@@ -66,7 +84,7 @@ class Plan:
             for native in made:
                 self._add_epilogue(native, operation.epilogue)
             follows = operations and operations[-1].kind not in (COPY, ZERO, GLOBAL_AVERAGE)
-            if follows and isinstance(operation, op.BinaryConvolution) and operation.input == number:
+            if follows and isinstance(operation, BinaryConvolution) and operation.input == number:
                 operations[-1].packs = made[0].packed = 1
                 if vectors:
                     self._fuse(program.operations[number - 1], operations[-1], operation)
@@ -74,33 +92,33 @@ class Plan:
             operations += made
         self.operations = (NativeOperation * len(operations))(*operations)
 
-    def _translate(self, operation: op.Operation, number: int) -> list[NativeOperation]:
+    def _translate(self, operation: Operation, number: int) -> list[NativeOperation]:
         """The native operations of one operation, but for its epilogue."""
         match operation:
-            case op.Concatenate():
+            case Concatenate():
                 made = [self._native(COPY, number, source) for source in operation.inputs]
                 for before, native in pairwise(made):
                     native.channel = before.channel + before.in_channels
                 return made
-            case op.Zero():
+            case Zero():
                 return [self._native(ZERO, number, 0, given=operation.shape)]
-            case op.Pool():
-                kind = MAX_POOL if operation.reduction is op.Reduction.MAX else MEAN_POOL
+            case Pool():
+                kind = MAX_POOL if operation.reduction is Reduction.MAX else MEAN_POOL
                 return [self._native(kind, number, operation.input, operation.geometry)]
-            case op.GlobalAverage():
+            case GlobalAverage():
                 return [self._native(GLOBAL_AVERAGE, number, operation.input)]
-            case op.Pointwise():
+            case Pointwise():
                 return [self._native(POINTWISE, number, operation.input)]
-            case op.Linear():  # a convolution of one pixel
-                flat = op.Shape(self._shapes[operation.input].size, 1, 1)
+            case Linear():  # a convolution of one pixel
+                flat = Shape(self._shapes[operation.input].size, 1, 1)
                 native = self._native(FLOAT_CONVOLUTION, number, operation.input, given=flat)
                 native.weight = self._float_weight(operation.weight[None, None], 1)
                 return [native]
-            case op.FloatConvolution():
+            case FloatConvolution():
                 native = self._native(FLOAT_CONVOLUTION, number, operation.input, operation.geometry)
                 native.weight = self._float_weight(operation.weight, operation.geometry.groups)
                 return [native]
-            case op.BinaryConvolution():
+            case BinaryConvolution():
                 native = self._native(BINARY_CONVOLUTION, number, operation.input, operation.geometry)
                 self._arrange(native, operation)
                 return [native]
@@ -108,7 +126,7 @@ class Plan:
                 assert_never(operation)
 
     def _native(
-        self, kind: int, number: int, source: int, geometry: op.Geometry = _PIXEL, given: op.Shape | None = None
+        self, kind: int, number: int, source: int, geometry: Geometry = _PIXEL, given: Shape | None = None
     ) -> NativeOperation:
         native = NativeOperation(kind=kind)
         native.in_channels, native.in_height, native.in_width = given or self._shapes[source]
@@ -117,7 +135,7 @@ class Plan:
         native.input, native.output = self._places[source], self._places[number + 1]
         return native
 
-    def _add_epilogue(self, native: NativeOperation, epilogue: op.Epilogue) -> None:
+    def _add_epilogue(self, native: NativeOperation, epilogue: Epilogue) -> None:
         for name, values in _numbers(epilogue, native.out_channels).items():
             setattr(native, name, self._keep(values))
         native.activation = _ACTIVATIONS[epilogue.activation]
@@ -128,17 +146,17 @@ class Plan:
             native.shortcut_channels = given.channels
             native.shortcut_stride = given.height // native.out_height
 
-    def _fuse(self, operation: op.Operation, native: NativeOperation, follower: op.BinaryConvolution) -> None:
+    def _fuse(self, operation: Operation, native: NativeOperation, follower: BinaryConvolution) -> None:
         """Lay what an epilogue and the bits behind it need side by side, eight channels of each, for `fuse`."""
         epilogue = operation.epilogue
-        alike = (epilogue.shortcut is not None) is isinstance(operation, op.BinaryConvolution)
+        alike = (epilogue.shortcut is not None) is isinstance(operation, BinaryConvolution)
         group = native.out_channels // follower.geometry.groups
         whole = group % _VECTOR == 0 and native.shortcut_channels % _VECTOR == 0
-        if epilogue.activation is op.Activation.RPRELU and alike and whole:
+        if epilogue.activation is Activation.RPRELU and alike and whole:
             rows = np.stack([*_numbers(epilogue, native.out_channels).values(), follower.threshold])
             native.fused = self._keep(rows.reshape(len(rows), -1, _VECTOR).transpose(1, 0, 2))
 
-    def _arrange(self, native: NativeOperation, operation: op.BinaryConvolution) -> None:
+    def _arrange(self, native: NativeOperation, operation: BinaryConvolution) -> None:
         native.encoding = _ENCODINGS[operation.encoding]
         native.threshold = self._keep(operation.threshold)
         native.kernel = self._library.bnn_choose_kernel(ctypes.byref(native), int(self._vectors))
@@ -160,13 +178,13 @@ class Plan:
 
     def _keep(self, values: npt.NDArray[Any]) -> int:
         """The address of a copy as float32, with slack for vector loops."""
-        kept: op.Floats = aligned(values.size + _SLACK, np.float32)
+        kept: Floats = aligned(values.size + _SLACK, np.float32)
         kept[: values.size] = values.ravel()
         self._kept.append(kept)
         return kept.ctypes.data
 
 
-def _numbers(epilogue: op.Epilogue, channels: int) -> dict[str, op.Floats]:
+def _numbers(epilogue: Epilogue, channels: int) -> dict[str, Floats]:
     """What an epilogue has a channel; where it has nothing, what changes nothing."""
     neutral = {"factor": 1, "constant": 0, "slope": 0, "shift": 0}
     given = {name: getattr(epilogue, name) for name in neutral}
@@ -185,7 +203,7 @@ def place_tensors(program: Program) -> tuple[list[int], int]:
     """
     last = list(range(len(program.shapes)))  # the operation after which a tensor may go
     for number, operation in enumerate(program.operations):
-        for tensor in op.inputs_of(operation):
+        for tensor in inputs_of(operation):
             last[tensor] = max(last[tensor], number)
     places: list[int] = []
     live: list[tuple[int, int, int]] = []  # begin, end, tensor
@@ -210,7 +228,7 @@ def place_tensors(program: Program) -> tuple[list[int], int]:
 def _replaced(program: Program, number: int, last: list[int]) -> int | None:
     """The tensor in whose place an operation may write its output; never the image."""
     operation = program.operations[number]
-    if not isinstance(operation, op.BinaryConvolution) or operation.epilogue.shortcut != operation.input:
+    if not isinstance(operation, BinaryConvolution) or operation.epilogue.shortcut != operation.input:
         return None
     same = program.shapes[operation.input] == program.shapes[number + 1]
     return operation.input if same and last[operation.input] == number else None
