@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.autograd.function import Function, once_differentiable
 
+from models.layers.autograd import Function, once_differentiable
 from models.layers.kernels import (
     Kernel,
     WeightNormalisation,
@@ -156,7 +156,7 @@ class _Unit(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
         return step_gradient(gradient, x, 0, 1)
 
@@ -169,7 +169,7 @@ class _TentSign(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
         distance = x.abs().clamp_(max=1)
         return torch.addcmul(gradient, gradient, distance, value=-1).mul_(2)  # times 2 - 2|x|
@@ -185,7 +185,7 @@ class _StraightThrough(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (scale,) = ctx.saved_tensors
         return gradient / scale, None  # the scale is applied after the convolution, so the gradient holds it
 
@@ -200,5 +200,5 @@ class _Amplified(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         return gradient * ctx.factor, None

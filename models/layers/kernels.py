@@ -7,7 +7,8 @@ from typing import Any, NamedTuple, TypeVarTuple
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import Function, once_differentiable
+
+from models.layers.autograd import Function, once_differentiable
 
 PAPER_EPSILON = 1e-5
 Settings = TypeVarTuple("Settings")
@@ -86,7 +87,7 @@ class _ClippedSign(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
         return step_gradient(gradient, x, -1, 1)
 
@@ -111,7 +112,7 @@ class _Normalise(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         normal, inverse = ctx.saved_tensors
         along = (gradient * normal).sum(1, keepdim=True).div_(-ctx.degrees)
         result = torch.addcmul(gradient, normal, along)

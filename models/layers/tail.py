@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import Function, once_differentiable
 
+from models.layers.autograd import Function, once_differentiable
 from models.layers.channels import first, pad_to, per_channel
 
 BATCH_NORM_EPSILON = 1e-5
@@ -145,7 +145,7 @@ class _Tail(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         sums, u, mean, inverse, weight, slope = ctx.saved_tensors
         positive = torch.ops.aten.threshold_backward(gradient, u, 0)  # the gradient where u > 0, else 0
         negative = gradient - positive

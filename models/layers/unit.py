@@ -5,8 +5,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import Function, once_differentiable
 
+from models.layers.autograd import Function, once_differentiable
 from models.layers.channels import first, pad_to, per_channel
 from models.layers.convolution import convolve, input_gradient, weight_gradient
 from models.layers.kernels import Kernel
@@ -52,7 +52,7 @@ class _BinaryConvolution(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, shift, inputs, weight = ctx.saved_tensors
         stride, groups, activations = ctx.settings
         gradient = gradient.to(inputs.dtype)

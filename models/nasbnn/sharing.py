@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import Function, once_differentiable
 
+from models.layers.autograd import Function, once_differentiable
 from models.layers.kernels import Kernel, WeightNormalisation, binary_kernel, float_kernel, new_weight
 from models.layers.modes import Weights
 from models.layers.unit import BinaryUnit
@@ -20,7 +20,7 @@ class _Part(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         shape, index = ctx.settings
         result = gradient.new_zeros(shape)
         result[index] = gradient
@@ -42,7 +42,7 @@ class _SliceOfGroups(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         shape, channels, groups = ctx.settings
         result = gradient.new_zeros(shape)
         start = 0

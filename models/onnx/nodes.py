@@ -87,7 +87,7 @@ class Translator:
     def _float_convolution(self, operation: op.FloatConvolution, shape: op.Shape) -> str:
         weight = operation.weight.transpose(3, 2, 0, 1)
         if weight.dtype == np.int8:
-            name = self.quantisers.levels(self._at(), weight)  # pyright: ignore[reportArgumentType]
+            name = self.quantisers.levels(self._at(), weight.astype(np.int8))
         else:
             name = self.graph.constant(f"{self._at()}.weight", weight)
         return self._convolve(self.names[operation.input], name, operation.geometry, shape)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from models.cell import CellNetwork, CellOptions
+from models.cell.network import CellNetwork, CellOptions
 from models.layers.binarisers import BiReal
 from models.layers.binary import BinaryConv2d, set_mode
 from models.layers.modes import Mode

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from models.cell import MixedNetwork, MixedSupernet, Mixture, mixed_edges, mixture_of
 from models.cell.layers import BinaryLayer, Pool, Zeroise
-from models.cell.supernet import MixedEdge
+from models.cell.mixture import Mixture, mixed_edges, mixture_of
+from models.cell.supernet import MixedEdge, MixedNetwork, MixedSupernet
 from models.layers.binarisers import Xnor
 from models.layers.binary import BinaryConv2d
 from models.layers.recalibration import recalibrate

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from models.cell import CellNetwork, CellOptions, MixedSupernet
+from models.cell.network import CellNetwork, CellOptions
+from models.cell.supernet import MixedSupernet
 from models.layers import convolution
 from models.layers.binarisers import BINARISERS
 from models.layers.binary import set_mode
