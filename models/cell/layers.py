@@ -28,7 +28,7 @@ class Pool(nn.Module):
     The average is over the pixels that are there, padding not counted.
     """
 
-    def __init__(self, plan: LayerPlan, norm: nn.Module | None = None) -> None:
+    def __init__(self, plan: LayerPlan, norm: nn.BatchNorm2d | None = None) -> None:
         super().__init__()
         self.kind = plan.kind
         self.kernel_size = plan.kernel_size
@@ -113,24 +113,17 @@ def layer_of(plan: LayerPlan, binariser: str, mode: Mode) -> nn.Module:
 
 def binary_convolution(plan: LayerPlan, binariser: str, mode: Mode) -> BinaryConv2d:
     """The binary convolution of a plan."""
-    return BinaryConv2d(
-        plan.cin,
-        plan.cout,
-        plan.kernel_size,
-        plan.stride,
-        plan.padding,
-        plan.dilation,
-        plan.groups,
-        binariser=make_binariser(binariser),
-        mode=mode,
-    )
+    return BinaryConv2d(*_sizes(plan), binariser=make_binariser(binariser), mode=mode)
 
 
 def float_convolution(plan: LayerPlan) -> nn.Conv2d:
     """The float convolution of a plan, without bias."""
-    return nn.Conv2d(
-        plan.cin, plan.cout, plan.kernel_size, plan.stride, plan.padding, plan.dilation, plan.groups, bias=False
-    )
+    return nn.Conv2d(*_sizes(plan), bias=False)
+
+
+def _sizes(plan: LayerPlan) -> tuple[int, int, int, int, int, int, int]:
+    """The first arguments of `nn.Conv2d`, and of `BinaryConv2d`."""
+    return plan.cin, plan.cout, plan.kernel_size, plan.stride, plan.padding, plan.dilation, plan.groups
 
 
 def plain_norm(channels: int) -> nn.BatchNorm2d:

@@ -10,15 +10,7 @@ from models.cell.layers import Stem as CellStem
 from models.cell.network import CellNetwork
 from models.cell.supernet import InheritedNetwork
 from models.onebit import operations as op
-from models.onebit.lowering.folding import (
-    Builder,
-    add_binary_convolution,
-    add_classifier,
-    add_float_convolution,
-    floats,
-    fold_norm,
-    scale_of,
-)
+from models.onebit.lowering.folding import Builder, floats, fold_norm, scale_of
 
 _RELU = op.Epilogue(activation=op.Activation.RELU)
 
@@ -33,7 +25,7 @@ def lower_cells(network: CellNetwork | InheritedNetwork, builder: Builder) -> No
         edge = planned.nodes[0][0].layer
         node = op.Shape(edge.cout, edge.out_size, edge.out_size)
         before_last, last = last, _cell(cell, node, before_last, last, builder)
-    add_classifier(network.classifier, builder.add(op.GlobalAverage(last)), builder)
+    builder.add_classifier(network.classifier, builder.add(op.GlobalAverage(last)))
 
 
 def _stem(stem: CellStem, builder: Builder) -> list[int]:
@@ -42,7 +34,7 @@ def _stem(stem: CellStem, builder: Builder) -> list[int]:
         assert isinstance(convolution, nn.Conv2d)
         assert isinstance(norm, nn.BatchNorm2d)
         given = builder.add(op.Pointwise(outputs[-1], _RELU)) if outputs else 0
-        outputs.append(add_float_convolution(convolution, given, builder, fold_norm(norm)))
+        outputs.append(builder.add_convolution(convolution, given, fold_norm(norm)))
     return outputs
 
 
@@ -60,7 +52,7 @@ def _cell(cell: Cell, node: op.Shape, before_last: int, last: int, builder: Buil
     if isinstance(cell.skip, nn.Identity):
         return builder.add(op.Pointwise(nodes, op.Epilogue(shortcut=last)))
     assert isinstance(cell.skip, SkipConvolution)
-    return add_float_convolution(cell.skip.convolution, last, builder, op.Epilogue(shortcut=nodes), cell.skip.norm)
+    return builder.add_convolution(cell.skip.convolution, last, op.Epilogue(shortcut=nodes), cell.skip.norm)
 
 
 def _sum(edges: list[int], node: op.Shape, builder: Builder) -> int:
@@ -83,18 +75,14 @@ def _layer(layer: nn.Module, tensor: int | None, builder: Builder) -> int | None
             scale = scale_of(layer.convolution)
             assert scale is not None
             epilogue = replace(_RELU, factor=floats(scale))
-            return add_binary_convolution(layer.convolution, tensor, builder, epilogue, layer.norm)
+            return builder.add_convolution(layer.convolution, tensor, epilogue, layer.norm)
         case FloatInput():
             given = builder.add(op.Pointwise(tensor, _RELU))
-            return add_float_convolution(layer.convolution, given, builder, fold_norm(layer.norm))
+            return builder.add_convolution(layer.convolution, given, fold_norm(layer.norm))
         case Pool():
             reduction = op.Reduction.MAX if layer.kind == "max" else op.Reduction.MEAN
             geometry = op.Geometry(layer.kernel_size, layer.stride, layer.padding)
             pooled = builder.add(op.Pool(tensor, reduction, geometry))
-            return pooled if layer.norm is None else builder.add(op.Pointwise(pooled, _fold(layer.norm)))
+            return pooled if layer.norm is None else builder.add(op.Pointwise(pooled, fold_norm(layer.norm)))
         case _:
             raise TypeError(f"a layer {type(layer).__name__} of a cell cannot be exported")
-
-
-def _fold(norm: nn.Module) -> op.Epilogue:
-    return fold_norm(norm) if isinstance(norm, nn.BatchNorm2d) else op.PLAIN

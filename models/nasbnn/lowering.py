@@ -8,7 +8,7 @@ from torch import Tensor
 from models.layers.tail import Tail
 from models.nasbnn.network import BinaryNetwork, ConvolutionUnit, Stem
 from models.onebit import operations as op
-from models.onebit.lowering.folding import Builder, add_classifier, floats
+from models.onebit.lowering.folding import Builder, floats
 
 
 def lower_nasbnn(network: BinaryNetwork, builder: Builder) -> None:
@@ -17,7 +17,7 @@ def lower_nasbnn(network: BinaryNetwork, builder: Builder) -> None:
     for block in network.blocks():
         tensor = _unit(block.kxk, tensor, builder)
         tensor = _unit(block.pointwise, tensor, builder)
-    add_classifier(network.classifier, builder.add(op.GlobalAverage(tensor)), builder)
+    builder.add_classifier(network.classifier, builder.add(op.GlobalAverage(tensor)))
 
 
 def _fold_tail(tail: Tail, scale: Tensor | None, shortcut: int | None) -> op.Epilogue:

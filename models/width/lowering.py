@@ -2,18 +2,8 @@
 
 from dataclasses import replace
 
-from torch import nn
-
-from models.layers.binary import BinaryConv2d
 from models.onebit import operations as op
-from models.onebit.lowering.folding import (
-    Builder,
-    add_binary_convolution,
-    add_classifier,
-    add_float_convolution,
-    fold_norm,
-    scale_of,
-)
+from models.onebit.lowering.folding import Builder, fold_norm, scale_of
 from models.width.network import PooledConvolution, WidthNetwork
 from spaces.width import Pool, PoolKind
 from spaces.width.bases import IMAGE
@@ -30,24 +20,17 @@ def lower_width(network: WidthNetwork, builder: Builder) -> None:
         tensor = tensors[plan.name] = _layer(layer, plan.pool, tensors[plan.source], shortcut, builder)
     tensor = builder.add(op.Pointwise(tensor, op.Epilogue(activation=op.Activation.RELU)))
     tensor = _pool(last.pool, tensor, builder)
-    add_classifier(network.classifier, tensor, builder, last.positions)
+    builder.add_classifier(network.classifier, tensor, last.positions)
 
 
 def _layer(layer: PooledConvolution, pool: Pool | None, tensor: int, shortcut: int | None, builder: Builder) -> int:
     """Convolution, pool, norm, + shortcut; without a pool that is one operation."""
     norm = replace(fold_norm(layer.norm, scale_of(layer.convolution)), shortcut=shortcut)
     if pool is None:
-        return _convolve(layer.convolution, tensor, builder, norm)
-    tensor = _pool(pool, _convolve(layer.convolution, tensor, builder, op.PLAIN), builder)
+        return builder.add_convolution(layer.convolution, tensor, norm)
+    tensor = _pool(pool, builder.add_convolution(layer.convolution, tensor, op.PLAIN), builder)
     # no scale is negative, so the largest of a window's sums is that of its scaled sums
     return builder.add(op.Pointwise(tensor, norm))
-
-
-def _convolve(convolution: nn.Module, tensor: int, builder: Builder, epilogue: op.Epilogue) -> int:
-    if isinstance(convolution, BinaryConv2d):
-        return add_binary_convolution(convolution, tensor, builder, epilogue)
-    assert isinstance(convolution, nn.Conv2d)
-    return add_float_convolution(convolution, tensor, builder, epilogue)
 
 
 def _pool(pool: Pool | None, tensor: int, builder: Builder) -> int:
