@@ -8,12 +8,11 @@ Another one is a class here and a line in `BINARISERS`; `models.conformance.chec
 """
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from models.layers.autograd import Function, once_differentiable
 from models.layers.kernels import (
     Kernel,
     WeightNormalisation,
@@ -22,6 +21,8 @@ from models.layers.kernels import (
     sign,
     sign_weights,
     step_gradient,
+    surrogate,
+    tent_gradient,
 )
 from spaces.errors import unknown
 
@@ -65,7 +66,8 @@ class DoReFa(Binariser):
     def weights(self, weight: Tensor) -> Kernel:
         """Signs of w; one scale for all filters, without gradient."""
         scale = weight.detach().abs().mean().clamp(min=torch.finfo(weight.dtype).tiny)  # the gradient divides by it
-        return Kernel(_StraightThrough.apply(weight, scale), scale.expand(weight.shape[0]))
+        # scale * sign(w) passes its gradient to w, and that of the sign holds the scale, which is applied to the sums
+        return Kernel(surrogate(weight, sign, lambda g, w: g / scale), scale.expand(weight.shape[0]))
 
     def float_weights(self, weight: Tensor) -> Kernel:
         """w."""
@@ -73,7 +75,7 @@ class DoReFa(Binariser):
 
     def activations(self, x: Tensor) -> Tensor:
         """0 or 1."""
-        return _Unit.apply(x)
+        return surrogate(x, lambda x: (x > 0.5).to(x.dtype), lambda g, x: step_gradient(g, x, 0, 1))
 
 
 class Xnor(Binariser):
@@ -90,7 +92,7 @@ class Xnor(Binariser):
 
     def weights(self, weight: Tensor) -> Kernel:
         """Signs of v and, with gradient, the mean |v| of every filter."""
-        centred = _centred(_Amplified.apply(weight, weight[0].numel()))
+        centred = _centred(surrogate(weight, lambda w: w.view_as(w), lambda g, w: g * w[0].numel()))
         signs = sign_weights(centred)
         # |v| as v * sign(v), whose gradient has two values where that of torch's |v| has a third at 0
         return Kernel(signs, (centred.clamp(-1, 1) * signs.detach()).mean((1, 2, 3)))
@@ -124,7 +126,7 @@ class BiReal(Binariser):
 
     def activations(self, x: Tensor) -> Tensor:
         """-1 or 1."""
-        return _TentSign.apply(x)
+        return surrogate(x, sign, tent_gradient)
 
 
 class ReActNet(BiReal):
@@ -146,59 +148,3 @@ def make_binariser(name: str) -> Binariser:
 def _centred(weight: Tensor) -> Tensor:
     """Every position of every filter at zero mean over the inputs that it reads."""
     return weight - weight.mean(1, keepdim=True)
-
-
-class _Unit(Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        return (x > 0.5).to(x.dtype)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        (x,) = ctx.saved_tensors
-        return step_gradient(gradient, x, 0, 1)
-
-
-class _TentSign(Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        return sign(x)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        (x,) = ctx.saved_tensors
-        distance = x.abs().clamp_(max=1)
-        return torch.addcmul(gradient, gradient, distance, value=-1).mul_(2)  # times 2 - 2|x|
-
-
-class _StraightThrough(Function):
-    """The sign of w for the product scale * sign(w), whose gradient passes to w unchanged."""
-
-    @staticmethod
-    def forward(ctx: Any, weight: Tensor, scale: Tensor) -> Tensor:
-        ctx.save_for_backward(scale)
-        return sign(weight)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        (scale,) = ctx.saved_tensors
-        return gradient / scale, None  # the scale is applied after the convolution, so the gradient holds it
-
-
-class _Amplified(Function):
-    """The values as they are, with a gradient that is `factor` times as large."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, factor: int) -> Tensor:
-        ctx.factor = factor
-        return x.view_as(x)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return gradient * ctx.factor, None

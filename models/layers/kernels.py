@@ -12,6 +12,8 @@ from models.layers.autograd import Function, once_differentiable
 
 PAPER_EPSILON = 1e-5
 Settings = TypeVarTuple("Settings")
+Forward = Callable[[Tensor], Tensor]
+Backward = Callable[[Tensor, Tensor], Tensor]
 
 
 class WeightNormalisation(Enum):
@@ -71,6 +73,25 @@ def sign(x: Tensor) -> Tensor:
     return torch.copysign(x.new_ones(()), x + 0.0)  # -0.0 + 0.0 is 0.0
 
 
+class _Surrogate(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, function: Forward, gradient: Backward) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.gradient = gradient
+        return function(x)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (x,) = ctx.saved_tensors
+        return ctx.gradient(gradient, x), None, None
+
+
+def surrogate(x: Tensor, function: Forward, gradient: Backward) -> Tensor:
+    """function(x), whose gradient is said to be gradient(g, x), where g is that of the result (a pseudo-gradient)."""
+    return _Surrogate.apply(x, function, gradient)
+
+
 def step_gradient(gradient: Tensor, x: Tensor, low: float, high: float) -> Tensor:
     """The gradient where low <= x <= high, else 0, in one pass over memory; for bounds of 0, 1 and -1."""
     info = torch.finfo(x.dtype)
@@ -79,22 +100,15 @@ def step_gradient(gradient: Tensor, x: Tensor, low: float, high: float) -> Tenso
     return torch.ops.aten.hardtanh_backward(gradient, x, *outside)
 
 
-class _ClippedSign(Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        return sign(x)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        (x,) = ctx.saved_tensors
-        return step_gradient(gradient, x, -1, 1)
+def tent_gradient(gradient: Tensor, x: Tensor) -> Tensor:
+    """The gradient times 2 - 2|x| where |x| <= 1, else 0."""
+    distance = x.abs().clamp_(max=1)
+    return torch.addcmul(gradient, gradient, distance, value=-1).mul_(2)
 
 
 def sign_weights(weight: Tensor) -> Tensor:
     """Forward: sign, with sign(0) = +1. Pseudo-gradient: the identity where |w| <= 1, 0 elsewhere. Any shape."""
-    return _ClippedSign.apply(weight)
+    return surrogate(weight, sign, lambda gradient, w: step_gradient(gradient, w, -1, 1))
 
 
 class _Normalise(Function):
