@@ -23,9 +23,9 @@ class Zeroise(nn.Module):
 
 
 class Pool(nn.Module):
-    """A 3x3 pool, and a batch norm without parameters behind it while an architecture is searched.
+    """A 3x3 pool, and a batch norm without parameters after it while an architecture is searched.
 
-    The average is over the pixels that are there, padding not counted.
+    The average leaves padding out.
     """
 
     def __init__(self, plan: LayerPlan, norm: nn.BatchNorm2d | None = None) -> None:
@@ -85,7 +85,7 @@ class SkipConvolution(nn.Module):
 
 
 class Stem(nn.Module):
-    """Float convolutions, each with batch norm behind it, and ReLU between one and the next."""
+    """Float convolutions, each followed by batch norm, with ReLU between one and the next."""
 
     def __init__(self, plans: tuple[LayerPlan, ...]) -> None:
         super().__init__()

@@ -57,7 +57,7 @@ class _Rows(NamedTuple):
 class MixedEdge(nn.Module):
     """All layer types between two states; their weighted sum.
 
-    The binary layers read the same signs, behind one batch norm: without parameters, each one's own would be equal.
+    The binary layers read the same signs, after one batch norm: without parameters, each one's own would be equal.
     """
 
     def __init__(self, plans: Sequence[LayerPlan], options: MixedOptions, types: tuple[str, ...]) -> None:
@@ -99,7 +99,7 @@ class MixedCell(CellFrame):
     """A cell whose nodes read all earlier states through mixed edges."""
 
     def __init__(self, plans: Sequence[CellPlan], options: MixedOptions, types: tuple[str, ...]) -> None:
-        """`plans` are those of the cell with one layer type everywhere, a plan a type."""
+        """`plans` are those of the cell with one layer type everywhere, one plan per type."""
         first = plans[0]
         super().__init__(FloatInput(first.inputs[0]), FloatInput(first.inputs[1]), skip_of(first))
         self.wiring = mixed_edges(len(first.nodes))
@@ -149,7 +149,7 @@ class MixedSupernet(NetworkFrame, Supernet[CellSpace, Genotype, MixedOptions]):
     """Weights of all layer types on all edges, random; which of them count, and how much, each call says.
 
     Differs from a final network in what else helps to search (BNAS; DARTS): cells read their inputs through float
-    convolutions, pools have a batch norm behind them, and no batch norm of a layer that competes has parameters. For a
+    convolutions, pools are followed by a batch norm, and no batch norm of a layer that competes has parameters. For a
     search network smaller than the final one give it `dataclasses.replace(space, cells=8, width=16)`.
     """
 

@@ -1,4 +1,4 @@
-"""Binarisation: the sign, normalised weights and their pseudo-gradient (that of activations: `models.layers.unit`)."""
+"""Signs and their pseudo-gradients, normalised weights, and the kernels that convolutions multiply with."""
 
 import math
 from collections.abc import Callable
@@ -33,7 +33,7 @@ class Kernel(NamedTuple):
     """What a convolution multiplies with.
 
     `weight` has shape (out, in / groups, k, k): signs, or floats where weights are not binary. `scale` has shape
-    (out,), is applied behind the convolution and carries no gradient (but XNOR-Net's, `models.layers.binarisers`); it
+    (out,), is applied after the convolution and carries no gradient (but XNOR-Net's, `models.layers.binarisers`); it
     is None for float weights.
     """
 
@@ -151,7 +151,7 @@ def binary_kernel(weight: Tensor, normalisation: WeightNormalisation) -> Kernel:
     """Signs of the normalised weights w', and the mean |w'| of every filter as its scale, without gradient (ReActNet).
 
     The scale stays outside the convolution, whose sums of +1 and -1 are then exact integers (in float32, and in float16
-    while they are within 2048), which is what a 1-bit engine computes; it folds into the batch norm behind.
+    while they are within 2048), which is what a 1-bit engine computes; it folds into the batch norm that follows.
     """
     normal = normalise_weights(weight, normalisation)
     signs = sign_weights(normal)

@@ -31,7 +31,7 @@ class _Quantise(Function):
 
 
 def initial_step(weight: Tensor) -> Tensor:
-    """A first step an output channel, so that three standard deviations fit the range; (out, ...) -> (out,).
+    """A first step per output channel, so that three standard deviations fit the range; (out, ...) -> (out,).
 
     max(|mean - 3 std|, |mean + 3 std|) / 128 (as LSQ+ starts).
     """

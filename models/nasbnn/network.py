@@ -52,7 +52,7 @@ class Stem(nn.Module):
         return (self.weight[:width] / self.step[:width, None, None, None]).clamp_(LOW, HIGH).round_()
 
     def _evaluate(self, images: Tensor, width: int | None) -> Tensor:
-        """As the 1-bit engine has it, to the bit: sums of levels in its order, the step folded behind them."""
+        """What the 1-bit engine computes, to the bit: sums of levels in its order; the batch norm holds the step."""
         levels = self.levels(width)
         factor, constant = self.tail.folded(len(levels), None)
         sums = convolve_in_order(images.to(levels.dtype), levels, self.stride)

@@ -28,7 +28,7 @@ class _Part(Function):
 
 
 def part(weight: Tensor, *index: slice) -> Tensor:
-    """weight[index], a view; its gradient is laid into zeros once, where torch's would be once for every axis."""
+    """weight[index], a view; its gradient is laid into zeros once, where torch's is laid once per axis."""
     if weight[index].shape == weight.shape:
         return weight
     return _Part.apply(weight, index)
@@ -140,7 +140,7 @@ class SharedPointwise(BinaryUnit):
 
 
 def kernel_of(weight: Tensor, domain: Weights, normalisation: WeightNormalisation) -> Kernel:
-    """What a convolution multiplies with, once a weight is cut."""
+    """The kernel of a weight that was cut."""
     return (binary_kernel if domain is Weights.BINARY else float_kernel)(weight, normalisation)
 
 

@@ -1,4 +1,4 @@
-"""Whether operations fit each other: shapes from the image to the logits, and every field within what is allowed."""
+"""Checks that operations fit each other: shapes from the image to the logits, and every field within its bounds."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -144,7 +144,7 @@ def _check_epilogue(epilogue: op.Epilogue, shapes: Sequence[op.Shape]) -> None:
         stride = given.height // out.height
         if stride < 1 or (stride * out.height, stride * out.width) != (given.height, given.width):
             raise op.ProgramError(
-                f"a shortcut of {given.height}×{given.width} is no multiple of {out.height}×{out.width}"
+                f"a shortcut of {given.height}×{given.width} is not a multiple of {out.height}×{out.width}"
             )
     for what in ("slope", "shift"):
         if epilogue.activation is op.Activation.RPRELU:

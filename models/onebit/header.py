@@ -12,7 +12,7 @@ import numpy.typing as npt
 from models.onebit import operations as op
 from spaces.errors import BinarynasError
 
-REMEDY = "export the network again, or copy the file anew"
+REMEDY = "export the network again, or copy the file again"
 TYPES = {"float32": "<f4", "int8": "|i1", "uint8": "|u1"}
 """The types that arrays may have, little-endian."""
 DICTIONARY = (
@@ -39,13 +39,13 @@ DICTIONARY = (
     "c32k5g2 | c48k3g2 c64k5g1 | c96k3g4 c128k3g4 0.25-0.5-1-2-3-4 normal: dil3@0 conv3@1 ; max@0 none@2 | reduce: "
     'conv5@1 avg@0 ; dil5@0 conv3@1","id":"0123456789abcdef"},"centre_crop":1.0}'
 )
-"""What every header may say without spelling it out: the preset dictionary of zlib, a part of version 2 for ever."""
+"""The preset dictionary of zlib, which shortens what most headers say. It is a part of version 2 and never changes."""
 _SAME = "same"
-"""Marks an array of one number a channel, all of which are one number: that one is kept."""
+"""Marks an array of one number per channel in which all are equal: that number is kept."""
 
 
 class BnnFileError(BinarynasError, ValueError):
-    """A file that is no `.bnn` file that can be read: names the file, what is wrong with it and what to do."""
+    """A file that cannot be read as a `.bnn` file: names the file, what is wrong with it and what to do."""
 
 
 @dataclass
@@ -67,7 +67,7 @@ class Cursor:
 
 
 def as_list(value: object, length: int | None = None) -> list[Any]:
-    """A list, of so many entries where a length is given. Raises `BnnFileError` for anything else."""
+    """A list, of the given length where there is one. Raises `BnnFileError` for anything else."""
     if not isinstance(value, list) or (length is not None and len(value) != length):
         raise BnnFileError(f"the header has something else where a list should be; {REMEDY}")
     return value
@@ -85,7 +85,7 @@ def encode_value(value: Any, arrays: list[npt.NDArray[Any]]) -> Any:
     if dataclasses.is_dataclass(value):
         fields = {f.name: encode_value(getattr(value, f.name), arrays) for f in dataclasses.fields(value)}
         kept = {name: entry for name, entry in fields.items() if entry is not None}
-        kind = getattr(value, "kind", None)  # an epilogue is no operation and has none
+        kind = getattr(value, "kind", None)  # an epilogue has none
         return {"kind": kind, **kept} if kind else kept
     if isinstance(value, np.ndarray):
         same = _may_be_same(value.dtype.name, value.shape) and value.tobytes() == value[:1].tobytes() * len(value)
@@ -95,7 +95,7 @@ def encode_value(value: Any, arrays: list[npt.NDArray[Any]]) -> Any:
 
 
 def decode_operation(entry: object, cursor: Cursor) -> op.Operation:
-    """An operation of its JSON, its arrays taken from where the cursor is. Raises `BnnFileError`."""
+    """An operation from its JSON, its arrays taken from where the cursor is. Raises `BnnFileError`."""
     entry = as_mapping(entry)
     kind = next((kind for kind in _KINDS if kind.kind == entry.get("kind")), None)
     if kind is None:

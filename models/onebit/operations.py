@@ -60,7 +60,7 @@ class Activation(StrEnum):
 
 
 class Reduction(StrEnum):
-    """What a pool does with a window; padding takes no part in either."""
+    """What a pool does with a window; padding counts in neither."""
 
     MAX = "max"
     MEAN = "mean"
@@ -84,10 +84,10 @@ class Geometry(NamedTuple):
 class Epilogue:
     """What follows an operation's sums c, number by number: v = factor * c + constant + shortcut, then the activation.
 
-    `factor` and `constant` are one number a channel, or None for 1 and 0. `shortcut` is the number of an earlier
+    `factor` and `constant` have one number per channel, or are None for 1 and 0. `shortcut` is the number of an earlier
     tensor: repeated along channels where it has fewer, cut where it has more, averaged over squares where its height
-    and width are a multiple (NAS-BNN, Figure 1). RPRELU is `v > 0 ? v : slope * v`, plus `shift`, one number a channel
-    each; CLIP keeps v within `low` and `high`.
+    and width are a multiple (NAS-BNN, Figure 1). RPRELU is `v > 0 ? v : slope * v`, plus `shift`, with one number per
+    channel in both; CLIP keeps v within `low` and `high`.
     """
 
     factor: Floats | None = None
@@ -122,8 +122,8 @@ class FloatConvolution:
 class BinaryConvolution:
     """Integer sums of bits times signs; a bit is set where the value is at least the `threshold` of its channel.
 
-    `bits` are the weights' signs, one for +1, in the order (out, kernel, kernel, in / groups), eight a byte, lowest bit
-    first. Zero padding adds nothing to a sum, whatever the encoding.
+    `bits` are the weights' signs, 1 for +1, in the order (out, kernel, kernel, in / groups), eight per byte, the lowest
+    bit first. Zero padding adds nothing to a sum, whatever the encoding.
     """
 
     kind: ClassVar[str] = "binary-convolution"
@@ -178,7 +178,7 @@ class GlobalAverage:
 
 @dataclass(frozen=True, eq=False)
 class Concatenate:
-    """Tensors of one height and width, behind each other along channels."""
+    """Tensors of one height and width, one after the other along channels."""
 
     kind: ClassVar[str] = "concatenate"
     epilogue: ClassVar[Epilogue] = PLAIN
@@ -234,5 +234,5 @@ def signs_of(operation: BinaryConvolution, in_channels: int) -> npt.NDArray[np.b
 
 
 def pack_signs(signs: npt.NDArray[np.bool_]) -> Bytes:
-    """The inverse of `signs_of`: any array of booleans, eight a byte."""
+    """The inverse of `signs_of`: any array of booleans, eight per byte."""
     return np.packbits(signs, bitorder="little")

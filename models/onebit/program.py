@@ -21,5 +21,5 @@ class Program:
 
     @property
     def classes(self) -> int:
-        """How many numbers it puts out."""
+        """How many logits an image gets."""
         return self.shapes[-1].size

@@ -11,7 +11,7 @@ from models.onnx.graph import GraphBuilder
 
 QONNX_DOMAIN = "qonnx.custom_op.general"
 _DOREFA = np.nextafter(np.float32(0.5), np.float32(1))
-"""The least number that DoReFa makes 1 of, as it rounds 0.5 to 0."""
+"""The least number that DoReFa rounds to 1, as it rounds 0.5 to 0."""
 
 
 class Quantisers(Protocol):
@@ -54,9 +54,9 @@ class Comparisons:
 
 
 class QonnxMarks:
-    """QONNX: constants and activations stay floats and pass an operator that tells how few values they have.
+    """QONNX: constants and activations stay floats and pass an operator that says how few values they have.
 
-    `BipolarQuant` gives -1 or +1, `Quant` whole numbers of some bits; scales are 1, as the affine map behind a
+    `BipolarQuant` gives -1 or +1, `Quant` whole numbers of some bits; scales are 1, as the affine map after a
     convolution holds them. A difference is rounded, but never across 0, so x - threshold >= 0 is x >= threshold.
     """
 

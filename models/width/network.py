@@ -34,7 +34,7 @@ class WidthOptions(Options):
 
 
 class PooledConvolution(nn.Module):
-    """A convolution, a pool where the plan has one, batch norm, and the shortcut added behind."""
+    """A convolution, a pool where the plan has one, batch norm, and the shortcut added at the end."""
 
     def __init__(self, plan: LayerPlan, options: WidthOptions) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ class WidthNetwork(Network[WidthSpace, Widths, WidthOptions]):
         self.classifier = nn.Linear(last.cin, last.cout)
         reads = {plan.name: {plan.source, plan.shortcut} - {None} for plan in self.plans}
         last_reader = {name: reader for reader, names in reads.items() for name in names}
-        # what nobody reads behind a layer: large maps, which evaluation need not keep
+        # what no layer reads after this one: large maps, which evaluation need not keep
         self._done = {reader: [n for n in names if last_reader[n] == reader] for reader, names in reads.items()}
 
     def forward(self, images: Tensor) -> Tensor:
@@ -101,7 +101,7 @@ def inherit(network: WidthNetwork, parent: WidthNetwork) -> None:
     """Give a network the leading channels of a wider one, inputs and outputs, batch norm statistics too (section 3.1).
 
     The parent is only read, so it may be mapped from a file. A network of the meta device gets its tensors here, of the
-    parent's type and device. Binarisers may differ, as the float weights behind them are what is copied. Raises
+    parent's type and device. Binarisers may differ, as their float weights are copied. Raises
     `ValueError` for a parent of another base network, image size, number of channels or classes, or one that is
     narrower in some layer; the network is then as it was.
     """

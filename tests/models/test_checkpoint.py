@@ -112,7 +112,7 @@ def test_what_is_read_is_mapped_and_writing_to_it_leaves_the_file(folder):
 
 @pytest.mark.parametrize("meta", [{"x": math.nan}, {"x": object()}, {"x": b"bytes"}])
 def test_meta_must_be_json(meta, tmp_path):
-    with pytest.raises(CheckpointError, match="no JSON"):
+    with pytest.raises(CheckpointError, match="not JSON"):
         save_checkpoint(tmp_path / "checkpoint", TENSORS, meta)
     assert not (tmp_path / "checkpoint").exists()
 
@@ -141,7 +141,7 @@ def test_sizes_find_a_cut_file_and_hashes_a_changed_one(folder):
 def test_names_that_leave_the_folder_are_refused(name, folder):
     shutil.copy(next(folder.glob("*.safetensors")), folder.parent / "secret.safetensors")
     edit_manifest(folder, files={name: {"bytes": 1, "sha256": ""}})
-    with pytest.raises(CheckpointError, match="no name of a tensor file"):
+    with pytest.raises(CheckpointError, match="not the name of a tensor file"):
         load_checkpoint(folder)
 
 
@@ -149,7 +149,7 @@ def test_links_are_refused(folder):
     path = next(folder.glob("*.safetensors"))
     path.rename(folder.parent / "elsewhere")
     path.symlink_to(folder.parent / "elsewhere")
-    with pytest.raises(CheckpointError, match="no plain file"):
+    with pytest.raises(CheckpointError, match="not a plain file"):
         load_checkpoint(folder)
 
 

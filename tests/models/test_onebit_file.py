@@ -150,11 +150,11 @@ def test_a_file_of_any_version_is_read_for_ever(version):
         (lambda data: data + b"\0", "bytes where it says"),
         (lambda data: data[:-1] + bytes([data[-1] ^ 1]), "its checksum differs"),
         (lambda data: data[:50] + bytes([data[50] ^ 1]) + data[51:], "its checksum differs"),
-        (lambda data: resign(data, b"nonsense"), "no JSON"),
-        (lambda data: resign(data, zlib.compress(b"nonsense")), "no JSON"),
+        (lambda data: resign(data, b"nonsense"), "not JSON"),
+        (lambda data: resign(data, zlib.compress(b"nonsense")), "not JSON"),
         (lambda data: resign(data, zlib.compress(b"[]")), "something else where names"),
         (lambda data: resign(data, zlib.compress(b"{}")), "lacks 'image'"),
-        (lambda data: resign(data, zlib.compress(b"[" * 10**5)), "no JSON"),
+        (lambda data: resign(data, zlib.compress(b"[" * 10**5)), "not JSON"),
         (lambda data: resign(data, zlib.compress(b" " * 2**24)), "more than 1048576 bytes"),
         (lambda data: resign(data, zlib.compress(header_of(data)) + b"more"), "is cut, or has more"),
     ],
@@ -276,7 +276,7 @@ LAST = Linear(1, 3, np.ones((4, 3), np.float32))
         ((Pointwise(0, Epilogue(low=1.0)),), "two finite bounds in ascending order"),
         ((GlobalAverage(0), replace(LAST, epilogue=Epilogue(shortcut=5))), "an input must be"),
         ((GlobalAverage(0), replace(LAST, weight=np.ones((3, 4), np.float32))), "weight must be float32 of shape"),
-        ((GlobalAverage(0), Pointwise(0, Epilogue(shortcut=1))), "1×1 is no multiple of 6×6"),
+        ((GlobalAverage(0), Pointwise(0, Epilogue(shortcut=1))), "1×1 is not a multiple of 6×6"),
     ],
 )
 def test_a_program_that_cannot_be_is_named(operations, words):

@@ -28,7 +28,7 @@ class Library:
             self.calls = ctypes.CDLL(str(path))
         except OSError as error:
             raise build.BuildError(
-                f"cannot load the engine: {error}; delete {path} so that it is built anew"
+                f"cannot load the engine: {error}; delete {path} so that it is built again"
             ) from error
         for name, result, arguments in (
             ("bnn_start", _INT, ()),
