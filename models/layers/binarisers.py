@@ -21,8 +21,8 @@ from models.layers.kernels import (
     sign,
     sign_weights,
     step_gradient,
-    surrogate,
     tent_gradient,
+    with_gradient,
 )
 from spaces.errors import unknown
 
@@ -67,7 +67,7 @@ class DoReFa(Binariser):
         """Signs of w; one scale for all filters, without gradient."""
         scale = weight.detach().abs().mean().clamp(min=torch.finfo(weight.dtype).tiny)  # the gradient divides by it
         # scale * sign(w) passes its gradient to w, and that of the sign holds the scale, which is applied to the sums
-        return Kernel(surrogate(weight, sign, lambda g, w: g / scale), scale.expand(weight.shape[0]))
+        return Kernel(with_gradient(weight, sign, lambda g, w: g / scale), scale.expand(weight.shape[0]))
 
     def float_weights(self, weight: Tensor) -> Kernel:
         """w."""
@@ -75,7 +75,7 @@ class DoReFa(Binariser):
 
     def activations(self, x: Tensor) -> Tensor:
         """0 or 1."""
-        return surrogate(x, lambda x: (x > 0.5).to(x.dtype), lambda g, x: step_gradient(g, x, 0, 1))
+        return with_gradient(x, lambda x: (x > 0.5).to(x.dtype), lambda g, x: step_gradient(g, x, 0, 1))
 
 
 class Xnor(Binariser):
@@ -92,7 +92,7 @@ class Xnor(Binariser):
 
     def weights(self, weight: Tensor) -> Kernel:
         """Signs of v and, with gradient, the mean |v| of every filter."""
-        centred = _centred(surrogate(weight, lambda w: w.view_as(w), lambda g, w: g * w[0].numel()))
+        centred = _centred(with_gradient(weight, lambda w: w.view_as(w), lambda g, w: g * w[0].numel()))
         signs = sign_weights(centred)
         # |v| as v * sign(v), whose gradient has two values where that of torch's |v| has a third at 0
         return Kernel(signs, (centred.clamp(-1, 1) * signs.detach()).mean((1, 2, 3)))
@@ -126,7 +126,7 @@ class BiReal(Binariser):
 
     def activations(self, x: Tensor) -> Tensor:
         """-1 or 1."""
-        return surrogate(x, sign, tent_gradient)
+        return with_gradient(x, sign, tent_gradient)
 
 
 class ReActNet(BiReal):

@@ -73,7 +73,7 @@ def sign(x: Tensor) -> Tensor:
     return torch.copysign(x.new_ones(()), x + 0.0)  # -0.0 + 0.0 is 0.0
 
 
-class _Surrogate(Function):
+class _WithGradient(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, function: Forward, gradient: Backward) -> Tensor:
         ctx.save_for_backward(x)
@@ -87,9 +87,9 @@ class _Surrogate(Function):
         return ctx.gradient(gradient, x), None, None
 
 
-def surrogate(x: Tensor, function: Forward, gradient: Backward) -> Tensor:
-    """function(x), whose gradient is said to be gradient(g, x), where g is that of the result (a pseudo-gradient)."""
-    return _Surrogate.apply(x, function, gradient)
+def with_gradient(x: Tensor, function: Forward, gradient: Backward) -> Tensor:
+    """function(x), with gradient(g, x) as the gradient of x, where g is that of the result: its own or a pseudo one."""
+    return _WithGradient.apply(x, function, gradient)
 
 
 def step_gradient(gradient: Tensor, x: Tensor, low: float, high: float) -> Tensor:
@@ -108,7 +108,7 @@ def tent_gradient(gradient: Tensor, x: Tensor) -> Tensor:
 
 def sign_weights(weight: Tensor) -> Tensor:
     """Forward: sign, with sign(0) = +1. Pseudo-gradient: the identity where |w| <= 1, 0 elsewhere. Any shape."""
-    return surrogate(weight, sign, lambda gradient, w: step_gradient(gradient, w, -1, 1))
+    return with_gradient(weight, sign, lambda gradient, w: step_gradient(gradient, w, -1, 1))
 
 
 class _Normalise(Function):

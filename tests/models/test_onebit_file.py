@@ -141,10 +141,10 @@ def test_a_file_of_any_version_is_read_for_ever(version):
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (lambda data: b"", "no .bnn file"),
-        (lambda data: data[:30], "no .bnn file"),
-        (lambda data: b"GIF89a" + data, "no .bnn file"),
-        (lambda data: data.replace(b"\r\n", b"\n", 1), "no .bnn file"),
+        (lambda data: b"", "not a .bnn file"),
+        (lambda data: data[:30], "not a .bnn file"),
+        (lambda data: b"GIF89a" + data, "not a .bnn file"),
+        (lambda data: data.replace(b"\r\n", b"\n", 1), "not a .bnn file"),
         (lambda data: data[:8] + struct.pack("<I", 9) + data[12:], "version 9, this binarynas reads version 1 or 2"),
         (lambda data: data[:-1], "bytes where it says"),
         (lambda data: data + b"\0", "bytes where it says"),
