@@ -13,7 +13,7 @@ CellFunction = Callable[[Tensor, Tensor], Tensor]  # a cell: the outputs of the 
 
 
 class CellFrame(nn.Module):
-    """A cell but for its nodes (BNAS v2, figure 2b).
+    """A cell without its nodes (BNAS v2, figure 2b).
 
     `skip` is the module on the skip from the output of the cell before, None for a cell without one.
     """

@@ -18,7 +18,7 @@ class CellOptions(Options):
     """Choices that belong to a network's weights and training, kept with its checkpoint.
 
     `drop_path` is the share of images for which an edge is left out in training (BNAS: 0.2 on CIFAR-10). `mode` is what
-    the network starts in: BNAS v2's multi-stage training takes FWBA first, and BWBA from the weights found so.
+    the network starts in: BNAS v2's multi-stage training takes FWBA first, then BWBA from the weights that this gives.
     """
 
     binariser: str = "xnor"

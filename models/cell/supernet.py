@@ -146,9 +146,9 @@ class MixedCell(CellFrame):
 
 
 class MixedSupernet(NetworkFrame, Supernet[CellSpace, Genotype, MixedOptions]):
-    """Weights of all layer types on all edges, random; which of them count, and how much, each call says.
+    """Weights of all layer types on all edges, random; each call says which of them count, and how much.
 
-    Differs from a final network in what else helps to search (BNAS; DARTS): cells read their inputs through float
+    Differs from a final network where that helps the search (BNAS; DARTS): cells read their inputs through float
     convolutions, pools are followed by a batch norm, and no batch norm of a layer that competes has parameters. For a
     search network smaller than the final one give it `dataclasses.replace(space, cells=8, width=16)`.
     """

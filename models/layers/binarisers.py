@@ -13,6 +13,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from models.layers.autograd import with_gradient
 from models.layers.kernels import (
     Kernel,
     WeightNormalisation,
@@ -22,7 +23,6 @@ from models.layers.kernels import (
     sign_weights,
     step_gradient,
     tent_gradient,
-    with_gradient,
 )
 from spaces.errors import unknown
 

@@ -8,12 +8,10 @@ from typing import Any, NamedTuple, TypeVarTuple
 import torch
 from torch import Tensor, nn
 
-from models.layers.autograd import Function, once_differentiable
+from models.layers.autograd import Function, once_differentiable, with_gradient
 
 PAPER_EPSILON = 1e-5
 Settings = TypeVarTuple("Settings")
-Forward = Callable[[Tensor], Tensor]
-Backward = Callable[[Tensor, Tensor], Tensor]
 
 
 class WeightNormalisation(Enum):
@@ -73,25 +71,6 @@ def sign(x: Tensor) -> Tensor:
     return torch.copysign(x.new_ones(()), x + 0.0)  # -0.0 + 0.0 is 0.0
 
 
-class _WithGradient(Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, function: Forward, gradient: Backward) -> Tensor:
-        ctx.save_for_backward(x)
-        ctx.gradient = gradient
-        return function(x)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        (x,) = ctx.saved_tensors
-        return ctx.gradient(gradient, x), None, None
-
-
-def with_gradient(x: Tensor, function: Forward, gradient: Backward) -> Tensor:
-    """function(x), with gradient(g, x) as the gradient of x, where g is that of the result: its own or a pseudo one."""
-    return _WithGradient.apply(x, function, gradient)
-
-
 def step_gradient(gradient: Tensor, x: Tensor, low: float, high: float) -> Tensor:
     """The gradient where low <= x <= high, else 0, in one pass over memory; for bounds of 0, 1 and -1."""
     info = torch.finfo(x.dtype)
@@ -140,10 +119,9 @@ def normalise_weights(weight: Tensor, normalisation: WeightNormalisation) -> Ten
         return weight
     weight = weight.contiguous(memory_format=torch.channels_last)  # as convolutions want it; order does not matter here
     rows = _rows(weight)
-    if normalisation is WeightNormalisation.PAPER:
-        rows = _Normalise.apply(rows, rows.shape[1], PAPER_EPSILON)
-    else:
-        rows = _Normalise.apply(rows, rows.shape[1] - 1, 0.0)
+    count = rows.shape[1]
+    degrees, epsilon = (count, PAPER_EPSILON) if normalisation is WeightNormalisation.PAPER else (count - 1, 0.0)
+    rows = _Normalise.apply(rows, degrees, epsilon)
     return rows.view(weight.permute(0, 2, 3, 1).shape).permute(0, 3, 1, 2)
 
 

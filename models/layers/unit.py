@@ -38,7 +38,8 @@ class _BinaryConvolution(Function):
     def forward(
         ctx: Any, x: Tensor, shift: Tensor, weight: Tensor, stride: int, groups: int, activations: Activations
     ) -> Tensor:
-        dtype = _compute_dtype(x)
+        device = x.device.type
+        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
         ctx.declared = shift.shape[0]
         shift = first(shift, x.shape[1])
         inputs = x + per_channel(shift + 0.0)  # no element is -0.0, as no shift is: copysign then gives sign(0) = +1
@@ -47,7 +48,7 @@ class _BinaryConvolution(Function):
         inputs, weight = inputs.to(dtype), weight.to(dtype)
         ctx.save_for_backward(x, shift, inputs, weight)
         ctx.settings = stride, groups, activations
-        with torch.autocast(x.device.type, enabled=False):
+        with torch.autocast(device, enabled=False):
             return convolve(inputs, weight, stride, groups).to(x.dtype)
 
     @staticmethod
@@ -82,8 +83,3 @@ def binary_convolution(
     and up to 256 in bfloat16, which rounds larger ones: prefer float16.
     """
     return _BinaryConvolution.apply(x, shift, weight, stride, groups, activations)
-
-
-def _compute_dtype(x: Tensor) -> torch.dtype:
-    device = x.device.type
-    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype

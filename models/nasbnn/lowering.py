@@ -49,14 +49,7 @@ def _unit(unit: ConvolutionUnit, tensor: int, builder: Builder) -> int:
     out_channels, _, size, _ = kernel.weight.shape
     signs = kernel.weight.permute(0, 2, 3, 1) > 0
     assert kernel.scale is not None
-    return builder.add(
-        op.BinaryConvolution(
-            input=tensor,
-            out_channels=out_channels,
-            geometry=op.Geometry(size, unit.stride, size // 2, groups=unit.groups),
-            encoding=op.Encoding.SIGNS,
-            threshold=floats(0.0 - unit.shift),  # x + shift >= 0
-            bits=op.pack_signs(signs.cpu().numpy()),
-            epilogue=_fold_tail(unit.tail, kernel.scale, tensor),
-        )
-    )
+    geometry = op.Geometry(size, unit.stride, size // 2, groups=unit.groups)
+    threshold, bits = floats(0.0 - unit.shift), op.pack_signs(signs.cpu().numpy())  # a bit is x + shift >= 0
+    tail = _fold_tail(unit.tail, kernel.scale, tensor)
+    return builder.add(op.BinaryConvolution(tensor, out_channels, geometry, op.Encoding.SIGNS, threshold, bits, tail))

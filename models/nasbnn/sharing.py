@@ -5,7 +5,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from models.layers.kernels import Kernel, WeightNormalisation, binary_kernel, float_kernel, new_weight, with_gradient
+from models.layers.autograd import with_gradient
+from models.layers.kernels import Kernel, WeightNormalisation, binary_kernel, float_kernel, new_weight
 from models.layers.modes import Weights
 from models.layers.unit import BinaryUnit
 

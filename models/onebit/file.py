@@ -178,13 +178,13 @@ def _check_frame(data: bytes) -> int:
 def _parse_header(compressed: bytes) -> dict[str, Any]:
     if len(compressed) > _LARGEST_HEADER:
         raise BnnFileError(f"the header has more than {_LARGEST_HEADER} bytes; {REMEDY}")
+    stream = zlib.decompressobj(zdict=DICTIONARY.encode())  # a stream without a dictionary is read as well
     try:
-        stream = zlib.decompressobj(zdict=DICTIONARY.encode())  # a stream without a dictionary is read as well
         text = stream.decompress(compressed, _LARGEST_HEADER)
-        if not stream.eof or stream.unused_data:
-            raise BnnFileError(f"the header is cut, or has more than {_LARGEST_HEADER} bytes; {REMEDY}")
-        return as_mapping(json.loads(text))
+        if stream.eof and not stream.unused_data:
+            return as_mapping(json.loads(text))
+    except BnnFileError:
+        raise
     except (zlib.error, ValueError, RecursionError) as error:
-        if isinstance(error, BnnFileError):
-            raise
         raise BnnFileError(f"the header is not JSON: {error}; {REMEDY}") from error
+    raise BnnFileError(f"the header is cut, or has more than {_LARGEST_HEADER} bytes; {REMEDY}")

@@ -149,7 +149,7 @@ class Linear:
 
 @dataclass(frozen=True, eq=False)
 class Pointwise:
-    """The epilogue alone: batch norm, addition or an activation that no convolution stands before."""
+    """The epilogue alone: a batch norm, addition or activation without a convolution before it."""
 
     kind: ClassVar[str] = "pointwise"
     input: int

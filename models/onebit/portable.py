@@ -1,4 +1,4 @@
-"""The engine that runs everywhere: numpy, with popcounts of 64-bit words. Exact, and the measure of the native one.
+"""The engine that runs everywhere: numpy, with popcounts of 64-bit words. Exact; the native one is checked against it.
 
 Floats are added in a fixed order and every operation rounds once, so this engine and the native one, on any machine,
 give the same bits.
@@ -27,7 +27,7 @@ def run_all(program: Program, images: op.Floats) -> list[op.Floats]:
     """All tensors, each (N, H, W, C); the first one is `images`."""
     tensors = [np.ascontiguousarray(images, np.float32)]
     for operation in program.operations:
-        tensors.append(_operate(operation, tensors))
+        tensors.append(_finish(operation.epilogue, _sums(operation, tensors), tensors))
     return tensors
 
 
@@ -38,18 +38,18 @@ def binary_sums(operation: op.BinaryConvolution, x: op.Floats) -> npt.NDArray[np
     return np.stack([_sums_of_one(operation, image, weights) for image in bits])
 
 
-def _operate(operation: op.Operation, tensors: list[op.Floats]) -> op.Floats:
+def _sums(operation: op.Operation, tensors: list[op.Floats]) -> npt.NDArray[Any]:
+    """What an operation's epilogue reads."""
     match operation:
         case op.BinaryConvolution():
-            return _finish(operation.epilogue, binary_sums(operation, tensors[operation.input]), tensors)
+            return binary_sums(operation, tensors[operation.input])
         case op.FloatConvolution():
-            sums = _float_sums(operation.geometry, operation.weight, tensors[operation.input])
-            return _finish(operation.epilogue, sums, tensors)
+            return _float_sums(operation.geometry, operation.weight, tensors[operation.input])
         case op.Linear():
             flat = tensors[operation.input].reshape(len(tensors[0]), 1, 1, -1)
-            return _finish(operation.epilogue, _float_sums(op.Geometry(1), operation.weight[None, None], flat), tensors)
+            return _float_sums(op.Geometry(1), operation.weight[None, None], flat)
         case op.Pointwise():
-            return _finish(operation.epilogue, tensors[operation.input], tensors)
+            return tensors[operation.input]
         case op.Pool():
             return _pool(operation, tensors[operation.input])
         case op.GlobalAverage():
@@ -139,7 +139,7 @@ def _float_sums(geometry: op.Geometry, weight: npt.NDArray[Any], x: op.Floats) -
 
 
 def _finish(epilogue: op.Epilogue, sums: npt.NDArray[Any], tensors: list[op.Floats]) -> op.Floats:
-    """What an `Epilogue` says, one rounding after the other."""
+    """What an `Epilogue` makes of sums, one rounding after the other."""
     v = sums.astype(np.float32)
     if epilogue.factor is not None:
         v *= epilogue.factor

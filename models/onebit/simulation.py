@@ -1,4 +1,4 @@
-"""A program in torch's float operations: what it means without bits, to check engines by and to time them against."""
+"""A program in torch's float operations, to check engines with and to compare their times."""
 
 from typing import assert_never
 
@@ -41,17 +41,16 @@ def _tensors(operation: op.Operation, program: Program) -> dict[str, Tensor]:
             result["weight"] = torch.from_numpy(operation.weight.astype(np.float32)).permute(3, 2, 0, 1)
         case op.Linear():
             result["weight"] = torch.from_numpy(operation.weight.copy()).T
-        case _:
+        case op.Pointwise() | op.Pool() | op.GlobalAverage() | op.Concatenate() | op.Zero():
             pass
+        case _:
+            assert_never(operation)
     for name in ("factor", "constant", "slope", "shift"):
         values = getattr(operation.epilogue, name)
         if values is not None:
             result[name] = torch.from_numpy(values.copy()).view(1, -1, 1, 1)
-    return {name: values.contiguous(memory_format=_format(values)) for name, values in result.items()}
-
-
-def _format(values: Tensor) -> torch.memory_format:
-    return torch.channels_last if values.dim() == 4 else torch.contiguous_format
+    layouts = {4: torch.channels_last, 2: torch.contiguous_format}  # of images, and of a linear layer's weight
+    return {name: values.contiguous(memory_format=layouts[values.dim()]) for name, values in result.items()}
 
 
 def _sums(operation: op.Operation, values: dict[str, Tensor], tensors: list[Tensor]) -> Tensor:

@@ -14,14 +14,14 @@ from models.onnx.quantisers import Quantisers
 
 
 class Translator:
-    """The nodes of a program; maps are (N, C, H, W), and how a number comes to have one bit is for the quantisers."""
+    """The nodes of a program; maps are (N, C, H, W), and the quantisers say how a number is marked as 1 bit."""
 
     def __init__(self, program: Program, batch: Batch, quantisers: Callable[[GraphBuilder], Quantisers]) -> None:
         self.program = program
         self.graph = GraphBuilder(batch)
         self.quantisers = quantisers(self.graph)
         self.names = [IMAGES]
-        """Of the program's tensors, as far as there are nodes for them."""
+        """Of the program's tensors that have nodes already."""
 
     def translate(self, name: str) -> GraphProto:
         """The graph from images (N, C, H, W) to logits (N, classes)."""

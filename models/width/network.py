@@ -39,13 +39,12 @@ class PooledConvolution(nn.Module):
     def __init__(self, plan: LayerPlan, options: WidthOptions) -> None:
         super().__init__()
         self.convolution: nn.Module
+        sizes = plan.cin, plan.cout, plan.kernel_size, plan.stride, plan.padding
         if plan.kind is LayerKind.BINARY:
-            self.convolution = BinaryConv2d(
-                plan.cin, plan.cout, plan.kernel_size, plan.stride, plan.padding,
-                binariser=make_binariser(options.binariser), mode=options.mode,
-            )  # fmt: skip
+            binariser = make_binariser(options.binariser)
+            self.convolution = BinaryConv2d(*sizes, binariser=binariser, mode=options.mode)
         else:
-            self.convolution = nn.Conv2d(plan.cin, plan.cout, plan.kernel_size, plan.stride, plan.padding, bias=False)
+            self.convolution = nn.Conv2d(*sizes, bias=False)
         self.pool = _pool(plan.pool)
         self.norm = nn.BatchNorm2d(plan.cout)
 
@@ -131,14 +130,12 @@ def _by_channels(network: WidthNetwork) -> dict[str, Tensor]:
 def _require_kin(space: WidthSpace, parent: WidthSpace) -> None:
     if replace(space, name=parent.name, ratios=parent.ratios, binariser=parent.binariser) == parent:
         return
-
-    def facts(of: WidthSpace) -> str:
-        size = f"{of.channels}x{of.image_size}x{of.image_size}"
-        return f"{of.base} (images {size}, {of.classes} classes)"
-
+    ours, theirs = (
+        f"{of.base} (images {of.channels}x{of.image_size}x{of.image_size}, {of.classes} classes)"
+        for of in (space, parent)
+    )
     raise ValueError(
-        f"a network of {facts(space)} cannot inherit from one of {facts(parent)}; train a parent of the same base, "
-        "images and classes"
+        f"a network of {ours} cannot inherit from one of {theirs}; train a parent of the same base, images and classes"
     )
 
 

@@ -48,7 +48,7 @@ class Library:
 
 @cache
 def load() -> Library:
-    """The library, built if need be; one a process. Raises `BuildError`."""
+    """The library, built if need be; one per process. Raises `BuildError`."""
     return Library(build.library())
 
 

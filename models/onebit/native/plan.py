@@ -185,7 +185,7 @@ class NativeProgram:
 
 
 def _numbers(epilogue: Epilogue, channels: int) -> dict[str, Floats]:
-    """What an epilogue has a channel; where it has nothing, what changes nothing."""
+    """An epilogue's arrays, one number per channel; where it has none, numbers that change nothing."""
     neutral = {"factor": 1, "constant": 0, "slope": 0, "shift": 0}
     given = {name: getattr(epilogue, name) for name in neutral}
     return {
