@@ -5,7 +5,7 @@ Names are loaded when they are asked for, so that `import models` alone loads no
 
 # ruff: noqa: F401 - these imports are what editors and type checkers know of the names
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from models.checkpoints.folder import CheckpointError
@@ -47,7 +47,7 @@ if not TYPE_CHECKING:
     __all__ = sorted(_MODULES)
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """The public name, from the file that defines it."""
     if name not in _MODULES:
         raise AttributeError(f"module 'models' has no attribute {name!r}")

@@ -19,9 +19,9 @@ from enum import StrEnum
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from models.network import AnyNetwork, AnySupernet
+from models.network import AnyNetwork, AnySpace, AnySupernet
 from models.options import Options
 from spaces import Space, SpaceError
 
@@ -66,7 +66,7 @@ class Family:
         return name in {field.name for field in dataclasses.fields(self.network_options)}
 
 
-def family_of(space: Space[Any]) -> Family:
+def family_of(space: AnySpace) -> Family:
     """The family of a space of networks. Raises `SpaceError` for a space whose members are none."""
     return _family(space.family)
 

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from models.options import Options
 from spaces import Space
 
-S = TypeVar("S", bound=Space[Any], covariant=True)
+AnySpace: TypeAlias = Space[Any]
+S = TypeVar("S", bound=AnySpace, covariant=True)
 A = TypeVar("A")
 O = TypeVar("O", bound=Options, covariant=True)  # noqa: E741 - space, architecture, options
 
@@ -39,5 +40,5 @@ class Supernet(nn.Module, ABC, Generic[S, A, O]):
         """The network of one architecture, with these weights. Raises `SpaceError` for one outside the space."""
 
 
-AnyNetwork: TypeAlias = Network[Space[Any], Any, Options]
-AnySupernet: TypeAlias = Supernet[Space[Any], Any, Options]
+AnyNetwork: TypeAlias = Network[AnySpace, Any, Options]
+AnySupernet: TypeAlias = Supernet[AnySpace, Any, Options]

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Self, get_type_hints
+from typing import Self, get_type_hints
 
 from spaces.errors import unknown
 
@@ -20,12 +20,12 @@ class Options:
     ({'dropout': 0.5}, Example(dropout=0.5))
     """
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """JSON values by field: an enumeration is its value where that is a word, else its name."""
         return {field.name: _word(getattr(self, field.name)) for field in dataclasses.fields(self)}
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
+    def from_json(cls, data: Mapping[str, object]) -> Self:
         """The inverse of `to_json`; fields that are missing keep their defaults.
 
         Raises `ValueError` that names the field, what is allowed and what was given.

@@ -19,6 +19,7 @@ from torch import Tensor
 from models.checkpoints.files import PART, replacing, sync_folder, write_atomically
 from spaces.errors import BinarynasError
 
+Json = dict[str, Any]
 FORMAT = "binarynas checkpoint"
 VERSION = 1
 MANIFEST = "manifest.json"
@@ -48,10 +49,10 @@ class Step(NamedTuple):
 
     number: int
     tensors: dict[str, Tensor]
-    meta: dict[str, Any]
+    meta: Json
 
 
-def save_checkpoint(folder: Path | str, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
+def save_checkpoint(folder: Path | str, tensors: Mapping[str, Tensor], meta: Mapping[str, object]) -> None:
     """Write tensors of any devices, and values that JSON can hold, as a checkpoint; replaces one that is there.
 
     A reader sees the old checkpoint until the new one is whole: the tensors' file is named by its content, and the
@@ -84,7 +85,7 @@ def save_checkpoint(folder: Path | str, tensors: Mapping[str, Tensor], meta: Map
                 other.unlink()
 
 
-def load_checkpoint(folder: Path | str, verify: Verify = Verify.HASHES) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def load_checkpoint(folder: Path | str, verify: Verify = Verify.HASHES) -> tuple[dict[str, Tensor], Json]:
     """The tensors, mapped from the file (private on write: nothing changes the file), and the meta of a checkpoint.
 
     Raises `CheckpointError`, naming the file and the remedy, for anything that is not a whole checkpoint of a known
@@ -102,7 +103,7 @@ def load_checkpoint(folder: Path | str, verify: Verify = Verify.HASHES) -> tuple
     return tensors, manifest["meta"]
 
 
-def save_step(folder: Path | str, step: int, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
+def save_step(folder: Path | str, step: int, tensors: Mapping[str, Tensor], meta: Mapping[str, object]) -> None:
     """Add a checkpoint to a series and keep the last two: `folder/step-000000012` and the one before.
 
     Raises as `save_checkpoint` does, and `ValueError` for a negative step.
@@ -159,7 +160,7 @@ def _storable(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return result
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
+def _manifest(folder: Path) -> Json:
     path = folder / MANIFEST
     if not path.is_file():
         raise CheckpointError(f"{folder} is not a checkpoint: it has no {MANIFEST}, which is written last. {_REMEDY}")

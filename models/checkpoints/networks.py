@@ -2,28 +2,27 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from models.checkpoints.folder import CheckpointError, Verify, load_checkpoint, save_checkpoint
 from models.families import family_of
-from models.network import AnyNetwork, AnySupernet
+from models.network import AnyNetwork, AnySpace, AnySupernet
 from models.options import Options
-from spaces import Space
 from spaces.declarations import space_from
 
 M = TypeVar("M", bound=nn.Module)
 T = TypeVar("T", bound=Options)
 
 
-def supernet_meta(supernet: AnySupernet) -> dict[str, Any]:
+def supernet_meta(supernet: AnySupernet) -> dict[str, object]:
     """What a checkpoint must say for `supernet_from` to read its tensors."""
     return {"kind": "supernet", "space": supernet.space.declaration(), "options": supernet.options.to_json()}
 
 
-def network_meta(network: AnyNetwork) -> dict[str, Any]:
+def network_meta(network: AnyNetwork) -> dict[str, object]:
     """What a checkpoint must say for `network_from` to read its tensors.
 
     Raises `CheckpointError` for a network that cannot be built from space, architecture and options alone.
@@ -38,7 +37,7 @@ def network_meta(network: AnyNetwork) -> dict[str, Any]:
     }
 
 
-def supernet_from(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> AnySupernet:
+def supernet_from(tensors: Mapping[str, Tensor], meta: Mapping[str, object]) -> AnySupernet:
     """The supernet of a `state_dict` (used as it is, not copied) and its `supernet_meta`, in evaluation mode.
 
     Raises `CheckpointError` where the two do not belong together, `SpaceError` for a space that cannot be.
@@ -52,7 +51,7 @@ def supernet_from(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> Any
     return fill(supernet, tensors)
 
 
-def network_from(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> AnyNetwork:
+def network_from(tensors: Mapping[str, Tensor], meta: Mapping[str, object]) -> AnyNetwork:
     """The network of a `state_dict` (used as it is, not copied) and its `network_meta`, in evaluation mode.
 
     Raises `CheckpointError` where the two do not belong together, `SpaceError` for an architecture outside its space.
@@ -65,7 +64,7 @@ def network_from(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> AnyN
     return fill(network, tensors)
 
 
-def save_supernet(folder: Path | str, supernet: AnySupernet, extra_meta: Mapping[str, Any] | None = None) -> None:
+def save_supernet(folder: Path | str, supernet: AnySupernet, extra_meta: Mapping[str, object] | None = None) -> None:
     """Write a supernet as a checkpoint; `extra_meta` is kept under `extra`. Raises as `save_checkpoint` does."""
     save_checkpoint(folder, supernet.state_dict(), {**supernet_meta(supernet), "extra": dict(extra_meta or {})})
 
@@ -78,7 +77,7 @@ def load_supernet(folder: Path | str, verify: Verify = Verify.HASHES) -> AnySupe
     return supernet_from(*load_checkpoint(folder, verify))
 
 
-def save_network(folder: Path | str, network: AnyNetwork, extra_meta: Mapping[str, Any] | None = None) -> None:
+def save_network(folder: Path | str, network: AnyNetwork, extra_meta: Mapping[str, object] | None = None) -> None:
     """Write a network as a checkpoint; `extra_meta` is kept under `extra`. Raises as `save_checkpoint` does."""
     save_checkpoint(folder, network.state_dict(), {**network_meta(network), "extra": dict(extra_meta or {})})
 
@@ -88,13 +87,14 @@ def load_network(folder: Path | str, verify: Verify = Verify.HASHES) -> AnyNetwo
     return network_from(*load_checkpoint(folder, verify))
 
 
-def _space(meta: Mapping[str, Any], kind: str) -> Space[Any]:
-    if meta.get("kind") != kind or not isinstance(meta.get("space"), Mapping):
+def _space(meta: Mapping[str, object], kind: str) -> AnySpace:
+    space = meta.get("space")
+    if meta.get("kind") != kind or not isinstance(space, Mapping):
         raise CheckpointError(f"expected the checkpoint of a {kind}; this is one of {meta.get('kind')!r}")
-    return space_from(meta["space"])
+    return space_from(space)
 
 
-def _options(kind: type[T], meta: Mapping[str, Any]) -> T:
+def _options(kind: type[T], meta: Mapping[str, object]) -> T:
     options = meta.get("options", {})
     try:
         return kind.from_json(options if isinstance(options, Mapping) else {})

@@ -13,17 +13,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from models.layers.autograd import with_gradient
-from models.layers.kernels import (
-    Kernel,
-    WeightNormalisation,
-    binary_kernel,
-    float_kernel,
-    sign,
-    sign_weights,
-    step_gradient,
-    tent_gradient,
-)
+from models.layers.autograd import step_gradient, tent_gradient, with_gradient
+from models.layers.kernels import Kernel, WeightNormalisation, binary_kernel, float_kernel, sign, sign_weights
 from spaces.errors import unknown
 
 

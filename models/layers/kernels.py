@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVarTuple
 import torch
 from torch import Tensor, nn
 
-from models.layers.autograd import Function, once_differentiable, with_gradient
+from models.layers.autograd import Function, once_differentiable, step_gradient, with_gradient
 
 PAPER_EPSILON = 1e-5
 Settings = TypeVarTuple("Settings")
@@ -69,20 +69,6 @@ def new_weight(*shape: int) -> nn.Parameter:
 def sign(x: Tensor) -> Tensor:
     """+1 where x >= 0 (so for 0.0 and -0.0), else -1 (NAS-BNN, equation 1). No gradient."""
     return torch.copysign(x.new_ones(()), x + 0.0)  # -0.0 + 0.0 is 0.0
-
-
-def step_gradient(gradient: Tensor, x: Tensor, low: float, high: float) -> Tensor:
-    """The gradient where low <= x <= high, else 0, in one pass over memory; for bounds of 0, 1 and -1."""
-    info = torch.finfo(x.dtype)
-    # hardtanh's gradient leaves its bounds out, so they are put next to the numbers that belong to the range
-    outside = low - max(abs(low) * info.eps, info.tiny), high + max(abs(high) * info.eps, info.tiny)
-    return torch.ops.aten.hardtanh_backward(gradient, x, *outside)
-
-
-def tent_gradient(gradient: Tensor, x: Tensor) -> Tensor:
-    """The gradient times 2 - 2|x| where |x| <= 1, else 0."""
-    distance = x.abs().clamp_(max=1)
-    return torch.addcmul(gradient, gradient, distance, value=-1).mul_(2)
 
 
 def sign_weights(weight: Tensor) -> Tensor:

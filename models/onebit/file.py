@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from models.checkpoints.files import write_atomically
@@ -104,7 +105,7 @@ def read_model(path: Path | str) -> Model:
 
 def encode(model: Model) -> bytes:
     """The bytes of a file."""
-    arrays: list[npt.NDArray[Any]] = []
+    arrays: list[npt.NDArray[np.generic]] = []
     header = {
         "image": list(model.program.image),
         "operations": [encode_value(operation, arrays) for operation in model.program.operations],

@@ -4,7 +4,8 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from enum import StrEnum
+from typing import Any, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ import numpy.typing as npt
 from models.onebit import operations as op
 from spaces.errors import BinarynasError
 
+T = TypeVar("T", bound=op.Operation | op.Epilogue)
 REMEDY = "export the network again, or copy the file again"
 TYPES = {"float32": "<f4", "int8": "|i1", "uint8": "|u1"}
 """The types that arrays may have, little-endian."""
@@ -55,7 +57,7 @@ class Cursor:
     data: bytes
     at: int
 
-    def take(self, dtype: str, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    def take(self, dtype: str, shape: tuple[int, ...]) -> npt.NDArray[np.generic]:
         """The next array, as a view; checked against what is left before anything is made."""
         kind = np.dtype(TYPES[dtype])
         size = math.prod(shape) * kind.itemsize
@@ -80,7 +82,7 @@ def as_mapping(value: object) -> dict[str, Any]:
     return value
 
 
-def encode_value(value: Any, arrays: list[npt.NDArray[Any]]) -> Any:
+def encode_value(value: object, arrays: list[npt.NDArray[np.generic]]) -> object:
     """A value as JSON; an array as its type and shape, its numbers (one, where all are the same) go to `arrays`."""
     if dataclasses.is_dataclass(value):
         fields = {f.name: encode_value(getattr(value, f.name), arrays) for f in dataclasses.fields(value)}
@@ -103,7 +105,7 @@ def decode_operation(entry: object, cursor: Cursor) -> op.Operation:
     return _fill(kind, {name: value for name, value in entry.items() if name != "kind"}, cursor)
 
 
-def _fill(kind: type[Any], entry: Mapping[str, Any], cursor: Cursor) -> Any:
+def _fill(kind: type[T], entry: Mapping[str, object], cursor: Cursor) -> T:
     """A dataclass from its fields; arrays are taken in the order of the fields."""
     wanted = {f.name: f for f in dataclasses.fields(kind)}
     if unknown := next((name for name in entry if name not in wanted), None):
@@ -117,7 +119,7 @@ def _fill(kind: type[Any], entry: Mapping[str, Any], cursor: Cursor) -> Any:
     return kind(**values)
 
 
-def _as_it_is(value: object, _cursor: Cursor) -> Any:
+def _as_it_is(value: object, _cursor: Cursor) -> float | None:
     """A number: its type and range are for `models.onebit.checks`."""
     return value if isinstance(value, int | float) else None
 
@@ -126,7 +128,7 @@ def _may_be_same(dtype: str, shape: Sequence[int]) -> bool:
     return dtype == "float32" and len(shape) == 1 and 1 < shape[0] <= op.LARGEST_CHANNELS
 
 
-def _array(value: object, cursor: Cursor) -> npt.NDArray[Any]:
+def _array(value: object, cursor: Cursor) -> npt.NDArray[np.generic]:
     entry = as_list(value)
     same = len(entry) == 3 and entry[2] == _SAME
     dtype, shape = as_list(entry[:2] if same else entry, 2)
@@ -142,8 +144,8 @@ def _array(value: object, cursor: Cursor) -> npt.NDArray[Any]:
     return np.broadcast_to(cursor.take(dtype, (1,)), tuple(sides))  # which takes no memory
 
 
-def _choice(kind: type[Any]) -> Callable[[object, Cursor], Any]:
-    def read(value: object, _cursor: Cursor) -> Any:
+def _choice(kind: type[StrEnum]) -> Callable[[object, Cursor], StrEnum]:
+    def read(value: object, _cursor: Cursor) -> StrEnum:
         try:
             return kind(value)
         except ValueError as error:
@@ -153,7 +155,7 @@ def _choice(kind: type[Any]) -> Callable[[object, Cursor], Any]:
 
 
 _KINDS: tuple[type[op.Operation], ...] = get_args(op.Operation)
-_READERS: dict[str, Callable[[Any, Cursor], Any]] = {
+_READERS: dict[str, Callable[[object, Cursor], object]] = {
     "geometry": lambda value, _: op.Geometry(*as_list(value, 5)),
     "shape": lambda value, _: op.Shape(*as_list(value, 3)),
     "inputs": lambda value, _: tuple(as_list(value)),

@@ -5,7 +5,7 @@ give the same bits.
 """
 
 from itertools import product
-from typing import Any, assert_never
+from typing import assert_never
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +38,7 @@ def binary_sums(operation: op.BinaryConvolution, x: op.Floats) -> npt.NDArray[np
     return np.stack([_sums_of_one(operation, image, weights) for image in bits])
 
 
-def _sums(operation: op.Operation, tensors: list[op.Floats]) -> npt.NDArray[Any]:
+def _sums(operation: op.Operation, tensors: list[op.Floats]) -> npt.NDArray[np.generic]:
     """What an operation's epilogue reads."""
     match operation:
         case op.BinaryConvolution():
@@ -117,7 +117,7 @@ def _products(encoding: op.Encoding, x: Words, w: Words, channels: int) -> npt.N
     return result
 
 
-def _float_sums(geometry: op.Geometry, weight: npt.NDArray[Any], x: op.Floats) -> op.Floats:
+def _float_sums(geometry: op.Geometry, weight: npt.NDArray[np.generic], x: op.Floats) -> op.Floats:
     """Sums over taps and channels one after the other, padding included, as (N, h, w, out)."""
     size = [geometry.out_size(side) for side in x.shape[1:3]]
     padding = (geometry.padding, geometry.padding)
@@ -138,7 +138,7 @@ def _float_sums(geometry: op.Geometry, weight: npt.NDArray[Any], x: op.Floats) -
     return np.concatenate(parts, axis=3)
 
 
-def _finish(epilogue: op.Epilogue, sums: npt.NDArray[Any], tensors: list[op.Floats]) -> op.Floats:
+def _finish(epilogue: op.Epilogue, sums: npt.NDArray[np.generic], tensors: list[op.Floats]) -> op.Floats:
     """What an `Epilogue` makes of sums, one rounding after the other."""
     v = sums.astype(np.float32)
     if epilogue.factor is not None:

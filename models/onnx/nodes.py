@@ -1,7 +1,7 @@
 """From the operations of a program to nodes of ONNX, one operation after the other; nothing is traced."""
 
 from collections.abc import Callable
-from typing import Any, assert_never
+from typing import assert_never
 
 import numpy as np
 from onnx import GraphProto, TensorProto
@@ -111,7 +111,7 @@ class Translator:
         graph, at = self.graph, self._at()
         if isinstance(graph.batch, int):
             return graph.constant(at, np.zeros((graph.batch, *shape), np.float32))
-        integers: dict[str, Any] = {"element": TensorProto.INT64}
+        integers: dict[str, int] = {"element": TensorProto.INT64}
         count = graph.add_constant("Shape", [IMAGES], f"{at}.count", [1], **integers, start=0, end=1)
         rest = graph.constant(f"{at}.rest", np.array(shape))
         whole = graph.add_constant("Concat", [count, rest], f"{at}.shape", [4], **integers, axis=0)

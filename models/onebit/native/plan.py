@@ -2,7 +2,7 @@
 
 import ctypes
 from itertools import pairwise
-from typing import Any, assert_never
+from typing import TypeVar, assert_never
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,7 @@ _PIXEL = Geometry(1)
 _SLACK = 256
 _VECTOR = 8
 ALIGNMENT = 64
+Number = TypeVar("Number", bound=np.generic)
 
 FLOAT_CONVOLUTION, BINARY_CONVOLUTION, POINTWISE, MAX_POOL, MEAN_POOL, GLOBAL_AVERAGE, COPY, ZERO = range(8)
 _ENCODINGS = {Encoding.SIGNS: 0, Encoding.ZERO_ONE: 1}
@@ -56,7 +57,7 @@ class NativeOperation(ctypes.Structure):
     )
 
 
-def aligned(count: int, dtype: type[np.generic]) -> npt.NDArray[Any]:
+def aligned(count: int, dtype: type[Number]) -> npt.NDArray[Number]:
     """Zeros at an address that vector instructions and caches like."""
     size = np.dtype(dtype).itemsize
     memory = np.zeros(count * size + ALIGNMENT, np.uint8)
@@ -74,7 +75,7 @@ class NativeProgram:
     def __init__(self, program: Program, library: ctypes.CDLL, *, vectors: bool) -> None:
         self._library = library
         self._vectors = vectors
-        self._kept: list[npt.NDArray[Any]] = []
+        self._kept: list[npt.NDArray[np.generic]] = []
         self._shapes = program.shapes
         self._places, self.tensors = place_tensors(program)
         operations: list[NativeOperation] = []
@@ -168,7 +169,7 @@ class NativeProgram:
         self._kept += [arranged, base]
         native.arranged, native.base = arranged.ctypes.data, base.ctypes.data
 
-    def _float_weight(self, weight: npt.NDArray[Any], groups: int) -> int:
+    def _float_weight(self, weight: npt.NDArray[np.generic], groups: int) -> int:
         """(k, k, in / groups, out) to (groups, blocks, taps, 16), filled up with zeros; its address."""
         taps, channels = weight[..., 0].size, weight.shape[3] // groups
         blocks = -(-channels // _COLUMNS)
@@ -176,7 +177,7 @@ class NativeProgram:
         result[:, :, :channels] = weight.reshape(taps, groups, channels)
         return self._keep(result.reshape(taps, groups, blocks, _COLUMNS).transpose(1, 2, 0, 3))
 
-    def _keep(self, values: npt.NDArray[Any]) -> int:
+    def _keep(self, values: npt.NDArray[np.generic]) -> int:
         """The address of a copy as float32, with slack for vector loops."""
         kept: Floats = aligned(values.size + _SLACK, np.float32)
         kept[: values.size] = values.ravel()
