@@ -8,8 +8,6 @@ from torch import Tensor
 from torch.autograd.function import Function
 from torch.autograd.function import once_differentiable as _once_differentiable
 
-__all__ = ["Function", "once_differentiable", "step_gradient", "tent_gradient", "with_gradient"]
-
 R = TypeVar("R")
 Forward = Callable[[Tensor], Tensor]
 Backward = Callable[[Tensor, Tensor], Tensor]
