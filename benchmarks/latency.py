@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from models.layers.recalibration import recalibrate
-from models.nasbnn.supernet import Supernet
+from models.nasbnn.supernet import NasBnnSupernet
 from models.onebit.engine import Engine
 from models.onebit.lowering.lower import lower
 from search.latency.programs import program_of
@@ -52,7 +52,7 @@ def predictions(space, count):
 
 @torch.no_grad()
 def evaluation(space, candidates, images, recalibrated):
-    supernet, rng = Supernet(space), derive_rng(2, "benchmark")
+    supernet, rng = NasBnnSupernet(space), derive_rng(2, "benchmark")
     shape = space.channels, space.image_size, space.image_size
     seen, batch = torch.randn(images, *shape), torch.randn(recalibrated, *shape)
     taken, differ = {"float": [], "onebit": [], "before": []}, 0

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 
 from models.layers.modes import Mode
 from models.layers.recalibration import recalibrate
-from models.nasbnn.supernet import Supernet
+from models.nasbnn.supernet import NasBnnSupernet
 from spaces import get_space
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "models"))
@@ -68,7 +68,7 @@ def main():
     shape = (options.batch, space.channels, space.image_size, space.image_size)
     images, labels = torch.randn(shape), torch.randint(space.classes, (options.batch,))
 
-    supernet, twin = Supernet(space), Supernet(space)
+    supernet, twin = NasBnnSupernet(space), NasBnnSupernet(space)
     twin.load_state_dict(supernet.state_dict())
     tensors = reference.published(twin)
 

@@ -3,26 +3,56 @@
 Names are loaded when they are asked for, so that `import models` alone loads no torch.
 """
 
+# ruff: noqa: F401 - these imports are what editors and type checkers know of the names
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from models.checkpoints.folder import CheckpointError
     from models.checkpoints.networks import load_network, load_supernet, save_network, save_supernet
-    from models.families import build_network
-
-__all__ = ["build_network", "load_network", "load_supernet", "save_network", "save_supernet"]
+    from models.conformance import check_binariser
+    from models.families import Family, SupernetTraining, build_network, family_of
+    from models.layers.binarisers import BINARISERS, Binariser
+    from models.layers.binary import BinaryConv2d, set_mode
+    from models.layers.modes import Mode
+    from models.layers.recalibration import recalibrate
+    from models.nasbnn.published import import_checkpoint
+    from models.network import Network, Supernet
+    from models.onebit.engine import Backend, Engine, Layout
+    from models.onebit.file import Model, read_model, write_model
+    from models.onebit.lowering.lower import lower
+    from models.onnx.export import Format, to_onnx, write_onnx
+    from models.options import Options
 
 _PLACES = {
-    "build_network": "models.families",
-    "load_network": "models.checkpoints.networks",
-    "load_supernet": "models.checkpoints.networks",
-    "save_network": "models.checkpoints.networks",
-    "save_supernet": "models.checkpoints.networks",
+    "checkpoints.folder": "CheckpointError",
+    "checkpoints.networks": "load_network load_supernet save_network save_supernet",
+    "conformance": "check_binariser",
+    "families": "Family SupernetTraining build_network family_of",
+    "layers.binarisers": "BINARISERS Binariser",
+    "layers.binary": "BinaryConv2d set_mode",
+    "layers.modes": "Mode",
+    "layers.recalibration": "recalibrate",
+    "nasbnn.published": "import_checkpoint",
+    "network": "Network Supernet",
+    "onebit.engine": "Backend Engine Layout",
+    "onebit.file": "Model read_model write_model",
+    "onebit.lowering.lower": "lower",
+    "onnx.export": "Format to_onnx write_onnx",
+    "options": "Options",
 }
+_MODULES = {name: f"models.{place}" for place, names in _PLACES.items() for name in names.split()}
+
+if not TYPE_CHECKING:
+    __all__ = sorted(_MODULES)
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """The public name, from the file that defines it."""
-    if name not in _PLACES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'models' has no attribute {name!r}")
-    return getattr(import_module(_PLACES[name]), name)
+    return getattr(import_module(_MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(_MODULES)

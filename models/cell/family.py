@@ -2,14 +2,13 @@
 
 from models.cell.lowering import lower_cells
 from models.cell.network import CellNetwork, CellOptions
-from models.cell.supernet import InheritedNetwork, MixedOptions, MixedSupernet
+from models.cell.supernet import MixedOptions, MixedSupernet
 from models.families import Family, SupernetTraining
 
 FAMILY = Family(
     network=CellNetwork,
     network_options=CellOptions,
     lower=lower_cells,
-    exportable=(CellNetwork, InheritedNetwork),
     supernet=MixedSupernet,
     supernet_options=MixedOptions,
     supernet_training=SupernetTraining.BILEVEL,

@@ -13,7 +13,7 @@ CellFunction = Callable[[Tensor, Tensor], Tensor]  # a cell: the outputs of the 
 
 
 class CellFrame(nn.Module):
-    """A cell but for its nodes (BNAS v2, figure 2b).
+    """A cell without its nodes (BNAS v2, figure 2b).
 
     `skip` is the module on the skip from the output of the cell before, None for a cell without one.
     """
@@ -63,7 +63,8 @@ class Cell(CellFrame):
         return self.output(states, last)
 
     def _dropped(self, x: Tensor) -> Tensor:
-        """Drop path: zero for a share of the images, and as much larger for the others that the mean is the same."""
+        """Drop path: zeroes the edge for a random share of the images; divides the rest by the share kept, so that the
+        expectation stays."""
         if not self.training or self.drop_path == 0:
             return x
         keep = 1 - self.drop_path

@@ -4,7 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.layers.binarisers import Binariser, BinaryConv2d
+from models.layers.binarisers import make_binariser
+from models.layers.binary import BinaryConv2d
 from models.layers.modes import Mode
 from spaces.cell import LayerPlan
 
@@ -22,12 +23,12 @@ class Zeroise(nn.Module):
 
 
 class Pool(nn.Module):
-    """A 3x3 pool, and a batch norm without parameters behind it while an architecture is searched.
+    """A 3x3 pool, and a batch norm without parameters after it while an architecture is searched.
 
-    The average is over the pixels that are there, padding not counted.
+    The average leaves padding out.
     """
 
-    def __init__(self, plan: LayerPlan, norm: nn.Module | None = None) -> None:
+    def __init__(self, plan: LayerPlan, norm: nn.BatchNorm2d | None = None) -> None:
         super().__init__()
         self.kind = plan.kind
         self.kernel_size = plan.kernel_size
@@ -84,7 +85,7 @@ class SkipConvolution(nn.Module):
 
 
 class Stem(nn.Module):
-    """Float convolutions, each with batch norm behind it, and ReLU between one and the next."""
+    """Float convolutions, each followed by batch norm, with ReLU between one and the next."""
 
     def __init__(self, plans: tuple[LayerPlan, ...]) -> None:
         super().__init__()
@@ -101,7 +102,7 @@ class Stem(nn.Module):
         return outputs
 
 
-def layer_of(plan: LayerPlan, binariser: Binariser, mode: Mode) -> nn.Module:
+def layer_of(plan: LayerPlan, binariser: str, mode: Mode) -> nn.Module:
     """The layer of an edge, or of a cell's input, in a final network."""
     if plan.kind == "none":
         return Zeroise(plan.stride)
@@ -110,26 +111,19 @@ def layer_of(plan: LayerPlan, binariser: Binariser, mode: Mode) -> nn.Module:
     return Pool(plan)
 
 
-def binary_convolution(plan: LayerPlan, binariser: Binariser, mode: Mode) -> BinaryConv2d:
+def binary_convolution(plan: LayerPlan, binariser: str, mode: Mode) -> BinaryConv2d:
     """The binary convolution of a plan."""
-    return BinaryConv2d(
-        plan.cin,
-        plan.cout,
-        plan.kernel_size,
-        plan.stride,
-        plan.padding,
-        plan.dilation,
-        plan.groups,
-        binariser=binariser,
-        mode=mode,
-    )
+    return BinaryConv2d(*_sizes(plan), binariser=make_binariser(binariser), mode=mode)
 
 
 def float_convolution(plan: LayerPlan) -> nn.Conv2d:
     """The float convolution of a plan, without bias."""
-    return nn.Conv2d(
-        plan.cin, plan.cout, plan.kernel_size, plan.stride, plan.padding, plan.dilation, plan.groups, bias=False
-    )
+    return nn.Conv2d(*_sizes(plan), bias=False)
+
+
+def _sizes(plan: LayerPlan) -> tuple[int, int, int, int, int, int, int]:
+    """The first arguments of `nn.Conv2d`, and of `BinaryConv2d`."""
+    return plan.cin, plan.cout, plan.kernel_size, plan.stride, plan.padding, plan.dilation, plan.groups
 
 
 def plain_norm(channels: int) -> nn.BatchNorm2d:

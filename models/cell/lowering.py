@@ -4,48 +4,28 @@ from dataclasses import replace
 
 from torch import nn
 
-from models.cell.frame import Cell, NetworkFrame
+from models.cell.frame import Cell
 from models.cell.layers import BinaryLayer, FloatInput, Pool, SkipConvolution, Zeroise
 from models.cell.layers import Stem as CellStem
-from models.onebit import operations as program
-from models.onebit.lowering.folding import (
-    Builder,
-    add_binary_convolution,
-    add_classifier,
-    add_float_convolution,
-    floats,
-    fold_norm,
-    scale_of,
-)
-from models.onebit.operations import (
-    PLAIN,
-    Activation,
-    Concatenate,
-    Epilogue,
-    Geometry,
-    GlobalAverage,
-    Pointwise,
-    Reduction,
-    Shape,
-    Zero,
-)
-from spaces.cell import CellSpace
+from models.cell.network import CellNetwork
+from models.cell.supernet import InheritedNetwork
+from models.onebit import operations as op
+from models.onebit.lowering.folding import Builder, floats, fold_norm, scale_of
 
-_RELU = Epilogue(activation=Activation.RELU)
+_RELU = op.Epilogue(activation=op.Activation.RELU)
 
 
-def lower_cells(network: NetworkFrame, builder: Builder) -> None:
+def lower_cells(network: CellNetwork | InheritedNetwork, builder: Builder) -> None:
     """Add the operations of a network of a genotype, final or inherited."""
-    space: CellSpace = network.space  # pyright: ignore[reportAssignmentType]
-    plan = space.plan(network.architecture)  # pyright: ignore[reportArgumentType]
+    plan = network.space.plan(network.architecture)
     outputs = _stem(network.stem, builder)
     before_last, last = (outputs[place] for place in network.first_inputs)
     for cell, planned in zip(network.cells, plan.cells, strict=True):
         assert isinstance(cell, Cell)
         edge = planned.nodes[0][0].layer
-        node = Shape(edge.cout, edge.out_size, edge.out_size)
+        node = op.Shape(edge.cout, edge.out_size, edge.out_size)
         before_last, last = last, _cell(cell, node, before_last, last, builder)
-    add_classifier(network.classifier, builder.add(GlobalAverage(last)), builder)
+    builder.add_classifier(network.classifier, builder.add(op.GlobalAverage(last)))
 
 
 def _stem(stem: CellStem, builder: Builder) -> list[int]:
@@ -53,12 +33,12 @@ def _stem(stem: CellStem, builder: Builder) -> list[int]:
     for convolution, norm in zip(stem.convolutions, stem.norms, strict=True):
         assert isinstance(convolution, nn.Conv2d)
         assert isinstance(norm, nn.BatchNorm2d)
-        given = builder.add(Pointwise(outputs[-1], _RELU)) if outputs else 0
-        outputs.append(add_float_convolution(convolution, given, builder, fold_norm(norm)))
+        given = builder.add(op.Pointwise(outputs[-1], _RELU)) if outputs else 0
+        outputs.append(builder.add_convolution(convolution, given, fold_norm(norm)))
     return outputs
 
 
-def _cell(cell: Cell, node: Shape, before_last: int, last: int, builder: Builder) -> int:
+def _cell(cell: Cell, node: op.Shape, before_last: int, last: int, builder: Builder) -> int:
     """Nodes of the shape `node`, concatenated, + skip."""
     states = [_layer(cell.input1, before_last, builder), _layer(cell.input2, last, builder)]
     assert None not in states
@@ -66,22 +46,22 @@ def _cell(cell: Cell, node: Shape, before_last: int, last: int, builder: Builder
         assert isinstance(layers, nn.ModuleList)
         edges = [_layer(layer, states[source], builder) for layer, source in zip(layers, sources, strict=True)]
         states.append(_sum([edge for edge in edges if edge is not None], node, builder))
-    nodes = builder.add(Concatenate(tuple(state for state in states[2:] if state is not None)))
+    nodes = builder.add(op.Concatenate(tuple(state for state in states[2:] if state is not None)))
     if cell.skip is None:
         return nodes
     if isinstance(cell.skip, nn.Identity):
-        return builder.add(Pointwise(nodes, Epilogue(shortcut=last)))
+        return builder.add(op.Pointwise(nodes, op.Epilogue(shortcut=last)))
     assert isinstance(cell.skip, SkipConvolution)
-    return add_float_convolution(cell.skip.convolution, last, builder, Epilogue(shortcut=nodes), cell.skip.norm)
+    return builder.add_convolution(cell.skip.convolution, last, op.Epilogue(shortcut=nodes), cell.skip.norm)
 
 
-def _sum(edges: list[int], node: Shape, builder: Builder) -> int:
+def _sum(edges: list[int], node: op.Shape, builder: Builder) -> int:
     """Edges added one after the other; zeros where there is none."""
     if not edges:
-        return builder.add(Zero(node))
+        return builder.add(op.Zero(node))
     total = edges[0]
     for edge in edges[1:]:
-        total = builder.add(Pointwise(edge, Epilogue(shortcut=total)))
+        total = builder.add(op.Pointwise(edge, op.Epilogue(shortcut=total)))
     return total
 
 
@@ -95,18 +75,14 @@ def _layer(layer: nn.Module, tensor: int | None, builder: Builder) -> int | None
             scale = scale_of(layer.convolution)
             assert scale is not None
             epilogue = replace(_RELU, factor=floats(scale))
-            return add_binary_convolution(layer.convolution, tensor, builder, epilogue, layer.norm)
+            return builder.add_convolution(layer.convolution, tensor, epilogue, layer.norm)
         case FloatInput():
-            given = builder.add(Pointwise(tensor, _RELU))
-            return add_float_convolution(layer.convolution, given, builder, fold_norm(layer.norm))
+            given = builder.add(op.Pointwise(tensor, _RELU))
+            return builder.add_convolution(layer.convolution, given, fold_norm(layer.norm))
         case Pool():
-            reduction = Reduction.MAX if layer.kind == "max" else Reduction.MEAN
-            geometry = Geometry(layer.kernel_size, layer.stride, layer.padding)
-            pooled = builder.add(program.Pool(tensor, reduction, geometry))
-            return pooled if layer.norm is None else builder.add(Pointwise(pooled, _fold(layer.norm)))
+            reduction = op.Reduction.MAX if layer.kind == "max" else op.Reduction.MEAN
+            geometry = op.Geometry(layer.kernel_size, layer.stride, layer.padding)
+            pooled = builder.add(op.Pool(tensor, reduction, geometry))
+            return pooled if layer.norm is None else builder.add(op.Pointwise(pooled, fold_norm(layer.norm)))
         case _:
             raise TypeError(f"a layer {type(layer).__name__} of a cell cannot be exported")
-
-
-def _fold(norm: nn.Module) -> Epilogue:
-    return fold_norm(norm) if isinstance(norm, nn.BatchNorm2d) else PLAIN

@@ -13,8 +13,11 @@ from torch import Tensor, nn
 from models.cell.frame import Cell, CellFrame, NetworkFrame, skip_of
 from models.cell.layers import BinaryLayer, FloatInput, Pool, Zeroise, binary_convolution, plain_norm
 from models.cell.mixture import Mixture, mixed_edges
-from models.layers.binarisers import Binariser, BinaryConv2d
+from models.layers.binarisers import make_binariser
+from models.layers.binary import BinaryConv2d
 from models.layers.modes import Mode
+from models.network import Network, Supernet
+from models.options import Options
 from spaces.cell import Cell as CellGenes
 from spaces.cell import CellPlan, CellSpace, Genotype, LayerPlan
 from spaces.cell.canonical import INPUTS
@@ -24,11 +27,14 @@ M = TypeVar("M", bound=nn.Module)
 
 
 @dataclasses.dataclass(frozen=True)
-class MixedOptions:
+class MixedOptions(Options):
     """Choices that belong to a searching network's weights."""
 
-    binariser: Binariser = Binariser.XNOR
+    binariser: str = "xnor"
     mode: Mode = Mode.BWBA
+
+    def __post_init__(self) -> None:
+        make_binariser(self.binariser)  # raises for an unknown one
 
 
 class _Rows(NamedTuple):
@@ -51,7 +57,7 @@ class _Rows(NamedTuple):
 class MixedEdge(nn.Module):
     """All layer types between two states; their weighted sum.
 
-    The binary layers read the same signs, behind one batch norm: without parameters, each one's own would be equal.
+    The binary layers read the same signs, after one batch norm: without parameters, each one's own would be equal.
     """
 
     def __init__(self, plans: Sequence[LayerPlan], options: MixedOptions, types: tuple[str, ...]) -> None:
@@ -93,7 +99,7 @@ class MixedCell(CellFrame):
     """A cell whose nodes read all earlier states through mixed edges."""
 
     def __init__(self, plans: Sequence[CellPlan], options: MixedOptions, types: tuple[str, ...]) -> None:
-        """`plans` are those of the cell with one layer type everywhere, a plan a type."""
+        """`plans` are those of the cell with one layer type everywhere, one plan per type."""
         first = plans[0]
         super().__init__(FloatInput(first.inputs[0]), FloatInput(first.inputs[1]), skip_of(first))
         self.wiring = mixed_edges(len(first.nodes))
@@ -139,11 +145,11 @@ class MixedCell(CellFrame):
         return edge
 
 
-class MixedSupernet(NetworkFrame):
-    """Weights of all layer types on all edges, random; which of them count, and how much, each call says.
+class MixedSupernet(NetworkFrame, Supernet[CellSpace, Genotype, MixedOptions]):
+    """Weights of all layer types on all edges, random; each call says which of them count, and how much.
 
-    Differs from a final network in what else helps to search (BNAS; DARTS): cells read their inputs through float
-    convolutions, pools have a batch norm behind them, and no batch norm of a layer that competes has parameters. For a
+    Differs from a final network where that helps the search (BNAS; DARTS): cells read their inputs through float
+    convolutions, pools are followed by a batch norm, and no batch norm of a layer that competes has parameters. For a
     search network smaller than the final one give it `dataclasses.replace(space, cells=8, width=16)`.
     """
 
@@ -167,9 +173,9 @@ class MixedSupernet(NetworkFrame):
         pairs = zip(self.cells, self.reductions, strict=True)
         return self.run(images, [partial(cell, rows=rows[reduction]) for cell, reduction in pairs])
 
-    def extract(self, genotype: Genotype) -> "InheritedNetwork":
+    def extract(self, architecture: Genotype) -> "InheritedNetwork":
         """A genotype's network with these weights, shared, not copied; see `InheritedNetwork`."""
-        return InheritedNetwork(self, genotype)
+        return InheritedNetwork(self, architecture)
 
 
 class MixedNetwork(nn.Module):
@@ -185,7 +191,7 @@ class MixedNetwork(nn.Module):
         return self.supernet(images, self.mixture)
 
 
-class InheritedNetwork(NetworkFrame):
+class InheritedNetwork(NetworkFrame, Network[CellSpace, Genotype, MixedOptions]):
     """What a supernet computes for one genotype (`mixture_of`), layer by layer, without those that it leaves out.
 
     Parameters are the supernet's own, batch norm statistics are copies: recalibrating one candidate changes neither the
@@ -197,6 +203,7 @@ class InheritedNetwork(NetworkFrame):
             super().__init__(supernet.space.plan(architecture), ())
         self.space = supernet.space
         self.architecture = architecture
+        self.options = supernet.options
         self.stem = sharing(supernet.stem)
         self.classifier = sharing(supernet.classifier)
         for cell, reduction in zip(supernet.cells, supernet.reductions, strict=True):

@@ -19,6 +19,7 @@ from torch import Tensor
 from models.checkpoints.files import PART, replacing, sync_folder, write_atomically
 from spaces.errors import BinarynasError
 
+Json = dict[str, Any]
 FORMAT = "binarynas checkpoint"
 VERSION = 1
 MANIFEST = "manifest.json"
@@ -48,21 +49,21 @@ class Step(NamedTuple):
 
     number: int
     tensors: dict[str, Tensor]
-    meta: dict[str, Any]
+    meta: Json
 
 
-def save_checkpoint(folder: Path | str, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
+def save_checkpoint(folder: Path | str, tensors: Mapping[str, Tensor], meta: Mapping[str, object]) -> None:
     """Write tensors of any devices, and values that JSON can hold, as a checkpoint; replaces one that is there.
 
     A reader sees the old checkpoint until the new one is whole: the tensors' file is named by its content, and the
-    manifest changes last. Raises `CheckpointError` where `meta` is no JSON, `OSError` where the disk refuses.
+    manifest changes last. Raises `CheckpointError` where `meta` is not JSON, `OSError` where the disk refuses.
     """
     folder = Path(folder)
     try:
         meta_text = json.dumps(dict(meta), allow_nan=False)
     except (TypeError, ValueError) as error:
         raise CheckpointError(
-            f"the meta of checkpoint {folder} is no JSON: {error}. Use strings, finite numbers, lists and dictionaries"
+            f"the meta of checkpoint {folder} is not JSON: {error}. Use strings, finite numbers, lists and dictionaries"
         ) from error
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / "tensors.safetensors") as temporary:
@@ -84,11 +85,11 @@ def save_checkpoint(folder: Path | str, tensors: Mapping[str, Tensor], meta: Map
                 other.unlink()
 
 
-def load_checkpoint(folder: Path | str, verify: Verify = Verify.HASHES) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def load_checkpoint(folder: Path | str, verify: Verify = Verify.HASHES) -> tuple[dict[str, Tensor], Json]:
     """The tensors, mapped from the file (private on write: nothing changes the file), and the meta of a checkpoint.
 
     Raises `CheckpointError`, naming the file and the remedy, for anything that is not a whole checkpoint of a known
-    version: no manifest, wrong sizes or hashes, names that leave the folder, tensors that are none.
+    version: no manifest, wrong sizes or hashes, names that leave the folder, unreadable tensors.
     """
     folder = Path(folder)
     manifest = _manifest(folder)
@@ -102,12 +103,7 @@ def load_checkpoint(folder: Path | str, verify: Verify = Verify.HASHES) -> tuple
     return tensors, manifest["meta"]
 
 
-def read_meta(folder: Path | str) -> dict[str, Any]:
-    """The meta of a checkpoint, without its tensors. Raises `CheckpointError` as `load_checkpoint` does."""
-    return _manifest(Path(folder))["meta"]
-
-
-def save_step(folder: Path | str, step: int, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
+def save_step(folder: Path | str, step: int, tensors: Mapping[str, Tensor], meta: Mapping[str, object]) -> None:
     """Add a checkpoint to a series and keep the last two: `folder/step-000000012` and the one before.
 
     Raises as `save_checkpoint` does, and `ValueError` for a negative step.
@@ -120,7 +116,7 @@ def save_step(folder: Path | str, step: int, tensors: Mapping[str, Tensor], meta
     whole = [path for _, path in _steps(folder) if (path / MANIFEST).is_file()]
     for _, path in _steps(folder):
         if path not in whole[:KEPT]:
-            (path / MANIFEST).unlink(missing_ok=True)  # first, so that a half-deleted one is no checkpoint
+            (path / MANIFEST).unlink(missing_ok=True)  # first, so that a half-deleted one does not count
             shutil.rmtree(path)
 
 
@@ -128,7 +124,7 @@ def latest_checkpoint(folder: Path | str) -> Step | None:
     """The last whole checkpoint of a series; None where none was ever finished.
 
     A damaged one is renamed to `*.damaged`, named in a `CheckpointWarning`, and the one before it is used. Raises
-    `CheckpointError` where all are damaged, so that a run never starts anew unnoticed.
+    `CheckpointError` where all are damaged, so that a run never starts again unnoticed.
     """
     damaged: list[str] = []
     for number, path in _steps(Path(folder)):
@@ -164,16 +160,16 @@ def _storable(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return result
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
+def _manifest(folder: Path) -> Json:
     path = folder / MANIFEST
     if not path.is_file():
-        raise CheckpointError(f"{folder} is no checkpoint: it has no {MANIFEST}, which is written last. {_REMEDY}")
+        raise CheckpointError(f"{folder} is not a checkpoint: it has no {MANIFEST}, which is written last. {_REMEDY}")
     if path.stat().st_size > _LARGEST_MANIFEST:
         raise CheckpointError(f"{path} is larger than {_LARGEST_MANIFEST} bytes. {_REMEDY}")
     try:
         manifest = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} is no JSON: {error}. {_REMEDY}") from error
+        raise CheckpointError(f"{path} is not JSON: {error}. {_REMEDY}") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise CheckpointError(f"{path} is not the manifest of a {FORMAT}. {_REMEDY}")
     if manifest.get("version") != VERSION:
@@ -188,14 +184,14 @@ def _manifest(folder: Path) -> dict[str, Any]:
 
 
 def _checked(folder: Path, name: str, facts: object, verify: Verify) -> Path:
-    """The path of a listed file, once it is known to be a file in the folder, as large and with the content it had."""
+    """The path of a listed file, checked: a plain file of the folder, with the size and the content that it had."""
     manifest, path = folder / MANIFEST, folder / name
     if not _TENSOR_FILE.fullmatch(name):
-        raise CheckpointError(f"{manifest} lists {name!r}, which is no name of a tensor file. {_REMEDY}")
+        raise CheckpointError(f"{manifest} lists {name!r}, which is not the name of a tensor file. {_REMEDY}")
     if not isinstance(facts, dict) or not isinstance(facts.get("bytes"), int):
         raise CheckpointError(f"{manifest} does not say how large {name} is. {_REMEDY}")
     if path.is_symlink() or not path.is_file():
-        raise CheckpointError(f"{path} is missing, or is no plain file. {_REMEDY}")
+        raise CheckpointError(f"{path} is missing, or is not a plain file. {_REMEDY}")
     size = path.stat().st_size
     if size != facts["bytes"]:
         raise CheckpointError(f"{path} has {size} bytes where its manifest says {facts['bytes']}. {_REMEDY}")

@@ -2,37 +2,42 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from models.checkpoints.folder import CheckpointError, Verify, load_checkpoint, save_checkpoint
-from models.families import family_of, options_from, options_to_json
-from spaces import Space
+from models.families import family_of
+from models.network import AnyNetwork, AnySpace, AnySupernet
+from models.options import Options
 from spaces.declarations import space_from
 
 M = TypeVar("M", bound=nn.Module)
+T = TypeVar("T", bound=Options)
 
 
-def supernet_meta(supernet: nn.Module) -> dict[str, Any]:
+def supernet_meta(supernet: AnySupernet) -> dict[str, object]:
     """What a checkpoint must say for `supernet_from` to read its tensors."""
-    net = cast("Any", supernet)
-    return {"kind": "supernet", "space": net.space.declaration(), "options": options_to_json(net.options)}
+    return {"kind": "supernet", "space": supernet.space.declaration(), "options": supernet.options.to_json()}
 
 
-def network_meta(network: nn.Module) -> dict[str, Any]:
-    """What a checkpoint must say for `network_from` to read its tensors."""
-    net = cast("Any", network)
+def network_meta(network: AnyNetwork) -> dict[str, object]:
+    """What a checkpoint must say for `network_from` to read its tensors.
+
+    Raises `CheckpointError` for a network that cannot be built from space, architecture and options alone.
+    """
+    if not isinstance(network, family_of(network.space).network):
+        raise CheckpointError(f"a {type(network).__name__} cannot be saved; train a network of its architecture")
     return {
         "kind": "network",
-        "space": net.space.declaration(),
-        "architecture": net.space.format(net.architecture),
-        "options": options_to_json(net.options),
+        "space": network.space.declaration(),
+        "architecture": network.space.format(network.architecture),
+        "options": network.options.to_json(),
     }
 
 
-def supernet_from(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> Any:
+def supernet_from(tensors: Mapping[str, Tensor], meta: Mapping[str, object]) -> AnySupernet:
     """The supernet of a `state_dict` (used as it is, not copied) and its `supernet_meta`, in evaluation mode.
 
     Raises `CheckpointError` where the two do not belong together, `SpaceError` for a space that cannot be.
@@ -46,7 +51,7 @@ def supernet_from(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> Any
     return fill(supernet, tensors)
 
 
-def network_from(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> Any:
+def network_from(tensors: Mapping[str, Tensor], meta: Mapping[str, object]) -> AnyNetwork:
     """The network of a `state_dict` (used as it is, not copied) and its `network_meta`, in evaluation mode.
 
     Raises `CheckpointError` where the two do not belong together, `SpaceError` for an architecture outside its space.
@@ -59,12 +64,12 @@ def network_from(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> Any:
     return fill(network, tensors)
 
 
-def save_supernet(folder: Path | str, supernet: nn.Module, extra_meta: Mapping[str, Any] | None = None) -> None:
+def save_supernet(folder: Path | str, supernet: AnySupernet, extra_meta: Mapping[str, object] | None = None) -> None:
     """Write a supernet as a checkpoint; `extra_meta` is kept under `extra`. Raises as `save_checkpoint` does."""
     save_checkpoint(folder, supernet.state_dict(), {**supernet_meta(supernet), "extra": dict(extra_meta or {})})
 
 
-def load_supernet(folder: Path | str, verify: Verify = Verify.HASHES) -> Any:
+def load_supernet(folder: Path | str, verify: Verify = Verify.HASHES) -> AnySupernet:
     """The supernet of a checkpoint, in evaluation mode, its weights mapped from the file (processes share them).
 
     Raises `CheckpointError`.
@@ -72,26 +77,27 @@ def load_supernet(folder: Path | str, verify: Verify = Verify.HASHES) -> Any:
     return supernet_from(*load_checkpoint(folder, verify))
 
 
-def save_network(folder: Path | str, network: nn.Module, extra_meta: Mapping[str, Any] | None = None) -> None:
+def save_network(folder: Path | str, network: AnyNetwork, extra_meta: Mapping[str, object] | None = None) -> None:
     """Write a network as a checkpoint; `extra_meta` is kept under `extra`. Raises as `save_checkpoint` does."""
     save_checkpoint(folder, network.state_dict(), {**network_meta(network), "extra": dict(extra_meta or {})})
 
 
-def load_network(folder: Path | str, verify: Verify = Verify.HASHES) -> Any:
+def load_network(folder: Path | str, verify: Verify = Verify.HASHES) -> AnyNetwork:
     """The network of a checkpoint, in evaluation mode, its weights mapped from the file. Raises `CheckpointError`."""
     return network_from(*load_checkpoint(folder, verify))
 
 
-def _space(meta: Mapping[str, Any], kind: str) -> Space[Any]:
-    if meta.get("kind") != kind or not isinstance(meta.get("space"), Mapping):
+def _space(meta: Mapping[str, object], kind: str) -> AnySpace:
+    space = meta.get("space")
+    if meta.get("kind") != kind or not isinstance(space, Mapping):
         raise CheckpointError(f"expected the checkpoint of a {kind}; this is one of {meta.get('kind')!r}")
-    return space_from(meta["space"])
+    return space_from(space)
 
 
-def _options(kind: type[Any], meta: Mapping[str, Any]) -> Any:
+def _options(kind: type[T], meta: Mapping[str, object]) -> T:
     options = meta.get("options", {})
     try:
-        return options_from(kind, options if isinstance(options, Mapping) else {})
+        return kind.from_json(options if isinstance(options, Mapping) else {})
     except ValueError as error:
         raise CheckpointError(f"the checkpoint's options do not fit: {error}") from error
 

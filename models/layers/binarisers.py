@@ -1,231 +1,139 @@
-"""Binary convolutions as the papers of the width and cell spaces define them: a binariser each, one layer for all."""
+"""Binarisers: how weights and activations become binary, and what stands in for the gradients; one class per paper.
 
-from enum import StrEnum
-from typing import Any
+    >>> kernel = BiReal().weights(torch.tensor([[[[0.5]]], [[[-0.25]]]]))
+    >>> kernel.weight.flatten().tolist(), kernel.scale.tolist()
+    ([1.0, -1.0], [0.5, 0.25])
+
+Another one is a class here and a line in `BINARISERS`; `models.conformance.check_binariser` says whether it is sound.
+"""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
-from torch.autograd.function import Function, once_differentiable
+from torch import Tensor
 
-from models.layers.channels import per_channel
-from models.layers.kernels import (
-    Kernel,
-    KernelCache,
-    WeightNormalisation,
-    binary_kernel,
-    float_kernel,
-    new_weight,
-    sign,
-)
-from models.layers.kernels import sign_weights as clipped_sign
-from models.layers.modes import Activations, Mode, Weights
+from models.layers.autograd import step_gradient, tent_gradient, with_gradient
+from models.layers.kernels import Kernel, WeightNormalisation, binary_kernel, float_kernel, sign, sign_weights
+from spaces.errors import unknown
 
 
-class Binariser(StrEnum):
-    """How weights w and activations x become binary, and what stands in for the gradients (sign(0) = +1 in all).
+class Binariser(ABC):
+    """What a binary convolution makes of its weights w and its activations x; sign(0) = +1.
 
-    DOREFA (DoReFa-Net; width search, equation 1): weights sign(w) * mean |w| over the layer, the gradient passed
-    straight through to w; activations round(clip(x, 0, 1)), which is 1 where x > 0.5 and 0 elsewhere (0.5 rounds to the
-    even 0), the gradient passed where 0 <= x <= 1.
-    XNOR (XNOR-Net, as BNAS uses it): filters are centred over their inputs and clamped to [-1, 1]; sign times the mean
-    absolute value per filter. The gradient is that of this product, the mean included (XNOR-Net, equation 12), with the
-    identity where |w| <= 1 for that of the sign, times the number of weights of a filter: the public code of BNAS has
-    this factor, and its learning rates for SGD train next to nothing without. Activations sign(x), the gradient passed
-    where |x| <= 1.
-    BIREAL (Bi-Real Net): sign(w) times the mean |w| per filter, held constant in the gradient, the identity where
-    |w| <= 1 for that of the sign; activations sign(x) with the gradient 2 - 2|x| inside [-1, 1].
-    REACTNET (ReActNet's scale with NAS-BNN's normalisation, its equation 6): as BIREAL, of normalised filters.
+    The scale of the weights stays outside the convolution, whose sums are then exact integers, as a 1-bit engine
+    computes them. Binary activations are 1 where x >= `threshold` (a float32) and `low`, -1 or 0, elsewhere; filters
+    read at least `fewest_inputs` channels. An instance has no state.
     """
 
-    DOREFA = "dorefa"
-    XNOR = "xnor"
-    BIREAL = "bireal"
-    REACTNET = "reactnet"
+    low: ClassVar[int] = -1
+    threshold: ClassVar[float] = 0.0
+    fewest_inputs: ClassVar[int] = 1
+
+    @abstractmethod
+    def weights(self, weight: Tensor) -> Kernel:
+        """Signs (out, in / groups, k, k) and scales (out,)."""
+
+    @abstractmethod
+    def float_weights(self, weight: Tensor) -> Kernel:
+        """What the signs of `weights` are taken of, for binary activations with float weights: no scale."""
+
+    @abstractmethod
+    def activations(self, x: Tensor) -> Tensor:
+        """`low` or 1, of the shape and type of x."""
 
 
-class _Unit(Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        return (x > 0.5).to(x.dtype)
+class DoReFa(Binariser):
+    """DoReFa-Net (Zhou et al., 2016), with one bit, as the width search uses it (its equation 1).
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        (x,) = ctx.saved_tensors
-        # one pass over memory; this function leaves out its bounds, so that they lie just outside [0, 1]
-        bounds = torch.finfo(x.dtype)
-        return torch.ops.aten.hardtanh_backward(gradient, x, -bounds.tiny, 1 + bounds.eps)
-
-
-class _TentSign(Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        return sign(x)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        (x,) = ctx.saved_tensors
-        distance = x.abs().clamp_(max=1)
-        return torch.addcmul(gradient, gradient, distance, value=-1).mul_(2)  # times 2 - 2|x|
-
-
-class _StraightThrough(Function):
-    """The sign of w, where what is meant is scale * sign(w), whose gradient passes to w as it is."""
-
-    @staticmethod
-    def forward(ctx: Any, weight: Tensor, scale: Tensor) -> Tensor:
-        ctx.save_for_backward(scale)
-        return sign(weight)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        (scale,) = ctx.saved_tensors
-        return gradient / scale, None  # the scale is applied behind the convolution: the gradient came through it
-
-
-class _Amplified(Function):
-    """Values as they are, with a gradient that is so many times larger."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, factor: int) -> Tensor:
-        ctx.factor = factor
-        return x.view_as(x)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return gradient * ctx.factor, None
-
-
-def binarise_weights(weight: Tensor, binariser: Binariser) -> Kernel:
-    """Signs (out, in / groups, k, k) and scales (out,); only XNOR's scale carries a gradient.
-
-    The scale stays outside the convolution, whose sums are then exact integers, as a 1-bit engine computes them.
+    Weights: sign(w) * mean |w|, the mean taken over the layer; the gradient passes straight through to w.
+    Activations: round(clip(x, 0, 1)), which is 1 where x > 0.5, and 0 at 0.5 itself, which rounds to the even number;
+    the gradient passes where 0 <= x <= 1.
     """
-    if binariser is Binariser.DOREFA:
+
+    low = 0
+    threshold = 0.5 + 2**-24  # the float32 after 0.5
+
+    def weights(self, weight: Tensor) -> Kernel:
+        """Signs of w; one scale for all filters, without gradient."""
         scale = weight.detach().abs().mean().clamp(min=torch.finfo(weight.dtype).tiny)  # the gradient divides by it
-        return Kernel(_StraightThrough.apply(weight, scale), scale.expand(weight.shape[0]))
-    if binariser is Binariser.XNOR:
-        centred = _centred(_Amplified.apply(weight, weight[0].numel()))
-        signs = clipped_sign(centred)
-        # |w| as w * sign(w), whose gradient has two values where that of torch's |w| has a third at 0
+        # scale * sign(w) passes its gradient to w, and that of the sign holds the scale, which is applied to the sums
+        return Kernel(with_gradient(weight, sign, lambda g, w: g / scale), scale.expand(weight.shape[0]))
+
+    def float_weights(self, weight: Tensor) -> Kernel:
+        """w."""
+        return Kernel(weight, None)
+
+    def activations(self, x: Tensor) -> Tensor:
+        """0 or 1."""
+        return with_gradient(x, lambda x: (x > 0.5).to(x.dtype), lambda g, x: step_gradient(g, x, 0, 1))
+
+
+class Xnor(Binariser):
+    """XNOR-Net (Rastegari et al., 2016), as BNAS uses it.
+
+    Weights: v = clamp(w - mean of w over a filter's inputs, -1, 1) becomes sign(v) * mean |v|, the mean per filter. The
+    gradient is that of this product, the mean included (XNOR-Net, equation 12), with the identity where |v| <= 1 for
+    that of the sign, times the number of weights of a filter: the public code of BNAS has this factor, and its learning
+    rates for SGD train next to nothing without it.
+    Activations: sign(x); the gradient passes where |x| <= 1.
+    """
+
+    fewest_inputs = 2  # centred, a filter that reads one channel is zero
+
+    def weights(self, weight: Tensor) -> Kernel:
+        """Signs of v and, with gradient, the mean |v| of every filter."""
+        centred = _centred(with_gradient(weight, lambda w: w.view_as(w), lambda g, w: g * w[0].numel()))
+        signs = sign_weights(centred)
+        # |v| as v * sign(v), whose gradient has two values where that of torch's |v| has a third at 0
         return Kernel(signs, (centred.clamp(-1, 1) * signs.detach()).mean((1, 2, 3)))
-    normalisation = WeightNormalisation.PAPER if binariser is Binariser.REACTNET else WeightNormalisation.NONE
-    return binary_kernel(weight, normalisation)
 
-
-def float_weights(weight: Tensor, binariser: Binariser) -> Kernel:
-    """What the signs of `binarise_weights` are taken of, for binary activations with float weights: no scale.
-
-    DOREFA and BIREAL: the weights as they are. XNOR: centred and clamped. REACTNET: normalised.
-    """
-    if binariser is Binariser.XNOR:
+    def float_weights(self, weight: Tensor) -> Kernel:
+        """v."""
         return Kernel(_centred(weight).clamp(-1, 1), None)
-    normalisation = WeightNormalisation.PAPER if binariser is Binariser.REACTNET else WeightNormalisation.NONE
-    return float_kernel(weight, normalisation)
+
+    def activations(self, x: Tensor) -> Tensor:
+        """-1 or 1."""
+        return sign_weights(x)
 
 
-def binarise_activations(x: Tensor, binariser: Binariser) -> Tensor:
-    """Two values, of x's shape and type: 0 and 1 for DOREFA, -1 and +1 for the others."""
-    if binariser is Binariser.DOREFA:
-        return _Unit.apply(x)
-    return clipped_sign(x) if binariser is Binariser.XNOR else _TentSign.apply(x)
+class BiReal(Binariser):
+    """Bi-Real Net (Liu et al., 2018).
 
-
-class BinaryConv2d(nn.Module):
-    """Binarise the input, convolve, scale: (N, in, H, W) -> (N, out, H', W'), with the arguments of torch's `Conv2d`.
-
-    Padding is zeros behind the binarisation: it adds nothing to a sum, whether activations are signs or 0 and 1.
-    `mode` may be changed at any time (`set_mode`): FWBA convolves with `float_weights`; FWFA is a plain convolution of
-    ReLU(x), since a network whose only other non-linearity was the binarisation would be linear without one.
-    Under autocast the convolution runs in the autocast type, the rest in the type of x. Raises `ValueError` for XNOR
-    with filters that read a single channel, which centring would make zero.
+    Weights: sign(w) * mean |w|, the mean per filter and constant in the gradient; the gradient of the sign is the
+    identity where |w| <= 1.
+    Activations: sign(x), with the gradient 2 - 2|x| where |x| <= 1.
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int,
-        stride: int = 1,
-        padding: int = 0,
-        dilation: int = 1,
-        groups: int = 1,
-        *,
-        binariser: Binariser,
-        mode: Mode = Mode.BWBA,
-    ) -> None:
-        super().__init__()
-        if in_channels % groups or out_channels % groups:
-            raise ValueError(f"{in_channels} and {out_channels} channels do not divide into {groups} groups")
-        if binariser is Binariser.XNOR and in_channels == groups:
-            raise ValueError(
-                f"xnor centres a filter over its input channels; with {in_channels} channels in {groups} groups it "
-                "reads one, and would be zero. Use fewer groups or another binariser"
-            )
-        self.weight = new_weight(out_channels, in_channels // groups, kernel_size, kernel_size)
-        self.stride = stride
-        self.padding = padding
-        self.dilation = dilation
-        self.groups = groups
-        self.binariser = binariser
-        self.mode = mode
-        self._kernels = KernelCache()
+    normalisation: ClassVar = WeightNormalisation.NONE
 
-    def kernel(self) -> Kernel:
-        """What the convolution multiplies with in the present mode; kept while gradients are off."""
-        if self.mode is Mode.FWFA:
-            return Kernel(self.weight, None)
-        make = binarise_weights if self.mode.weights is Weights.BINARY else float_weights
-        return self._kernels.get(self.weight, make, self.binariser)
+    def weights(self, weight: Tensor) -> Kernel:
+        """Signs of w and, without gradient, the mean |w| of every filter."""
+        return binary_kernel(weight, self.normalisation)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, in, H, W) -> (N, out, H', W')."""
-        return self.convolve(self.binarised(x))
+    def float_weights(self, weight: Tensor) -> Kernel:
+        """w, normalised where the binariser normalises."""
+        return float_kernel(weight, self.normalisation)
 
-    def binarised(self, x: Tensor) -> Tensor:
-        """What the convolution reads: layers of one binariser and mode that read the same x may share it."""
-        return binarise_activations(x, self.binariser) if self.mode.activations is Activations.BINARY else F.relu(x)
-
-    def convolve(self, inputs: Tensor) -> Tensor:
-        """`binarised` inputs (N, in, H, W) -> (N, out, H', W')."""
-        kernel = self.kernel()
-        weight, padding = _reaching(kernel.weight, max(inputs.shape[2:]), self.padding, self.dilation)
-        sums = F.conv2d(inputs, weight, None, self.stride, padding, self.dilation, self.groups).to(inputs.dtype)
-        return sums if kernel.scale is None else sums * per_channel(kernel.scale)
-
-    def extra_repr(self) -> str:
-        """The settings, for print(network)."""
-        out_channels, in_channels, kernel_size, _ = self.weight.shape
-        return (
-            f"{in_channels * self.groups}, {out_channels}, kernel_size={kernel_size}, stride={self.stride}, "
-            f"padding={self.padding}, dilation={self.dilation}, groups={self.groups}, {self.binariser}, {self.mode}"
-        )
+    def activations(self, x: Tensor) -> Tensor:
+        """-1 or 1."""
+        return with_gradient(x, sign, tent_gradient)
 
 
-def set_mode(network: nn.Module, mode: Mode) -> None:
-    """Give every `BinaryConv2d` of a network this mode."""
-    for module in network.modules():
-        if isinstance(module, BinaryConv2d):
-            module.mode = mode
+class ReActNet(BiReal):
+    """ReActNet (Liu et al., 2020) with NAS-BNN's normalisation (its equation 6): `BiReal` of normalised filters."""
+
+    normalisation = WeightNormalisation.PAPER
 
 
-def _reaching(weight: Tensor, size: int, padding: int, dilation: int) -> tuple[Tensor, int]:
-    """The middle of a kernel, and its padding, without the border that meets nothing but padding on so small a map.
+BINARISERS: dict[str, type[Binariser]] = {"dorefa": DoReFa, "xnor": Xnor, "bireal": BiReal, "reactnet": ReActNet}
 
-    A dilated 5x5 kernel on a map of 2x2 is a 1x1 kernel, twenty-five times as quick. Padding by half a kernel is meant;
-    with any other the kernel stays whole.
-    """
-    half = weight.shape[-1] // 2
-    cut = half - min(half, (size - 1) // dilation)
-    if cut == 0 or padding != dilation * half or weight.shape[-1] % 2 == 0:
-        return weight, padding
-    return weight[:, :, cut:-cut, cut:-cut], padding - cut * dilation
+
+def make_binariser(name: str) -> Binariser:
+    """The binariser of this name. Raises `ValueError`."""
+    if name not in BINARISERS:
+        raise ValueError(unknown("binariser", name, BINARISERS))
+    return BINARISERS[name]()
 
 
 def _centred(weight: Tensor) -> Tensor:

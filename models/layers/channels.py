@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 def first(values: Tensor, channels: int) -> Tensor:
-    """The entries that a subnet of so many channels uses."""
+    """The entries that a subnet of this number of channels uses."""
     return values if values.shape[0] == channels else values[:channels]
 
 

@@ -24,7 +24,7 @@ def convolve(x: Tensor, weight: Tensor, stride: int, groups: int) -> Tensor:
 def input_gradient(gradient: Tensor, x: Tensor, weight: Tensor, stride: int, groups: int) -> Tensor:
     """The gradient of `convolve` with respect to x, in memory of its own; shaped as x."""
     if _as_matrices(x, weight, stride, groups):
-        return (_pixels(gradient) @ weight.flatten(1)).view(_image_shape(x)).permute(0, 3, 1, 2)
+        return (_pixels(gradient) @ weight.flatten(1)).view(len(x), *x.shape[2:], x.shape[1]).permute(0, 3, 1, 2)
     return _torchs_own(gradient, x, weight, stride, groups)[0]
 
 
@@ -40,11 +40,6 @@ def weight_gradient(gradient: Tensor, x: Tensor, weight: Tensor, stride: int, gr
 def _as_matrices(x: Tensor, weight: Tensor, stride: int, groups: int) -> bool:
     small = x.shape[2] * x.shape[3] <= _SMALL_MAP
     return x.device.type == "cpu" and small and weight.shape[-1] == 1 and stride == 1 and groups == 1
-
-
-def _image_shape(x: Tensor) -> tuple[int, int, int, int]:
-    """(N, H, W, C) of (N, C, H, W)."""
-    return x.shape[0], x.shape[2], x.shape[3], x.shape[1]
 
 
 def _pixels(x: Tensor) -> Tensor:

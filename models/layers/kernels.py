@@ -1,16 +1,17 @@
-"""Binarisation: the sign, normalised weights and their pseudo-gradient (that of activations: `models.layers.unit`)."""
+"""Signs and their pseudo-gradients, normalised weights, and the kernels that convolutions multiply with."""
 
 import math
 from collections.abc import Callable
 from enum import Enum
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVarTuple
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import Function, once_differentiable
+
+from models.layers.autograd import Function, once_differentiable, step_gradient, with_gradient
 
 PAPER_EPSILON = 1e-5
-Method = TypeVar("Method")
+Settings = TypeVarTuple("Settings")
 
 
 class WeightNormalisation(Enum):
@@ -30,7 +31,7 @@ class Kernel(NamedTuple):
     """What a convolution multiplies with.
 
     `weight` has shape (out, in / groups, k, k): signs, or floats where weights are not binary. `scale` has shape
-    (out,), is applied behind the convolution and carries no gradient (but XNOR-Net's, `models.layers.binarisers`); it
+    (out,), is applied after the convolution and carries no gradient (but XNOR-Net's, `models.layers.binarisers`); it
     is None for float weights.
     """
 
@@ -44,15 +45,15 @@ class KernelCache:
     def __init__(self) -> None:
         self._kept: tuple[tuple[object, ...], Kernel] | None = None
 
-    def get(self, weight: nn.Parameter, make: Callable[[Tensor, Method], Kernel], method: Method) -> Kernel:
-        """make(weight, method), or what it gave last time."""
+    def get(self, weight: nn.Parameter, make: Callable[[Tensor, *Settings], Kernel], *settings: *Settings) -> Kernel:
+        """make(weight, *settings), or what it gave last time."""
         if torch.is_grad_enabled() or weight.is_inference():
             self._kept = None
-            return make(weight, method)
+            return make(weight, *settings)
         # a weight that is replaced, moved or written to differs in one of these
-        state = id(weight), weight.data_ptr(), weight._version, weight.dtype, weight.device, make, method
+        state = id(weight), weight.data_ptr(), weight._version, weight.dtype, weight.device, make, settings
         if self._kept is None or self._kept[0] != state:
-            self._kept = (state, make(weight, method))
+            self._kept = (state, make(weight, *settings))
         return self._kept[1]
 
 
@@ -70,24 +71,9 @@ def sign(x: Tensor) -> Tensor:
     return torch.copysign(x.new_ones(()), x + 0.0)  # -0.0 + 0.0 is 0.0
 
 
-class _ClippedSign(Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        return sign(x)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        (x,) = ctx.saved_tensors
-        # one pass over memory; the bound is the next number above 1, since this function wants |x| below it
-        bound = 1 + torch.finfo(x.dtype).eps
-        return torch.ops.aten.hardtanh_backward(gradient, x, -bound, bound)
-
-
 def sign_weights(weight: Tensor) -> Tensor:
     """Forward: sign, with sign(0) = +1. Pseudo-gradient: the identity where |w| <= 1, 0 elsewhere. Any shape."""
-    return _ClippedSign.apply(weight)
+    return with_gradient(weight, sign, lambda gradient, w: step_gradient(gradient, w, -1, 1))
 
 
 class _Normalise(Function):
@@ -105,7 +91,7 @@ class _Normalise(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         normal, inverse = ctx.saved_tensors
         along = (gradient * normal).sum(1, keepdim=True).div_(-ctx.degrees)
         result = torch.addcmul(gradient, normal, along)
@@ -119,10 +105,9 @@ def normalise_weights(weight: Tensor, normalisation: WeightNormalisation) -> Ten
         return weight
     weight = weight.contiguous(memory_format=torch.channels_last)  # as convolutions want it; order does not matter here
     rows = _rows(weight)
-    if normalisation is WeightNormalisation.PAPER:
-        rows = _Normalise.apply(rows, rows.shape[1], PAPER_EPSILON)
-    else:
-        rows = _Normalise.apply(rows, rows.shape[1] - 1, 0.0)
+    count = rows.shape[1]
+    degrees, epsilon = (count, PAPER_EPSILON) if normalisation is WeightNormalisation.PAPER else (count - 1, 0.0)
+    rows = _Normalise.apply(rows, degrees, epsilon)
     return rows.view(weight.permute(0, 2, 3, 1).shape).permute(0, 3, 1, 2)
 
 
@@ -130,7 +115,7 @@ def binary_kernel(weight: Tensor, normalisation: WeightNormalisation) -> Kernel:
     """Signs of the normalised weights w', and the mean |w'| of every filter as its scale, without gradient (ReActNet).
 
     The scale stays outside the convolution, whose sums of +1 and -1 are then exact integers (in float32, and in float16
-    while they are within 2048), which is what a 1-bit engine computes; it folds into the batch norm behind.
+    while they are within 2048), which is what a 1-bit engine computes; it folds into the batch norm that follows.
     """
     normal = normalise_weights(weight, normalisation)
     signs = sign_weights(normal)

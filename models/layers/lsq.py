@@ -4,7 +4,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import Function, once_differentiable
+
+from models.layers.autograd import Function, once_differentiable
 
 BITS = 8
 LOW, HIGH = -(2 ** (BITS - 1)), 2 ** (BITS - 1) - 1
@@ -19,7 +20,7 @@ class _Quantise(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
         (levels,) = ctx.saved_tensors
         clipped = levels.clamp(LOW, HIGH)
         inside = clipped == levels
@@ -30,7 +31,7 @@ class _Quantise(Function):
 
 
 def initial_step(weight: Tensor) -> Tensor:
-    """A first step an output channel, so that three standard deviations fit the range; (out, ...) -> (out,).
+    """A first step per output channel, so that three standard deviations fit the range; (out, ...) -> (out,).
 
     max(|mean - 3 std|, |mean + 3 std|) / 128 (as LSQ+ starts).
     """

@@ -1,4 +1,4 @@
-"""The domains of weights and activations: both binary in the network that is wanted, float in what teaches it."""
+"""Whether weights and activations are binary or float in a forward pass: students are binary, teachers are not."""
 
 from enum import Enum, StrEnum
 
@@ -20,9 +20,9 @@ class Activations(Enum):
 class Mode(StrEnum):
     """The domains of weights and activations in one forward pass (NAS-BNN, section 3.3.1).
 
-    BWBA is what binary networks are. FWBA has float weights and binary activations: the Bi-Teacher of NAS-BNN, the
-    first of BNAS v2's two training stages. FWFA has full precision: no sign at all; what convolutions then read is said
-    where they are (`models.layers.unit` for NAS-BNN, `models.layers.binarisers` for the other spaces).
+    BWBA is a binary network. FWBA has float weights and binary activations: the Bi-Teacher of NAS-BNN, the
+    first of BNAS v2's two training stages. FWFA has full precision: no sign at all; what convolutions then read is
+    documented with them (`models.layers.unit` for NAS-BNN, `models.layers.binary` for the other spaces).
     """
 
     BWBA = "bwba"

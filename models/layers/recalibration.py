@@ -1,4 +1,4 @@
-"""Batch norm statistics measured anew, for weights that were trained as part of another network."""
+"""Batch norm statistics measured again, for weights that were trained as part of another network."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -14,7 +14,7 @@ def recalibrate(network: nn.Module, batches: Iterable[Tensor]) -> None:
     """Replace the batch norms' running statistics by the average over batches of images (the public recipe of NAS-BNN).
 
     Each batch counts the same, as with torch's cumulative average. Leaves the network in evaluation mode. Raises
-    `ValueError` where there is no batch.
+    `ValueError` without a batch.
     """
     norms = [module for module in network.modules() if isinstance(module, Tail | nn.BatchNorm2d)]
     usual: list[Any] = [norm.momentum for norm in norms]

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import Function, once_differentiable
 
+from models.layers.autograd import Function, once_differentiable
 from models.layers.channels import first, pad_to, per_channel
 
 BATCH_NORM_EPSILON = 1e-5
@@ -18,7 +18,7 @@ BATCH_NORM_MOMENTUM = 0.1
 
 
 class Tail(nn.Module):
-    """batch norm(scale * c) + shortcut, then RPReLU, on the first channels of as many as were declared.
+    """batch norm(scale * c) + shortcut, then RPReLU, on the first of the declared channels.
 
     The sums c of a convolution have shape (N, C, H, W), C at most `channels`; parameters and running statistics are cut
     to their first C entries, which is how the subnets of a supernet share them. Running statistics are those of
@@ -65,8 +65,8 @@ class Tail(nn.Module):
     def finish(self, sums: Tensor, factor: Tensor, constant: Tensor, shortcut: Tensor | None) -> Tensor:
         """prelu(factor * sums + constant + shortcut) + shift_out, one rounding after the other.
 
-        So the 1-bit engine rounds, and every sign behind it is the same in both. (A fused multiplication and addition,
-        as `addcmul` has it on a CPU, rounds once less: now and then a value falls on the other side of a threshold.)
+        The 1-bit engine rounds so, and every later sign is the same in both. (`addcmul` on a CPU, a fused
+        multiplication and addition, rounds once less: now and then a value falls on the other side of a threshold.)
         """
         u = (sums * per_channel(factor)).add_(per_channel(constant))
         if shortcut is not None:
@@ -81,7 +81,7 @@ class Tail(nn.Module):
         channels = sums.shape[1]
         count = sums.numel() // channels
         if count < 2:
-            raise ValueError(f"batch norm needs more than one value a channel to train, got sums {tuple(sums.shape)}")
+            raise ValueError(f"batch norm needs more than one value per channel to train, got sums {tuple(sums.shape)}")
         mean, variance = torch.batch_norm_update_stats(sums, None, None, 0.0)
         scaled_mean = mean if scale is None else mean * scale
         scaled_variance = variance if scale is None else variance * scale * scale
@@ -109,7 +109,7 @@ class _Statistics(Enum):
 class _Tail(Function):
     """Forward: prelu(u) + shift_out, with u = gamma (c - mean) * inverse + beta + shortcut + shift_in.
 
-    All that is the same for a channel is folded into one factor and one constant, so that c is read once. Backward: the
+    What is the same within a channel is folded into one factor and one constant, so that c is read once. Backward: the
     true gradient, through mean and inverse where they are the batch's. The slope at 0 is that of the negative side.
     """
 
@@ -121,17 +121,10 @@ class _Tail(Function):
         statistics: _Statistics,
         mean: Tensor,
         inverse: Tensor,
-        weight: Tensor,
-        bias: Tensor,
-        shift_in: Tensor,
-        slope: Tensor,
-        shift_out: Tensor,
+        *parameters: Tensor,
     ) -> Tensor:
-        channels = sums.shape[1]
-        ctx.declared = weight.shape[0]
-        weight, bias, shift_in, slope, shift_out = (
-            first(p, channels) for p in (weight, bias, shift_in, slope, shift_out)
-        )
+        ctx.declared = len(parameters[0])
+        weight, bias, shift_in, slope, shift_out = (first(p, sums.shape[1]) for p in parameters)
         factor = weight * inverse
         constant = torch.addcmul(bias, factor, mean, value=-1).add_(shift_in)
         u = torch.addcmul(per_channel(constant), sums, per_channel(factor))
@@ -145,7 +138,7 @@ class _Tail(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         sums, u, mean, inverse, weight, slope = ctx.saved_tensors
         positive = torch.ops.aten.threshold_backward(gradient, u, 0)  # the gradient where u > 0, else 0
         negative = gradient - positive
@@ -174,7 +167,7 @@ def _batch_norm_backward(
 
 
 def _dot_and_sum(gradient: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Sums of gradient * x and of gradient, a channel; on a CPU in one pass, as a batch norm of mean 0 has them."""
+    """Sums of gradient * x and of gradient per channel; on a CPU in one pass, by the gradient of a batch norm."""
     if x.device.type != "cpu":
         return (gradient * x).sum((0, 2, 3)), gradient.sum((0, 2, 3))
     zeros = x.new_zeros(x.shape[1])

@@ -5,8 +5,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import Function, once_differentiable
 
+from models.layers.autograd import Function, once_differentiable
 from models.layers.channels import first, pad_to, per_channel
 from models.layers.convolution import convolve, input_gradient, weight_gradient
 from models.layers.kernels import Kernel
@@ -38,7 +38,8 @@ class _BinaryConvolution(Function):
     def forward(
         ctx: Any, x: Tensor, shift: Tensor, weight: Tensor, stride: int, groups: int, activations: Activations
     ) -> Tensor:
-        dtype = _compute_dtype(x)
+        device = x.device.type
+        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
         ctx.declared = shift.shape[0]
         shift = first(shift, x.shape[1])
         inputs = x + per_channel(shift + 0.0)  # no element is -0.0, as no shift is: copysign then gives sign(0) = +1
@@ -47,12 +48,12 @@ class _BinaryConvolution(Function):
         inputs, weight = inputs.to(dtype), weight.to(dtype)
         ctx.save_for_backward(x, shift, inputs, weight)
         ctx.settings = stride, groups, activations
-        with torch.autocast(x.device.type, enabled=False):
+        with torch.autocast(device, enabled=False):
             return convolve(inputs, weight, stride, groups).to(x.dtype)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, shift, inputs, weight = ctx.saved_tensors
         stride, groups, activations = ctx.settings
         gradient = gradient.to(inputs.dtype)
@@ -82,8 +83,3 @@ def binary_convolution(
     and up to 256 in bfloat16, which rounds larger ones: prefer float16.
     """
     return _BinaryConvolution.apply(x, shift, weight, stride, groups, activations)
-
-
-def _compute_dtype(x: Tensor) -> torch.dtype:
-    device = x.device.type
-    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype

@@ -3,14 +3,13 @@
 from models.families import Family, SupernetTraining
 from models.nasbnn.lowering import lower_nasbnn
 from models.nasbnn.network import BinaryNetwork, NetworkOptions
-from models.nasbnn.supernet import Supernet, SupernetOptions
+from models.nasbnn.supernet import NasBnnSupernet, SupernetOptions
 
 FAMILY = Family(
     network=BinaryNetwork,
     network_options=NetworkOptions,
     lower=lower_nasbnn,
-    exportable=(BinaryNetwork,),
-    supernet=Supernet,
+    supernet=NasBnnSupernet,
     supernet_options=SupernetOptions,
     supernet_training=SupernetTraining.SANDWICH,
     candidates_deployable=True,

@@ -7,17 +7,8 @@ from torch import Tensor
 
 from models.layers.tail import Tail
 from models.nasbnn.network import BinaryNetwork, ConvolutionUnit, Stem
-from models.onebit.lowering.folding import Builder, add_classifier, floats
-from models.onebit.operations import (
-    Activation,
-    BinaryConvolution,
-    Encoding,
-    Epilogue,
-    FloatConvolution,
-    Geometry,
-    GlobalAverage,
-    pack_signs,
-)
+from models.onebit import operations as op
+from models.onebit.lowering.folding import Builder, floats
 
 
 def lower_nasbnn(network: BinaryNetwork, builder: Builder) -> None:
@@ -26,17 +17,17 @@ def lower_nasbnn(network: BinaryNetwork, builder: Builder) -> None:
     for block in network.blocks():
         tensor = _unit(block.kxk, tensor, builder)
         tensor = _unit(block.pointwise, tensor, builder)
-    add_classifier(network.classifier, builder.add(GlobalAverage(tensor)), builder)
+    builder.add_classifier(network.classifier, builder.add(op.GlobalAverage(tensor)))
 
 
-def _fold_tail(tail: Tail, scale: Tensor | None, shortcut: int | None) -> Epilogue:
+def _fold_tail(tail: Tail, scale: Tensor | None, shortcut: int | None) -> op.Epilogue:
     """Batch norm of scale * c, shortcut and RPReLU; the RPReLU's first shift is a part of the constant."""
     factor, constant = tail.folded(len(tail.slope), scale)
-    return Epilogue(
+    return op.Epilogue(
         factor=floats(factor),
         constant=floats(constant),
         shortcut=shortcut,
-        activation=Activation.RPRELU,
+        activation=op.Activation.RPRELU,
         slope=floats(tail.slope),
         shift=floats(tail.shift_out),
     )
@@ -45,12 +36,12 @@ def _fold_tail(tail: Tail, scale: Tensor | None, shortcut: int | None) -> Epilog
 def _stem(stem: Stem, builder: Builder) -> int:
     step = stem.step
     kernel = stem.weight.shape[-1]
-    geometry = Geometry(kernel, stem.stride, kernel // 2)
+    geometry = op.Geometry(kernel, stem.stride, kernel // 2)
     weight = np.ascontiguousarray(stem.levels().permute(2, 3, 1, 0).cpu().numpy().astype(np.int8))
     tail = _fold_tail(stem.tail, None, None)
     assert tail.factor is not None
     tail = replace(tail, factor=tail.factor * floats(step))  # a learned step may be negative
-    return builder.add(FloatConvolution(0, len(step), geometry, weight, tail))
+    return builder.add(op.FloatConvolution(0, len(step), geometry, weight, tail))
 
 
 def _unit(unit: ConvolutionUnit, tensor: int, builder: Builder) -> int:
@@ -58,14 +49,7 @@ def _unit(unit: ConvolutionUnit, tensor: int, builder: Builder) -> int:
     out_channels, _, size, _ = kernel.weight.shape
     signs = kernel.weight.permute(0, 2, 3, 1) > 0
     assert kernel.scale is not None
-    return builder.add(
-        BinaryConvolution(
-            input=tensor,
-            out_channels=out_channels,
-            geometry=Geometry(size, unit.stride, size // 2, groups=unit.groups),
-            encoding=Encoding.SIGNS,
-            threshold=floats(0.0 - unit.shift),  # x + shift >= 0
-            bits=pack_signs(signs.cpu().numpy()),
-            epilogue=_fold_tail(unit.tail, kernel.scale, tensor),
-        )
-    )
+    geometry = op.Geometry(size, unit.stride, size // 2, groups=unit.groups)
+    threshold, bits = floats(0.0 - unit.shift), op.pack_signs(signs.cpu().numpy())  # a bit is x + shift >= 0
+    tail = _fold_tail(unit.tail, kernel.scale, tensor)
+    return builder.add(op.BinaryConvolution(tensor, out_channels, geometry, op.Encoding.SIGNS, threshold, bits, tail))

@@ -13,14 +13,16 @@ from models.layers.lsq import HIGH, LOW, initial_step, quantise_weights
 from models.layers.modes import Activations
 from models.layers.tail import Tail
 from models.layers.unit import BinaryUnit
+from models.network import Network
+from models.options import Options
 from spaces import Architecture, Layer, NasBnnSpace
 
 STEM_KERNEL_SIZE = 3
 
 
 @dataclass(frozen=True)
-class NetworkOptions:
-    """Choices of the method that a network's weights depend on; kept with its checkpoint."""
+class NetworkOptions(Options):
+    """How the weights of every binary convolution are normalised."""
 
     weight_normalisation: WeightNormalisation = WeightNormalisation.PAPER
 
@@ -50,7 +52,7 @@ class Stem(nn.Module):
         return (self.weight[:width] / self.step[:width, None, None, None]).clamp_(LOW, HIGH).round_()
 
     def _evaluate(self, images: Tensor, width: int | None) -> Tensor:
-        """As the 1-bit engine has it, to the bit: sums of levels in its order, the step folded behind them."""
+        """What the 1-bit engine computes, to the bit: sums of levels in its order; the batch norm holds the step."""
         levels = self.levels(width)
         factor, constant = self.tail.folded(len(levels), None)
         sums = convolve_in_order(images.to(levels.dtype), levels, self.stride)
@@ -92,7 +94,7 @@ class SeparableConvolution(nn.Module):
         return self.pointwise(self.kxk(x))
 
 
-class BinaryNetwork(nn.Module):
+class BinaryNetwork(Network[NasBnnSpace, Architecture, NetworkOptions]):
     """The network of one architecture (NAS-BNN, Table 1), with random weights, or those that a supernet extracted.
 
     Its learnable numbers are as many as `space.cost(architecture).params` says. Raises `SpaceError` for an architecture

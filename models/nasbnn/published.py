@@ -11,7 +11,7 @@ from torch import Tensor
 from models.checkpoints.folder import CheckpointError
 from models.checkpoints.networks import fill
 from models.layers.kernels import WeightNormalisation
-from models.nasbnn.supernet import Supernet, SupernetOptions
+from models.nasbnn.supernet import NasBnnSupernet, SupernetOptions
 from spaces import NasBnnSpace
 from spaces.nasbnn.presets import NASBNN
 
@@ -20,18 +20,18 @@ _SHOWN = 12
 _IGNORED = re.compile(r".*\.(scaling_factor|num_batches_tracked|w_init_state)|(biggest|smallest)_cand")
 
 
-def import_checkpoint(path: Path | str, space: NasBnnSpace | None = None) -> Supernet:
+def import_checkpoint(path: Path | str, space: NasBnnSpace | None = None) -> NasBnnSupernet:
     """The supernet of a published checkpoint, in evaluation mode; it gives the logits that its authors' network gives.
 
-    The file is read by `torch.load(weights_only=True)`, which runs no code from it. `space` is Table 1 of the paper
-    unless told otherwise. The supernet uses the authors' weight normalisation, and so does what is saved from it.
+    The file is read by `torch.load(weights_only=True)`, which runs no code from it. The default space is
+    Table 1 of the paper. The supernet, and what is saved from it, has the authors' weight normalisation.
 
     Raises `CheckpointError` that lists missing and unexpected entries and wrong shapes; `OSError` where no file is.
     """
     space = space or NASBNN
     entries = _entries(Path(path))
     with torch.device("meta"):
-        supernet = Supernet(space, SupernetOptions(weight_normalisation=WeightNormalisation.AUTHORS))
+        supernet = NasBnnSupernet(space, SupernetOptions(weight_normalisation=WeightNormalisation.AUTHORS))
     ours = supernet.state_dict()
     names = dict(published_names(space))
     unexpected = [name for name in entries if name not in names and not _IGNORED.fullmatch(name)]
@@ -93,7 +93,7 @@ def _entries(path: Path) -> dict[str, Tensor]:
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
         reason = str(error).split("\n", 1)[0]
         raise CheckpointError(
-            f"{path} cannot be read without running code from it, or is no torch file: {reason}. "
+            f"{path} is not a torch file, or cannot be read without running code from it: {reason}. "
             "Where it is the published file, save its 'state_dict' alone with torch.save"
         ) from error
     if isinstance(content, Mapping):
@@ -102,5 +102,5 @@ def _entries(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{path} holds a {type(content).__name__}; expected a dictionary with a 'state_dict'")
     strange = [f"{name!r}: {type(value).__name__}" for name, value in content.items() if not isinstance(value, Tensor)]
     if strange:
-        raise CheckpointError(f"{path} holds what is no tensor: {'; '.join(strange[:_SHOWN])}")
+        raise CheckpointError(f"{path} holds values that are not tensors: {'; '.join(strange[:_SHOWN])}")
     return {str(name).removeprefix("module."): value for name, value in content.items()}

@@ -1,56 +1,27 @@
 """One weight for every width, kernel size and number of groups of a layer (NAS-BNN, section 3.3.2 and Figure 2)."""
 
 from itertools import pairwise
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import Function, once_differentiable
 
+from models.layers.autograd import with_gradient
 from models.layers.kernels import Kernel, WeightNormalisation, binary_kernel, float_kernel, new_weight
 from models.layers.modes import Weights
 from models.layers.unit import BinaryUnit
 
 
-class _Part(Function):
-    @staticmethod
-    def forward(ctx: Any, weight: Tensor, index: tuple[slice, ...]) -> Tensor:
-        ctx.settings = weight.shape, index
-        return weight[index]
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        shape, index = ctx.settings
-        result = gradient.new_zeros(shape)
-        result[index] = gradient
-        return result, None
-
-
 def part(weight: Tensor, *index: slice) -> Tensor:
-    """weight[index], a view; its gradient is laid into zeros once, where torch's would be once for every axis."""
+    """weight[index], a view; its gradient is laid into zeros once, where torch's is laid once per axis."""
     if weight[index].shape == weight.shape:
         return weight
-    return _Part.apply(weight, index)
 
+    def laid(gradient: Tensor, weight: Tensor) -> Tensor:
+        result = gradient.new_zeros(weight.shape)
+        result[index] = gradient
+        return result
 
-class _SliceOfGroups(Function):
-    @staticmethod
-    def forward(ctx: Any, weight: Tensor, channels: int, groups: int) -> Tensor:
-        ctx.settings = weight.shape, channels, groups
-        return torch.cat([blocks.flatten(0, 2) for blocks in _blocks(weight, channels, groups)])
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        shape, channels, groups = ctx.settings
-        result = gradient.new_zeros(shape)
-        start = 0
-        for blocks in _blocks(result, channels, groups):  # views, so that the gradient is written into `result`
-            filters = blocks.shape[:3].numel()
-            blocks.copy_(gradient[start : start + filters].unflatten(0, blocks.shape[:3]))
-            start += filters
-        return result, None, None
+    return with_gradient(weight, lambda weight: weight[index], laid)
 
 
 def _blocks(weight: Tensor, channels: int, groups: int) -> list[Tensor]:
@@ -83,7 +54,20 @@ def slice_groups(weight: Tensor, channels: int, groups: int) -> Tensor:
     size = channels // groups
     if min(channels, weight.shape[1]) // size == 1:
         return part(weight, slice(channels), slice(size))
-    return _SliceOfGroups.apply(weight, channels, groups)
+
+    def cut(weight: Tensor) -> Tensor:
+        return torch.cat([blocks.flatten(0, 2) for blocks in _blocks(weight, channels, groups)])
+
+    def laid(gradient: Tensor, weight: Tensor) -> Tensor:
+        result = gradient.new_zeros(weight.shape)
+        start = 0
+        for blocks in _blocks(result, channels, groups):  # views, so that the gradient is written into `result`
+            filters = blocks.shape[:3].numel()
+            blocks.copy_(gradient[start : start + filters].unflatten(0, blocks.shape[:3]))
+            start += filters
+        return result
+
+    return with_gradient(weight, cut, laid)
 
 
 def transform(weight: Tensor, matrix: Tensor) -> Tensor:
@@ -140,7 +124,7 @@ class SharedPointwise(BinaryUnit):
 
 
 def kernel_of(weight: Tensor, domain: Weights, normalisation: WeightNormalisation) -> Kernel:
-    """What a convolution multiplies with, once a weight is cut."""
+    """The kernel of a weight that was cut."""
     return (binary_kernel if domain is Weights.BINARY else float_kernel)(weight, normalisation)
 
 

@@ -12,11 +12,13 @@ from models.layers.modes import Mode, Weights
 from models.layers.unit import BinaryUnit
 from models.nasbnn.network import BinaryNetwork, ConvolutionUnit, NetworkOptions, Stem
 from models.nasbnn.sharing import SharedKxK, SharedPointwise, kernel_of, part
+from models.network import Supernet
+from models.options import Options
 from spaces import Architecture, Layer, NasBnnSpace
 
 
 @dataclass(frozen=True)
-class SupernetOptions:
+class SupernetOptions(Options):
     """The paper's switches that belong to the weights (Figure 3 b): kept with a checkpoint.
 
     `bi_transformation` is section 3.3.2, `weight_normalisation` section 3.3.3.
@@ -52,7 +54,7 @@ class SharedBlock(nn.Module):
         return self.pointwise.run(x, kernel, 1, 1, mode.activations)
 
 
-class Supernet(nn.Module):
+class NasBnnSupernet(Supernet[NasBnnSpace, Architecture, SupernetOptions]):
     """Shared weights of every member of a space, with random values from torch's global generator.
 
     `supernet(images, architecture, mode)` runs one member. Widths use the first filters and inputs; groups, kernels and

@@ -33,7 +33,7 @@ class Backend(StrEnum):
 
 
 class Engine:
-    """Runs a program. `name` says by what; `hint` what would make it faster, empty where nothing would.
+    """Runs a program. `name` says by which engine; `hint` what would make it faster, and is empty where nothing would.
 
     All backends, threads and batch sizes give the same bits. An engine may be called from several threads.
 

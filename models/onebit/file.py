@@ -1,4 +1,4 @@
-"""The `.bnn` file: a program, its weights and what its images and classes are, in one file that holds no code.
+"""The `.bnn` file: a program, its weights, and facts about its images and classes, in one file without code.
 
 Layout, little-endian, without gaps:
 
@@ -8,10 +8,10 @@ Layout, little-endian, without gaps:
     uint64    bytes of the weights, w
     32 bytes  SHA-256 of the whole file but these 32 bytes
     h bytes   header: JSON, compressed by zlib with the preset dictionary `models.onebit.header.DICTIONARY`
-    w bytes   weights: the arrays that the header lists, one behind the other, in its order
+    w bytes   weights: the arrays that the header lists, one after the other, in its order
 
-A binary weight takes one bit, a layer ends with its last byte; 8-bit weights take a byte and floats four. Of an array
-that the header marks as "same" there is the one number that all of its numbers are.
+A binary weight takes one bit, the weights of a layer whole bytes; 8-bit weights take a byte and floats four. Of an
+array that the header marks as "same", in which all numbers are equal, that one number is stored.
 
 Version 1 had no such arrays, and compressed its header without a dictionary; it is read as well.
 """
@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from models.checkpoints.files import write_atomically
@@ -50,14 +51,14 @@ VERSIONS = (1, 2)
 _START = struct.Struct("<8sIIQ")
 _DIGEST = 32
 _LARGEST_HEADER = 2**20
-"""Bytes of a header, compressed or not: many times what a network needs, few enough to parse at once."""
+"""Bytes of a header, compressed or not: many times what a network needs, and quick to parse."""
 
 
 @dataclass(frozen=True, eq=False)
 class Model:
     """What a `.bnn` file holds.
 
-    `mean` and `std` are those of the training images' pixels scaled to 0..1, a channel each: what the program reads is
+    `mean` and `std` are those of the training images' pixels scaled to 0..1, one per channel: what the program reads is
     (pixel - mean) / std. An image is resized so that its shorter side is the program's image over `centre_crop`, whose
     centre is taken. `facts` are words for people, such as the architecture's text.
     """
@@ -75,7 +76,7 @@ class Model:
             raise ProgramError(f"a model of {classes} classes needs as many names, got {len(self.class_names)}")
         for what, values in (("mean", self.mean), ("std", self.std)):
             if len(values) != channels or not all(type(v) is float and math.isfinite(v) for v in values):
-                raise ProgramError(f"{what} must be {channels} finite numbers, one a channel of the images")
+                raise ProgramError(f"{what} must be {channels} finite numbers, one per channel of the images")
         if min(self.std) <= 0:
             raise ProgramError("std must be positive, as images are divided by it")
         if type(self.centre_crop) is not float or not 0.1 <= self.centre_crop <= 1:
@@ -104,7 +105,7 @@ def read_model(path: Path | str) -> Model:
 
 def encode(model: Model) -> bytes:
     """The bytes of a file."""
-    arrays: list[npt.NDArray[Any]] = []
+    arrays: list[npt.NDArray[np.generic]] = []
     header = {
         "image": list(model.program.image),
         "operations": [encode_value(operation, arrays) for operation in model.program.operations],
@@ -126,7 +127,7 @@ def compress_header(header: bytes) -> bytes:
 
 
 def sign_file(start: bytes, rest: bytes) -> bytes:
-    """A file of its first fields and all behind the checksum, with the checksum between them."""
+    """A file from its first fields and all that follows the checksum."""
     return start + hashlib.sha256(start + rest).digest() + rest
 
 
@@ -158,7 +159,7 @@ def decode(data: bytes) -> Model:
 def _check_frame(data: bytes) -> int:
     """The header's size, once magic, version, sizes and checksum are right."""
     if len(data) < _START.size + _DIGEST or data[: len(MAGIC)] != MAGIC:
-        raise BnnFileError(f"this is no .bnn file, or its beginning is damaged; {REMEDY}")
+        raise BnnFileError(f"this is not a .bnn file, or its beginning is damaged; {REMEDY}")
     _, version, header, weights = _START.unpack_from(data)
     if version not in VERSIONS:
         raise BnnFileError(
@@ -178,13 +179,13 @@ def _check_frame(data: bytes) -> int:
 def _parse_header(compressed: bytes) -> dict[str, Any]:
     if len(compressed) > _LARGEST_HEADER:
         raise BnnFileError(f"the header has more than {_LARGEST_HEADER} bytes; {REMEDY}")
+    stream = zlib.decompressobj(zdict=DICTIONARY.encode())  # a stream without a dictionary is read as well
     try:
-        stream = zlib.decompressobj(zdict=DICTIONARY.encode())  # a stream without a dictionary is read as well
         text = stream.decompress(compressed, _LARGEST_HEADER)
-        if not stream.eof or stream.unused_data:
-            raise BnnFileError(f"the header is cut, or has more than {_LARGEST_HEADER} bytes; {REMEDY}")
-        return as_mapping(json.loads(text))
+        if stream.eof and not stream.unused_data:
+            return as_mapping(json.loads(text))
+    except BnnFileError:
+        raise
     except (zlib.error, ValueError, RecursionError) as error:
-        if isinstance(error, BnnFileError):
-            raise
-        raise BnnFileError(f"the header is no JSON: {error}; {REMEDY}") from error
+        raise BnnFileError(f"the header is not JSON: {error}; {REMEDY}") from error
+    raise BnnFileError(f"the header is cut, or has more than {_LARGEST_HEADER} bytes; {REMEDY}")

@@ -4,32 +4,17 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from models.onebit.operations import (
-    LARGEST_CHANNELS,
-    Activation,
-    BinaryConvolution,
-    Concatenate,
-    Encoding,
-    Epilogue,
-    FloatConvolution,
-    Geometry,
-    GlobalAverage,
-    Linear,
-    Operation,
-    Pointwise,
-    Pool,
-    Reduction,
-    Shape,
-    Zero,
-)
+from models.onebit import operations as op
 from spaces.errors import BinarynasError
 
-REMEDY = "export the network again, or copy the file anew"
+T = TypeVar("T", bound=op.Operation | op.Epilogue)
+REMEDY = "export the network again, or copy the file again"
 TYPES = {"float32": "<f4", "int8": "|i1", "uint8": "|u1"}
 """The types that arrays may have, little-endian."""
 DICTIONARY = (
@@ -56,13 +41,13 @@ DICTIONARY = (
     "c32k5g2 | c48k3g2 c64k5g1 | c96k3g4 c128k3g4 0.25-0.5-1-2-3-4 normal: dil3@0 conv3@1 ; max@0 none@2 | reduce: "
     'conv5@1 avg@0 ; dil5@0 conv3@1","id":"0123456789abcdef"},"centre_crop":1.0}'
 )
-"""What every header may say without spelling it out: the preset dictionary of zlib, a part of version 2 for ever."""
+"""The preset dictionary of zlib, which shortens what most headers say. It is a part of version 2 and never changes."""
 _SAME = "same"
-"""Marks an array of one number a channel, all of which are one number: that one is kept."""
+"""Marks an array of one number per channel in which all are equal: that number is kept."""
 
 
 class BnnFileError(BinarynasError, ValueError):
-    """A file that is no `.bnn` file that can be read: names the file, what is wrong with it and what to do."""
+    """A file that cannot be read as a `.bnn` file: names the file, what is wrong with it and what to do."""
 
 
 @dataclass
@@ -72,7 +57,7 @@ class Cursor:
     data: bytes
     at: int
 
-    def take(self, dtype: str, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    def take(self, dtype: str, shape: tuple[int, ...]) -> npt.NDArray[np.generic]:
         """The next array, as a view; checked against what is left before anything is made."""
         kind = np.dtype(TYPES[dtype])
         size = math.prod(shape) * kind.itemsize
@@ -84,7 +69,7 @@ class Cursor:
 
 
 def as_list(value: object, length: int | None = None) -> list[Any]:
-    """A list, of so many entries where a length is given. Raises `BnnFileError` for anything else."""
+    """A list, of the given length where there is one. Raises `BnnFileError` for anything else."""
     if not isinstance(value, list) or (length is not None and len(value) != length):
         raise BnnFileError(f"the header has something else where a list should be; {REMEDY}")
     return value
@@ -97,12 +82,12 @@ def as_mapping(value: object) -> dict[str, Any]:
     return value
 
 
-def encode_value(value: Any, arrays: list[npt.NDArray[Any]]) -> Any:
+def encode_value(value: object, arrays: list[npt.NDArray[np.generic]]) -> object:
     """A value as JSON; an array as its type and shape, its numbers (one, where all are the same) go to `arrays`."""
     if dataclasses.is_dataclass(value):
         fields = {f.name: encode_value(getattr(value, f.name), arrays) for f in dataclasses.fields(value)}
         kept = {name: entry for name, entry in fields.items() if entry is not None}
-        kind = getattr(value, "kind", None)  # an epilogue is no operation and has none
+        kind = getattr(value, "kind", None)  # an epilogue has none
         return {"kind": kind, **kept} if kind else kept
     if isinstance(value, np.ndarray):
         same = _may_be_same(value.dtype.name, value.shape) and value.tobytes() == value[:1].tobytes() * len(value)
@@ -111,8 +96,8 @@ def encode_value(value: Any, arrays: list[npt.NDArray[Any]]) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def decode_operation(entry: object, cursor: Cursor) -> Operation:
-    """An operation of its JSON, its arrays taken from where the cursor is. Raises `BnnFileError`."""
+def decode_operation(entry: object, cursor: Cursor) -> op.Operation:
+    """An operation from its JSON, its arrays taken from where the cursor is. Raises `BnnFileError`."""
     entry = as_mapping(entry)
     kind = next((kind for kind in _KINDS if kind.kind == entry.get("kind")), None)
     if kind is None:
@@ -120,7 +105,7 @@ def decode_operation(entry: object, cursor: Cursor) -> Operation:
     return _fill(kind, {name: value for name, value in entry.items() if name != "kind"}, cursor)
 
 
-def _fill(kind: type[Any], entry: Mapping[str, Any], cursor: Cursor) -> Any:
+def _fill(kind: type[T], entry: Mapping[str, object], cursor: Cursor) -> T:
     """A dataclass from its fields; arrays are taken in the order of the fields."""
     wanted = {f.name: f for f in dataclasses.fields(kind)}
     if unknown := next((name for name in entry if name not in wanted), None):
@@ -134,16 +119,16 @@ def _fill(kind: type[Any], entry: Mapping[str, Any], cursor: Cursor) -> Any:
     return kind(**values)
 
 
-def _as_it_is(value: object, _cursor: Cursor) -> Any:
+def _as_it_is(value: object, _cursor: Cursor) -> float | None:
     """A number: its type and range are for `models.onebit.checks`."""
     return value if isinstance(value, int | float) else None
 
 
 def _may_be_same(dtype: str, shape: Sequence[int]) -> bool:
-    return dtype == "float32" and len(shape) == 1 and 1 < shape[0] <= LARGEST_CHANNELS
+    return dtype == "float32" and len(shape) == 1 and 1 < shape[0] <= op.LARGEST_CHANNELS
 
 
-def _array(value: object, cursor: Cursor) -> npt.NDArray[Any]:
+def _array(value: object, cursor: Cursor) -> npt.NDArray[np.generic]:
     entry = as_list(value)
     same = len(entry) == 3 and entry[2] == _SAME
     dtype, shape = as_list(entry[:2] if same else entry, 2)
@@ -159,8 +144,8 @@ def _array(value: object, cursor: Cursor) -> npt.NDArray[Any]:
     return np.broadcast_to(cursor.take(dtype, (1,)), tuple(sides))  # which takes no memory
 
 
-def _choice(kind: type[Any]) -> Callable[[object, Cursor], Any]:
-    def read(value: object, _cursor: Cursor) -> Any:
+def _choice(kind: type[StrEnum]) -> Callable[[object, Cursor], StrEnum]:
+    def read(value: object, _cursor: Cursor) -> StrEnum:
         try:
             return kind(value)
         except ValueError as error:
@@ -169,16 +154,14 @@ def _choice(kind: type[Any]) -> Callable[[object, Cursor], Any]:
     return read
 
 
-_KINDS: tuple[type[Any], ...] = (
-    FloatConvolution, BinaryConvolution, Linear, Pointwise, Pool, GlobalAverage, Concatenate, Zero,
-)  # fmt: skip
-_READERS: dict[str, Callable[[Any, Cursor], Any]] = {
-    "geometry": lambda value, _: Geometry(*as_list(value, 5)),
-    "shape": lambda value, _: Shape(*as_list(value, 3)),
+_KINDS: tuple[type[op.Operation], ...] = get_args(op.Operation)
+_READERS: dict[str, Callable[[object, Cursor], object]] = {
+    "geometry": lambda value, _: op.Geometry(*as_list(value, 5)),
+    "shape": lambda value, _: op.Shape(*as_list(value, 3)),
     "inputs": lambda value, _: tuple(as_list(value)),
-    "epilogue": lambda value, cursor: _fill(Epilogue, as_mapping(value), cursor),
-    "encoding": _choice(Encoding),
-    "activation": _choice(Activation),
-    "reduction": _choice(Reduction),
+    "epilogue": lambda value, cursor: _fill(op.Epilogue, as_mapping(value), cursor),
+    "encoding": _choice(op.Encoding),
+    "activation": _choice(op.Activation),
+    "reduction": _choice(op.Reduction),
     **dict.fromkeys(("weight", "bits", "threshold", "factor", "constant", "slope", "shift"), _array),
 }

@@ -1,4 +1,4 @@
-"""A network as a program: a closed list of checked operations, with weights of one bit and folded floats.
+"""The operations of 1-bit programs: a closed list, with weights of one bit and folded floats.
 
 Tensor 0 is the image; operation i makes tensor i + 1 and reads earlier ones; the last one holds the logits. Nothing in
 a program names a layer of torch, so an engine needs numpy or C alone.
@@ -7,7 +7,7 @@ a program names a layer of torch, so an engine needs numpy or C alone.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, assert_never
 
 import numpy as np
 import numpy.typing as npt
@@ -60,7 +60,7 @@ class Activation(StrEnum):
 
 
 class Reduction(StrEnum):
-    """What a pool does with a window; padding takes no part in either."""
+    """What a pool does with a window; padding counts in neither."""
 
     MAX = "max"
     MEAN = "mean"
@@ -84,10 +84,10 @@ class Geometry(NamedTuple):
 class Epilogue:
     """What follows an operation's sums c, number by number: v = factor * c + constant + shortcut, then the activation.
 
-    `factor` and `constant` are one number a channel, or None for 1 and 0. `shortcut` is the number of an earlier
+    `factor` and `constant` have one number per channel, or are None for 1 and 0. `shortcut` is the number of an earlier
     tensor: repeated along channels where it has fewer, cut where it has more, averaged over squares where its height
-    and width are a multiple (NAS-BNN, Figure 1). RPRELU is `v > 0 ? v : slope * v`, plus `shift`, one number a channel
-    each; CLIP keeps v within `low` and `high`.
+    and width are a multiple (NAS-BNN, Figure 1). RPRELU is `v > 0 ? v : slope * v`, plus `shift`, with one number per
+    channel in both; CLIP keeps v within `low` and `high`.
     """
 
     factor: Floats | None = None
@@ -122,8 +122,8 @@ class FloatConvolution:
 class BinaryConvolution:
     """Integer sums of bits times signs; a bit is set where the value is at least the `threshold` of its channel.
 
-    `bits` are the weights' signs, one for +1, in the order (out, kernel, kernel, in / groups), eight a byte, lowest bit
-    first. Zero padding adds nothing to a sum, whatever the encoding.
+    `bits` are the weights' signs, 1 for +1, in the order (out, kernel, kernel, in / groups), eight per byte, the lowest
+    bit first. Zero padding adds nothing to a sum, whatever the encoding.
     """
 
     kind: ClassVar[str] = "binary-convolution"
@@ -149,7 +149,7 @@ class Linear:
 
 @dataclass(frozen=True, eq=False)
 class Pointwise:
-    """The epilogue alone: batch norm, addition or an activation that no convolution stands before."""
+    """The epilogue alone: a batch norm, addition or activation without a convolution before it."""
 
     kind: ClassVar[str] = "pointwise"
     input: int
@@ -161,6 +161,7 @@ class Pool:
     """The largest number, or the mean, of every window, of those that are not padding."""
 
     kind: ClassVar[str] = "pool"
+    epilogue: ClassVar[Epilogue] = PLAIN
     input: int
     reduction: Reduction
     geometry: Geometry
@@ -171,14 +172,16 @@ class GlobalAverage:
     """The mean of every channel: (C, H, W) -> (C, 1, 1)."""
 
     kind: ClassVar[str] = "global-average"
+    epilogue: ClassVar[Epilogue] = PLAIN
     input: int
 
 
 @dataclass(frozen=True, eq=False)
 class Concatenate:
-    """Tensors of one height and width, behind each other along channels."""
+    """Tensors of one height and width, one after the other along channels."""
 
     kind: ClassVar[str] = "concatenate"
+    epilogue: ClassVar[Epilogue] = PLAIN
     inputs: tuple[int, ...]
 
 
@@ -187,6 +190,7 @@ class Zero:
     """Zeros, for what a network computes from nothing."""
 
     kind: ClassVar[str] = "zero"
+    epilogue: ClassVar[Epilogue] = PLAIN
     shape: Shape
 
 
@@ -199,21 +203,26 @@ def inputs_of(operation: Operation) -> tuple[int, ...]:
         return ()
     if isinstance(operation, Concatenate):
         return operation.inputs
-    epilogue = getattr(operation, "epilogue", PLAIN)
-    return (operation.input,) if epilogue.shortcut is None else (operation.input, epilogue.shortcut)
+    shortcut = operation.epilogue.shortcut
+    return (operation.input,) if shortcut is None else (operation.input, shortcut)
 
 
 def reading(operation: Operation, numbers: Mapping[int, int]) -> Operation:
     """The same operation on other tensors: `numbers` says which for each that it reads."""
-    if isinstance(operation, Zero):
-        return operation
-    if isinstance(operation, Concatenate):
-        return Concatenate(tuple(numbers[tensor] for tensor in operation.inputs))
-    operation = replace(operation, input=numbers[operation.input])
-    epilogue = getattr(operation, "epilogue", None)
-    if epilogue is None or epilogue.shortcut is None:
-        return operation
-    return replace(operation, epilogue=replace(epilogue, shortcut=numbers[epilogue.shortcut]))  # pyright: ignore[reportCallIssue]
+    match operation:
+        case Zero():
+            return operation
+        case Concatenate():
+            return Concatenate(tuple(numbers[tensor] for tensor in operation.inputs))
+        case Pool() | GlobalAverage():
+            return replace(operation, input=numbers[operation.input])
+        case FloatConvolution() | BinaryConvolution() | Linear() | Pointwise():
+            epilogue = operation.epilogue
+            if epilogue.shortcut is not None:
+                epilogue = replace(epilogue, shortcut=numbers[epilogue.shortcut])
+            return replace(operation, input=numbers[operation.input], epilogue=epilogue)
+        case _:
+            assert_never(operation)
 
 
 def signs_of(operation: BinaryConvolution, in_channels: int) -> npt.NDArray[np.bool_]:
@@ -225,5 +234,5 @@ def signs_of(operation: BinaryConvolution, in_channels: int) -> npt.NDArray[np.b
 
 
 def pack_signs(signs: npt.NDArray[np.bool_]) -> Bytes:
-    """The inverse of `signs_of`: any array of booleans, eight a byte."""
+    """The inverse of `signs_of`: any array of booleans, eight per byte."""
     return np.packbits(signs, bitorder="little")

@@ -1,33 +1,16 @@
-"""The engine that runs everywhere: numpy, with popcounts of 64-bit words. Exact, and the measure of the native one.
+"""The engine that runs everywhere: numpy, with popcounts of 64-bit words. Exact; the native one is checked against it.
 
 Floats are added in a fixed order and every operation rounds once, so this engine and the native one, on any machine,
 give the same bits.
 """
 
 from itertools import product
-from typing import Any
+from typing import assert_never
 
 import numpy as np
 import numpy.typing as npt
 
-from models.onebit.operations import (
-    Activation,
-    BinaryConvolution,
-    Concatenate,
-    Encoding,
-    Epilogue,
-    FloatConvolution,
-    Floats,
-    Geometry,
-    GlobalAverage,
-    Linear,
-    Operation,
-    Pointwise,
-    Pool,
-    Reduction,
-    Zero,
-    signs_of,
-)
+from models.onebit import operations as op
 from models.onebit.program import Program
 
 Words = npt.NDArray[np.uint64]
@@ -35,46 +18,48 @@ _AT_ONCE = 2**22
 """Words in the largest temporary array."""
 
 
-def run(program: Program, images: Floats) -> Floats:
+def run(program: Program, images: op.Floats) -> op.Floats:
     """Logits: (N, H, W, C) -> (N, classes), float32."""
     return run_all(program, images)[-1].reshape(len(images), program.classes)
 
 
-def run_all(program: Program, images: Floats) -> list[Floats]:
+def run_all(program: Program, images: op.Floats) -> list[op.Floats]:
     """All tensors, each (N, H, W, C); the first one is `images`."""
     tensors = [np.ascontiguousarray(images, np.float32)]
     for operation in program.operations:
-        tensors.append(_operate(operation, tensors))
+        tensors.append(_finish(operation.epilogue, _sums(operation, tensors), tensors))
     return tensors
 
 
-def binary_sums(operation: BinaryConvolution, x: Floats) -> npt.NDArray[np.int32]:
+def binary_sums(operation: op.BinaryConvolution, x: op.Floats) -> npt.NDArray[np.int32]:
     """The integers that a binary convolution's epilogue reads: (N, H, W, in) -> (N, h, w, out)."""
-    weights = signs_of(operation, x.shape[3])
+    weights = op.signs_of(operation, x.shape[3])
     bits = x >= operation.threshold
     return np.stack([_sums_of_one(operation, image, weights) for image in bits])
 
 
-def _operate(operation: Operation, tensors: list[Floats]) -> Floats:
+def _sums(operation: op.Operation, tensors: list[op.Floats]) -> npt.NDArray[np.generic]:
+    """What an operation's epilogue reads."""
     match operation:
-        case BinaryConvolution():
-            return _finish(operation.epilogue, binary_sums(operation, tensors[operation.input]), tensors)
-        case FloatConvolution():
-            sums = _float_sums(operation.geometry, operation.weight, tensors[operation.input])
-            return _finish(operation.epilogue, sums, tensors)
-        case Linear():
+        case op.BinaryConvolution():
+            return binary_sums(operation, tensors[operation.input])
+        case op.FloatConvolution():
+            return _float_sums(operation.geometry, operation.weight, tensors[operation.input])
+        case op.Linear():
             flat = tensors[operation.input].reshape(len(tensors[0]), 1, 1, -1)
-            return _finish(operation.epilogue, _float_sums(Geometry(1), operation.weight[None, None], flat), tensors)
-        case Pointwise():
-            return _finish(operation.epilogue, tensors[operation.input], tensors)
-        case Pool():
+            return _float_sums(op.Geometry(1), operation.weight[None, None], flat)
+        case op.Pointwise():
+            return tensors[operation.input]
+        case op.Pool():
             return _pool(operation, tensors[operation.input])
-        case GlobalAverage():
+        case op.GlobalAverage():
             return _mean_of_squares(tensors[operation.input], *tensors[operation.input].shape[1:3])
-        case Concatenate():
+        case op.Concatenate():
             return np.concatenate([tensors[number] for number in operation.inputs], axis=3)
-        case Zero(shape):
+        case op.Zero(shape):
             return np.zeros((len(tensors[0]), shape.height, shape.width, shape.channels), np.float32)
+        case _:
+            assert_never(operation)
 
 
 def _words(bits: npt.NDArray[np.bool_]) -> Words:
@@ -85,7 +70,7 @@ def _words(bits: npt.NDArray[np.bool_]) -> Words:
 
 
 def _sums_of_one(
-    operation: BinaryConvolution, bits: npt.NDArray[np.bool_], weights: npt.NDArray[np.bool_]
+    operation: op.BinaryConvolution, bits: npt.NDArray[np.bool_], weights: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.int32]:
     """The sums of one image, tap by tap: (H, W, in) -> (h, w, out); where a tap meets padding it adds nothing."""
     geometry, groups = operation.geometry, operation.geometry.groups
@@ -106,7 +91,7 @@ def _sums_of_one(
     return sums.reshape(*size, -1)
 
 
-def _overlap(geometry: Geometry, tap: int, before: int, after: int) -> tuple[slice, slice]:
+def _overlap(geometry: op.Geometry, tap: int, before: int, after: int) -> tuple[slice, slice]:
     """Which outputs a tap reaches without meeting padding, and the inputs that it reads for them, along one axis."""
     offset = tap * geometry.dilation - geometry.padding
     first = max(0, -(offset // geometry.stride))
@@ -117,13 +102,13 @@ def _overlap(geometry: Geometry, tap: int, before: int, after: int) -> tuple[sli
     return slice(first, last + 1), slice(start, last * geometry.stride + offset + 1, geometry.stride)
 
 
-def _products(encoding: Encoding, x: Words, w: Words, channels: int) -> npt.NDArray[np.int32]:
+def _products(encoding: op.Encoding, x: Words, w: Words, channels: int) -> npt.NDArray[np.int32]:
     """Sums over channels: (h, w, words) and (out, words) -> (h, w, out)."""
     result = np.empty((*x.shape[:2], len(w)), np.int32)
     rows = max(1, _AT_ONCE // max(1, x.shape[1] * w.size))
     for start in range(0, len(x), rows):
         part = x[start : start + rows, :, None]
-        if encoding is Encoding.SIGNS:  # equal bits add one, others take one away
+        if encoding is op.Encoding.SIGNS:  # equal bits add one, others take one away
             counts = np.bitwise_count(part ^ w).sum(-1, dtype=np.int32)
             result[start : start + rows] = channels - 2 * counts
         else:
@@ -132,12 +117,12 @@ def _products(encoding: Encoding, x: Words, w: Words, channels: int) -> npt.NDAr
     return result
 
 
-def _float_sums(geometry: Geometry, weight: npt.NDArray[Any], x: Floats) -> Floats:
+def _float_sums(geometry: op.Geometry, weight: npt.NDArray[np.generic], x: op.Floats) -> op.Floats:
     """Sums over taps and channels one after the other, padding included, as (N, h, w, out)."""
     size = [geometry.out_size(side) for side in x.shape[1:3]]
     padding = (geometry.padding, geometry.padding)
     x = np.pad(x, ((0, 0), padding, padding, (0, 0)))
-    parts: list[Floats] = []
+    parts: list[op.Floats] = []
     per_group = weight.shape[3] // geometry.groups
     for group in range(geometry.groups):
         columns = slice(group * per_group, (group + 1) * per_group)
@@ -153,8 +138,8 @@ def _float_sums(geometry: Geometry, weight: npt.NDArray[Any], x: Floats) -> Floa
     return np.concatenate(parts, axis=3)
 
 
-def _finish(epilogue: Epilogue, sums: npt.NDArray[Any], tensors: list[Floats]) -> Floats:
-    """What an `Epilogue` says, one rounding after the other."""
+def _finish(epilogue: op.Epilogue, sums: npt.NDArray[np.generic], tensors: list[op.Floats]) -> op.Floats:
+    """What an `Epilogue` makes of sums, one rounding after the other."""
     v = sums.astype(np.float32)
     if epilogue.factor is not None:
         v *= epilogue.factor
@@ -166,20 +151,20 @@ def _finish(epilogue: Epilogue, sums: npt.NDArray[Any], tensors: list[Floats]) -
         if stride > 1:
             shortcut = _mean_of_squares(shortcut, stride, stride)
         v += shortcut[..., np.arange(v.shape[3]) % shortcut.shape[3]]
-    if epilogue.activation is Activation.RELU:
+    if epilogue.activation is op.Activation.RELU:
         return np.where(v > 0, v, np.float32(0))
-    if epilogue.activation is Activation.RPRELU:
+    if epilogue.activation is op.Activation.RPRELU:
         assert epilogue.slope is not None
         assert epilogue.shift is not None
         return np.where(v > 0, v, v * epilogue.slope) + epilogue.shift
-    if epilogue.activation is Activation.CLIP:
+    if epilogue.activation is op.Activation.CLIP:
         low, high = np.float32(epilogue.low), np.float32(epilogue.high)
         v = np.where(v > low, v, low)
         return np.where(v < high, v, high)
     return v
 
 
-def _mean_of_squares(x: Floats, height: int, width: int) -> Floats:
+def _mean_of_squares(x: op.Floats, height: int, width: int) -> op.Floats:
     """Means of windows side by side, pixels added row by row: (N, H, W, C) -> (N, H / height, W / width, C)."""
     total = np.zeros((len(x), x.shape[1] // height, x.shape[2] // width, x.shape[3]), np.float32)
     for dy, dx in product(range(height), range(width)):
@@ -187,10 +172,10 @@ def _mean_of_squares(x: Floats, height: int, width: int) -> Floats:
     return total / np.float32(height * width)
 
 
-def _pool(operation: Pool, x: Floats) -> Floats:
+def _pool(operation: op.Pool, x: op.Floats) -> op.Floats:
     geometry = operation.geometry
     size = [geometry.out_size(side) for side in x.shape[1:3]]
-    mean = operation.reduction is Reduction.MEAN
+    mean = operation.reduction is op.Reduction.MEAN
     result = np.full((len(x), *size, x.shape[3]), 0 if mean else -np.inf, np.float32)
     counts = np.zeros((*size, 1), np.float32)
     for ky, kx in product(range(geometry.kernel_size), repeat=2):

@@ -1,5 +1,6 @@
 """A 1-bit network as a program: its operations in order, checked as a whole."""
 
+from models.onebit.checks import check
 from models.onebit.operations import Operation, Shape
 
 
@@ -10,8 +11,6 @@ class Program:
     """
 
     def __init__(self, image: Shape, operations: tuple[Operation, ...]) -> None:
-        from models.onebit.checks import check
-
         self.operations = operations
         self.shapes = check(image, operations)
 
@@ -22,5 +21,5 @@ class Program:
 
     @property
     def classes(self) -> int:
-        """How many numbers it puts out."""
+        """How many logits an image gets."""
         return self.shapes[-1].size

@@ -1,27 +1,13 @@
-"""A program in torch's float operations: what it means without bits, to check engines by and to time them against."""
+"""A program in torch's float operations, to check engines with and to compare their times."""
+
+from typing import assert_never
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.onebit.operations import (
-    PLAIN,
-    Activation,
-    BinaryConvolution,
-    Concatenate,
-    Encoding,
-    Epilogue,
-    FloatConvolution,
-    GlobalAverage,
-    Linear,
-    Operation,
-    Pointwise,
-    Pool,
-    Reduction,
-    Zero,
-    signs_of,
-)
+from models.onebit import operations as op
 from models.onebit.program import Program
 
 
@@ -42,60 +28,61 @@ class Simulation(torch.nn.Module):
         return tensors[-1].flatten(1)
 
 
-def _tensors(operation: Operation, program: Program) -> dict[str, Tensor]:
+def _tensors(operation: op.Operation, program: Program) -> dict[str, Tensor]:
     """An operation's arrays as tensors that convolutions and images of four dimensions take."""
     result: dict[str, Tensor] = {}
     match operation:
-        case BinaryConvolution():
-            signs = signs_of(operation, program.shapes[operation.input].channels)
+        case op.BinaryConvolution():
+            signs = op.signs_of(operation, program.shapes[operation.input].channels)
             weight = torch.from_numpy(np.where(signs, np.float32(1), np.float32(-1)))
             result["weight"] = weight.permute(0, 3, 1, 2)
             result["threshold"] = torch.from_numpy(operation.threshold.copy()).view(1, -1, 1, 1)
-        case FloatConvolution():
+        case op.FloatConvolution():
             result["weight"] = torch.from_numpy(operation.weight.astype(np.float32)).permute(3, 2, 0, 1)
-        case Linear():
+        case op.Linear():
             result["weight"] = torch.from_numpy(operation.weight.copy()).T
-        case _:
+        case op.Pointwise() | op.Pool() | op.GlobalAverage() | op.Concatenate() | op.Zero():
             pass
+        case _:
+            assert_never(operation)
     for name in ("factor", "constant", "slope", "shift"):
-        values = getattr(getattr(operation, "epilogue", PLAIN), name)
+        values = getattr(operation.epilogue, name)
         if values is not None:
             result[name] = torch.from_numpy(values.copy()).view(1, -1, 1, 1)
-    return {name: values.contiguous(memory_format=_format(values)) for name, values in result.items()}
+    layouts = {4: torch.channels_last, 2: torch.contiguous_format}  # of images, and of a linear layer's weight
+    return {name: values.contiguous(memory_format=layouts[values.dim()]) for name, values in result.items()}
 
 
-def _format(values: Tensor) -> torch.memory_format:
-    return torch.channels_last if values.dim() == 4 else torch.contiguous_format
-
-
-def _sums(operation: Operation, values: dict[str, Tensor], tensors: list[Tensor]) -> Tensor:
+def _sums(operation: op.Operation, values: dict[str, Tensor], tensors: list[Tensor]) -> Tensor:
     match operation:
-        case BinaryConvolution():
+        case op.BinaryConvolution():
             reached = (tensors[operation.input] >= values["threshold"]).float()
-            bits = reached if operation.encoding is Encoding.ZERO_ONE else reached.mul_(2).sub_(1)
+            bits = reached if operation.encoding is op.Encoding.ZERO_ONE else reached.mul_(2).sub_(1)
             return F.conv2d(bits, values["weight"], None, *operation.geometry[1:])
-        case FloatConvolution():
+        case op.FloatConvolution():
             return F.conv2d(tensors[operation.input], values["weight"], None, *operation.geometry[1:])
-        case Linear():
+        case op.Linear():
             flat = tensors[operation.input].permute(0, 2, 3, 1).flatten(1)
             return F.linear(flat, values["weight"])[:, :, None, None]
-        case Pointwise():
+        case op.Pointwise():
             return tensors[operation.input]
-        case Pool(input=number, reduction=reduction, geometry=geometry):
-            if reduction is Reduction.MAX:
+        case op.Pool(input=number, reduction=reduction, geometry=geometry):
+            if reduction is op.Reduction.MAX:
                 return F.max_pool2d(tensors[number], *geometry[:3])
             return F.avg_pool2d(tensors[number], *geometry[:3], count_include_pad=False)
-        case GlobalAverage():
+        case op.GlobalAverage():
             return tensors[operation.input].mean((2, 3), keepdim=True)
-        case Concatenate():
+        case op.Concatenate():
             return torch.cat([tensors[number] for number in operation.inputs], 1)
-        case Zero(shape):
+        case op.Zero(shape):
             return tensors[0].new_zeros(len(tensors[0]), *shape)
+        case _:
+            assert_never(operation)
 
 
-def _finish(operation: Operation, values: dict[str, Tensor], v: Tensor, tensors: list[Tensor]) -> Tensor:
-    epilogue: Epilogue = getattr(operation, "epilogue", PLAIN)
-    if epilogue is PLAIN:
+def _finish(operation: op.Operation, values: dict[str, Tensor], v: Tensor, tensors: list[Tensor]) -> Tensor:
+    epilogue = operation.epilogue
+    if epilogue is op.PLAIN:
         return v
     if "factor" in values:
         v = v * values["factor"]
@@ -103,11 +90,11 @@ def _finish(operation: Operation, values: dict[str, Tensor], v: Tensor, tensors:
         v = v + values["constant"]
     if epilogue.shortcut is not None:
         v = v + _fitted(tensors[epilogue.shortcut], v)
-    if epilogue.activation is Activation.RELU:
+    if epilogue.activation is op.Activation.RELU:
         return F.relu(v)
-    if epilogue.activation is Activation.RPRELU:
+    if epilogue.activation is op.Activation.RPRELU:
         return F.prelu(v, values["slope"].flatten()).add_(values["shift"])
-    return v.clamp(epilogue.low, epilogue.high) if epilogue.activation is Activation.CLIP else v
+    return v.clamp(epilogue.low, epilogue.high) if epilogue.activation is op.Activation.CLIP else v
 
 
 def _fitted(shortcut: Tensor, v: Tensor) -> Tensor:

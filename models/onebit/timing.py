@@ -1,4 +1,4 @@
-"""How long a program takes: engines called in turns, medians and quartiles, against torch's float operations."""
+"""Times whole programs for people: engines called in turns, beside torch's float operations; medians and quartiles."""
 
 import platform
 import statistics
@@ -14,12 +14,12 @@ from models.onebit.program import Program
 from models.onebit.simulation import Simulation
 
 WARM_UP = 2
-"""Calls that are not counted."""
+"""Calls before timing begins."""
 _FEWEST = 5
 
 
 class Timing(NamedTuple):
-    """Milliseconds an image: median and quartiles over `calls` calls."""
+    """Milliseconds per image: median and quartiles over `calls` calls."""
 
     median: float
     low: float
@@ -33,7 +33,7 @@ class Timing(NamedTuple):
         return cls(median, low, high, len(readings))
 
     def words(self) -> tuple[str, str, str, str]:
-        """Median, quartiles, images a second and calls, for a table."""
+        """Median, quartiles, images per second and calls, for a table."""
         quartiles = f"{self.low:.3g} to {self.high:.3g}"
         return f"{self.median:.3g}", quartiles, f"{1000 / self.median:.4g}", str(self.calls)
 
@@ -41,7 +41,7 @@ class Timing(NamedTuple):
 def time_in_turns(tasks: Mapping[str, Callable[[], object]], images: int, seconds: float) -> dict[str, Timing]:
     """Call each task in turn, so that a busy spell of the machine meets all of them, for about `seconds` each.
 
-    Times are by the wall's clock and for one of the `images` of a call.
+    Times are wall-clock times, per image; a call takes `images` of them.
     """
     for task in tasks.values():
         for _ in range(WARM_UP):

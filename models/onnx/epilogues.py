@@ -14,7 +14,7 @@ def finish(
     shape: tuple[int, ...],
     shortcut: tuple[str, Shape] | None = None,
 ) -> str:
-    """What an epilogue makes of the tensor `sums` of one image's `shape`; `shortcut` is a tensor and its shape.
+    """The tensor that an epilogue makes from `sums`, of `shape` per image; `shortcut` is a tensor and its shape.
 
     `shape` is (channels, height, width), or (channels,) of a tensor that is flat already. `at` begins the names of all
     new tensors.

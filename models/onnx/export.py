@@ -24,7 +24,7 @@ _LARGEST = 2**31 - 1
 
 
 class Format(StrEnum):
-    """ONNX: comparisons and float convolutions, any batch. QONNX: the same of marked tensors, one image a call."""
+    """ONNX: comparisons and float convolutions, any batch. QONNX: the same of marked tensors, one image per call."""
 
     ONNX = "onnx"
     QONNX = "qonnx"

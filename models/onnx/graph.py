@@ -26,7 +26,7 @@ class GraphBuilder:
         self._constants: dict[str, TensorProto] = {}
         self._tensors: dict[str, ValueInfoProto] = {}
 
-    def constant(self, name: str, values: npt.NDArray[Any] | float) -> str:
+    def constant(self, name: str, values: npt.NDArray[np.generic] | float) -> str:
         """A tensor of the file, float32 or int64; the same name stands for the same values."""
         array = np.array(values, order="C")
         array = array.astype(np.int64 if array.dtype == np.int64 else np.float32)

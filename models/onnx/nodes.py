@@ -1,27 +1,12 @@
 """From the operations of a program to nodes of ONNX, one operation after the other; nothing is traced."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import assert_never
 
 import numpy as np
 from onnx import GraphProto, TensorProto
 
-from models.onebit.operations import (
-    PLAIN,
-    BinaryConvolution,
-    Concatenate,
-    FloatConvolution,
-    Geometry,
-    GlobalAverage,
-    Linear,
-    Operation,
-    Pointwise,
-    Pool,
-    Reduction,
-    Shape,
-    Zero,
-    signs_of,
-)
+from models.onebit import operations as op
 from models.onebit.program import Program
 from models.onnx.epilogues import finish
 from models.onnx.graph import IMAGES, Batch, GraphBuilder
@@ -29,14 +14,14 @@ from models.onnx.quantisers import Quantisers
 
 
 class Translator:
-    """The nodes of a program; maps are (N, C, H, W), and how a number comes to have one bit is for the quantisers."""
+    """The nodes of a program; maps are (N, C, H, W), and the quantisers say how a number is marked as 1 bit."""
 
     def __init__(self, program: Program, batch: Batch, quantisers: Callable[[GraphBuilder], Quantisers]) -> None:
         self.program = program
         self.graph = GraphBuilder(batch)
         self.quantisers = quantisers(self.graph)
         self.names = [IMAGES]
-        """Of the program's tensors, as far as there are nodes for them."""
+        """Of the program's tensors that have nodes already."""
 
     def translate(self, name: str) -> GraphProto:
         """The graph from images (N, C, H, W) to logits (N, classes)."""
@@ -44,7 +29,7 @@ class Translator:
         for operation in body:
             self.names.append(self._maps(operation))
         classes = self.program.classes
-        if isinstance(last, Linear) and last.epilogue.shortcut is None:
+        if isinstance(last, op.Linear) and last.epilogue.shortcut is None:
             finish(self.graph, self._at(), last.epilogue, self._gemm(last), (classes,))
         else:
             self.graph.add("Flatten", [self._maps(last)], f"{self._at()}.logits", [classes], axis=1)
@@ -54,40 +39,66 @@ class Translator:
         """How the names of an operation's tensors begin."""
         return f"operation{len(self.names)}"
 
-    def _maps(self, operation: Operation) -> str:
+    def _maps(self, operation: op.Operation) -> str:
         """The nodes of one operation."""
         shape = self.program.shapes[len(self.names)]
-        sums = _SUMS[type(operation)](self, operation, shape)
-        epilogue = getattr(operation, "epilogue", PLAIN)
+        sums, epilogue = self._sums(operation, shape), operation.epilogue
         if epilogue.shortcut is None:
             return finish(self.graph, self._at(), epilogue, sums, shape)
         shortcut = self.names[epilogue.shortcut], self.program.shapes[epilogue.shortcut]
         return finish(self.graph, self._at(), epilogue, sums, shape, shortcut)
 
-    def _binary_convolution(self, operation: BinaryConvolution, shape: Shape) -> str:
+    def _sums(self, operation: op.Operation, shape: op.Shape) -> str:
+        """The nodes of one operation but for those of its epilogue."""
+        add, at = self.graph.add, self._at()
+        match operation:
+            case op.BinaryConvolution():
+                return self._binary_convolution(operation, shape)
+            case op.FloatConvolution():
+                return self._float_convolution(operation, shape)
+            case op.Linear():
+                target = self.graph.constant(f"{at}.shape", np.array([-1, *shape]))
+                return add("Reshape", [self._gemm(operation), target], f"{at}.maps", shape)
+            case op.Pointwise():
+                return self.names[operation.input]
+            case op.Pool(reduction=op.Reduction.MAX):
+                return add("MaxPool", [self.names[operation.input]], at, shape, **_window(operation.geometry))
+            case op.Pool():
+                window = _window(operation.geometry)
+                return add("AveragePool", [self.names[operation.input]], at, shape, **window, count_include_pad=0)
+            case op.GlobalAverage():
+                return add("GlobalAveragePool", [self.names[operation.input]], at, shape)
+            case op.Concatenate():
+                return add("Concat", [self.names[tensor] for tensor in operation.inputs], at, shape, axis=1)
+            case op.Zero():
+                return self._zero(shape)
+            case _:
+                assert_never(operation)
+
+    def _binary_convolution(self, operation: op.BinaryConvolution, shape: op.Shape) -> str:
         given = self.program.shapes[operation.input]
         bits = self.quantisers.bits(
             self._at(), self.names[operation.input], given, operation.threshold, operation.encoding
         )
-        signs = np.where(signs_of(operation, given.channels), np.float32(1), np.float32(-1))
+        signs = np.where(op.signs_of(operation, given.channels), np.float32(1), np.float32(-1))
         weight = self.quantisers.signs(self._at(), signs.transpose(0, 3, 1, 2))  # (out, in / groups, kernel, kernel)
         return self._convolve(bits, weight, operation.geometry, shape)
 
-    def _float_convolution(self, operation: FloatConvolution, shape: Shape) -> str:
+    def _float_convolution(self, operation: op.FloatConvolution, shape: op.Shape) -> str:
         weight = operation.weight.transpose(3, 2, 0, 1)
         if weight.dtype == np.int8:
-            name = self.quantisers.levels(self._at(), weight)  # pyright: ignore[reportArgumentType]
+            name = self.quantisers.levels(self._at(), weight.astype(np.int8))
         else:
             name = self.graph.constant(f"{self._at()}.weight", weight)
         return self._convolve(self.names[operation.input], name, operation.geometry, shape)
 
-    def _convolve(self, given: str, weight: str, geometry: Geometry, shape: Shape) -> str:
+    def _convolve(self, given: str, weight: str, geometry: op.Geometry, shape: op.Shape) -> str:
         return self.graph.add(
             "Conv", [given, weight], f"{self._at()}.sums", shape, **_window(geometry),
             dilations=[geometry.dilation] * 2, group=geometry.groups,
         )  # fmt: skip
 
-    def _gemm(self, operation: Linear) -> str:
+    def _gemm(self, operation: op.Linear) -> str:
         """(N, C, H, W) -> (N, out), where the program's weights are in the order (H, W, C)."""
         given = self.program.shapes[operation.input]
         flat = self.graph.add("Flatten", [self.names[operation.input]], f"{self._at()}.flat", [given.size], axis=1)
@@ -95,54 +106,22 @@ class Translator:
         name = self.graph.constant(f"{self._at()}.weight", weight.reshape(given.size, -1))
         return self.graph.add("Gemm", [flat, name], f"{self._at()}.sums", [operation.out_channels])
 
-    def _linear(self, operation: Linear, shape: Shape) -> str:
-        target = self.graph.constant(f"{self._at()}.shape", np.array([-1, *shape]))
-        return self.graph.add("Reshape", [self._gemm(operation), target], f"{self._at()}.maps", shape)
-
-    def _pointwise(self, operation: Pointwise, _shape: Shape) -> str:
-        return self.names[operation.input]
-
-    def _pool(self, operation: Pool, shape: Shape) -> str:
-        given, window = [self.names[operation.input]], _window(operation.geometry)
-        if operation.reduction is Reduction.MAX:
-            return self.graph.add("MaxPool", given, self._at(), shape, **window)
-        return self.graph.add("AveragePool", given, self._at(), shape, **window, count_include_pad=0)
-
-    def _global_average(self, operation: GlobalAverage, shape: Shape) -> str:
-        return self.graph.add("GlobalAveragePool", [self.names[operation.input]], self._at(), shape)
-
-    def _concatenate(self, operation: Concatenate, shape: Shape) -> str:
-        return self.graph.add("Concat", [self.names[tensor] for tensor in operation.inputs], self._at(), shape, axis=1)
-
-    def _zero(self, _operation: Zero, shape: Shape) -> str:
+    def _zero(self, shape: op.Shape) -> str:
         """Zeros for as many images as there are."""
         graph, at = self.graph, self._at()
         if isinstance(graph.batch, int):
             return graph.constant(at, np.zeros((graph.batch, *shape), np.float32))
-        integers: dict[str, Any] = {"element": TensorProto.INT64}
+        integers: dict[str, int] = {"element": TensorProto.INT64}
         count = graph.add_constant("Shape", [IMAGES], f"{at}.count", [1], **integers, start=0, end=1)
         rest = graph.constant(f"{at}.rest", np.array(shape))
         whole = graph.add_constant("Concat", [count, rest], f"{at}.shape", [4], **integers, axis=0)
         return graph.add("Expand", [graph.constant("zero", 0.0), whole], at, shape)
 
 
-def _window(geometry: Geometry) -> dict[str, list[int]]:
+def _window(geometry: op.Geometry) -> dict[str, list[int]]:
     """Kernel, stride and padding as ONNX's attributes."""
     return {
         "kernel_shape": [geometry.kernel_size] * 2,
         "strides": [geometry.stride] * 2,
         "pads": [geometry.padding] * 4,
     }
-
-
-_SUMS: dict[type[Operation], Callable[..., str]] = {
-    BinaryConvolution: Translator._binary_convolution,
-    FloatConvolution: Translator._float_convolution,
-    Linear: Translator._linear,
-    Pointwise: Translator._pointwise,
-    Pool: Translator._pool,
-    GlobalAverage: Translator._global_average,
-    Concatenate: Translator._concatenate,
-    Zero: Translator._zero,
-}
-"""For every operation what writes its nodes, but those of its epilogue."""

@@ -1,6 +1,6 @@
 """How a file says that a number has one bit: by comparing in plain ONNX, or by the operators of QONNX."""
 
-from typing import Protocol
+from abc import ABC, abstractmethod
 
 import numpy as np
 import numpy.typing as npt
@@ -11,30 +11,30 @@ from models.onnx.graph import GraphBuilder
 
 QONNX_DOMAIN = "qonnx.custom_op.general"
 _DOREFA = np.nextafter(np.float32(0.5), np.float32(1))
-"""The least number that DoReFa makes 1 of, as it rounds 0.5 to 0."""
+"""The least number that DoReFa rounds to 1, as it rounds 0.5 to 0."""
 
 
-class Quantisers(Protocol):
+class Quantisers(ABC):
     """What differs between the formats; every method returns a tensor's name, `at` begins the names it makes."""
-
-    def bits(self, at: str, given: str, shape: Shape, threshold: Floats, encoding: Encoding) -> str:
-        """What a binary convolution reads: a number where `given` reaches its channel's threshold, another below."""
-        ...
-
-    def signs(self, at: str, weight: Floats) -> str:
-        """Weights of -1 and +1."""
-        ...
-
-    def levels(self, at: str, weight: npt.NDArray[np.int8]) -> str:
-        """Weights of 8 bits."""
-        ...
-
-
-class Comparisons:
-    """Plain ONNX, which has no type of one bit: weights are floats, and activations come of a comparison."""
 
     def __init__(self, graph: GraphBuilder) -> None:
         self.graph = graph
+
+    @abstractmethod
+    def bits(self, at: str, given: str, shape: Shape, threshold: Floats, encoding: Encoding) -> str:
+        """What a binary convolution reads: a number where `given` reaches its channel's threshold, another below."""
+
+    @abstractmethod
+    def signs(self, at: str, weight: Floats) -> str:
+        """Weights of -1 and +1."""
+
+    @abstractmethod
+    def levels(self, at: str, weight: npt.NDArray[np.int8]) -> str:
+        """Weights of 8 bits."""
+
+
+class Comparisons(Quantisers):
+    """Plain ONNX, which has no type of one bit: weights are floats, and activations come of a comparison."""
 
     def bits(self, at: str, given: str, shape: Shape, threshold: Floats, encoding: Encoding) -> str:
         """Where(given >= threshold, 1, -1), or 0 in place of -1."""
@@ -53,15 +53,12 @@ class Comparisons:
         return self.graph.constant(f"{at}.weight", weight.astype(np.float32))
 
 
-class QonnxMarks:
-    """QONNX: constants and activations stay floats and pass an operator that tells how few values they have.
+class QonnxMarks(Quantisers):
+    """QONNX: constants and activations stay floats and pass an operator that says how few values they have.
 
-    `BipolarQuant` gives -1 or +1, `Quant` whole numbers of some bits; scales are 1, as the affine map behind a
+    `BipolarQuant` gives -1 or +1, `Quant` whole numbers of some bits; scales are 1, as the affine map after a
     convolution holds them. A difference is rounded, but never across 0, so x - threshold >= 0 is x >= threshold.
     """
-
-    def __init__(self, graph: GraphBuilder) -> None:
-        self.graph = graph
 
     def bits(self, at: str, given: str, shape: Shape, threshold: Floats, encoding: Encoding) -> str:
         """BipolarQuant(given - threshold); unsigned `Quant` of one bit where the values are 0 and 1."""

@@ -8,6 +8,5 @@ FAMILY = Family(
     network=WidthNetwork,
     network_options=WidthOptions,
     lower=lower_width,
-    exportable=(WidthNetwork,),
     inherit=inherit,
 )

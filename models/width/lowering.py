@@ -2,59 +2,40 @@
 
 from dataclasses import replace
 
-from torch import nn
-
-from models.layers.binarisers import BinaryConv2d
-from models.onebit.lowering.folding import (
-    Builder,
-    add_binary_convolution,
-    add_classifier,
-    add_float_convolution,
-    fold_norm,
-    scale_of,
-)
-from models.onebit.operations import PLAIN, Activation, Epilogue, Geometry, Pointwise, Pool, Reduction
+from models.onebit import operations as op
+from models.onebit.lowering.folding import Builder, fold_norm, scale_of
 from models.width.network import PooledConvolution, WidthNetwork
+from spaces.width import Pool, PoolKind
 from spaces.width.bases import IMAGE
 
 
 def lower_width(network: WidthNetwork, builder: Builder) -> None:
     """Add the operations of a network."""
+    *plans, last = network.space.layers(network.architecture)
     tensors = {IMAGE: 0}
     tensor = 0
-    for plan, layer in zip(network.plans, network.layers.children(), strict=True):
+    for plan, layer in zip(plans, network.layers.children(), strict=True):
         assert isinstance(layer, PooledConvolution)
         shortcut = tensors[plan.shortcut] if plan.shortcut else None
-        tensor = tensors[plan.name] = _layer(layer, tensors[plan.source], shortcut, builder)
-    tensor = builder.add(Pointwise(tensor, Epilogue(activation=Activation.RELU)))
-    tensor = _pool(network.pool, tensor, builder)
-    pixels = network.classifier.in_features // network.plans[-1].cout
-    add_classifier(network.classifier, tensor, builder, pixels)
+        tensor = tensors[plan.name] = _layer(layer, plan.pool, tensors[plan.source], shortcut, builder)
+    tensor = builder.add(op.Pointwise(tensor, op.Epilogue(activation=op.Activation.RELU)))
+    tensor = _pool(last.pool, tensor, builder)
+    builder.add_classifier(network.classifier, tensor, last.positions)
 
 
-def _layer(layer: PooledConvolution, tensor: int, shortcut: int | None, builder: Builder) -> int:
+def _layer(layer: PooledConvolution, pool: Pool | None, tensor: int, shortcut: int | None, builder: Builder) -> int:
     """Convolution, pool, norm, + shortcut; without a pool that is one operation."""
-    scale = scale_of(layer.convolution)
-    if isinstance(layer.pool, nn.Identity):
-        return _convolve(layer, tensor, builder, replace(fold_norm(layer.norm, scale), shortcut=shortcut))
-    tensor = _pool(layer.pool, _convolve(layer, tensor, builder, PLAIN), builder)
+    norm = replace(fold_norm(layer.norm, scale_of(layer.convolution)), shortcut=shortcut)
+    if pool is None:
+        return builder.add_convolution(layer.convolution, tensor, norm)
+    tensor = _pool(pool, builder.add_convolution(layer.convolution, tensor, op.PLAIN), builder)
     # no scale is negative, so the largest of a window's sums is that of its scaled sums
-    return builder.add(Pointwise(tensor, replace(fold_norm(layer.norm, scale), shortcut=shortcut)))
+    return builder.add(op.Pointwise(tensor, norm))
 
 
-def _convolve(layer: PooledConvolution, tensor: int, builder: Builder, epilogue: Epilogue) -> int:
-    if isinstance(layer.convolution, BinaryConv2d):
-        return add_binary_convolution(layer.convolution, tensor, builder, epilogue)
-    assert isinstance(layer.convolution, nn.Conv2d)
-    return add_float_convolution(layer.convolution, tensor, builder, epilogue)
-
-
-def _pool(pool: nn.Module, tensor: int, builder: Builder) -> int:
-    if isinstance(pool, nn.Identity):
+def _pool(pool: Pool | None, tensor: int, builder: Builder) -> int:
+    if pool is None:
         return tensor
-    if isinstance(pool, nn.MaxPool2d):
-        geometry = Geometry(pool.kernel_size, pool.stride, int(pool.padding))  # pyright: ignore[reportArgumentType]
-        return builder.add(Pool(tensor, Reduction.MAX, geometry))
-    assert isinstance(pool, nn.AvgPool2d)
-    assert pool.padding == 0  # which torch would count
-    return builder.add(Pool(tensor, Reduction.MEAN, Geometry(pool.kernel_size, pool.stride)))  # pyright: ignore[reportArgumentType]
+    assert pool.kind is PoolKind.MAX or pool.padding == 0  # torch's means would count padding
+    reduction = op.Reduction.MAX if pool.kind is PoolKind.MAX else op.Reduction.MEAN
+    return builder.add(op.Pool(tensor, reduction, op.Geometry(pool.kernel_size, pool.stride, pool.padding)))

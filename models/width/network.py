@@ -9,37 +9,42 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.layers.binarisers import Binariser, BinaryConv2d
+from models.layers.binarisers import make_binariser
+from models.layers.binary import BinaryConv2d
 from models.layers.modes import Mode
+from models.network import Network
+from models.options import Options
 from spaces.width import LayerKind, LayerPlan, Pool, PoolKind, Widths, WidthSpace
 from spaces.width.bases import IMAGE
 
 
 @dataclass(frozen=True)
-class WidthOptions:
+class WidthOptions(Options):
     """Choices of the method that a network's weights depend on; kept with its checkpoint.
 
     `binariser` is that of the space. `mode` FWFA is the full-precision twin: the same network with float weights and
     ReLU where activations are binary.
     """
 
-    binariser: Binariser = Binariser.DOREFA
+    binariser: str = "dorefa"
     mode: Mode = Mode.BWBA
+
+    def __post_init__(self) -> None:
+        make_binariser(self.binariser)  # raises for an unknown one
 
 
 class PooledConvolution(nn.Module):
-    """A convolution, a pool where the plan has one, batch norm, and the shortcut added behind."""
+    """A convolution, a pool where the plan has one, batch norm, and the shortcut added at the end."""
 
     def __init__(self, plan: LayerPlan, options: WidthOptions) -> None:
         super().__init__()
         self.convolution: nn.Module
+        sizes = plan.cin, plan.cout, plan.kernel_size, plan.stride, plan.padding
         if plan.kind is LayerKind.BINARY:
-            self.convolution = BinaryConv2d(
-                plan.cin, plan.cout, plan.kernel_size, plan.stride, plan.padding,
-                binariser=options.binariser, mode=options.mode,
-            )  # fmt: skip
+            binariser = make_binariser(options.binariser)
+            self.convolution = BinaryConv2d(*sizes, binariser=binariser, mode=options.mode)
         else:
-            self.convolution = nn.Conv2d(plan.cin, plan.cout, plan.kernel_size, plan.stride, plan.padding, bias=False)
+            self.convolution = nn.Conv2d(*sizes, bias=False)
         self.pool = _pool(plan.pool)
         self.norm = nn.BatchNorm2d(plan.cout)
 
@@ -50,7 +55,7 @@ class PooledConvolution(nn.Module):
         return x if shortcut is None else x + shortcut
 
 
-class WidthNetwork(nn.Module):
+class WidthNetwork(Network[WidthSpace, Widths, WidthOptions]):
     """The network of one choice of widths, with random weights: its layers are those of `space.layers(architecture)`.
 
     The first convolution and the linear layer are float, all others binary; the linear layer reads the ReLU of the last
@@ -63,11 +68,11 @@ class WidthNetwork(nn.Module):
         super().__init__()
         self.space = space
         self.architecture = space.require(architecture)
-        self.options = options or WidthOptions(Binariser(space.binariser))
+        self.options = options or WidthOptions(space.binariser)
         if self.options.binariser != space.binariser:
             raise ValueError(
                 f"space {space.name!r} has the binariser {space.binariser!r}, the options say "
-                f"{self.options.binariser.value!r}; use a space with that binariser"
+                f"{self.options.binariser!r}; use a space with that binariser"
             )
         *self.plans, last = space.layers(architecture)
         self.layers = nn.ModuleDict({_key(plan.name): PooledConvolution(plan, self.options) for plan in self.plans})
@@ -75,7 +80,7 @@ class WidthNetwork(nn.Module):
         self.classifier = nn.Linear(last.cin, last.cout)
         reads = {plan.name: {plan.source, plan.shortcut} - {None} for plan in self.plans}
         last_reader = {name: reader for reader, names in reads.items() for name in names}
-        # what nobody reads behind a layer: large maps, which evaluation need not keep
+        # what no layer reads after this one: large maps, which evaluation need not keep
         self._done = {reader: [n for n in names if last_reader[n] == reader] for reader, names in reads.items()}
 
     def forward(self, images: Tensor) -> Tensor:
@@ -95,7 +100,7 @@ def inherit(network: WidthNetwork, parent: WidthNetwork) -> None:
     """Give a network the leading channels of a wider one, inputs and outputs, batch norm statistics too (section 3.1).
 
     The parent is only read, so it may be mapped from a file. A network of the meta device gets its tensors here, of the
-    parent's type and device. Binarisers may differ, as the float weights behind them are what is copied. Raises
+    parent's type and device. Binarisers may differ, as their float weights are copied. Raises
     `ValueError` for a parent of another base network, image size, number of channels or classes, or one that is
     narrower in some layer; the network is then as it was.
     """
@@ -125,14 +130,12 @@ def _by_channels(network: WidthNetwork) -> dict[str, Tensor]:
 def _require_kin(space: WidthSpace, parent: WidthSpace) -> None:
     if replace(space, name=parent.name, ratios=parent.ratios, binariser=parent.binariser) == parent:
         return
-
-    def facts(of: WidthSpace) -> str:
-        size = f"{of.channels}x{of.image_size}x{of.image_size}"
-        return f"{of.base} (images {size}, {of.classes} classes)"
-
+    ours, theirs = (
+        f"{of.base} (images {of.channels}x{of.image_size}x{of.image_size}, {of.classes} classes)"
+        for of in (space, parent)
+    )
     raise ValueError(
-        f"a network of {facts(space)} cannot inherit from one of {facts(parent)}; train a parent of the same base, "
-        "images and classes"
+        f"a network of {ours} cannot inherit from one of {theirs}; train a parent of the same base, images and classes"
     )
 
 

@@ -8,7 +8,6 @@ from models.checkpoints.networks import fill
 from models.families import build_network
 from models.onebit.lowering.lower import lower
 from models.onebit.operations import (
-    PLAIN,
     BinaryConvolution,
     Concatenate,
     FloatConvolution,
@@ -44,7 +43,7 @@ def shape_key(operation: Operation, shapes: tuple[Shape, ...]) -> str:
     parts += [str(getattr(operation, name)) for name in ("encoding", "reduction") if hasattr(operation, name)]
     if isinstance(operation, FloatConvolution):
         parts.append(str(operation.weight.dtype))
-    epilogue = getattr(operation, "epilogue", PLAIN)
+    epilogue = operation.epilogue
     parts += [] if epilogue.activation == "none" else [str(epilogue.activation)]
     parts += [] if epilogue.shortcut is None else [f"shortcut {_words(shapes[epilogue.shortcut])}"]
     return " ".join(parts)

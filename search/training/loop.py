@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from models.checkpoints.folder import latest_checkpoint, save_step
 from models.layers.modes import Mode
-from models.nasbnn.supernet import Supernet
+from models.nasbnn.supernet import NasBnnSupernet
 from search.config.sections import Optimiser, Schedule, TrainConfig
 from search.config.trainings import SupernetConfig, Teacher
 from search.data.dataset import Split
@@ -84,7 +84,7 @@ class Epoch:
     learning_rate: float
 
 
-def sandwich_step(supernet: Supernet, config: SupernetConfig) -> Step:
+def sandwich_step(supernet: NasBnnSupernet, config: SupernetConfig) -> Step:
     """The sandwich rule with Bi-Teacher (section 3.3.1, equation 4).
 
     The largest subnet, in the teacher's mode, learns from the labels; the smallest and some random ones, all with

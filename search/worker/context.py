@@ -17,6 +17,7 @@ from torch import nn
 from models.checkpoints.folder import Verify
 from models.checkpoints.networks import load_network, load_supernet
 from models.families import build_network, family_of
+from models.network import AnyNetwork, AnySupernet
 from search.data.augment import Augmentation
 from search.data.dataset import DataSet, Split, TensorSplit
 from search.data.opening import open_data
@@ -74,13 +75,13 @@ class Context:
         return replace(images, augmentation=chosen)
 
     @cached_property
-    def supernet(self) -> Any:
+    def supernet(self) -> AnySupernet:
         """The trained supernet."""
         # Its hash was checked when this phase began (`carry_out`); workers open it in milliseconds.
         return load_supernet(self.run.supernet, Verify.SIZES).to(self.device)
 
     @cached_property
-    def parent(self) -> Any:
+    def parent(self) -> AnyNetwork:
         """The trained network from whose leading channels candidates start."""
         return load_network(self.run.parent / "network", Verify.SIZES)
 
@@ -107,18 +108,18 @@ class Context:
         assert isinstance(space, HyperparameterSpace), "differentiable searches walk over their settings"
         return space.values(space.parse(text))
 
-    def new_network(self, candidate: Candidate, identity: str, **options: Any) -> nn.Module:
+    def new_network(self, candidate: Candidate, identity: str, **options: object) -> AnyNetwork:
         """A network with random weights that follow from the run's seed and the candidate's id."""
         with initial_weights(self.seed("initial weights", identity)):
             return build_network(candidate.space, candidate.architecture, **options).to(self.device)
 
-    def inherited(self, architecture: Any) -> nn.Module:
+    def inherited(self, architecture: Any) -> AnyNetwork:
         """A subnet with the supernet's weights and batch norm statistics made for it."""
         network = self.supernet.extract(architecture)
         self.recalibrate(network)
         return network
 
-    def inherit(self, network: Any) -> None:
+    def inherit(self, network: AnyNetwork) -> None:
         """Give a network the leading channels of the parent."""
         inherit = family_of(network.space).inherit
         assert inherit is not None, "`prepare` lets only spaces whose networks can inherit have a parent"

@@ -4,13 +4,12 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from torch import nn
-
 from analysis.runs.layout import MANIFEST_FILE
 from analysis.stages import PARENT
 from models.checkpoints.networks import load_network, save_network
-from models.layers.binarisers import set_mode
+from models.layers.binary import set_mode
 from models.layers.modes import Mode
+from models.network import AnyNetwork
 from search.config.sections import TrainConfig
 from search.config.trainings import NetworkTrainConfig
 from search.runs.records import DEFAULT, FULL_PRECISION, EpochReport, Stage
@@ -47,7 +46,7 @@ class _Training:
         # final training has epochs of its own
         return config.final.with_values({name: value for name, value in values.items() if name != "epochs"})
 
-    def first_weights(self) -> nn.Module:
+    def first_weights(self) -> AnyNetwork:
         """The network with the weights that it starts from: the supernet's, the parent's, a candidate's, or random."""
         context, candidate = self.context, self.candidate
         if self.stage is Stage.FINETUNED:
@@ -62,7 +61,7 @@ class _Training:
             network.load_state_dict(trained.state_dict())
         return network
 
-    def run(self, network: nn.Module, until: int) -> Iterator[Report]:
+    def run(self, network: AnyNetwork, until: int) -> Iterator[Report]:
         """Train in each mode, one after another; only the last one may be paused. Multi-stage training has binary
         activations with float weights first (BNAS v2, section 2.4)."""
         searching = self.stage is Stage.TRAINED or self.reference in (PARENT, DEFAULT)

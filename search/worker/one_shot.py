@@ -6,7 +6,7 @@ from dataclasses import asdict
 from models.checkpoints.networks import save_supernet
 from models.families import SupernetTraining, family_of
 from models.layers.kernels import WeightNormalisation
-from models.nasbnn.supernet import Supernet, SupernetOptions
+from models.nasbnn.supernet import NasBnnSupernet, SupernetOptions
 from search.runs.records import EpochReport, Stage
 from search.training.loop import sandwich_step, train
 from search.worker.attempt import Attempt
@@ -32,7 +32,7 @@ def _train_by_sandwiches(context: Context) -> Iterator[Report]:
         weight_normalisation=WeightNormalisation(config.weight_normalisation),
     )
     with initial_weights(context.seed("supernet", "initial weights")):
-        supernet = Supernet(space, options).to(context.device)
+        supernet = NasBnnSupernet(space, options).to(context.device)
     for epoch in train(
         supernet,
         sandwich_step(supernet, config),

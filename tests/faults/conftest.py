@@ -251,11 +251,11 @@ def finished(run_inline, tmp_path_factory) -> Path:
 def untrained(tmp_path_factory) -> str:
     """The setting that gives a search a supernet that nobody has trained, where training is not the point."""
     from models.checkpoints.networks import save_supernet
-    from models.nasbnn.supernet import Supernet
+    from models.nasbnn.supernet import NasBnnSupernet
     from spaces import get_space
 
     folder = tmp_path_factory.mktemp("supernet")
-    save_supernet(folder, Supernet(get_space("nasbnn-digits")))
+    save_supernet(folder, NasBnnSupernet(get_space("nasbnn-digits")))
     return f"supernet.checkpoint={folder}"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.nasbnn.supernet import Supernet
+from models.nasbnn.supernet import NasBnnSupernet
 from spaces import NasBnnSpace, Stage, get_space
 from spaces.nasbnn.presets import narrowed
 
@@ -50,7 +50,7 @@ def make_supernet():
 
     def make(space, options=None, seed=0):
         torch.manual_seed(seed)
-        supernet = Supernet(space, options).double()
+        supernet = NasBnnSupernet(space, options).double()
         with torch.no_grad():
             for name, parameter in supernet.named_parameters():
                 if not name.endswith(("weight", "step")) or ".tail." in name:

@@ -1,61 +1,34 @@
-"""Binarisers: two values, exact sums, gradients against closed forms, and what the three modes convolve."""
+"""Binarisers: what all of them must do, each one's closed forms, and what the three modes convolve."""
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from models.layers.binarisers import (
-    Binariser,
-    BinaryConv2d,
-    binarise_activations,
-    binarise_weights,
-    float_weights,
-    set_mode,
-)
-from models.layers.kernels import WeightNormalisation, normalise_weights
+from models.conformance import POINTS, check_binariser, random_weight
+from models.layers.binarisers import BINARISERS, BiReal, DoReFa, ReActNet, Xnor, make_binariser
+from models.layers.binary import BinaryConv2d, set_mode
+from models.layers.kernels import Kernel, WeightNormalisation, normalise_weights, sign
 from models.layers.modes import Mode
-
-POINTS = torch.tensor([-2.0, -1.0, -0.5, -1e-30, -0.0, 0.0, 1e-30, 0.3, 0.5, 0.75, 1.0, 1.0 + 1e-6, 1.5])
-SIGNS = torch.where(POINTS >= 0, 1.0, -1.0)
-AS_XNOR = 1.0 * (POINTS.abs() <= 1)
-AS_BIREAL = (2 - 2 * POINTS.abs()).clamp(min=0)
-ACTIVATIONS = {
-    Binariser.DOREFA: (1.0 * (POINTS > 0.5), 1.0 * ((POINTS >= 0) & (POINTS <= 1))),
-    Binariser.XNOR: (SIGNS, AS_XNOR),
-    Binariser.BIREAL: (SIGNS, AS_BIREAL),
-    Binariser.REACTNET: (SIGNS, AS_BIREAL),
-}
+from spaces.hyperparameters.kinds import BINARISERS as NAMES
 
 
-@pytest.fixture(params=Binariser)
-def binariser(request):
+@pytest.fixture(params=BINARISERS.values())
+def kind(request):
     return request.param
 
 
 @pytest.fixture
+def binariser(kind):
+    return kind()
+
+
+@pytest.fixture
 def weight():
-    """Filters with weights on both sides of 1, some of them 0."""
-    weight = torch.randn(6, 4, 3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    weight[0, 0] = 0.0
-    weight[1, 1, 0] = -0.0
-    return weight.requires_grad_()
+    torch.manual_seed(0)
+    return random_weight(6, 4).requires_grad_()
 
 
-def test_activations_are_the_closed_forms(binariser):
-    values, slopes = ACTIVATIONS[binariser]
-    for dtype in (torch.float32, torch.float64):
-        x = POINTS.to(dtype).clone().requires_grad_()
-        result = binarise_activations(x, binariser)
-        result.backward(torch.full_like(x, 3.0))
-        assert result.dtype == dtype
-        assert torch.equal(result, values.to(dtype))
-        assert torch.allclose(x.grad, 3 * slopes.to(dtype), rtol=1e-6)
-
-
-def test_dorefa_rounds_a_half_to_the_even_zero():
-    x = torch.tensor([0.5, torch.nextafter(torch.tensor(0.5), torch.tensor(1.0)).item()])
-    assert torch.equal(binarise_activations(x, Binariser.DOREFA), x.clip(0, 1).round())
-    assert torch.equal(binarise_activations(x, Binariser.DOREFA), torch.tensor([0.0, 1.0]))
+# What all of them must do ---------------------------------------------------------------------------------------------
 
 
 def centred(weight):
@@ -66,67 +39,107 @@ def per_filter(values):
     return values.mean((1, 2, 3), keepdim=True)
 
 
-def test_weights_are_the_closed_forms(binariser, weight):
-    latent, magnitude = {
-        Binariser.DOREFA: lambda w: (w, w.abs().mean().expand(6, 1, 1, 1)),
-        Binariser.XNOR: lambda w: (centred(w), per_filter(centred(w).clamp(-1, 1).abs())),
-        Binariser.BIREAL: lambda w: (w, per_filter(w.abs())),
-        Binariser.REACTNET: lambda w: (n := normalise_weights(w, WeightNormalisation.PAPER), per_filter(n.abs())),
-    }[binariser](weight)
-    kernel = binarise_weights(weight, binariser)
-    assert torch.equal(kernel.weight, torch.where(latent >= 0, 1.0, -1.0).double())  # two values, 0 is +1
-    assert torch.allclose(kernel.scale, magnitude.flatten())
-    assert kernel.scale.requires_grad == (binariser is Binariser.XNOR)
+def within_one(values):
+    return 1.0 * (values.abs() <= 1)
 
 
-def weight_gradient(weight, g, binariser):
-    """By hand: the gradient of w, where g is that of scale * sign(w)."""
-    if binariser is Binariser.DOREFA:
-        return g
-    if binariser is Binariser.XNOR:  # XNOR-Net, equation 12, behind the clamp and the centring; times BNAS's factor
-        latent = centred(weight)
-        signs, inside = torch.where(latent >= 0, 1.0, -1.0), latent.abs() <= 1
-        scale = per_filter(latent.clamp(-1, 1).abs())
-        return centred((scale * g + signs * per_filter(g * signs)) * inside) * weight[0].numel()
-    if binariser is Binariser.BIREAL:
-        return per_filter(weight.abs()) * g * (weight.abs() <= 1)
+def tent(x):
+    return (2 - 2 * x.abs()).clamp(min=0)
+
+
+def of_product(weight, g):
+    """XNOR-Net, equation 12, with the clamp and the centring before it; times BNAS's factor."""
+    latent = centred(weight)
+    signs, scale = torch.where(latent >= 0, 1.0, -1.0), per_filter(latent.clamp(-1, 1).abs())
+    return centred((scale * g + signs * per_filter(g * signs)) * within_one(latent)) * weight[0].numel()
+
+
+def of_normalised(weight, g):
+    weight = weight.clone().requires_grad_()
     normal = normalise_weights(weight, WeightNormalisation.PAPER)
-    behind = per_filter(normal.abs()) * g * (normal.abs() <= 1)
+    behind = per_filter(normal.abs()) * g * within_one(normal)
     return torch.autograd.grad(normal, weight, behind)[0]
 
 
-@pytest.mark.parametrize(("stride", "padding", "dilation", "groups"), [(1, 1, 1, 1), (2, 2, 2, 2)])
-def test_gradients_are_the_closed_forms(binariser, weight, stride, padding, dilation, groups):
-    layer = BinaryConv2d(4 * groups, 6, 3, stride, padding, dilation, groups, binariser=binariser).double()
-    layer.weight.data = weight.detach()
-    x = torch.randn(3, 4 * groups, 9, 9, dtype=torch.float64, requires_grad=True)
-    output = layer(x)
-    direction = torch.randn_like(output)
-    output.backward(direction)
-
-    kernel = binarise_weights(weight.detach(), binariser)
-    scaled = (kernel.weight * kernel.scale.view(-1, 1, 1, 1)).requires_grad_()
-    inputs = binarise_activations(x.detach(), binariser).requires_grad_()
-    expected = F.conv2d(inputs, scaled, None, stride, padding, dilation, groups)
-    assert torch.allclose(output, expected)
-    expected.backward(direction)
-    assert torch.allclose(layer.weight.grad, weight_gradient(weight, scaled.grad, binariser))
-    slope = torch.autograd.grad(binarise_activations(x, binariser).sum(), x)[0]
-    assert torch.allclose(x.grad, inputs.grad * slope)
+CLOSED_FORMS = {
+    DoReFa: (lambda x: 1.0 * ((x >= 0) & (x <= 1)), lambda weight, g: g),
+    Xnor: (within_one, of_product),
+    BiReal: (tent, lambda weight, g: per_filter(weight.abs()) * g * within_one(weight)),
+    ReActNet: (tent, of_normalised),
+}
 
 
-@pytest.mark.parametrize(("stride", "padding", "dilation", "groups"), [(1, 1, 1, 1), (2, 4, 2, 3)])
-def test_sums_are_exact_integers_and_the_scale_is_behind_them(binariser, stride, padding, dilation, groups):
-    torch.manual_seed(0)
-    layer = BinaryConv2d(96, 12, 5, stride, padding, dilation, groups, binariser=binariser)
-    x = torch.randn(2, 96, 9, 9)
-    kernel = layer.kernel()
-    inputs = binarise_activations(x, binariser)
-    columns = F.unfold(inputs, 5, dilation, padding, stride).long().unflatten(1, (groups, -1))  # (N, groups, ikk, HW)
-    filters = kernel.weight.long().flatten(1).unflatten(0, (groups, -1))  # (groups, out / groups, ikk)
-    sums = torch.einsum("gon,bgnp->bgop", filters, columns)
-    output = layer(x)
-    assert torch.equal(output, sums.view_as(output).float() * kernel.scale.view(1, -1, 1, 1))
+def test_every_binariser_conforms_and_has_the_gradients_that_it_states(kind):
+    check_binariser(kind, *CLOSED_FORMS[kind])
+
+
+def test_the_spaces_list_the_binarisers():
+    assert tuple(BINARISERS) == NAMES
+
+
+def test_an_unknown_one_is_refused_with_the_nearest():
+    with pytest.raises(ValueError, match="unknown binariser 'dorfea'; did you mean 'dorefa'"):
+        make_binariser("dorfea")
+
+
+class ThreeValues(BiReal):
+    def activations(self, x):
+        return torch.sign(x)
+
+
+class Negative(BiReal):
+    def weights(self, weight):
+        signs, scale = super().weights(weight)
+        return Kernel(signs, -scale)
+
+
+class Clipless(BiReal):
+    def activations(self, x):
+        return x + (sign(x) - x).detach()
+
+
+@pytest.mark.parametrize(
+    ("faulty", "rule"),
+    [(ThreeValues, "1 from the threshold on"), (Negative, "no scale is negative"), (Clipless, "is the stated one")],
+)
+def test_a_faulty_binariser_is_found(faulty, rule):
+    with pytest.raises(AssertionError, match=rule):
+        check_binariser(faulty, *CLOSED_FORMS[BiReal])
+
+
+# Each one's forward formulas ------------------------------------------------------------------------------------------
+
+
+def test_activations_are_the_closed_forms(binariser):
+    x = torch.tensor(POINTS)
+    expected = x.clip(0, 1).round() if isinstance(binariser, DoReFa) else torch.where(x >= 0, 1.0, -1.0)
+    assert torch.equal(binariser.activations(x), expected)
+    assert torch.equal(binariser.activations(x.double()), expected.double())
+
+
+def test_dorefa_rounds_a_half_to_the_even_zero():
+    x = torch.tensor([0.5, torch.nextafter(torch.tensor(0.5), torch.tensor(1.0)).item()])
+    assert torch.equal(DoReFa().activations(x), x.clip(0, 1).round())
+    assert torch.equal(DoReFa().activations(x), torch.tensor([0.0, 1.0]))
+    assert torch.equal(x[1], torch.tensor(DoReFa.threshold))
+
+
+def test_weights_are_the_closed_forms(kind, weight):
+    latent, magnitude = {
+        DoReFa: lambda w: (w, w.abs().mean().expand(6, 1, 1, 1)),
+        Xnor: lambda w: (centred(w), per_filter(centred(w).clamp(-1, 1).abs())),
+        BiReal: lambda w: (w, per_filter(w.abs())),
+        ReActNet: lambda w: (n := normalise_weights(w, WeightNormalisation.PAPER), per_filter(n.abs())),
+    }[kind](weight)
+    kernel = kind().weights(weight)
+    assert torch.equal(kernel.weight, torch.where(latent >= 0, 1.0, -1.0).double())  # two values, 0 is +1
+    assert torch.allclose(kernel.scale, magnitude.flatten())
+    assert kernel.scale.requires_grad == (kind is Xnor)
+    floats = kind().float_weights(weight).weight
+    assert torch.equal(floats, latent.clamp(-1, 1) if kind is Xnor else latent)
+
+
+# The layer ------------------------------------------------------------------------------------------------------------
 
 
 def test_padding_adds_nothing(binariser):
@@ -136,24 +149,14 @@ def test_padding_adds_nothing(binariser):
     assert torch.equal(layer(ones).flatten(), kernel.weight[:, :, 1, 1].sum(1) * kernel.scale)
 
 
-def test_float_weights_are_what_signs_are_taken_of(binariser, weight):
-    floats = float_weights(weight, binariser)
-    assert floats.scale is None
-    assert torch.equal(torch.where(floats.weight >= 0, 1.0, -1.0).double(), binarise_weights(weight, binariser).weight)
-    if binariser in (Binariser.DOREFA, Binariser.BIREAL):
-        assert torch.equal(floats.weight, weight)
-    if binariser is Binariser.XNOR:
-        assert floats.weight.abs().max() == 1
-
-
 def test_modes(binariser):
     layer = BinaryConv2d(4, 6, 3, padding=1, binariser=binariser)
     network = torch.nn.Sequential(torch.nn.Conv2d(4, 4, 1), layer)
     x = torch.randn(2, 4, 5, 5)
     binary = layer(x)
     set_mode(network, Mode.FWBA)
-    inputs = binarise_activations(x, binariser)
-    assert torch.equal(layer(x), F.conv2d(inputs, float_weights(layer.weight, binariser).weight, padding=1))
+    inputs = binariser.activations(x)
+    assert torch.equal(layer(x), F.conv2d(inputs, binariser.float_weights(layer.weight).weight, padding=1))
     set_mode(network, Mode.FWFA)
     assert torch.equal(layer(x), F.conv2d(F.relu(x), layer.weight, padding=1))
     set_mode(network, Mode.BWBA)
@@ -174,18 +177,11 @@ def test_a_kept_kernel_follows_mode_and_weight(binariser):
     assert layer.kernel().weight.requires_grad
 
 
-def test_filters_of_zeros_stay_finite(binariser):
-    layer = BinaryConv2d(4, 6, 3, binariser=binariser)
-    torch.nn.init.zeros_(layer.weight)
-    layer(torch.rand(1, 4, 5, 5)).sum().backward()
-    assert layer.weight.grad.isfinite().all()
-
-
 def test_channels_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="6 and 8 channels do not divide into 4 groups"):
-        BinaryConv2d(6, 8, 3, groups=4, binariser=Binariser.DOREFA)
-    with pytest.raises(ValueError, match="reads one, and would be zero"):
-        BinaryConv2d(8, 8, 3, groups=8, binariser=Binariser.XNOR)
+        BinaryConv2d(6, 8, 3, groups=4, binariser=DoReFa())
+    with pytest.raises(ValueError, match="Xnor must read at least 2 channels; 8 channels in 8 groups are too few"):
+        BinaryConv2d(8, 8, 3, groups=8, binariser=Xnor())
 
 
 def test_under_autocast_small_sums_stay_exact_and_gradients_come_in_the_parameters_type(binariser):

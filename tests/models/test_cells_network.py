@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from models.cell import CellNetwork, CellOptions
-from models.layers.binarisers import Binariser, BinaryConv2d, set_mode
+from models.cell.network import CellNetwork, CellOptions
+from models.layers.binarisers import BiReal
+from models.layers.binary import BinaryConv2d, set_mode
 from models.layers.modes import Mode
 from spaces.cell import CellSpace
 
@@ -196,10 +197,10 @@ def test_a_network_of_the_first_stage_hands_its_weights_to_the_second(cell_space
 
 
 def test_options_reach_every_binary_convolution():
-    options = CellOptions(Binariser.BIREAL, mode=Mode.FWFA)
+    options = CellOptions("bireal", mode=Mode.FWFA)
     layers = [m for m in CellNetwork(CIFAR, CIFAR.largest(), options).modules() if isinstance(m, BinaryConv2d)]
     assert len(layers) == CIFAR.cells * (2 + 2 * CIFAR.nodes)
-    assert {(layer.binariser, layer.mode) for layer in layers} == {(Binariser.BIREAL, Mode.FWFA)}
+    assert {(type(layer.binariser), layer.mode) for layer in layers} == {(BiReal, Mode.FWFA)}
 
 
 def test_it_is_built_without_values_and_filled_from_tensors():

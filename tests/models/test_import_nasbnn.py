@@ -11,7 +11,7 @@ from models.checkpoints.networks import load_supernet, save_supernet
 from models.layers.kernels import WeightNormalisation
 from models.layers.modes import Mode
 from models.nasbnn.published import import_checkpoint, published_names
-from models.nasbnn.supernet import Supernet, SupernetOptions
+from models.nasbnn.supernet import NasBnnSupernet, SupernetOptions
 from spaces import get_space
 
 DIGITS = get_space("nasbnn-digits")
@@ -27,7 +27,7 @@ def state(make_supernet):
 def test_the_imagenet_checkpoint_has_its_516_entries_and_66585315_numbers():
     space = get_space("nasbnn")
     with torch.device("meta"):
-        supernet = Supernet(space)
+        supernet = NasBnnSupernet(space)
         state = reference.published(supernet)
     assert len(state) == 516
     assert sum(tensor.numel() for tensor in state.values()) == 66_585_315

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from models.cell import CellNetwork
+from models.cell.network import CellNetwork
 from models.nasbnn.network import BinaryNetwork
 from models.onebit import portable
 from models.onebit.file import Model

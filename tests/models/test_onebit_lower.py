@@ -7,9 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from models.cell import CellNetwork, CellOptions, MixedSupernet
+from models.cell.network import CellNetwork, CellOptions
+from models.cell.supernet import MixedSupernet
 from models.layers import convolution
-from models.layers.binarisers import Binariser, set_mode
+from models.layers.binarisers import BINARISERS
+from models.layers.binary import set_mode
 from models.layers.modes import Mode
 from models.nasbnn.network import BinaryNetwork, ConvolutionUnit, Stem
 from models.onebit import portable
@@ -101,18 +103,18 @@ def assert_same(network, space, count=8):
     return program
 
 
-@pytest.mark.parametrize("binariser", Binariser)
+@pytest.mark.parametrize("binariser", BINARISERS)
 @pytest.mark.parametrize("name", WIDTHS)
 def test_width_networks(name, binariser):
-    space = replace(WIDTHS[name], binariser=binariser.value, ratios=(0.25, 0.5, 1))
+    space = replace(WIDTHS[name], binariser=binariser, ratios=(0.25, 0.5, 1))
     torch.manual_seed(1)
     network = WidthNetwork(space, space.sample(random.Random(0)), WidthOptions(binariser))
     program = assert_same(moved(network), space)
     encodings = {o.encoding for o in program.operations if isinstance(o, BinaryConvolution)}
-    assert encodings == {Encoding.ZERO_ONE if binariser is Binariser.DOREFA else Encoding.SIGNS}
+    assert encodings == {Encoding.ZERO_ONE if binariser == "dorefa" else Encoding.SIGNS}
 
 
-@pytest.mark.parametrize("binariser", Binariser)
+@pytest.mark.parametrize("binariser", BINARISERS)
 @pytest.mark.parametrize("name", CELLS)
 def test_cell_networks(name, binariser):
     space = CELLS[name]

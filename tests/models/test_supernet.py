@@ -10,7 +10,7 @@ import torch
 from models.layers.kernels import WeightNormalisation
 from models.layers.modes import Mode, Weights
 from models.nasbnn.network import BinaryNetwork
-from models.nasbnn.supernet import Supernet, SupernetOptions
+from models.nasbnn.supernet import NasBnnSupernet, SupernetOptions
 from spaces import SpaceError, get_space
 
 DOMAINS = {Mode.BWBA: ("binary", "binary"), Mode.FWBA: ("float", "binary"), Mode.FWFA: ("float", "float")}
@@ -154,7 +154,7 @@ def test_evaluation_moves_no_statistics(make_supernet, images_of):
 def test_a_stranger_is_refused(images_of):
     space = get_space("nasbnn-digits")
     stranger = replace(space.largest(), stem=7)
-    supernet = Supernet(space)
+    supernet = NasBnnSupernet(space)
     with pytest.raises(SpaceError, match="the stem has width 7"):
         supernet(images_of(space).float(), stranger)
     with pytest.raises(SpaceError, match="the stem has width 7"):

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.layers.binarisers import Binariser, BinaryConv2d, binarise_activations, binarise_weights, set_mode
+from models.layers.binarisers import BINARISERS, make_binariser
+from models.layers.binary import BinaryConv2d, set_mode
 from models.layers.modes import Mode
 from models.width.network import WidthNetwork, WidthOptions, inherit
 from spaces import SpaceError
@@ -94,7 +95,7 @@ def test_strangers_are_refused():
     with pytest.raises(SpaceError, match="is not in space"):
         WidthNetwork(DIGITS, Widths((5, 1, 1, 1)))
     with pytest.raises(ValueError, match="binariser 'dorefa', the options say 'xnor'"):
-        WidthNetwork(DIGITS, DIGITS.uniform(1), WidthOptions(Binariser.XNOR))
+        WidthNetwork(DIGITS, DIGITS.uniform(1), WidthOptions("xnor"))
 
 
 # What is computed ----------------------------------------------------------------------------------------------------
@@ -108,15 +109,15 @@ def normed(layer, sums):
 
 
 def binary(layer, x, binariser, stride=1):
-    kernel = binarise_weights(layer.convolution.weight, binariser)
-    inputs = binarise_activations(x, binariser)
+    kernel = make_binariser(binariser).weights(layer.convolution.weight)
+    inputs = make_binariser(binariser).activations(x)
     padding = kernel.weight.shape[-1] // 2
     return F.conv2d(inputs, kernel.weight, None, stride, padding) * kernel.scale.view(1, -1, 1, 1)
 
 
-@pytest.mark.parametrize("binariser", Binariser)
+@pytest.mark.parametrize("binariser", BINARISERS)
 def test_an_inherited_vgg_step_by_step(binariser):
-    space = replace(DIGITS, binariser=binariser.value)
+    space = replace(DIGITS, binariser=binariser)
     parent = new_network(space, space.uniform(4))
     network = new_network(space, Widths((0.5, 1, 0.25, 2)), seed=1)
     inherit(network, parent)
@@ -141,10 +142,10 @@ def test_a_resnet_step_by_step():
             label = f"s{stage}b{block}"
             stride = 2 if stage > 1 and block == 1 else 1
             inner, outer, down = (layers.get(f"{label}_{part}") for part in ("conv1", "conv2", "down"))
-            y = normed(inner, binary(inner, x, Binariser.DOREFA, stride))
-            y = normed(outer, binary(outer, y, Binariser.DOREFA))
+            y = normed(inner, binary(inner, x, "dorefa", stride))
+            y = normed(outer, binary(outer, y, "dorefa"))
             assert (down is not None) == (stride == 2)
-            x = y + (normed(down, binary(down, x, Binariser.DOREFA, 2)) if down else x)
+            x = y + (normed(down, binary(down, x, "dorefa", 2)) if down else x)
     expected = network.classifier(x.relu().mean((2, 3)))
     assert torch.allclose(network(images), expected)
 
@@ -162,9 +163,9 @@ def test_the_full_precision_twin_is_a_network_of_relus():
 
 
 @pytest.mark.parametrize("mode", Mode)
-@pytest.mark.parametrize("binariser", Binariser)
+@pytest.mark.parametrize("binariser", BINARISERS)
 def test_it_trains(binariser, mode):
-    space = replace(DIGITS, binariser=binariser.value)
+    space = replace(DIGITS, binariser=binariser)
     torch.manual_seed(0)
     network = WidthNetwork(space, space.uniform(0.25), WidthOptions(binariser, mode))
     images, labels = images_for(space, 32).float(), torch.arange(32) % 5

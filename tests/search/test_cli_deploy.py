@@ -266,7 +266,7 @@ def test_a_network_is_exported_for_other_tools(folder, exported, tmp_path, digit
     code, out, _ = run("export", folder, "--architecture", SPACE.largest(), "--out", path, "--format", "qonnx")
     assert code == 0
     assert "BipolarQuant" in out
-    assert "is no .bnn file" in refused("predict", path, tmp_path)
+    assert "is not a .bnn file" in refused("predict", path, tmp_path)
 
 
 def test_a_name_that_does_not_fit_the_format_is_refused(folder, tmp_path):

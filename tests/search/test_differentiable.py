@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from pydantic import ValidationError
 
-from models.cell import MixedNetwork, MixedSupernet, Mixture, mixed_edges, mixture_of
+from models.cell.mixture import Mixture, mixed_edges, mixture_of
+from models.cell.supernet import MixedNetwork, MixedSupernet
 from search.config.trainings import DifferentiableConfig
 from search.data.augment import Augmentation
 from search.data.dataset import Normalisation, TensorSplit

@@ -182,7 +182,7 @@ def test_hyperparameters_reach_the_training_that_they_are_for(tmp_path):
     assert trials[trials.stage == "trained"].loss.nunique() == 4
     front = pd.read_csv(run.path / "front.csv")
     network = load_network(run.path / "front" / front.id[0])
-    assert f"binariser={network.options.binariser.value}" in front.architecture[0]
+    assert f"binariser={network.options.binariser}" in front.architecture[0]
     assert "default training" in (run.path / "references.csv").read_text()
 
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from models.layers.modes import Mode
 from models.nasbnn.network import BinaryNetwork
-from models.nasbnn.supernet import Supernet
+from models.nasbnn.supernet import NasBnnSupernet
 from search.config.sections import TrainConfig
 from search.config.trainings import SupernetConfig, Teacher
 from search.data.augment import Augmentation
@@ -28,9 +28,9 @@ def split() -> TensorSplit:
     return TensorSplit(images, labels, Normalisation((0.3,), (0.3,)), Augmentation(crop_padding=1))
 
 
-def new_supernet(space, seed=0) -> Supernet:
+def new_supernet(space, seed=0) -> NasBnnSupernet:
     torch.manual_seed(seed)
-    return Supernet(space)
+    return NasBnnSupernet(space)
 
 
 def config(**changes) -> SupernetConfig:

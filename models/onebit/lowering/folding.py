@@ -7,57 +7,90 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from models.layers.binarisers import Binariser, BinaryConv2d
+from models.layers.binary import BinaryConv2d
 from models.layers.modes import Mode
-from models.onebit.operations import (
-    BinaryConvolution,
-    Encoding,
-    Epilogue,
-    FloatConvolution,
-    Floats,
-    Geometry,
-    Linear,
-    Operation,
-    Pointwise,
-    inputs_of,
-    pack_signs,
-    reading,
-)
+from models.onebit import operations as op
 
 _LARGEST = float(np.finfo(np.float32).max)
 
 
 class Builder:
-    """Operations in the order in which they are added; `add` gives the number of the tensor that one makes."""
+    """Operations in the order in which they are added; every `add` gives the number of the tensor that is made."""
 
     def __init__(self) -> None:
-        self.operations: list[Operation] = []
+        self.operations: list[op.Operation] = []
 
-    def add(self, operation: Operation) -> int:
+    def add(self, operation: op.Operation) -> int:
         """Append an operation."""
         self.operations.append(operation)
         return len(self.operations)
 
-    def needed(self) -> tuple[Operation, ...]:
+    def add_convolution(
+        self, convolution: nn.Module, tensor: int, epilogue: op.Epilogue, norm: nn.BatchNorm2d | None = None
+    ) -> int:
+        """A `BinaryConv2d`, or a float convolution without bias, of a tensor or of what a batch norm makes of it.
+
+        The scale of a binary one is for the caller to fold. The norm before a float one folds into its weights, for
+        which it must have neither padding nor groups.
+        """
+        if isinstance(convolution, BinaryConv2d):
+            return self._add_binary(convolution, tensor, epilogue, norm)
+        assert isinstance(convolution, nn.Conv2d)
+        weight, padding = convolution.weight.double(), int(convolution.padding[0])
+        if norm is not None:
+            assert padding == 0  # the norm would make another value of a padded zero
+            assert convolution.groups == 1
+            factor, constant = (values.double().view(-1, 1, 1) for values in _affine(norm))
+            epilogue = replace(epilogue, constant=floats((weight * constant).sum((1, 2, 3))))
+            weight = weight * factor
+        (size, _), (stride, _), (dilation, _) = convolution.kernel_size, convolution.stride, convolution.dilation
+        geometry = op.Geometry(size, stride, padding, dilation, convolution.groups)
+        taps = floats(weight.permute(2, 3, 1, 0))
+        return self.add(op.FloatConvolution(tensor, convolution.out_channels, geometry, taps, epilogue))
+
+    def _add_binary(
+        self, convolution: BinaryConv2d, tensor: int, epilogue: op.Epilogue, norm: nn.BatchNorm2d | None
+    ) -> int:
+        signs = (convolution.kernel().weight > 0).permute(0, 2, 3, 1).cpu().numpy()  # (out, k, k, in / groups)
+        out_channels, size, groups = len(signs), signs.shape[1], convolution.groups
+        low, least = convolution.binariser.low, convolution.binariser.threshold
+        threshold = np.full(signs.shape[3] * groups, least, np.float32)
+        if norm is not None and (low, least) == (-1, 0):
+            threshold, falling = _fold_threshold(norm)
+            signs = signs ^ falling.reshape(groups, 1, 1, -1).repeat(out_channels // groups, axis=0)
+        elif norm is not None:
+            tensor = self.add(op.Pointwise(tensor, fold_norm(norm)))
+        encoding = op.Encoding.SIGNS if low == -1 else op.Encoding.ZERO_ONE
+        geometry = op.Geometry(size, convolution.stride, convolution.padding, convolution.dilation, groups)
+        bits = op.pack_signs(signs)
+        return self.add(op.BinaryConvolution(tensor, out_channels, geometry, encoding, threshold, bits, epilogue))
+
+    def add_classifier(self, classifier: nn.Linear, tensor: int, pixels: int = 1) -> int:
+        """A linear layer with bias on maps that were flattened channel by channel, `pixels` each."""
+        weight = classifier.weight.unflatten(1, (-1, pixels)).permute(2, 1, 0).flatten(0, 1)  # (pixels * channels, out)
+        epilogue = op.Epilogue(constant=floats(classifier.bias))
+        return self.add(op.Linear(tensor, classifier.out_features, floats(weight), epilogue))
+
+    def needed(self) -> tuple[op.Operation, ...]:
         """The operations that the last one depends on, renumbered: what feeds nothing, such as Zeroise, vanishes."""
         count = len(self.operations)
         kept = {count}
         for tensor in range(count, 0, -1):
             if tensor in kept:
-                kept.update(inputs_of(self.operations[tensor - 1]))
+                kept.update(op.inputs_of(self.operations[tensor - 1]))
         numbers = {tensor: number for number, tensor in enumerate(sorted(kept | {0}))}
-        return tuple(reading(self.operations[tensor - 1], numbers) for tensor in sorted(kept - {0}))
+        return tuple(op.reading(self.operations[tensor - 1], numbers) for tensor in sorted(kept - {0}))
 
 
-def floats(values: Tensor) -> Floats:
+def floats(values: Tensor) -> op.Floats:
     """A tensor as a float32 array of its own."""
     return np.array(values.detach().cpu().numpy(), np.float32, order="C")
 
 
-def fold_norm(norm: nn.BatchNorm2d, scale: Tensor | None = None) -> Epilogue:
+def fold_norm(norm: nn.BatchNorm2d, scale: Tensor | None = None) -> op.Epilogue:
     """A batch norm of scale * c in evaluation mode as factor and constant."""
     factor, constant = _affine(norm)
-    return Epilogue(floats(factor if scale is None else factor * scale), floats(constant))
+    return op.Epilogue(floats(factor if scale is None else factor * scale), floats(constant))
 
 
 def _affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
@@ -70,48 +103,7 @@ def _affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     return factor, constant + norm.bias if norm.affine else constant
 
 
-def add_float_convolution(
-    convolution: nn.Conv2d, tensor: int, builder: Builder, epilogue: Epilogue, norm: nn.BatchNorm2d | None = None
-) -> int:
-    """A float convolution without bias; a batch norm before one without padding and groups folds into it."""
-    sizes = (convolution.kernel_size[0], convolution.stride[0], int(convolution.padding[0]), convolution.dilation[0])
-    weight = convolution.weight.double()
-    if norm is not None:
-        assert sizes[2] == 0  # which the norm would have made of another value
-        assert convolution.groups == 1
-        factor, constant = (values.double().view(-1, 1, 1) for values in _affine(norm))
-        epilogue = replace(epilogue, constant=floats((weight * constant).sum((1, 2, 3))))
-        weight = weight * factor
-    geometry = Geometry(*sizes, convolution.groups)
-    taps = floats(weight.permute(2, 3, 1, 0))
-    return builder.add(FloatConvolution(tensor, convolution.out_channels, geometry, taps, epilogue))
-
-
-def add_binary_convolution(
-    convolution: BinaryConv2d, tensor: int, builder: Builder, epilogue: Epilogue, norm: nn.BatchNorm2d | None = None
-) -> int:
-    """A `BinaryConv2d` on a tensor, or on what a batch norm makes of it; its scale is for the caller to fold."""
-    signs = (convolution.kernel().weight > 0).permute(0, 2, 3, 1).cpu().numpy()  # (out, k, k, in / groups)
-    channels = signs.shape[3] * convolution.groups
-    threshold = np.zeros(channels, np.float32)
-    encoding = Encoding.SIGNS
-    if convolution.binariser is Binariser.DOREFA:
-        encoding = Encoding.ZERO_ONE
-        threshold += np.nextafter(np.float32(0.5), np.float32(1))  # 0.5 rounds to 0
-        if norm is not None:
-            tensor = builder.add(Pointwise(tensor, fold_norm(norm)))
-    elif norm is not None:
-        threshold, falling = _fold_threshold(norm)
-        signs = signs ^ _of_inputs(falling, convolution.groups, signs.shape[0])
-    geometry = Geometry(
-        signs.shape[1], convolution.stride, convolution.padding, convolution.dilation, convolution.groups
-    )
-    return builder.add(
-        BinaryConvolution(tensor, len(signs), geometry, encoding, threshold, pack_signs(signs), epilogue)
-    )
-
-
-def _fold_threshold(norm: nn.BatchNorm2d) -> tuple[Floats, npt.NDArray[np.bool_]]:
+def _fold_threshold(norm: nn.BatchNorm2d) -> tuple[op.Floats, npt.NDArray[np.bool_]]:
     """For each channel the least float x whose norm is at least 0, and whether the norm falls with x.
 
     Where it falls, -1 and +1 change places: the threshold is the least x whose norm is negative, and the weights of
@@ -125,19 +117,6 @@ def _fold_threshold(norm: nn.BatchNorm2d) -> tuple[Floats, npt.NDArray[np.bool_]
     threshold = exact.astype(np.float32)
     below = np.where(falling, threshold <= exact, threshold < exact)
     return np.where(below, np.nextafter(threshold, np.float32(_LARGEST)), threshold), falling
-
-
-def _of_inputs(channels: npt.NDArray[np.bool_], groups: int, out_channels: int) -> npt.NDArray[np.bool_]:
-    """Values of input channels, for each output channel those that its group reads: (out, 1, 1, in / groups)."""
-    return channels.reshape(groups, 1, 1, -1).repeat(out_channels // groups, axis=0)
-
-
-def add_classifier(classifier: nn.Linear, tensor: int, builder: Builder, pixels: int = 1) -> int:
-    """A linear layer with bias on maps that were flattened channel by channel, `pixels` each."""
-    weight = classifier.weight.unflatten(1, (-1, pixels)).permute(2, 1, 0).flatten(0, 1)  # pixel by pixel, (in, out)
-    return builder.add(
-        Linear(tensor, classifier.out_features, floats(weight), Epilogue(constant=floats(classifier.bias)))
-    )
 
 
 def scale_of(convolution: nn.Module) -> Tensor | None:

@@ -1,15 +1,13 @@
-"""From a trained network to a program: batch norms, scales and shifts folded into two numbers a channel."""
-
-from typing import Any
+"""From a trained network to a program: batch norms, scales and shifts folded into two numbers per channel."""
 
 import torch
 from torch import nn
 
 from models.families import family_of
+from models.network import Network
 from models.onebit.lowering.folding import Builder
 from models.onebit.operations import Shape
 from models.onebit.program import Program
-from spaces import Space
 
 
 @torch.no_grad()
@@ -20,11 +18,10 @@ def lower(network: nn.Module) -> Program:
     is folded is rounded once more or once less than in the network's own forward pass, so a value that is within
     rounding of a threshold may fall on its other side: logits agree to about 1e-5 but for such values.
 
-    Raises `TypeError` for a network of a kind that has no lowering, or whose convolutions are not binary.
+    Raises `TypeError` for a module that is no `Network`, or whose convolutions are not binary.
     """
-    space: Space[Any] | None = getattr(network, "space", None)
-    if space is None or not isinstance(network, family_of(space).exportable):
+    if not isinstance(network, Network):
         raise TypeError(f"a {type(network).__name__} cannot be exported; build a network of a space, or extract one")
-    builder = Builder()
+    space, builder = network.space, Builder()
     family_of(space).lower(network, builder)
     return Program(Shape(space.channels, space.image_size, space.image_size), builder.needed())

@@ -1,1 +1,1 @@
-"""The engine in C: how it is compiled, what it is told, and how it is called."""
+"""The engine in C: its compilation, its view of a program, and its calls."""

@@ -17,8 +17,8 @@ from spaces.errors import BinarynasError
 SOURCE = Path(__file__).with_name("engine.c")
 FLAGS = ("-O3", "-std=c11", "-ffp-contract=off", "-fno-trapping-math", "-fvisibility=hidden", "-shared", "-fPIC")
 _COMPILERS = ("cc", "gcc", "clang")
-_PATIENCE = 120
-"""Seconds; it takes a few."""
+_COMPILE_TIMEOUT = 120
+"""Seconds; compiling usually takes two or three."""
 
 
 class BuildError(BinarynasError, RuntimeError):
@@ -31,7 +31,7 @@ def compiler() -> list[str]:
     for command in ([named] if named else []) + [[name] for name in _COMPILERS]:
         if shutil.which(command[0]):
             return command
-    raise BuildError("there is no C compiler; install gcc or clang, or name one in the environment variable CC")
+    raise BuildError("no C compiler was found; install gcc or clang, or name one in the environment variable CC")
 
 
 def cache_folder() -> Path:
@@ -61,9 +61,9 @@ def library(folder: Path | None = None, flags: tuple[str, ...] = FLAGS) -> Path:
 
 def _compile(command: list[str]) -> None:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, check=False)  # noqa: S603  (the user's own compiler)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_COMPILE_TIMEOUT, check=False)  # noqa: S603  (the user's own compiler)
     except subprocess.TimeoutExpired as error:
-        raise BuildError(f"{command[0]} took longer than {_PATIENCE} seconds") from error
+        raise BuildError(f"{command[0]} took longer than {_COMPILE_TIMEOUT} seconds") from error
     if done.returncode:
         first = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr[:200])
         raise BuildError(f"{command[0]} could not compile the engine: {first.strip()}; use a newer gcc or clang")

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.onebit.native import build
-from models.onebit.native.plan import NativeOperation, Plan, aligned
+from models.onebit.native.plan import NativeOperation, NativeProgram, aligned
 from models.onebit.operations import Floats
 from models.onebit.program import Program
 
@@ -28,7 +28,7 @@ class Library:
             self.calls = ctypes.CDLL(str(path))
         except OSError as error:
             raise build.BuildError(
-                f"cannot load the engine: {error}; delete {path} so that it is built anew"
+                f"cannot load the engine: {error}; delete {path} so that it is built again"
             ) from error
         for name, result, arguments in (
             ("bnn_start", _INT, ()),
@@ -48,7 +48,7 @@ class Library:
 
 @cache
 def load() -> Library:
-    """The library, built if need be; one a process. Raises `BuildError`."""
+    """The library, built if need be; one per process. Raises `BuildError`."""
     return Library(build.library())
 
 
@@ -63,7 +63,7 @@ class NativeEngine:
         self.program = program
         self._library = library or load()
         self.vectors = vectors and self._library.vectors
-        self._plan = Plan(program, self._library.calls, vectors=self.vectors)
+        self._plan = NativeProgram(program, self._library.calls, vectors=self.vectors)
         self._count = len(self._plan.operations)
         self._scratch = self._library.calls.bnn_scratch_size(self._plan.operations, self._count)
         self._free: SimpleQueue[tuple[Floats, npt.NDArray[np.uint8]]] = SimpleQueue()

@@ -1,13 +1,13 @@
 """A program as the native engine takes it: an array of C structures, places in memory, arranged weights."""
 
 import ctypes
-from typing import Any
+from itertools import pairwise
+from typing import TypeVar, assert_never
 
 import numpy as np
 import numpy.typing as npt
 
 from models.onebit.operations import (
-    PLAIN,
     Activation,
     BinaryConvolution,
     Concatenate,
@@ -34,6 +34,7 @@ _PIXEL = Geometry(1)
 _SLACK = 256
 _VECTOR = 8
 ALIGNMENT = 64
+Number = TypeVar("Number", bound=np.generic)
 
 FLOAT_CONVOLUTION, BINARY_CONVOLUTION, POINTWISE, MAX_POOL, MEAN_POOL, GLOBAL_AVERAGE, COPY, ZERO = range(8)
 _ENCODINGS = {Encoding.SIGNS: 0, Encoding.ZERO_ONE: 1}
@@ -56,7 +57,7 @@ class NativeOperation(ctypes.Structure):
     )
 
 
-def aligned(count: int, dtype: type[np.generic]) -> npt.NDArray[Any]:
+def aligned(count: int, dtype: type[Number]) -> npt.NDArray[Number]:
     """Zeros at an address that vector instructions and caches like."""
     size = np.dtype(dtype).itemsize
     memory = np.zeros(count * size + ALIGNMENT, np.uint8)
@@ -64,7 +65,7 @@ def aligned(count: int, dtype: type[np.generic]) -> npt.NDArray[Any]:
     return memory[start : start + count * size].view(dtype)
 
 
-class Plan:
+class NativeProgram:
     """The native operations of a program and everything they point to, which lives as long as this.
 
     `tensors` is the size of a thread's memory for tensors, in floats; `numbers` says for every operation of the program
@@ -74,13 +75,15 @@ class Plan:
     def __init__(self, program: Program, library: ctypes.CDLL, *, vectors: bool) -> None:
         self._library = library
         self._vectors = vectors
-        self._kept: list[npt.NDArray[Any]] = []
+        self._kept: list[npt.NDArray[np.generic]] = []
         self._shapes = program.shapes
         self._places, self.tensors = place_tensors(program)
         operations: list[NativeOperation] = []
         self.numbers: list[int] = []
         for number, operation in enumerate(program.operations):
-            made = self._translate(number, operation)
+            made = self._translate(operation, number)
+            for native in made:
+                self._add_epilogue(native, operation.epilogue)
             follows = operations and operations[-1].kind not in (COPY, ZERO, GLOBAL_AVERAGE)
             if follows and isinstance(operation, BinaryConvolution) and operation.input == number:
                 operations[-1].packs = made[0].packed = 1
@@ -90,60 +93,48 @@ class Plan:
             operations += made
         self.operations = (NativeOperation * len(operations))(*operations)
 
-    def _translate(self, number: int, operation: Operation) -> list[NativeOperation]:
+    def _translate(self, operation: Operation, number: int) -> list[NativeOperation]:
+        """The native operations of one operation, but for its epilogue."""
         match operation:
             case Concatenate():
-                return self._copies(operation, number)
+                made = [self._native(COPY, number, source) for source in operation.inputs]
+                for before, native in pairwise(made):
+                    native.channel = before.channel + before.in_channels
+                return made
             case Zero():
-                return [self._native(ZERO, operation.shape, number, 0)]
+                return [self._native(ZERO, number, 0, given=operation.shape)]
             case Pool():
                 kind = MAX_POOL if operation.reduction is Reduction.MAX else MEAN_POOL
-                return [self._native(kind, self._shapes[operation.input], number, operation.input, operation.geometry)]
+                return [self._native(kind, number, operation.input, operation.geometry)]
             case GlobalAverage():
-                return [self._native(GLOBAL_AVERAGE, self._shapes[operation.input], number, operation.input)]
-            case _:
-                return [self._with_epilogue(operation, number)]
-
-    def _with_epilogue(
-        self, operation: Pointwise | Linear | FloatConvolution | BinaryConvolution, number: int
-    ) -> NativeOperation:
-        given = self._shapes[operation.input]
-        match operation:
+                return [self._native(GLOBAL_AVERAGE, number, operation.input)]
             case Pointwise():
-                native = self._native(POINTWISE, given, number, operation.input)
+                return [self._native(POINTWISE, number, operation.input)]
             case Linear():  # a convolution of one pixel
-                native = self._native(FLOAT_CONVOLUTION, Shape(given.size, 1, 1), number, operation.input)
+                flat = Shape(self._shapes[operation.input].size, 1, 1)
+                native = self._native(FLOAT_CONVOLUTION, number, operation.input, given=flat)
                 native.weight = self._float_weight(operation.weight[None, None], 1)
+                return [native]
             case FloatConvolution():
-                native = self._native(FLOAT_CONVOLUTION, given, number, operation.input, operation.geometry)
+                native = self._native(FLOAT_CONVOLUTION, number, operation.input, operation.geometry)
                 native.weight = self._float_weight(operation.weight, operation.geometry.groups)
+                return [native]
             case BinaryConvolution():
-                native = self._native(BINARY_CONVOLUTION, given, number, operation.input, operation.geometry)
+                native = self._native(BINARY_CONVOLUTION, number, operation.input, operation.geometry)
                 self._arrange(native, operation)
-        self._add_epilogue(native, operation.epilogue)
-        return native
+                return [native]
+            case _:
+                assert_never(operation)
 
     def _native(
-        self, kind: int, given: Shape, number: int, source: int, geometry: Geometry = _PIXEL
+        self, kind: int, number: int, source: int, geometry: Geometry = _PIXEL, given: Shape | None = None
     ) -> NativeOperation:
-        out = self._shapes[number + 1]
         native = NativeOperation(kind=kind)
-        native.in_channels, native.in_height, native.in_width = given
-        native.out_channels, native.out_height, native.out_width = out
+        native.in_channels, native.in_height, native.in_width = given or self._shapes[source]
+        native.out_channels, native.out_height, native.out_width = self._shapes[number + 1]
         native.size, native.stride, native.padding, native.dilation, native.groups = geometry
         native.input, native.output = self._places[source], self._places[number + 1]
-        self._add_epilogue(native, PLAIN)
         return native
-
-    def _copies(self, operation: Concatenate, number: int) -> list[NativeOperation]:
-        made: list[NativeOperation] = []
-        channel = 0
-        for source in operation.inputs:
-            native = self._native(COPY, self._shapes[source], number, source)
-            native.channel = channel
-            channel += self._shapes[source].channels
-            made.append(native)
-        return made
 
     def _add_epilogue(self, native: NativeOperation, epilogue: Epilogue) -> None:
         for name, values in _numbers(epilogue, native.out_channels).items():
@@ -158,7 +149,7 @@ class Plan:
 
     def _fuse(self, operation: Operation, native: NativeOperation, follower: BinaryConvolution) -> None:
         """Lay what an epilogue and the bits behind it need side by side, eight channels of each, for `fuse`."""
-        epilogue = getattr(operation, "epilogue", PLAIN)
+        epilogue = operation.epilogue
         alike = (epilogue.shortcut is not None) is isinstance(operation, BinaryConvolution)
         group = native.out_channels // follower.geometry.groups
         whole = group % _VECTOR == 0 and native.shortcut_channels % _VECTOR == 0
@@ -178,7 +169,7 @@ class Plan:
         self._kept += [arranged, base]
         native.arranged, native.base = arranged.ctypes.data, base.ctypes.data
 
-    def _float_weight(self, weight: npt.NDArray[Any], groups: int) -> int:
+    def _float_weight(self, weight: npt.NDArray[np.generic], groups: int) -> int:
         """(k, k, in / groups, out) to (groups, blocks, taps, 16), filled up with zeros; its address."""
         taps, channels = weight[..., 0].size, weight.shape[3] // groups
         blocks = -(-channels // _COLUMNS)
@@ -186,7 +177,7 @@ class Plan:
         result[:, :, :channels] = weight.reshape(taps, groups, channels)
         return self._keep(result.reshape(taps, groups, blocks, _COLUMNS).transpose(1, 2, 0, 3))
 
-    def _keep(self, values: npt.NDArray[Any]) -> int:
+    def _keep(self, values: npt.NDArray[np.generic]) -> int:
         """The address of a copy as float32, with slack for vector loops."""
         kept: Floats = aligned(values.size + _SLACK, np.float32)
         kept[: values.size] = values.ravel()
@@ -195,7 +186,7 @@ class Plan:
 
 
 def _numbers(epilogue: Epilogue, channels: int) -> dict[str, Floats]:
-    """What an epilogue has a channel; where it has nothing, what changes nothing."""
+    """An epilogue's arrays, one number per channel; where it has none, numbers that change nothing."""
     neutral = {"factor": 1, "constant": 0, "slope": 0, "shift": 0}
     given = {name: getattr(epilogue, name) for name in neutral}
     return {

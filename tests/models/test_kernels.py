@@ -1,4 +1,4 @@
-"""Binarisers: values at and around zero, pseudo-gradients, normalisation."""
+"""Signs and weights: values at and around zero, pseudo-gradients, normalisation."""
 
 import pytest
 import torch

@@ -1,0 +1,51 @@
+"""Gradients that are written by hand: of any function by torch's own means, of one tensor by `with_gradient`."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+from torch.autograd.function import Function
+from torch.autograd.function import once_differentiable as _once_differentiable
+
+R = TypeVar("R")
+Forward = Callable[[Tensor], Tensor]
+Backward = Callable[[Tensor, Tensor], Tensor]
+
+
+def once_differentiable(backward: Callable[..., R]) -> Callable[..., R]:
+    """torch's decorator of a `backward` that has no derivative itself; typed so that it may name its gradients."""
+    return _once_differentiable(backward)
+
+
+class _WithGradient(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, function: Forward, gradient: Backward) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.gradient = gradient
+        return function(x)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (x,) = ctx.saved_tensors
+        return ctx.gradient(gradient, x), None, None
+
+
+def with_gradient(x: Tensor, function: Forward, gradient: Backward) -> Tensor:
+    """function(x), with gradient(g, x) as the gradient of x, where g is that of the result: its own or a pseudo one."""
+    return _WithGradient.apply(x, function, gradient)
+
+
+def step_gradient(gradient: Tensor, x: Tensor, low: float, high: float) -> Tensor:
+    """The gradient where low <= x <= high, else 0, in one pass over memory; for bounds of 0, 1 and -1."""
+    info = torch.finfo(x.dtype)
+    # hardtanh's gradient leaves its bounds out, so they are put next to the numbers that belong to the range
+    outside = low - max(abs(low) * info.eps, info.tiny), high + max(abs(high) * info.eps, info.tiny)
+    return torch.ops.aten.hardtanh_backward(gradient, x, *outside)
+
+
+def tent_gradient(gradient: Tensor, x: Tensor) -> Tensor:
+    """The gradient times 2 - 2|x| where |x| <= 1, else 0."""
+    distance = x.abs().clamp_(max=1)
+    return torch.addcmul(gradient, gradient, distance, value=-1).mul_(2)
