@@ -78,16 +78,16 @@ print(
 from rich.console import Console
 
 from search.config.execution import ExecutionConfig
-from search.config.trainings import FinetuneConfig, SupernetConfig
 from search.config.run import RunConfig
 from search.config.search import SearchConfig
 from search.config.space import SpaceConfig
+from search.config.trainings import FinetuneConfig, SupernetConfig
 from search.data.config import DataConfig
 from search.execution.inline import InlineExecutor
 from search.pipeline.carry_out import carry_out
 from search.pipeline.prepare import prepare
-from search.runs.locking import writing
 from search.pipeline.view import make_view
+from search.runs.locking import writing
 
 config = RunConfig(
     seed=0,
@@ -118,7 +118,7 @@ front = load_front(run.path)
 front[["architecture", "accuracy", "test_accuracy", "ops", "bytes", "stage"]]
 
 # %%
-from models.checkpoints.networks import load_network
+from models import load_network
 
 network = load_network(run.path / "front" / front["id"].iloc[-1])
 print(network.architecture)
