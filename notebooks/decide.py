@@ -46,7 +46,7 @@ front[["id", "accuracy", "test_accuracy", "ops", "params", "bytes", "stage"]]
 # %% [markdown]
 # ## How sure is that?
 #
-# The validation split is finite, so is what its accuracies tell. The search picked the highest of many, so they are too
+# The validation split is finite, so its accuracies are uncertain. The search picked the highest of many, so they are too
 # high on average; the test split was touched once, for the front alone, and its figures are those to quote.
 
 # %%

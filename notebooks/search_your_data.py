@@ -12,7 +12,7 @@
 # # Search your own data from Python
 #
 # No command line: a configuration, `prepare`, `carry_out`. The images here are scikit-learn's digits, written as a
-# folder of PNG files with one folder a class; put the path of your own folder in their place. The settings are tiny, so
+# folder of PNG files with one folder per class; put the path of your own folder in their place. The settings are tiny, so
 # that this takes less than a minute on a laptop: accuracies are accordingly low.
 
 # %%
@@ -26,7 +26,7 @@ images = work / "images"
 # %% [markdown]
 # ## The images
 #
-# A folder a class is all it takes. Where there are also folders `train`, `validation` and `test` above the classes, they
+# A folder per class is all it takes. Where there are also folders `train`, `validation` and `test` above the classes, they
 # are taken as they are; here there are none, so both splits are cut by a seeded, stratified rule.
 
 # %%
