@@ -11,7 +11,7 @@ DEMO ?= runs/demo
 SOAK ?= 200
 SOAK_RUNS ?= 6
 
-.PHONY: help venv test soak lint types demo benchmarks clean
+.PHONY: help venv test soak lint types docs demo benchmarks clean
 .DELETE_ON_ERROR:
 
 help: ## List what can be made
@@ -41,6 +41,16 @@ lint: venv ## Check style and format
 
 types: venv ## Check types
 	$(BIN)/pyright
+
+# Every page is made again: what a docstring says is no file that Sphinx watches. Nothing may be loaded from a network.
+docs: $(VENV)/.docs ## Build the site of docs/ and the docstrings into build/docs
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --fresh-env docs build/docs
+	@! grep -rnoE --include='*.html' --include='*.css' '(src=|<link[^>]* href=|url\(|@import )["( ]*https?:[^" ]*' build/docs
+	@echo "The site is in build/docs; begin with build/docs/index.html."
+
+$(VENV)/.docs: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group docs
+	@touch $@
 
 demo: venv ## Search a small space on the digits data set; again to carry on
 	@if [ -e $(DEMO) ]; then $(BIN)/binarynas resume $(DEMO); else $(BIN)/binarynas search nasbnn-digits --out $(DEMO); fi

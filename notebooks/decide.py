@@ -33,8 +33,7 @@ trials.groupby(["stage", "state"], observed=True).size()
 
 # %%
 # %matplotlib inline
-from analysis.plots import frontier_data
-from analysis.plots import plot_frontier
+from analysis.plots import frontier_data, plot_frontier
 
 plot_frontier(frontier_data(trials))
 
@@ -47,12 +46,12 @@ front[["id", "accuracy", "test_accuracy", "ops", "params", "bytes", "stage"]]
 # %% [markdown]
 # ## How sure is that?
 #
-# The validation split is finite, so is what its accuracies tell. The search picked the highest of many, so they are too
+# The validation split is finite, so its accuracies are uncertain. The search picked the highest of many, so they are too
 # high on average; the test split was touched once, for the front alone, and its figures are those to quote.
 
 # %%
-from analysis.report.sections.certainty import certainty
 from analysis.findings.facts import run_facts
+from analysis.report.sections.certainty import certainty
 
 facts = run_facts(run)
 sure = certainty(facts)
@@ -107,7 +106,7 @@ print("report:", write_report([run]).relative_to(run))
 if chosen.folder:
     import torch
 
-    from models.checkpoints.networks import load_network
+    from models import load_network
 
     network = load_network(chosen.folder)
     space = network.space

@@ -12,7 +12,7 @@
 # # Search your own data from Python
 #
 # No command line: a configuration, `prepare`, `carry_out`. The images here are scikit-learn's digits, written as a
-# folder of PNG files with one folder a class; put the path of your own folder in their place. The settings are tiny, so
+# folder of PNG files with one folder per class; put the path of your own folder in their place. The settings are tiny, so
 # that this takes less than a minute on a laptop: accuracies are accordingly low.
 
 # %%
@@ -26,7 +26,7 @@ images = work / "images"
 # %% [markdown]
 # ## The images
 #
-# A folder a class is all it takes. Where there are also folders `train`, `validation` and `test` above the classes, they
+# A folder per class is all it takes. Where there are also folders `train`, `validation` and `test` above the classes, they
 # are taken as they are; here there are none, so both splits are cut by a seeded, stratified rule.
 
 # %%
@@ -78,16 +78,16 @@ print(
 from rich.console import Console
 
 from search.config.execution import ExecutionConfig
-from search.config.trainings import FinetuneConfig, SupernetConfig
 from search.config.run import RunConfig
 from search.config.search import SearchConfig
 from search.config.space import SpaceConfig
+from search.config.trainings import FinetuneConfig, SupernetConfig
 from search.data.config import DataConfig
 from search.execution.inline import InlineExecutor
 from search.pipeline.carry_out import carry_out
 from search.pipeline.prepare import prepare
-from search.runs.locking import writing
 from search.pipeline.view import make_view
+from search.runs.locking import writing
 
 config = RunConfig(
     seed=0,
@@ -118,7 +118,7 @@ front = load_front(run.path)
 front[["architecture", "accuracy", "test_accuracy", "ops", "bytes", "stage"]]
 
 # %%
-from models.checkpoints.networks import load_network
+from models import load_network
 
 network = load_network(run.path / "front" / front["id"].iloc[-1])
 print(network.architecture)

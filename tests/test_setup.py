@@ -55,11 +55,13 @@ def constraints() -> dict[str, str]:
 
 def test_everything_the_project_asks_for_has_a_version_in_the_constraints():
     project = tomllib.loads((HOME / "pyproject.toml").read_text())
-    asked = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
+    groups = project["dependency-groups"]
+    asked = [*project["project"]["dependencies"], *groups["dev"], *groups["docs"]]
     names = [re.match(r"[A-Za-z0-9._-]+", requirement)[0] for requirement in asked]
     assert {re.sub(r"[-_.]+", "-", name).lower() for name in names} <= set(constraints())
 
 
 def test_make_help_lists_the_targets():
     text = subprocess.run(["make", "help"], cwd=HOME, capture_output=True, text=True, check=True).stdout
-    assert all(f"make {target} " in text for target in ("venv", "test", "lint", "types", "demo", "benchmarks", "clean"))
+    targets = ("venv", "test", "lint", "types", "docs", "demo", "benchmarks", "clean")
+    assert all(f"make {target} " in text for target in targets)
