@@ -135,7 +135,7 @@ def engine_on_one(engine, images):
 
     def run(_kept=(inputs, sums)):
         for memory, found in pairs:
-            call(ctypes.byref(native), int(engine.vectors), memory, scratch.ctypes.data, found)
+            call(ctypes.byref(native), int(engine.level), memory, scratch.ctypes.data, found)
 
     return run
 
@@ -207,7 +207,7 @@ def float_share(program, repeats=5):
     image = np.random.default_rng(0).standard_normal((1, *program.image)).astype(np.float32)
     tensors, scratch = aligned(engine._plan.tensors, np.float32), aligned(engine._scratch, np.uint8)
     tensors[:] = np.random.default_rng(0).standard_normal(len(tensors))
-    call, vectors = engine._library.calls.bnn_run_one, int(engine.vectors)
+    call, vectors = engine._library.calls.bnn_run_one, int(engine.level)
 
     def alone(operation):
         native = NativeOperation.from_buffer_copy(operation)
