@@ -110,11 +110,17 @@ static void split_terms(Layout *l) {
     l->triples = (triples + l->flushes - 1) / l->flushes;
 }
 
+/* Bytes of a group's pixel. Where words are counted, a window of one pixel is whole words, which are read in place. */
+static int pixel_bytes(const Operation *op, int channels) {
+    if (!counts_words(op->kernel)) return (channels + 3) / 4;
+    return op->size == 1 ? (channels + 31) / 32 * 4 : (channels + 7) / 8;
+}
+
 static Layout layout_of(const Operation *op) {
     Layout l;
     l.group_in = op->in_channels / op->groups;
     l.group_out = op->out_channels / op->groups;
-    l.bytes = counts_words(op->kernel) ? (l.group_in + 7) / 8 : (l.group_in + 3) / 4;
+    l.bytes = pixel_bytes(op, l.group_in);
     l.unused = counts_words(op->kernel) ? 0 : 4 * l.bytes - l.group_in;
     l.height = op->in_height + 2 * op->padding;
     l.width = op->in_width + 2 * op->padding;

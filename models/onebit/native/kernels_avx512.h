@@ -8,23 +8,22 @@
 
 /* --------------------------------------------------------------------------------------------------- packing floats */
 
-/* The lowest `count` bytes (at most four) of a word. */
-static inline void store_bytes(uint8_t *to, uint32_t word, int count) {
-    if (count == 4) {
-        memcpy(to, &word, 4);
-        return;
-    }
-    if (count & 2) memcpy(to, &word, 2), word >>= 16, to += 2;
-    if (count & 1) *to = (uint8_t)word;
+/* The lowest `count` bytes (at most eight) of a word, by two stores that may overlap. */
+static inline void store_bytes(uint8_t *to, uint64_t word, int count) {
+    const uint64_t high = word >> 8 * (count >= 4 ? count - 4 : count >= 2 ? count - 2 : 0);
+    if (count >= 4) memcpy(to, &word, 4), memcpy(to + count - 4, &high, 4);
+    else if (count >= 2) memcpy(to, &word, 2), memcpy(to + count - 2, &high, 2);
+    else *to = (uint8_t)word;
 }
 
-/* `count` bits from bit `at` on, to whole bytes; what fills up the last one is zero. Eight bytes behind may be read. */
-AVX512 INLINE void move_bits(const uint8_t *from, int at, int count, uint8_t *to) {
-    for (; count > 0; count -= 32, at += 32, to += 4) {
+/* `count` bits from bit `at` on, to `bytes` bytes that are filled up with zeros. Eight bytes after them may be read. */
+AVX512 INLINE void move_bits(const uint8_t *from, int at, int count, uint8_t *to, int bytes) {
+    const int piece = at % 8 || count % 8 ? 7 : 8; /* bytes at once, of the eight that are loaded at a whole one */
+    for (; bytes > 0; count -= 8 * piece, at += 8 * piece, to += piece, bytes -= piece) {
         uint64_t word;
         memcpy(&word, from + (at >> 3), 8);
-        const int bits = smaller(count, 32);
-        store_bytes(to, (uint32_t)_bzhi_u64(word >> (at & 7), (unsigned)bits), (bits + 7) / 8);
+        word = count > 0 ? _bzhi_u64(word >> (at & 7), (unsigned)smaller(count, 8 * piece)) : 0;
+        store_bytes(to, word, smaller(bytes, piece));
     }
 }
 
@@ -37,7 +36,7 @@ AVX512 static void deal_out(const Operation *op, const Layout *l, const uint8_t 
     for (int pixel = first; pixel < last; pixel++, rows += distance) {
         uint8_t *to = out + row * line + (int64_t)(column + op->padding) * l->bytes;
         for (int group = 0; group < op->groups; group++, to += plane)
-            move_bits(rows, group * l->group_in, l->group_in, to);
+            move_bits(rows, group * l->group_in, l->group_in, to, l->bytes);
         if (++column == op->in_width) column = 0, row++;
     }
 }
@@ -117,13 +116,14 @@ static const CountWords COUNTERS[2][4] = {{count_words_1, count_words_2, count_w
 /* The words of a window, one part after the other, filled up with zeros. Overruns by less than 64 bytes. */
 AVX512 INLINE void gather_words(const Operation *op, const Layout *l, const uint8_t *window, uint8_t *out) {
     const int count = l->run_bytes;
+    const int64_t line = (int64_t)l->width * l->bytes;
     for (int run = 0; run < l->runs; run++, out += count) {
-        const uint8_t *from = window + run_offset(op, l, run);
-        if (count <= 16) {
+        const uint8_t *from = op->dilation == 1 ? window + run * line : window + run_offset(op, l, run);
+        if (count <= 16)
             _mm_storeu_si128((__m128i *)out, _mm_loadu_si128((const __m128i *)from));
-            continue;
-        }
-        for (int i = 0; i < count; i += 64) _mm512_storeu_si512(out + i, _mm512_loadu_si512(from + i));
+        else
+            for (int i = 0; i < count; i += 32)
+                _mm256_storeu_si256((__m256i *)(out + i), _mm256_loadu_si256((const __m256i *)(from + i)));
     }
     memset(out, 0, 4);
 }
@@ -142,44 +142,48 @@ static int gather_valid(const Operation *op, const Layout *l, int pixel, uint8_t
     return missing;
 }
 
-/* Whether a pixel's window meets padding that has to be masked: a bit of zero would count as a sign. */
-static inline int meets_padding(const Operation *op, int pixel) {
-    const int reach = op->dilation * (op->size - 1);
-    int y = pixel / op->out_width * op->stride - op->padding, x = pixel % op->out_width * op->stride - op->padding;
-    return y < 0 || x < 0 || y + reach >= op->in_height || x + reach >= op->in_width;
-}
-
-/* Masks of a tile's pixels where windows meet padding, in `valid`; what their sums lack, and which blocks of `step`
- * pixels need masks. */
-static void find_valid(const Operation *op, const Layout *l, int first, int last, int step, int pixels, uint32_t *valid,
-                       int *extra, uint8_t *masked) {
-    memset(extra, 0, sizeof(int) * (size_t)pixels);
+/* Masks, in `valid`, for the blocks of 4 or 8 pixels (a power of two, `shift`) where a window meets padding, whose bits
+ * would count as signs; which blocks these are; and what the sums of their pixels lack. */
+static void find_valid(const Operation *op, const Layout *l, int first, int last, int shift, int pixels,
+                       uint32_t *valid, int *extra, uint8_t *masked) {
+    const int reach = op->dilation * (op->size - 1) - op->padding;
+    int row = first / op->out_width, column = first % op->out_width;
+    memset(extra, 0, sizeof(int) * TILE);
     memset(masked, 0, TILE);
     if (op->encoding != SIGNS || op->padding == 0) return;
-    for (int i = 0; i < pixels; i++) masked[i / step] |= (uint8_t)meets_padding(op, smaller(first + i, last - 1));
+    for (int i = 0; i < last - first; i++) {
+        const int y = row * op->stride, x = column * op->stride;
+        masked[i >> shift] |= (uint8_t)(y < op->padding || x < op->padding || y + reach >= op->in_height ||
+                                        x + reach >= op->in_width);
+        if (++column == op->out_width) column = 0, row++;
+    }
     for (int i = 0; i < pixels; i++)
-        if (masked[i / step])
+        if (masked[i >> shift])
             extra[i] = gather_valid(op, l, smaller(first + i, last - 1), (uint8_t *)(valid + i * words_of_window(l)));
 }
 
 AVX512 static void words_tile(const Operation *op, const Layout *l, const uint8_t *bits, int first, int last,
                               uint32_t *index, int16_t *sums) {
     const int64_t plane = (int64_t)l->height * l->width * l->bytes, words = words_of_window(l);
-    const int step = 2 * l->pairs, pixels = (int)round_up(last - first, step), count = (int)words;
+    const int shift = l->pairs == 4 ? 3 : 2, step = 1 << shift, count = (int)words;
+    const int pixels = (last - first + step - 1) >> shift << shift;
     uint32_t *valid = index + TILE * words + SLACK / 4;
     int64_t windows[TILE];
     int extra[TILE];
     uint8_t masked[TILE];
     find_windows(op, l, first, last, windows); /* a tile is filled up to whole steps by its last pixel, again */
-    find_valid(op, l, first, last, step, pixels, valid, extra, masked);
+    find_valid(op, l, first, last, shift, pixels, valid, extra, masked);
+    const int in_place = op->size == 1 && op->stride == 1 && op->padding == 0; /* a window is a pixel */
     for (int group = 0; group < op->groups; group++, bits += plane) {
-        for (int i = 0; i < pixels; i++) gather_words(op, l, bits + windows[i], (uint8_t *)(index + i * words));
+        const uint32_t *inputs = in_place ? (const uint32_t *)(bits + windows[0]) : index;
+        for (int i = 0; i < pixels && !in_place; i++)
+            gather_words(op, l, bits + windows[i], (uint8_t *)(index + i * words));
         for (int block = 0; block < l->blocks; block++) {
             const int at = group * l->group_out + block * l->block;
             const uint32_t *weights = (const uint32_t *)op->arranged + (group * l->blocks + block) * words * l->block;
             for (int i = 0; i < pixels; i += step) {
                 Target to = {op->base + at, extra + i, op->encoding == SIGNS, sums + at + (int64_t)i * l->stride, l->stride};
-                COUNTERS[masked[i / step]][l->vectors - 1](index + i * words, valid + i * words, words, weights, count, &to);
+                COUNTERS[masked[i / step]][l->vectors - 1](inputs + i * words, valid + i * words, words, weights, count, &to);
             }
         }
     }
@@ -187,47 +191,76 @@ AVX512 static void words_tile(const Operation *op, const Layout *l, const uint8_
 
 /* -------------------------------------------------------------------------------------------------------- epilogues */
 
-/* A batch norm, a shortcut (where there is `added`), RPReLU, and the signs for the next binary convolution, LANES
- * channels at a time, 8 or 16: the same as `finish` and `pack_pixels`. `numbers` has, for each LANES channels side by
- * side, factor, constant, slope, shift and threshold. */
-AVX512 INLINE void fuse_lanes(const int lanes, const int integers, const int added, const Operation *op,
-                              const Memory *m, int first, int last, Row row, int64_t stride) {
-    const int channels = op->out_channels, width = op->out_width, given = op->shortcut_channels;
-    const int64_t distance = flag_stride(channels);
-    const int16_t *sums = row.integers;
-    const float *floats = row.floats;
-    float *out = m->tensors + op->output + (int64_t)first * channels;
-    uint8_t *flags = m->flags;
-    for (int pixel = first; pixel < last; pixel++, flags += distance) {
-        const float *begin = m->tensors + op->shortcut + (int64_t)pixel * given, *numbers = op->fused;
-        if (added && op->shortcut_stride > 1)
-            mean_row(op, m->tensors + op->shortcut, pixel / width, pixel % width, m->row), begin = m->row;
-        const float *shortcut = begin, *end = begin + given;
-        for (int c = 0; c < channels; c += lanes, numbers += 5 * lanes, out += lanes) {
-            __m512 v;
-            if (integers) v = _mm512_cvtepi32_ps(_mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i *)(sums + c))));
-            else v = _mm512_loadu_ps(floats + c);
-            v = _mm512_add_ps(_mm512_mul_ps(v, _mm512_loadu_ps(numbers)), _mm512_loadu_ps(numbers + lanes));
-            if (added) v = _mm512_add_ps(v, _mm512_loadu_ps(shortcut));
-            if (added && (shortcut += lanes) == end) shortcut = begin;
-            const __mmask16 positive = _mm512_cmp_ps_mask(v, _mm512_setzero_ps(), _CMP_GT_OQ);
-            v = _mm512_mask_blend_ps(positive, _mm512_mul_ps(v, _mm512_loadu_ps(numbers + 2 * lanes)), v);
-            v = _mm512_add_ps(v, _mm512_loadu_ps(numbers + 3 * lanes));
-            const uint16_t bits = _mm512_cmp_ps_mask(v, _mm512_loadu_ps(numbers + 4 * lanes), _CMP_GE_OQ);
-            if (lanes == 16) _mm512_storeu_ps(out, v), memcpy(flags + c / 8, &bits, 2);
-            else _mm256_storeu_ps(out, _mm512_castps512_ps256(v)), flags[c / 8] = (uint8_t)bits;
-        }
-        if (integers) sums += stride;
-        else floats += stride;
+/* What `fuse_lanes` reads for some channels: a sum, a shortcut, and where the outcome goes, for the first of some pixels
+ * which lie so far apart. */
+typedef struct {
+    const int16_t *integers;
+    const float *floats, *shortcut;
+    float *out;
+    uint8_t *flags;
+    int64_t sums_apart, shortcuts_apart, out_apart, flags_apart;
+} Column;
+
+/* A batch norm, a shortcut (where there is one), RPReLU, and the signs for the next binary convolution, of `lanes`
+ * channels, 8 or 16, of `count` pixels: the same as `finish` and `pack_pixels`. `numbers` has factor, constant, slope,
+ * shift and threshold of the channels, which stay in registers. */
+AVX512 INLINE void fuse_column(const int lanes, const int integers, const int added, const float *numbers, int count,
+                               Column at) {
+    const __m512 factor = _mm512_loadu_ps(numbers), constant = _mm512_loadu_ps(numbers + lanes);
+    const __m512 slope = _mm512_loadu_ps(numbers + 2 * lanes), shift = _mm512_loadu_ps(numbers + 3 * lanes);
+    const __m512 threshold = _mm512_loadu_ps(numbers + 4 * lanes);
+    for (int pixel = 0; pixel < count; pixel++) {
+        __m512 v;
+        if (integers) v = _mm512_cvtepi32_ps(_mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i *)at.integers)));
+        else v = _mm512_loadu_ps(at.floats);
+        v = _mm512_add_ps(_mm512_mul_ps(v, factor), constant);
+        if (added) v = _mm512_add_ps(v, _mm512_loadu_ps(at.shortcut));
+        const __mmask16 positive = _mm512_cmp_ps_mask(v, _mm512_setzero_ps(), _CMP_GT_OQ);
+        v = _mm512_add_ps(_mm512_mask_mul_ps(v, (__mmask16)~positive, v, slope), shift);
+        const uint16_t bits = _mm512_cmp_ps_mask(v, threshold, _CMP_GE_OQ);
+        if (lanes == 16) _mm512_storeu_ps(at.out, v), memcpy(at.flags, &bits, 2);
+        else _mm256_storeu_ps(at.out, _mm512_castps512_ps256(v)), *at.flags = (uint8_t)bits;
+        if (integers) at.integers += at.sums_apart;
+        else at.floats += at.sums_apart;
+        if (added) at.shortcut += at.shortcuts_apart;
+        at.out += at.out_apart, at.flags += at.flags_apart;
     }
 }
 
+AVX512 INLINE void fuse_lanes(const int lanes, const int integers, const int added, const Operation *op, Row row,
+                              int64_t sums_apart, int count, float *out, uint8_t *flags) {
+    const int channels = op->out_channels, given = op->shortcut_channels;
+    const float *numbers = op->fused;
+    for (int c = 0, from = 0; c < channels; c += lanes, numbers += 5 * lanes) {
+        Column at = {row.integers + (integers ? c : 0), row.floats + (integers ? 0 : c), row.shortcut + from, out + c,
+                     flags + c / 8, sums_apart, given, channels, flag_stride(channels)};
+        fuse_column(lanes, integers, added, numbers, count, at);
+        if (added && (from += lanes) == given) from = 0;
+    }
+}
+
+/* The epilogue of `count` pixels and their bits, row by row. */
+AVX512 static void fuse_pixels(const Operation *op, Row row, int64_t apart, int count, float *out, uint8_t *flags) {
+    const int whole = op->out_channels % 16 == 0 && op->shortcut_channels % 16 == 0;
+    if (whole && row.integers) fuse_lanes(16, 1, 1, op, row, apart, count, out, flags);
+    else if (whole) fuse_lanes(16, 0, 0, op, row, apart, count, out, flags);
+    else if (row.integers) fuse_lanes(8, 1, 1, op, row, apart, count, out, flags);
+    else fuse_lanes(8, 0, 0, op, row, apart, count, out, flags);
+}
+
+/* The epilogue of pixels [first, last), and the next binary convolution's bits. */
 AVX512 static void fuse_avx512(const Operation *op, const Memory *m, const Next *next, int first, int last, Row row,
                                int64_t stride) {
-    const int whole = op->out_channels % 16 == 0 && op->shortcut_channels % 16 == 0;
-    if (whole && row.integers) fuse_lanes(16, 1, 1, op, m, first, last, row, stride);
-    else if (whole) fuse_lanes(16, 0, 0, op, m, first, last, row, stride);
-    else if (row.integers) fuse_lanes(8, 1, 1, op, m, first, last, row, stride);
-    else fuse_lanes(8, 0, 0, op, m, first, last, row, stride);
+    const int channels = op->out_channels, width = op->out_width;
+    float *out = m->tensors + op->output + (int64_t)first * channels;
+    if (op->shortcut_stride <= 1) {
+        row.shortcut = m->tensors + op->shortcut + (int64_t)first * op->shortcut_channels;
+        fuse_pixels(op, row, stride, last - first, out, m->flags);
+    }
+    for (int i = 0; op->shortcut_stride > 1 && i < last - first; i++, out += channels) {
+        Row one = {row.integers ? row.integers + i * stride : 0, row.floats ? row.floats + i * stride : 0, m->row};
+        mean_row(op, m->tensors + op->shortcut, (first + i) / width, (first + i) % width, m->row);
+        fuse_pixels(op, one, stride, 1, out, m->flags + i * flag_stride(channels));
+    }
     deal_out(next->op, &next->layout, m->flags, first, last, next->bits);
 }
