@@ -315,6 +315,10 @@ static void pack_pixels_plain(const Operation *op, const Layout *l, const float 
 static void pack_border(const Operation *op, const Layout *l, uint8_t *packed) {
     int value = op->encoding == SIGNS && !counts_words(op->kernel) ? PADDING : 0;
     int64_t row = (int64_t)l->width * l->bytes, side = (int64_t)op->padding * l->bytes;
+    if (counts_words(op->kernel) && 8 * l->bytes >= l->group_in + 8) { /* bytes that nobody writes, see `pixel_bytes` */
+        memset(packed, 0, (size_t)(op->groups * l->height * row));
+        return;
+    }
     if (op->padding == 0) return;
     for (int group = 0; group < op->groups; group++)
         for (int y = 0; y < l->height; y++, packed += row) {
@@ -487,6 +491,7 @@ INLINE void finish_pixel(const Operation *op, float *tensors, int pixel, Row row
 /* ----------------------------------------------------------------------------------------------- float convolutions */
 
 typedef float Vector __attribute__((vector_size(32), aligned(4), may_alias)); /* of the compiler, on any processor */
+typedef float WideVector __attribute__((vector_size(64), aligned(4), may_alias));
 enum { COLUMNS = 16, GATHERED = 4 }; /* output channels and pixels that are summed at once, in registers */
 
 /* The values under an output pixel's window, one group's, zeros where it meets padding. */
@@ -539,6 +544,20 @@ INLINE void multiply(const int pixels, const Values *values, const float *RESTRI
     }
 }
 
+/* The same with vectors of COLUMNS floats. */
+INLINE void multiply_wide(const int pixels, const Values *values, const float *RESTRICT weights, float *sums,
+                          int64_t stride) {
+    WideVector local[GATHERED];
+    for (int p = 0; p < pixels; p++) local[p] = (WideVector){0};
+    for (int run = 0; run < values->runs; run++) {
+        const float *from[GATHERED];
+        for (int p = 0; p < pixels; p++) from[p] = values->from[p] + run * values->distance;
+        for (int i = 0; i < values->run; i++, weights += COLUMNS)
+            for (int p = 0; p < pixels; p++) local[p] += from[p][i] * *(const WideVector *)weights;
+    }
+    for (int p = 0; p < pixels; p++, sums += stride) *(WideVector *)sums = local[p];
+}
+
 /* Whether a pixel's window lies in its input as it is, row by row, without padding. */
 INLINE int lies_inside(const Operation *op, int pixel) {
     int y = pixel / op->out_width * op->stride - op->padding, x = pixel % op->out_width * op->stride - op->padding;
@@ -573,14 +592,19 @@ static inline int64_t row_stride(const Operation *op) { return op->out_channels 
 
 /* Weights of a group come in blocks of COLUMNS output channels, the last one filled up with zeros; what it adds to a
  * row is overwritten by the next group, or lies behind the row. */
-INLINE void float_pixels(const Operation *op, const float *x, int first, int last, float *gathered, float *rows) {
+INLINE void float_pixels(const int wide, const Operation *op, const float *x, int first, int last, float *gathered,
+                         float *rows) {
     int taps = op->size * op->size * (op->in_channels / op->groups), channels = op->out_channels / op->groups;
     const float *weights = op->weight;
     for (int group = 0; group < op->groups; group++) {
         Values values = find_values(op, x, first, last, group, gathered);
         for (int c = 0; c < channels; c += COLUMNS, weights += (int64_t)taps * COLUMNS) {
             float *sums = rows + group * channels + c;
-            if (last - first > 1)
+            if (wide && last - first > 1)
+                multiply_wide(GATHERED, &values, weights, sums, row_stride(op));
+            else if (wide)
+                multiply_wide(1, &values, weights, sums, row_stride(op));
+            else if (last - first > 1)
                 multiply(GATHERED, &values, weights, sums, row_stride(op));
             else
                 multiply(1, &values, weights, sums, row_stride(op));
@@ -772,11 +796,11 @@ static void finish_tile(const Operation *op, const Memory *m, const Next *next, 
     pack_next(op, m, next, first, last);
 }
 
-INLINE void float_convolution(const Operation *op, const Memory *m, const Next *next) {
+INLINE void float_convolution(const int wide, const Operation *op, const Memory *m, const Next *next) {
     float *rows = m->row + op->shortcut_channels + SLACK;
     for (int first = 0; first < pixels_of(op); first += GATHERED) {
         int last = smaller(first + GATHERED, pixels_of(op));
-        float_pixels(op, m->tensors + op->input, first, last, m->index, rows);
+        float_pixels(wide, op, m->tensors + op->input, first, last, m->index, rows);
         finish_tile(op, m, next, first, last, (Row){0, rows, 0}, row_stride(op));
     }
 }
@@ -796,10 +820,11 @@ INLINE void by_pixels(const Operation *op, const Memory *m, const Next *next) {
     }
 }
 
-INLINE void other_operation(const Operation *op, const Memory *m, const Next *next) {
+/* `wide` tells that vectors of 64 bytes are fast. */
+INLINE void other_operation(const int wide, const Operation *op, const Memory *m, const Next *next) {
     float *out = m->tensors + op->output;
     switch (op->kind) {
-        case FLOAT_CONVOLUTION: float_convolution(op, m, next); break;
+        case FLOAT_CONVOLUTION: float_convolution(wide, op, m, next); break;
         case GLOBAL_AVERAGE: global_average(op, m->tensors + op->input, out); break;
         case COPY: copy_channels(op, m->tensors + op->input, out); break;
         case ZERO: memset(out, 0, sizeof(float) * (size_t)pixels_of(op) * (size_t)op->out_channels); break;
@@ -807,10 +832,15 @@ INLINE void other_operation(const Operation *op, const Memory *m, const Next *ne
     }
 }
 
-static void other_plain(const Operation *op, const Memory *m, const Next *next) { other_operation(op, m, next); }
+static void other_plain(const Operation *op, const Memory *m, const Next *next) { other_operation(0, op, m, next); }
 
 #if HAVE_AVX2
-AVX2 static void other_avx2(const Operation *op, const Memory *m, const Next *next) { other_operation(op, m, next); }
+AVX2 static void other_avx2(const Operation *op, const Memory *m, const Next *next) { other_operation(0, op, m, next); }
+#endif
+#if HAVE_AVX512
+AVX512 static void other_avx512(const Operation *op, const Memory *m, const Next *next) {
+    other_operation(1, op, m, next);
+}
 #endif
 
 /* Integer sums of pixels [first, last) into m->sums. */
@@ -869,8 +899,14 @@ static void operate(const Operation *ops, int number, const Memory *m) {
         binary_convolution(ops, number, m, &next, 0);
         return;
     }
+#if HAVE_AVX512
+    if (m->level == LEVEL_AVX512) {
+        other_avx512(op, m, &next);
+        return;
+    }
+#endif
 #if HAVE_AVX2
-    if (m->level != LEVEL_PLAIN) {
+    if (m->level == LEVEL_AVX2) {
         other_avx2(op, m, &next);
         return;
     }

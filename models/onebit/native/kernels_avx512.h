@@ -27,37 +27,72 @@ AVX512 INLINE void move_bits(const uint8_t *from, int at, int count, uint8_t *to
     }
 }
 
-/* Deal out the rows of bits of pixels [first, last) to the groups' padded memory. */
-AVX512 static void deal_out(const Operation *op, const Layout *l, const uint8_t *rows, int first, int last,
-                            uint8_t *out) {
-    const int64_t plane = (int64_t)l->height * l->width * l->bytes, line = (int64_t)l->width * l->bytes;
-    const int64_t distance = flag_stride(op->in_channels);
-    int row = first / op->in_width + op->padding, column = first % op->in_width;
-    for (int pixel = first; pixel < last; pixel++, rows += distance) {
-        uint8_t *to = out + row * line + (int64_t)(column + op->padding) * l->bytes;
-        for (int group = 0; group < op->groups; group++, to += plane)
-            move_bits(rows, group * l->group_in, l->group_in, to, l->bytes);
-        if (++column == op->in_width) column = 0, row++;
+/* Where a pixel's bits of the first group belong. */
+static inline uint8_t *place_of(const Operation *op, const Layout *l, int pixel, uint8_t *out) {
+    const int row = pixel / op->in_width + op->padding, column = pixel % op->in_width + op->padding;
+    return out + ((int64_t)row * l->width + column) * l->bytes;
+}
+
+/* The same for a group of at most eight bytes, of `count` pixels side by side. */
+AVX512 INLINE void move_short(const uint8_t *from, int64_t distance, int at, int channels, uint8_t *to, int bytes,
+                              int count) {
+    const uint64_t mask = _bzhi_u64(~0ULL, (unsigned)channels);
+    for (from += at >> 3, at &= 7; count > 0; count--, from += distance, to += bytes) {
+        uint64_t word, high;
+        memcpy(&word, from, 8);
+        word = word >> at & mask, high = word >> 8 * (bytes - 4);
+        memcpy(to, &word, 4), memcpy(to + bytes - 4, &high, 4);
     }
 }
 
-/* Nibbles' counterpart of `pack_pixels_plain`: all of the pixels' bits first, then groups. */
+/* Deal out the rows of bits of pixels [first, last) to the groups' padded memory. */
+AVX512 static void deal_out(const Operation *op, const Layout *l, const uint8_t *rows, int first, int last,
+                            uint8_t *out) {
+    const int bytes = l->bytes, group_in = l->group_in, channels = op->in_channels;
+    const int64_t plane = (int64_t)l->height * l->width * bytes, distance = flag_stride(channels);
+    const int is_short = bytes >= 4 && bytes <= 8 && (group_in <= 56 || group_in % 8 == 0);
+    for (int pixel = first, count; pixel < last; pixel += count, rows += count * distance) {
+        uint8_t *to = place_of(op, l, pixel, out);
+        count = smaller(last - pixel, op->in_width - pixel % op->in_width);
+        for (int at = 0; at < channels; at += group_in, to += plane) {
+            if (is_short) move_short(rows, distance, at, group_in, to, bytes, count);
+            for (int i = 0; !is_short && i < count; i++)
+                move_bits(rows + i * distance, at, group_in, to + i * bytes, bytes);
+        }
+    }
+}
+
+/* The bits of `count` pixels, whose rows lie `distance` bytes apart. */
+AVX512 static void find_bits(const float *threshold, int channels, const float *x, int count, uint8_t *rows,
+                             int64_t distance) {
+    const int whole = channels / 16 * 16, rest = channels - whole;
+    const __mmask16 valid = (__mmask16)_bzhi_u32(0xffff, (unsigned)rest);
+    for (int pixel = 0; pixel < count; pixel++, x += channels, rows += distance) {
+        for (int c = 0; c < whole; c += 16) {
+            __m512 values = _mm512_loadu_ps(x + c);
+            uint16_t bits = _mm512_cmp_ps_mask(values, _mm512_load_ps(threshold + c), _CMP_GE_OQ);
+            memcpy(rows + c / 8, &bits, 2);
+        }
+        if (rest == 0) continue;
+        __m512 values = _mm512_maskz_loadu_ps(valid, x + whole);
+        uint16_t bits = _mm512_mask_cmp_ps_mask(valid, values, _mm512_load_ps(threshold + whole), _CMP_GE_OQ);
+        memcpy(rows + whole / 8, &bits, rest > 8 ? 2 : 1);
+    }
+}
+
+/* The counterpart of `pack_pixels_plain`: rows of bits at once where they belong, or first aside and then to groups. */
 AVX512 static void pack_pixels_avx512(const Operation *op, const Layout *l, uint8_t *rows, const float *x, int first,
                                       int last, uint8_t *out) {
     const int channels = op->in_channels;
-    const int64_t distance = flag_stride(channels);
-    for (; first < last; first += TILE) {
-        const int end = smaller(first + TILE, last);
-        uint8_t *row = rows;
-        for (int pixel = first; pixel < end; pixel++, x += channels, row += distance)
-            for (int c = 0; c < channels; c += 16) {
-                const __mmask16 valid = (__mmask16)_bzhi_u32(0xffff, (unsigned)smaller(16, channels - c));
-                __m512 values = _mm512_maskz_loadu_ps(valid, x + c);
-                __m512 threshold = _mm512_load_ps(op->threshold + c);
-                uint16_t bits = _mm512_mask_cmp_ps_mask(valid, values, threshold, _CMP_GE_OQ);
-                memcpy(row + c / 8, &bits, 2);
-            }
-        deal_out(op, l, rows, first, end, out);
+    for (int count; first < last; first += count, x += (int64_t)count * channels) {
+        count = smaller(TILE, last - first);
+        if (op->groups == 1) {
+            count = smaller(count, op->in_width - first % op->in_width);
+            find_bits(op->threshold, channels, x, count, place_of(op, l, first, out), l->bytes);
+        } else {
+            find_bits(op->threshold, channels, x, count, rows, flag_stride(channels));
+            deal_out(op, l, rows, first, first + count, out);
+        }
     }
 }
 
@@ -113,53 +148,63 @@ COUNT_WORDS(count_valid_4, 1, 4, 4)
 static const CountWords COUNTERS[2][4] = {{count_words_1, count_words_2, count_words_3, count_words_4},
                                           {count_valid_1, count_valid_2, count_valid_3, count_valid_4}};
 
-/* The words of a window, one part after the other, filled up with zeros. Overruns by less than 64 bytes. */
-AVX512 INLINE void gather_words(const Operation *op, const Layout *l, const uint8_t *window, uint8_t *out) {
-    const int count = l->run_bytes;
-    const int64_t line = (int64_t)l->width * l->bytes;
-    for (int run = 0; run < l->runs; run++, out += count) {
-        const uint8_t *from = op->dilation == 1 ? window + run * line : window + run_offset(op, l, run);
-        if (count <= 16)
-            _mm_storeu_si128((__m128i *)out, _mm_loadu_si128((const __m128i *)from));
-        else
-            for (int i = 0; i < count; i += 32)
-                _mm256_storeu_si256((__m256i *)(out + i), _mm256_loadu_si256((const __m256i *)(from + i)));
+/* The words of `count` windows, each its parts one after the other, filled up with zeros. Overruns by less than 64
+ * bytes. (Fields are copied first: the compiler would read them again after every store of bytes.) */
+AVX512 static void gather_words(const Operation *op, const Layout *l, const uint8_t *bits, const int64_t *windows,
+                                int count, uint8_t *out) {
+    const int bytes = l->run_bytes, size = op->size, dense = op->dilation == 1, runs = l->runs;
+    const int64_t line = (int64_t)l->width * l->bytes, stride = 4 * words_of_window(l);
+    for (int i = 0; i < count; i++) {
+        uint8_t *to = out + i * stride;
+        for (int run = 0; run < runs; run++, to += bytes) {
+            const uint8_t *from = bits + windows[i];
+            if (dense) from += run * line;
+            else from += op->dilation * (run / size * line + (int64_t)(run % size) * bytes);
+            if (bytes <= 16)
+                _mm_storeu_si128((__m128i *)to, _mm_loadu_si128((const __m128i *)from));
+            else
+                for (int part = 0; part < bytes; part += 32)
+                    _mm256_storeu_si256((__m256i *)(to + part), _mm256_loadu_si256((const __m256i *)(from + part)));
+        }
+        memset(to, 0, 4);
     }
-    memset(out, 0, 4);
 }
 
-/* Ones where a pixel's window meets no padding, as words; what is missing to a sum of the whole window. */
-static int gather_valid(const Operation *op, const Layout *l, int pixel, uint8_t *out) {
-    int y0 = pixel / op->out_width * op->stride - op->padding, x0 = pixel % op->out_width * op->stride - op->padding;
-    int missing = 0;
-    for (int tap = 0; tap < op->size * op->size; tap++, out += l->bytes) {
-        int y = y0 + tap / op->size * op->dilation, x = x0 + tap % op->size * op->dilation;
-        int inside = y >= 0 && y < op->in_height && x >= 0 && x < op->in_width;
-        memset(out, inside ? 0xff : 0, (size_t)l->bytes);
-        missing += inside ? 0 : l->group_in;
-    }
+/* Ones where the window that begins at (y, x) meets no padding, as words; what its sum lacks to one of all taps. */
+static int gather_valid(const Operation *op, const Layout *l, int y, int x, uint8_t *out) {
+    const int size = op->size, dilation = op->dilation, height = op->in_height, width = op->in_width;
+    const size_t bytes = (size_t)l->bytes;
+    int outside = 0;
+    for (int row = y; row < y + size * dilation; row += dilation)
+        for (int column = x; column < x + size * dilation; column += dilation, out += bytes) {
+            const int inside = row >= 0 && row < height && column >= 0 && column < width;
+            memset(out, -inside, bytes);
+            outside += !inside;
+        }
     memset(out, 0, 4);
-    return missing;
+    return outside * l->group_in;
 }
 
 /* Masks, in `valid`, for the blocks of 4 or 8 pixels (a power of two, `shift`) where a window meets padding, whose bits
  * would count as signs; which blocks these are; and what the sums of their pixels lack. */
 static void find_valid(const Operation *op, const Layout *l, int first, int last, int shift, int pixels,
                        uint32_t *valid, int *extra, uint8_t *masked) {
-    const int reach = op->dilation * (op->size - 1) - op->padding;
-    int row = first / op->out_width, column = first % op->out_width;
+    const int width = op->out_width, stride = op->stride, reach = op->dilation * (op->size - 1);
+    const int bottom = op->in_height - reach, right = op->in_width - reach;
+    int ys[TILE], xs[TILE];
+    int y = first / width * stride - op->padding, x = first % width * stride - op->padding;
+    const int begin = -op->padding, end = begin + width * stride;
     memset(extra, 0, sizeof(int) * TILE);
     memset(masked, 0, TILE);
     if (op->encoding != SIGNS || op->padding == 0) return;
-    for (int i = 0; i < last - first; i++) {
-        const int y = row * op->stride, x = column * op->stride;
-        masked[i >> shift] |= (uint8_t)(y < op->padding || x < op->padding || y + reach >= op->in_height ||
-                                        x + reach >= op->in_width);
-        if (++column == op->out_width) column = 0, row++;
+    for (int i = 0; i < pixels; i++) {
+        ys[i] = y, xs[i] = x;
+        masked[i >> shift] |= (uint8_t)(y < 0 || x < 0 || y >= bottom || x >= right);
+        if (first + i < last - 1 && (x += stride) == end) x = begin, y += stride;
     }
     for (int i = 0; i < pixels; i++)
         if (masked[i >> shift])
-            extra[i] = gather_valid(op, l, smaller(first + i, last - 1), (uint8_t *)(valid + i * words_of_window(l)));
+            extra[i] = gather_valid(op, l, ys[i], xs[i], (uint8_t *)(valid + i * words_of_window(l)));
 }
 
 AVX512 static void words_tile(const Operation *op, const Layout *l, const uint8_t *bits, int first, int last,
@@ -176,8 +221,7 @@ AVX512 static void words_tile(const Operation *op, const Layout *l, const uint8_
     const int in_place = op->size == 1 && op->stride == 1 && op->padding == 0; /* a window is a pixel */
     for (int group = 0; group < op->groups; group++, bits += plane) {
         const uint32_t *inputs = in_place ? (const uint32_t *)(bits + windows[0]) : index;
-        for (int i = 0; i < pixels && !in_place; i++)
-            gather_words(op, l, bits + windows[i], (uint8_t *)(index + i * words));
+        if (!in_place) gather_words(op, l, bits, windows, pixels, (uint8_t *)index);
         for (int block = 0; block < l->blocks; block++) {
             const int at = group * l->group_out + block * l->block;
             const uint32_t *weights = (const uint32_t *)op->arranged + (group * l->blocks + block) * words * l->block;
@@ -228,39 +272,48 @@ AVX512 INLINE void fuse_column(const int lanes, const int integers, const int ad
 }
 
 AVX512 INLINE void fuse_lanes(const int lanes, const int integers, const int added, const Operation *op, Row row,
-                              int64_t sums_apart, int count, float *out, uint8_t *flags) {
+                              int64_t sums_apart, int count, float *out, uint8_t *flags, int64_t distance) {
     const int channels = op->out_channels, given = op->shortcut_channels;
     const float *numbers = op->fused;
     for (int c = 0, from = 0; c < channels; c += lanes, numbers += 5 * lanes) {
         Column at = {row.integers + (integers ? c : 0), row.floats + (integers ? 0 : c), row.shortcut + from, out + c,
-                     flags + c / 8, sums_apart, given, channels, flag_stride(channels)};
+                     flags + c / 8, sums_apart, given, channels, distance};
         fuse_column(lanes, integers, added, numbers, count, at);
         if (added && (from += lanes) == given) from = 0;
     }
 }
 
 /* The epilogue of `count` pixels and their bits, row by row. */
-AVX512 static void fuse_pixels(const Operation *op, Row row, int64_t apart, int count, float *out, uint8_t *flags) {
+AVX512 static void fuse_pixels(const Operation *op, Row row, int64_t apart, int count, float *out, uint8_t *flags,
+                               int64_t distance) {
     const int whole = op->out_channels % 16 == 0 && op->shortcut_channels % 16 == 0;
-    if (whole && row.integers) fuse_lanes(16, 1, 1, op, row, apart, count, out, flags);
-    else if (whole) fuse_lanes(16, 0, 0, op, row, apart, count, out, flags);
-    else if (row.integers) fuse_lanes(8, 1, 1, op, row, apart, count, out, flags);
-    else fuse_lanes(8, 0, 0, op, row, apart, count, out, flags);
+    if (whole && row.integers) fuse_lanes(16, 1, 1, op, row, apart, count, out, flags, distance);
+    else if (whole) fuse_lanes(16, 0, 0, op, row, apart, count, out, flags, distance);
+    else if (row.integers) fuse_lanes(8, 1, 1, op, row, apart, count, out, flags, distance);
+    else fuse_lanes(8, 0, 0, op, row, apart, count, out, flags, distance);
 }
 
-/* The epilogue of pixels [first, last), and the next binary convolution's bits. */
+/* The shortcut of the pixels from `pixel` on, which is that of one pixel where squares are averaged. */
+AVX512 static const float *shortcut_of(const Operation *op, const Memory *m, int pixel) {
+    if (op->shortcut_stride <= 1) return m->tensors + op->shortcut + (int64_t)pixel * op->shortcut_channels;
+    mean_row(op, m->tensors + op->shortcut, pixel / op->out_width, pixel % op->out_width, m->row);
+    return m->row;
+}
+
+/* The epilogue of pixels [first, last), and the next binary convolution's bits: where they belong if it has one group,
+ * else aside, to be dealt out. */
 AVX512 static void fuse_avx512(const Operation *op, const Memory *m, const Next *next, int first, int last, Row row,
                                int64_t stride) {
-    const int channels = op->out_channels, width = op->out_width;
-    float *out = m->tensors + op->output + (int64_t)first * channels;
-    if (op->shortcut_stride <= 1) {
-        row.shortcut = m->tensors + op->shortcut + (int64_t)first * op->shortcut_channels;
-        fuse_pixels(op, row, stride, last - first, out, m->flags);
+    const int channels = op->out_channels, width = op->out_width, direct = next->op->groups == 1;
+    const int64_t distance = direct ? next->layout.bytes : flag_stride(channels);
+    uint8_t *flags = m->flags;
+    for (int pixel = first, count; pixel < last; pixel += count, flags += count * distance) {
+        count = direct ? smaller(last - pixel, width - pixel % width) : last - pixel;
+        if (op->shortcut_stride > 1) count = 1;
+        if (direct) flags = place_of(next->op, &next->layout, pixel, next->bits);
+        const int64_t at = (pixel - first) * stride;
+        Row part = {row.integers ? row.integers + at : 0, row.floats ? row.floats + at : 0, shortcut_of(op, m, pixel)};
+        fuse_pixels(op, part, stride, count, m->tensors + op->output + (int64_t)pixel * channels, flags, distance);
     }
-    for (int i = 0; op->shortcut_stride > 1 && i < last - first; i++, out += channels) {
-        Row one = {row.integers ? row.integers + i * stride : 0, row.floats ? row.floats + i * stride : 0, m->row};
-        mean_row(op, m->tensors + op->shortcut, (first + i) / width, (first + i) % width, m->row);
-        fuse_pixels(op, one, stride, 1, out, m->flags + i * flag_stride(channels));
-    }
-    deal_out(next->op, &next->layout, m->flags, first, last, next->bits);
+    if (!direct) deal_out(next->op, &next->layout, m->flags, first, last, next->bits);
 }
