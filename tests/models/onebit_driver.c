@@ -63,7 +63,7 @@ static int run_case(const Header *h, FILE *file, int repeats) {
 }
 
 /* What a compiler makes of the plain loop: words of two rows, unequal bits, their count. */
-static int64_t plain_cnt(const uint8_t *a, const uint8_t *b, int64_t bytes) {
+static __attribute__((noinline)) int64_t plain_cnt(const uint8_t *a, const uint8_t *b, int64_t bytes) {
 #if HAVE_NEON
     uint16x8_t n = vdupq_n_u16(0);
     for (int64_t i = 0; i < bytes; i += 16)

@@ -60,7 +60,6 @@ class Library:
             self.level = self.supported(named)
         assert self.calls.bnn_operation_size() == ctypes.sizeof(NativeOperation)
 
-
     @property
     def vectors(self) -> bool:
         """Whether there are kernels for this processor, rather than plain C alone."""
