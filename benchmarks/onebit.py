@@ -5,6 +5,7 @@ Run with the allocator that training uses, on a machine that does nothing else:
 
 All sides take turns, in one process and one thread; times are the processor's. Printed are medians, and the median and
 quartiles of the ratios of neighbouring turns.
+Where the processor has AVX-512, the engine's AVX2 kernels take turns as well, and the ratio to them is printed beside.
 Torch is given the best of its layouts: channels first, channels last, and, for a layer alone,
 channels last with weights that oneDNN has prepacked. Inputs of a layer are floats, whose bits the engine packs in its
 time; torch convolves signs that are there already. Whole networks are those of `models.nasbnn.network`, in
@@ -27,7 +28,7 @@ from models.nasbnn.network import BinaryNetwork
 from models.onebit.engine import Engine
 from models.onebit.lowering.lower import lower
 from models.onebit.native.engine import NativeEngine
-from models.onebit.native.plan import BINARY_CONVOLUTION, NativeOperation, aligned
+from models.onebit.native.plan import BINARY_CONVOLUTION, Level, NativeOperation, aligned
 from models.onebit.operations import BinaryConvolution, Encoding, Geometry, GlobalAverage, Shape, pack_signs
 from models.onebit.program import Program
 from models.onebit.timing import processor
@@ -42,6 +43,7 @@ MODELS = {
 AIMS = {"A": 10.0, "D": 15.0}
 LAYER_AIM, LEAST_AIM = 15.0, 11.0
 TURN = 0.005
+ENGINES = ("engine", "AVX2")
 VGG_SMALL = [
     (128, 128, 3, 1, 1, 32), (128, 256, 3, 1, 1, 16), (256, 256, 3, 1, 1, 16), (256, 512, 3, 1, 1, 8),
     (512, 512, 3, 1, 1, 8),
@@ -86,11 +88,28 @@ def call_in_turns(tasks, seconds):
 def compare(taken):
     """The fastest of torch's ways, the medians in milliseconds, and the ratio's quartiles."""
     ours = taken["engine"]
-    best = min((name for name in taken if name != "engine"), key=lambda name: statistics.median(taken[name]))
-    ratios = [other / our for other, our in zip(taken[best], ours, strict=True)]
-    low, middle, high = statistics.quantiles(ratios, n=4)
+    best = min((name for name in taken if name not in ENGINES), key=lambda name: statistics.median(taken[name]))
     medians = statistics.median(taken[best]) * 1000, statistics.median(ours) * 1000
-    return {"best": best, "torch": medians[0], "engine": medians[1], "ratio": middle, "low": low, "high": high}
+    low, middle, high = ratios_of(taken[best], ours)
+    found = {"best": best, "torch": medians[0], "engine": medians[1], "ratio": middle, "low": low, "high": high}
+    return found | ({"avx2": ratios_of(taken["AVX2"], ours)} if "AVX2" in taken else {})
+
+
+def ratios_of(others, ours):
+    """Quartiles of the ratios of neighbouring turns."""
+    return statistics.quantiles([other / our for other, our in zip(others, ours, strict=True)], n=4)
+
+
+def over_avx2(found):
+    """What AVX-512 gains over AVX2, in words, where both run."""
+    if "avx2" not in found:
+        return ""
+    low, middle, high = found["avx2"]
+    return f"; AVX2's time {middle:.2f}x ({low:.2f} to {high:.2f})"
+
+
+def geometric_mean(numbers):
+    return math.exp(statistics.mean(map(math.log, numbers)))
 
 
 def layer_tasks(shape, batch):
@@ -101,9 +120,10 @@ def layer_tasks(shape, batch):
     threshold = np.zeros(cin, np.float32)
     geometry = Geometry(kernel, stride, padding, 1, groups)
     operation = BinaryConvolution(0, cout, geometry, Encoding.SIGNS, threshold, pack_signs(signs))
-    engine = NativeEngine(Program(Shape(cin, size, size), (operation, GlobalAverage(1))))
+    program = Program(Shape(cin, size, size), (operation, GlobalAverage(1)))
     x = torch.randn(batch, cin, size, size)
-    run = engine_on_one(engine, x.permute(0, 2, 3, 1).contiguous().numpy())
+    images = x.permute(0, 2, 3, 1).contiguous().numpy()
+    engines = {name: engine_on_one(engine, images) for name, engine in native_engines(program).items()}
     weight = torch.from_numpy(np.where(signs, np.float32(1), np.float32(-1))).permute(0, 3, 1, 2)
     bits = torch.where(x >= 0, 1.0, -1.0)
     first, last = (
@@ -113,13 +133,21 @@ def layer_tasks(shape, batch):
     settings = [padding] * 2, [stride] * 2, [1, 1]
     packed = torch.ops.mkldnn._reorder_convolution_weight(last[1], *settings, groups, list(x.shape))
     return {
-        "engine": run,
+        **engines,
         "channels first": lambda: F.conv2d(*first, None, stride, padding, 1, groups),
         "channels last": lambda: F.conv2d(*last, None, stride, padding, 1, groups),
         "prepacked": lambda: torch.ops.mkldnn._convolution_pointwise(
             last[0], packed, None, *settings, groups, "none", [], ""
         ),
     }
+
+
+def native_engines(program):
+    """The engine at its best, and with AVX2 kernels where that is AVX-512."""
+    engines = {"engine": NativeEngine(program)}
+    if engines["engine"].level is Level.AVX512:
+        engines["AVX2"] = NativeEngine(program, level=Level.AVX2)
+    return engines
 
 
 def engine_on_one(engine, images):
@@ -135,7 +163,7 @@ def engine_on_one(engine, images):
 
     def run(_kept=(inputs, sums)):
         for memory, found in pairs:
-            call(ctypes.byref(native), int(engine.vectors), memory, scratch.ctypes.data, found)
+            call(ctypes.byref(native), int(engine.level), memory, scratch.ctypes.data, found)
 
     return run
 
@@ -151,12 +179,15 @@ def measure_layers(name, shapes, batch, seconds):
         print(
             f"  {cin:4} to {cout:4}, {kernel}x{kernel}, groups {groups:2}, stride {stride}, {size:3} px: torch "
             f"{found['torch']:8.3f} ({found['best']}, {giga / found['torch']:4.0f} G/s), engine {found['engine']:7.3f} "
-            f"({giga / found['engine']:4.0f} G/s): {found['ratio']:5.1f}x ({found['low']:.1f} to {found['high']:.1f})",
+            f"({giga / found['engine']:4.0f} G/s): {found['ratio']:5.1f}x ({found['low']:.1f} to {found['high']:.1f})"
+            + over_avx2(found),
             flush=True,
         )
         results.append({"shape": shape, "batch": batch, **found})
     ratios = [result["ratio"] for result in results]
-    mean = math.exp(statistics.mean(map(math.log, ratios)))
+    mean, gains = geometric_mean(ratios), [result["avx2"][1] for result in results if "avx2" in result]
+    if gains:
+        print(f"  AVX2's time: geometric mean {geometric_mean(gains):.2f}x, least {min(gains):.2f}x")
     print(f"  geometric mean {mean:.1f}x (aim {LAYER_AIM:.0f}x), least {min(ratios):.1f}x (aim {LEAST_AIM:.0f}x)")
     return results
 
@@ -176,12 +207,15 @@ def measure_network(name, batch, seconds, *, compiled):
     program = lower(network)
     engine = Engine(program)
     images = torch.randn(batch, *program.image)
+    array = images.numpy()
     last = images.contiguous(memory_format=torch.channels_last)
     tasks = {
         "engine": lambda: engine(images),
         "channels first": lambda: network(images),
         "channels last": lambda: network(last),
     }
+    if "AVX2" in (engines := native_engines(program)):
+        tasks["AVX2"] = lambda: engines["AVX2"].run(array, planes=True)
     if compiled:
         torch._dynamo.config.recompile_limit = 256  # every layer's shape is one; beyond the limit it would run eagerly
         fast = torch.compile(network)
@@ -191,7 +225,7 @@ def measure_network(name, batch, seconds, *, compiled):
     print(
         f"  model {name}, batch {batch}: torch {found['torch'] / batch:.2f} ms an image ({found['best']}), engine "
         f"{found['engine'] / batch:.2f}: {found['ratio']:.1f}x ({found['low']:.1f} to {found['high']:.1f}), aim "
-        f"{AIMS[name]:.0f}x; {share:.0%} of the engine's time is float: {rest}",
+        f"{AIMS[name]:.0f}x; {share:.0%} of the engine's time is float: {rest}{over_avx2(found)}",
         flush=True,
     )
     return {"model": name, "batch": batch, "float_share": share, **found}
@@ -207,7 +241,7 @@ def float_share(program, repeats=5):
     image = np.random.default_rng(0).standard_normal((1, *program.image)).astype(np.float32)
     tensors, scratch = aligned(engine._plan.tensors, np.float32), aligned(engine._scratch, np.uint8)
     tensors[:] = np.random.default_rng(0).standard_normal(len(tensors))
-    call, vectors = engine._library.calls.bnn_run_one, int(engine.vectors)
+    call, vectors = engine._library.calls.bnn_run_one, int(engine.level)
 
     def alone(operation):
         native = NativeOperation.from_buffer_copy(operation)

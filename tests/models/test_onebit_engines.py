@@ -1,5 +1,6 @@
 """Whole programs: the engines agree to the bit with each other, and with the network to rounding."""
 
+import shutil
 from itertools import pairwise
 
 import numpy as np
@@ -13,7 +14,7 @@ from models.onebit.engine import Backend, Engine, Layout
 from models.onebit.lowering.lower import lower
 from models.onebit.native import build
 from models.onebit.native import engine as native
-from models.onebit.native.plan import place_tensors
+from models.onebit.native.plan import Level, place_tensors
 from models.onebit.operations import (
     Activation,
     BinaryConvolution,
@@ -115,12 +116,33 @@ def whole_vectors(activation, seed=0):
     )
 
 
+@pytest.mark.parametrize("level", [Level.PLAIN, Level.AVX2, Level.AVX512])
+@pytest.mark.parametrize("make", [whole_vectors, every_operation])
 @pytest.mark.parametrize("activation", Activation)
 @pytest.mark.parametrize("seed", range(3))
-def test_bits_that_are_set_in_the_same_pass_are_the_same(activation, seed):
-    program = whole_vectors(activation, seed)
-    images = numbers(np.random.default_rng(9), 3, 12, 10, 3)
-    np.testing.assert_array_equal(Engine(program)(images, Layout.NHWC), portable.run(program, images))
+def test_bits_that_are_set_in_the_same_pass_are_the_same(activation, seed, make, level):
+    if not native.load().calls.bnn_supports(level):
+        pytest.skip(f"this processor has no {level.name}")
+    program = make(activation, seed)
+    images = numbers(np.random.default_rng(9), 3, *program.image[1:], 3)
+    engine = native.NativeEngine(program, level=level)
+    np.testing.assert_array_equal(engine.run(images, planes=False), portable.run(program, images))
+
+
+def test_the_environment_names_kernels(monkeypatch):
+    path, program = build.library(), whole_vectors(Activation.RPRELU)
+    monkeypatch.setenv(native.KERNELS, "plain")
+    assert native.NativeEngine(program, native.Library(path)).name == "native, plain C"
+    monkeypatch.setenv(native.KERNELS, "mmx")
+    with pytest.raises(native.KernelError, match=r"BINARYNAS_KERNELS=mmx: this processor runs plain"):
+        native.Library(path)
+
+
+def test_kernels_of_other_processors_are_refused():
+    library = native.load()
+    missing = next(level for level in Level if not library.calls.bnn_supports(level))
+    with pytest.raises(native.KernelError, match="this processor runs plain"):
+        native.NativeEngine(whole_vectors(Activation.RPRELU), level=missing)
 
 
 @pytest.mark.parametrize("activation", Activation)
@@ -228,6 +250,17 @@ def test_a_library_is_built_once_and_again_for_other_flags(tmp_path):
     assert build.library(tmp_path, flags).stat().st_mtime_ns == stamp
     assert build.library(tmp_path, (*flags, "-DOTHER")) != first
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_library_is_built_again_when_a_header_changes(tmp_path, monkeypatch):
+    sources = tmp_path / "sources"
+    shutil.copytree(build.SOURCE.parent, sources, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    monkeypatch.setattr(build, "SOURCE", sources / build.SOURCE.name)
+    flags = ("-O0", *build.FLAGS[1:])
+    first = build.library(tmp_path, flags)
+    with (sources / "lookup_tiles.h").open("a") as header:
+        header.write("/* changed */\n")
+    assert build.library(tmp_path, flags) != first
 
 
 def test_a_compiler_that_fails_is_told_in_one_sentence(tmp_path, monkeypatch):

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from models.onebit import portable
 from models.onebit.native.build import BuildError, compiler
-from models.onebit.native.engine import NativeEngine
+from models.onebit.native.engine import NativeEngine, load
+from models.onebit.native.plan import Level
 from models.onebit.operations import BinaryConvolution, Encoding, Geometry, GlobalAverage, Shape, pack_signs, signs_of
 from models.onebit.program import Program
 
@@ -28,6 +29,11 @@ def convolution(channels, out_channels, geometry, encoding, bits):
     return BinaryConvolution(0, out_channels, geometry, encoding, threshold, pack_signs(bits))
 
 
+def levels():
+    """All kernels that this processor runs."""
+    return [level for level in Level if load().calls.bnn_supports(level)]
+
+
 def by_torch(operation, x):
     """The sums of (H, W, C) values by a float convolution."""
     weight = torch.from_numpy(np.where(signs_of(operation, x.shape[2]), 1.0, -1.0)).permute(0, 3, 1, 2)
@@ -42,8 +48,8 @@ def assert_exact(operation, x):
     wanted = by_torch(operation, x)
     np.testing.assert_array_equal(portable.binary_sums(operation, x[None])[0], wanted)
     program = Program(Shape(x.shape[2], *x.shape[:2]), (operation, GlobalAverage(1)))
-    for vectors in (True, False):
-        engine = NativeEngine(program, vectors=vectors)
+    for level in levels():
+        engine = NativeEngine(program, level=level)
         np.testing.assert_array_equal(engine.binary_sums(0, x), wanted, engine.name)
 
 
@@ -107,7 +113,10 @@ def test_every_number_of_channels_and_pixels(out_channels, size):
     assert_exact(convolution(20, out_channels, Geometry(3, 1, 1), Encoding.SIGNS, bits), x)
 
 
-@pytest.mark.parametrize("kernel", range(10))
+KERNELS = {0: Level.PLAIN, **dict.fromkeys(range(1, 10), Level.AVX2), **dict.fromkeys(range(10, 14), Level.AVX512)}
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
 def test_every_kernel_is_exact(kernel, monkeypatch):
     """Also those that are not chosen for these shapes."""
     rng = np.random.default_rng(kernel)
@@ -116,10 +125,10 @@ def test_every_kernel_is_exact(kernel, monkeypatch):
     operation = convolution(72, 200, Geometry(3, 1, 1, groups=2), Encoding.SIGNS, bits)
     program = Program(Shape(72, 9, 8), (operation, GlobalAverage(1)))
     library = NativeEngine(program)._library
-    if kernel and not library.vectors:
-        pytest.skip("this processor has no AVX2")
+    if KERNELS[kernel] not in levels():
+        pytest.skip(f"this processor has no {KERNELS[kernel].name}")
     monkeypatch.setattr(library.calls, "bnn_choose_kernel", lambda *_: kernel)
-    engine = NativeEngine(program, library)
+    engine = NativeEngine(program, library, level=KERNELS[kernel])
     np.testing.assert_array_equal(engine.binary_sums(0, x), by_torch(operation, x))
 
 

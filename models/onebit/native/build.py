@@ -43,7 +43,8 @@ def cache_folder() -> Path:
 def library(folder: Path | None = None, flags: tuple[str, ...] = FLAGS) -> Path:
     """The library of this source, flags and machine; compiled unless it is there. Raises `BuildError`."""
     folder = folder or cache_folder()
-    parts = (SOURCE.read_bytes(), " ".join(flags).encode(), platform.machine().encode(), sys.platform.encode())
+    sources = [path.read_bytes() for path in sorted(SOURCE.parent.glob("*.[ch]"))]
+    parts = (*sources, " ".join(flags).encode(), platform.machine().encode(), sys.platform.encode())
     path = folder / f"engine-{hashlib.sha256(b'|'.join(parts)).hexdigest()[:16]}.so"
     if path.is_file():
         return path

@@ -1,9 +1,10 @@
 /* The native 1-bit engine: runs a whole program, one image after the other, in memory that the caller supplies.
  *
- * Operations come as an array of `Operation`, checked and laid out by Python (`models/onebit/native.py`); nothing is
- * checked again here. Activations are float32, channels last. One source serves every machine: the loops over floats
- * are plain C, compiled once for AVX2 and once for any processor; the binary convolution has a kernel for AVX2 (table
- * lookup, see `lookup`) and one of 64-bit popcounts. Which ones are used is decided when the program is loaded.
+ * Operations come as an array of `Operation`, checked and laid out by Python (`models/onebit/native/plan.py`); nothing
+ * is checked again here. Activations are float32, channels last. One source serves every machine: the loops over floats
+ * are plain C, compiled once for AVX2 and once for any processor; the binary convolution has kernels for AVX2
+ * (kernels_avx2.h), AVX-512 (kernels_avx512.h) and arm64 (kernels_neon.h), and one of 64-bit popcounts. Which ones are
+ * used is decided when the program is loaded.
  *
  * Floats are added in a fixed order and each operation rounds once (compile with -ffp-contract=off), so that results
  * equal those of `models/onebit/portable.py` bit for bit.
@@ -16,18 +17,33 @@
 #include <immintrin.h>
 #define HAVE_AVX2 1
 #define AVX2 __attribute__((target("avx2")))
+#define HAVE_AVX512 1
+#define AVX512 __attribute__((target("avx2,bmi2,avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq")))
+#elif defined(__aarch64__) && defined(__ARM_NEON) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#include <arm_neon.h>
+#define HAVE_NEON 1
 #endif
+#define HAVE_LOOKUP (HAVE_AVX2 || HAVE_NEON)
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC optimize("no-tree-pre") /* gcc would move the counters of `lookup` between registers: 8 % of its time */
 #endif
 #define INLINE static inline __attribute__((always_inline))
 #define EXPORT __attribute__((visibility("default")))
 #define RESTRICT __restrict__
+#define UNROLL _Pragma("GCC unroll 16") /* loops over vectors that must stay in registers */
 
 enum Kind { FLOAT_CONVOLUTION, BINARY_CONVOLUTION, POINTWISE, MAX_POOL, MEAN_POOL, GLOBAL_AVERAGE, COPY, ZERO };
 enum Encoding { SIGNS, ZERO_ONE };
 enum Activation { NONE, RELU, RPRELU, CLIP };
-enum Kernel { POPCOUNT, WIDE_1, WIDE_2, WIDE_3, WIDE_4, HALF_1, HALF_2, HALF_3, PAIR_1, PAIR_2 };
+/* Which instructions may be used: a caller asks for a level that `bnn_supports`. */
+enum Level { LEVEL_PLAIN, LEVEL_AVX2, LEVEL_AVX512, LEVEL_NEON };
+/* How a binary convolution is computed: on any machine; by AVX2 (WIDE to PAIR), AVX-512 (WORDS) and NEON (BYTES). */
+enum Kernel {
+    POPCOUNT,
+    WIDE_1, WIDE_2, WIDE_3, WIDE_4, HALF_1, HALF_2, HALF_3, PAIR_1, PAIR_2,
+    WORDS_1, WORDS_2, WORDS_3, WORDS_4,
+    BYTES_1, BYTES_2, BYTES_3, BYTES_4
+};
 
 /* One operation. Offsets count floats from the beginning of the tensors' memory. Arrays of floats have one number a
  * channel and may be NULL where they have no effect. A linear layer is a float convolution of one pixel. */
@@ -43,7 +59,7 @@ typedef struct {
     float low, high;
     int64_t input, output, shortcut;
     const float *threshold, *weight, *factor, *constant, *slope, *shift;
-    const float *fused;      /* see `fuse`: NULL where the epilogue and the bits take two passes */
+    const float *fused;      /* see `fuse_avx2`: NULL where the epilogue and the bits take two passes */
     const uint8_t *arranged; /* binary weights, see `bnn_arrange` */
     const int16_t *base;     /* what a sum is before the count of unequal bits is taken away, an output channel */
 } Operation;
@@ -58,6 +74,7 @@ enum {
     PADDING = 16,               /* the nibble that stands for padding */
     NOTHING = 16 * ROWS * ROWS, /* offset of the table's row of zeros, which fills up a sum */
     SLACK = 256,                /* bytes or numbers behind buffers that vector loops may overrun */
+    SUM_BYTES = 12288,          /* sums of a tile that stay in the first cache where words are counted */
     WEIGHT_BYTES = 24576        /* weights that stay in the first cache while a tile passes */
 };
 
@@ -67,20 +84,24 @@ static inline int smaller(int a, int b) { return a < b ? a : b; }
 /* What follows from an operation's fields for a binary convolution. */
 typedef struct {
     int group_in, group_out;    /* channels of a group */
-    int nibbles;                /* of a group's pixel */
+    int bytes;                  /* of a group's pixel: a nibble each, or eight channels where words are counted */
     int unused;                 /* bits of its last nibble that hold no channel */
     int height, width;          /* of the padded input */
-    int runs, run, run_nibbles; /* a window's contiguous parts: how many, distance helper, nibbles of each */
-    int terms;                  /* nibbles of a window */
+    int runs, run, run_bytes;   /* a window's contiguous parts: how many, distance helper, bytes of each */
+    int terms;                  /* bytes of a window */
     int flushes, triples;       /* a window's nibbles, filled up: flushes * triples * 3 */
     int lanes, vectors, pairs;  /* of the kernel: output channels a vector, vectors, pairs of pixels at once */
     int block, blocks;          /* output channels computed at once, and how often */
     int stride;                 /* distance of pixels in the tile of sums */
 } Layout;
 
-static const int LANES[] = {1, 32, 32, 32, 32, 16, 16, 16, 32, 32};
-static const int VECTORS[] = {1, 1, 2, 3, 4, 1, 2, 3, 1, 2};
-static const int PAIRS[] = {1, 1, 1, 1, 1, 2, 2, 2, 2, 2};
+/* What each kernel computes at once, in the order of `Kernel`, and the bytes that a vector of its weights takes. */
+static const int LANES[] = {1, 32, 32, 32, 32, 16, 16, 16, 32, 32, 16, 16, 16, 16, 16, 16, 16, 16};
+static const int VECTORS[] = {1, 1, 2, 3, 4, 1, 2, 3, 1, 2, 1, 2, 3, 4, 1, 2, 3, 4};
+static const int PAIRS[] = {1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 4, 4, 2, 2, 2, 2, 2, 2};
+
+static inline int counts_words(int kernel) { return kernel >= WORDS_1 && kernel <= WORDS_4; }
+static inline int vector_bytes(int kernel) { return counts_words(kernel) ? 64 : kernel >= BYTES_1 ? 16 : 32; }
 
 /* Flushes cost about as much as a triple: as few as the counters allow, filled up evenly. */
 static void split_terms(Layout *l) {
@@ -89,18 +110,24 @@ static void split_terms(Layout *l) {
     l->triples = (triples + l->flushes - 1) / l->flushes;
 }
 
+/* Bytes of a group's pixel. Where words are counted, a window of one pixel is whole words, which are read in place. */
+static int pixel_bytes(const Operation *op, int channels) {
+    if (!counts_words(op->kernel)) return (channels + 3) / 4;
+    return op->size == 1 ? (channels + 31) / 32 * 4 : (channels + 7) / 8;
+}
+
 static Layout layout_of(const Operation *op) {
     Layout l;
     l.group_in = op->in_channels / op->groups;
     l.group_out = op->out_channels / op->groups;
-    l.nibbles = (l.group_in + 3) / 4;
-    l.unused = 4 * l.nibbles - l.group_in;
+    l.bytes = pixel_bytes(op, l.group_in);
+    l.unused = counts_words(op->kernel) ? 0 : 4 * l.bytes - l.group_in;
     l.height = op->in_height + 2 * op->padding;
     l.width = op->in_width + 2 * op->padding;
     l.runs = op->dilation == 1 ? op->size : op->size * op->size;
     l.run = op->dilation == 1 ? op->size : 1;
-    l.run_nibbles = l.run * l.nibbles;
-    l.terms = op->size * op->size * l.nibbles;
+    l.run_bytes = l.run * l.bytes;
+    l.terms = op->size * op->size * l.bytes;
     split_terms(&l);
     l.lanes = LANES[op->kernel];
     l.vectors = VECTORS[op->kernel];
@@ -113,21 +140,26 @@ static Layout layout_of(const Operation *op) {
 
 static inline int64_t padded_terms(const Layout *l) { return (int64_t)l->flushes * l->triples * 3; }
 
-static inline int64_t nibble_bytes(const Operation *op, const Layout *l) {
-    return round_up((int64_t)op->groups * l->height * l->width * l->nibbles + SLACK, 64);
+/* The size of a binary convolution's packed and padded input. */
+static inline int64_t packed_bytes(const Operation *op, const Layout *l) {
+    return round_up((int64_t)op->groups * l->height * l->width * l->bytes + SLACK, 64);
 }
 
 /* Where the parts of a thread's scratch memory lie; sizes in bytes. */
 typedef struct {
-    int64_t nibbles, index, sums, counters, row, total;
+    int64_t bits, index, sums, counters, row, flags, total;
 } Scratch;
+
+/* 32-bit words of a window, and bytes between pixels in a tile's rows of bits, which vector loops may overrun. */
+static inline int64_t words_of_window(const Layout *l) { return (l->terms + 3) / 4; }
+static inline int64_t flag_stride(int channels) { return round_up(channels, 64) / 8 + 8; }
 
 static void grow(int64_t *size, int64_t wanted) {
     if (wanted > *size) *size = wanted;
 }
 
 static Scratch scratch_of(const Operation *ops, int count) {
-    Scratch s = {64, 64, 64, 64, 64, 0};
+    Scratch s = {64, 64, 64, 64, 64, 64, 0};
     for (int i = 0; i < count; i++) {
         const Operation *op = &ops[i];
         grow(&s.row, 4 * ((int64_t)op->shortcut_channels + 4 * (int64_t)op->out_channels + 2 * SLACK));
@@ -137,14 +169,19 @@ static Scratch scratch_of(const Operation *ops, int count) {
         }
         if (op->kind != BINARY_CONVOLUTION) continue;
         Layout l = layout_of(op);
-        grow(&s.nibbles, nibble_bytes(op, &l));
-        grow(&s.index, 2 * (TILE_PAIRS * padded_terms(&l) + SLACK));
+        grow(&s.bits, packed_bytes(op, &l));
         grow(&s.sums, 2 * ((int64_t)TILE * l.stride + SLACK));
+        if (counts_words(op->kernel)) {
+            grow(&s.index, 2 * (4 * TILE * words_of_window(&l) + SLACK));
+            grow(&s.flags, TILE * flag_stride(op->in_channels));
+            continue;
+        }
+        grow(&s.index, 2 * (TILE_PAIRS * padded_terms(&l) + SLACK));
         grow(&s.counters, (int64_t)TILE_PAIRS * l.vectors * 4 * 32);
     }
-    s.nibbles = round_up(s.nibbles, 64), s.index = round_up(s.index, 64), s.sums = round_up(s.sums, 64);
-    s.counters = round_up(s.counters, 64), s.row = round_up(s.row, 64);
-    s.total = 2 * s.nibbles + s.index + s.sums + s.counters + s.row;
+    s.bits = round_up(s.bits, 64), s.index = round_up(s.index, 64), s.sums = round_up(s.sums, 64);
+    s.counters = round_up(s.counters, 64), s.row = round_up(s.row, 64), s.flags = round_up(s.flags, 64);
+    s.total = 2 * s.bits + s.index + s.sums + s.counters + s.row + s.flags;
     return s;
 }
 
@@ -155,7 +192,7 @@ static inline int bit(const uint8_t *bits, int64_t at) { return bits[at >> 3] >>
 
 /* Four signs of one output channel: nibble `term` of its window. */
 static int weight_nibble(const Layout *l, const uint8_t *bits, int64_t channel, int term, int window) {
-    int tap = term / l->nibbles, first = term % l->nibbles * 4, nibble = 0;
+    int tap = term / l->bytes, first = term % l->bytes * 4, nibble = 0;
     int64_t start = (channel * window + tap) * l->group_in;
     for (int i = 0; i < 4 && first + i < l->group_in; i++) nibble |= bit(bits, start + first + i) << i;
     return nibble;
@@ -174,7 +211,8 @@ static inline int64_t words_of(const Layout *l) { return (l->terms + 15) / 16; }
 EXPORT int64_t bnn_arranged_size(const Operation *op) {
     Layout l = layout_of(op);
     if (op->kernel == POPCOUNT) return 8 * words_of(&l) * op->out_channels;
-    return (int64_t)op->groups * l.blocks * padded_terms(&l) * 32 * l.vectors;
+    if (counts_words(op->kernel)) return 64 * op->groups * l.blocks * words_of_window(&l) * l.vectors;
+    return (int64_t)op->groups * l.blocks * padded_terms(&l) * vector_bytes(op->kernel) * l.vectors;
 }
 
 static void arrange_words(const Operation *op, const Layout *l, const uint8_t *bits, uint64_t *out) {
@@ -188,18 +226,34 @@ static void arrange_words(const Operation *op, const Layout *l, const uint8_t *b
 }
 
 static void arrange_bytes(const Operation *op, const Layout *l, const uint8_t *bits, uint8_t *out) {
-    int64_t row = 32 * l->vectors, at = 0;
+    const int vector = vector_bytes(op->kernel);
+    int64_t row = vector * l->vectors, at = 0;
     memset(out, 0, (size_t)bnn_arranged_size(op));
     for (int group = 0; group < op->groups; group++)
         for (int block = 0; block < l->blocks; block++, at += padded_terms(l) * row)
             for (int term = 0; term < l->terms; term++)
                 for (int lane = 0; lane < row; lane++) {
-                    int channel = block * l->block + lane / 32 * l->lanes + channel_of_lane(l->lanes, lane % 32);
+                    int channel = block * l->block + lane / vector * l->lanes + channel_of_lane(l->lanes, lane % vector);
                     if (channel >= l->group_out) continue;
                     int64_t filter = (int64_t)group * l->group_out + channel;
                     out[at + term * row + lane] =
                         (uint8_t)weight_nibble(l, bits, filter, term, op->size * op->size);
                 }
+}
+
+/* Words of 32 bits, 16 output channels side by side: groups, blocks, words, vectors. Every tap begins a byte, as in the
+ * packed input. */
+static void arrange_lanes(const Operation *op, const Layout *l, const uint8_t *bits, uint32_t *out) {
+    int64_t window = (int64_t)op->size * op->size * l->group_in, words = words_of_window(l);
+    memset(out, 0, (size_t)bnn_arranged_size(op));
+    for (int64_t filter = 0; filter < op->out_channels; filter++) {
+        int64_t group = filter / l->group_out, channel = filter % l->group_out, lane = channel % l->block;
+        uint32_t *to = out + (group * l->blocks + channel / l->block) * words * l->block + lane;
+        for (int64_t i = 0; i < window; i++) {
+            int64_t place = i / l->group_in * l->bytes * 8 + i % l->group_in;
+            to[place / 32 * l->block] |= (uint32_t)bit(bits, filter * window + i) << place % 32;
+        }
+    }
 }
 
 /* Bring weights from the file's order into the kernel's, and compute `base` (out_channels + SLACK numbers).
@@ -212,13 +266,15 @@ EXPORT void bnn_arrange(const Operation *op, const uint8_t *bits, uint8_t *arran
     int terms = op->size * op->size * l.group_in;
     if (op->kernel == POPCOUNT)
         arrange_words(op, &l, bits, (uint64_t *)arranged);
+    else if (counts_words(op->kernel))
+        arrange_lanes(op, &l, bits, (uint32_t *)arranged);
     else
         arrange_bytes(op, &l, bits, arranged);
     memset(base, 0, 2 * ((size_t)op->out_channels + SLACK));
     for (int64_t channel = 0; channel < op->out_channels; channel++) {
         int ones = 0;
         for (int i = 0; i < terms; i++) ones += bit(bits, channel * terms + i);
-        base[channel] = (int16_t)(op->encoding == SIGNS ? 4 * l.terms : ones);
+        base[channel] = (int16_t)(op->encoding != SIGNS ? ones : counts_words(op->kernel) ? terms : 4 * l.terms);
     }
 }
 
@@ -244,56 +300,31 @@ static void pack_group(const float *x, const float *threshold, int channels, uin
 
 /* Nibbles of pixels [first, last) of a binary convolution's input, into its padded memory, group by group. */
 static void pack_pixels_plain(const Operation *op, const Layout *l, const float *x, int first, int last, uint8_t *out) {
-    const int64_t plane = (int64_t)l->height * l->width * l->nibbles;
+    const int64_t plane = (int64_t)l->height * l->width * l->bytes;
     int row = first / op->in_width + op->padding, column = first % op->in_width;
     for (int pixel = first; pixel < last; pixel++, x += op->in_channels) {
-        uint8_t *to = out + ((int64_t)row * l->width + column + op->padding) * l->nibbles;
+        uint8_t *to = out + ((int64_t)row * l->width + column + op->padding) * l->bytes;
         for (int group = 0; group < op->groups; group++, to += plane)
             pack_group(x + group * l->group_in, op->threshold + group * l->group_in, l->group_in, to);
         if (++column == op->in_width) column = 0, row++;
     }
 }
 
-#if HAVE_AVX2
-/* The same for groups of a multiple of eight channels. */
-AVX2 static void pack_pixels_avx2(const Operation *op, const Layout *l, const float *x, int first, int last,
-                                  uint8_t *out) {
-    const int channels = op->in_channels, nibbles = l->nibbles, group = l->group_in;
-    const int64_t line = (int64_t)l->width * nibbles, jump = l->height * line - nibbles;
-    const float *threshold = op->threshold;
-    int row = first / op->in_width + op->padding, column = first % op->in_width;
-    for (int pixel = first; pixel < last; pixel++) {
-        uint8_t *to = out + row * line + (int64_t)(column + op->padding) * nibbles;
-        for (int c = 0, left = group; c < channels; c += 8, x += 8, to += 2) {
-            __m256 reached = _mm256_cmp_ps(_mm256_loadu_ps(x), _mm256_load_ps(threshold + c), _CMP_GE_OQ);
-            store_nibbles(_mm256_movemask_ps(reached), to);
-            if ((left -= 8) == 0) left = group, to += jump;
-        }
-        if (++column == op->in_width) column = 0, row++;
-    }
-}
-#endif
-
-static void pack_pixels(const Operation *op, const Layout *l, const float *x, int first, int last, uint8_t *nibbles) {
-#if HAVE_AVX2
-    if (op->kernel != POPCOUNT && l->group_in % 8 == 0) {
-        pack_pixels_avx2(op, l, x, first, last, nibbles);
+/* Fill the border of the padded memory: with zeros and ones, padding is a zero like any other; where words are counted,
+ * it is masked. */
+static void pack_border(const Operation *op, const Layout *l, uint8_t *packed) {
+    int value = op->encoding == SIGNS && !counts_words(op->kernel) ? PADDING : 0;
+    int64_t row = (int64_t)l->width * l->bytes, side = (int64_t)op->padding * l->bytes;
+    if (counts_words(op->kernel) && 8 * l->bytes >= l->group_in + 8) { /* bytes that nobody writes, see `pixel_bytes` */
+        memset(packed, 0, (size_t)(op->groups * l->height * row));
         return;
     }
-#endif
-    pack_pixels_plain(op, l, x, first, last, nibbles);
-}
-
-/* Fill the border of the padded memory: with zeros and ones, padding is a zero like any other. */
-static void pack_border(const Operation *op, const Layout *l, uint8_t *nibbles) {
-    int value = op->encoding == SIGNS ? PADDING : 0;
-    int64_t row = (int64_t)l->width * l->nibbles, side = (int64_t)op->padding * l->nibbles;
     if (op->padding == 0) return;
     for (int group = 0; group < op->groups; group++)
-        for (int y = 0; y < l->height; y++, nibbles += row) {
+        for (int y = 0; y < l->height; y++, packed += row) {
             int inside = y >= op->padding && y < l->height - op->padding;
-            memset(nibbles, value, (size_t)(inside ? side : row));
-            if (inside) memset(nibbles + row - side, value, (size_t)side);
+            memset(packed, value, (size_t)(inside ? side : row));
+            if (inside) memset(packed + row - side, value, (size_t)side);
         }
 }
 
@@ -301,7 +332,7 @@ static void pack_border(const Operation *op, const Layout *l, uint8_t *nibbles) 
 
 /* Where the windows of output pixels [first, last) begin in a group's nibbles; the last one again after them. */
 static void find_windows(const Operation *op, const Layout *l, int first, int last, int64_t windows[TILE]) {
-    int64_t step = (int64_t)op->stride * l->nibbles, row = (int64_t)op->stride * l->width * l->nibbles;
+    int64_t step = (int64_t)op->stride * l->bytes, row = (int64_t)op->stride * l->width * l->bytes;
     int column = first % op->out_width;
     int64_t start = first / op->out_width * row, at = start + column * step;
     for (int i = 0; i < TILE; i++) {
@@ -314,8 +345,8 @@ static void find_windows(const Operation *op, const Layout *l, int first, int la
 
 /* Where a window's contiguous part begins, from the window's beginning. */
 static inline int64_t run_offset(const Operation *op, const Layout *l, int run) {
-    if (op->dilation == 1) return (int64_t)run * l->width * l->nibbles;
-    return (int64_t)op->dilation * (run / op->size * (int64_t)l->width + run % op->size) * l->nibbles;
+    if (op->dilation == 1) return (int64_t)run * l->width * l->bytes;
+    return (int64_t)op->dilation * (run / op->size * (int64_t)l->width + run % op->size) * l->bytes;
 }
 
 /* How many taps of a pixel's window meet no padding. */
@@ -344,7 +375,7 @@ static void popcount_pixel(const Operation *op, const Layout *l, const uint8_t *
     memset(bits, 0, (size_t)(16 * words));
     for (int run = 0; run < l->runs; run++) {
         const uint8_t *from = window + run_offset(op, l, run);
-        for (int i = 0; i < l->run_nibbles; i++, term++) {
+        for (int i = 0; i < l->run_bytes; i++, term++) {
             uint64_t inside = from[i] != PADDING;
             padding += !inside;
             bits[term / 16] |= inside * from[i] << term % 16 * 4;
@@ -361,7 +392,7 @@ static void popcount_pixel(const Operation *op, const Layout *l, const uint8_t *
 
 static void popcount_tile(const Operation *op, const Layout *l, const uint8_t *nibbles, int first, int last,
                           uint64_t *scratch, int16_t *sums) {
-    int64_t plane = (int64_t)l->height * l->width * l->nibbles, words = words_of(l), windows[TILE];
+    int64_t plane = (int64_t)l->height * l->width * l->bytes, words = words_of(l), windows[TILE];
     find_windows(op, l, first, last, windows);
     for (int pixel = first; pixel < last; pixel++, sums += l->stride)
         for (int group = 0; group < op->groups; group++) {
@@ -370,199 +401,6 @@ static void popcount_tile(const Operation *op, const Layout *l, const uint8_t *n
                            (const uint64_t *)op->arranged + at * words, op->base + at, pixel, sums + at);
         }
 }
-
-#if HAVE_AVX2
-/* For a pair of pixels whose nibbles are a and b, the table's row 17 b + a holds, at byte w, how many bits of a weight
- * nibble w differ from a (its low four bits) and from b (its high four bits). One shuffle thus counts for two pixels
- * and 32 output channels. The last row is zero. */
-static uint8_t table[NOTHING + 16] __attribute__((aligned(64)));
-
-static int unequal_bits(int nibble, int weight) {
-    return nibble == PADDING ? 2 : __builtin_popcount((unsigned)(nibble ^ weight));
-}
-
-static void fill_table(void) {
-    for (int b = 0; b < ROWS; b++)
-        for (int a = 0; a < ROWS; a++)
-            for (int w = 0; w < 16; w++)
-                table[(b * ROWS + a) * 16 + w] = (uint8_t)(unequal_bits(a, w) + 16 * unequal_bits(b, w));
-}
-
-/* The table's offsets for all nibbles of two pixels' windows, filled up with the row of zeros. */
-AVX2 INLINE void gather_pair(const Operation *op, const Layout *l, const uint8_t *a, const uint8_t *b, uint16_t *out) {
-    const int count = l->run_nibbles;
-    uint16_t *end = out + padded_terms(l);
-    for (int run = 0; run < l->runs; run++, out += count) {
-        const int64_t offset = run_offset(op, l, run);
-        for (int i = 0; i < count; i += 16) { /* overruns into what the next run writes */
-            __m256i x = _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(a + offset + i)));
-            __m256i y = _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(b + offset + i)));
-            x = _mm256_add_epi16(x, _mm256_add_epi16(y, _mm256_slli_epi16(y, 4))); /* a + 17 b */
-            _mm256_storeu_si256((__m256i *)(out + i), _mm256_slli_epi16(x, 4));
-        }
-    }
-    while (out < end) *out++ = NOTHING;
-}
-
-/* A row of the table for both halves of a vector, or one row for each half. */
-#define ROW(offset) _mm_load_si128((const __m128i *)(table + (offset)))
-#define ROW_WIDE(q, i) _mm256_broadcastsi128_si256(ROW((q)[i]))
-#define ROW_HALF(q, r, i) _mm256_inserti128_si256(_mm256_castsi128_si256(ROW((q)[i])), ROW((r)[i]), 1)
-#define SHUFFLE(t, w) _mm256_shuffle_epi8(t, _mm256_load_si256((const __m256i *)(w)))
-
-/* Counters of one vector of output channels: 16-bit counts for the first and the second pixel of a pair. */
-typedef struct {
-    __m256i first[2], second[2];
-} Counts;
-
-/* Widen the sums that `lookup` keeps in bytes. With u and v the counts of both pixels, byte sums are t = u + 16 v, and
- * s = v plus 16 times the u of the next higher byte, all modulo 256; high bytes have none above and come first. */
-AVX2 INLINE void widen(__m256i t, __m256i s, Counts *counts, int fresh) {
-    const __m256i low = _mm256_set1_epi16(255);
-    __m256i v1 = _mm256_srli_epi16(s, 8);
-    __m256i u1 = _mm256_and_si256(_mm256_sub_epi16(_mm256_srli_epi16(t, 8), _mm256_slli_epi16(v1, 4)), low);
-    __m256i v0 = _mm256_and_si256(_mm256_sub_epi16(s, _mm256_slli_epi16(u1, 4)), low);
-    __m256i u0 = _mm256_and_si256(_mm256_sub_epi16(t, _mm256_slli_epi16(v0, 4)), low);
-    if (fresh) {
-        counts->first[0] = u0, counts->first[1] = u1, counts->second[0] = v0, counts->second[1] = v1;
-        return;
-    }
-    counts->first[0] = _mm256_add_epi16(counts->first[0], u0);
-    counts->first[1] = _mm256_add_epi16(counts->first[1], u1);
-    counts->second[0] = _mm256_add_epi16(counts->second[0], v0);
-    counts->second[1] = _mm256_add_epi16(counts->second[1], v1);
-}
-
-/* Where the sums of a vector kernel go: rows of pixels, `stride` apart, and what they begin with. */
-typedef struct {
-    const int16_t *base;
-    const int *extra; /* of each pixel */
-    int shift;        /* 1 with signs, where a sum is base - extra - 2 n; else 0 */
-    int16_t *sums;
-    int stride;
-} Target;
-
-AVX2 INLINE void store_sums(const Target *to, int pixel, int channel, __m256i n) {
-    __m256i base = _mm256_loadu_si256((const __m256i *)(to->base + channel));
-    base = _mm256_sub_epi16(base, _mm256_set1_epi16((int16_t)to->extra[pixel]));
-    base = _mm256_sub_epi16(base, _mm256_sll_epi16(n, _mm_cvtsi32_si128(to->shift)));
-    _mm256_storeu_si256((__m256i *)(to->sums + (int64_t)pixel * to->stride + channel), base);
-}
-
-/* Sums of the pixels that were counted together; what overruns a row is overwritten, or lies in its slack. */
-AVX2 INLINE void store_counts(const int half, const int P, const int O, const Counts *counts, const Target *to) {
-    for (int i = 0; i < P * O; i++)
-        for (int second = 0; second < 2; second++) {
-            const __m256i *n = second ? counts[i].second : counts[i].first;
-            if (half) { /* lower halves are those of the first pair of pixels, upper halves of the next one */
-                store_sums(to, second, 16 * i, _mm256_permute2x128_si256(n[0], n[1], 0x20));
-                store_sums(to, 2 + second, 16 * i, _mm256_permute2x128_si256(n[0], n[1], 0x31));
-            } else {
-                store_sums(to, 2 * (i / O) + second, 32 * (i % O), n[0]);
-                store_sums(to, 2 * (i / O) + second, 32 * (i % O) + 16, n[1]);
-            }
-        }
-}
-
-/* Count unequal bits over `flushes` times `triples` times three nibbles, for P vectors of pixels by O of channels.
- *
- * index[0] to index[P - 1] are the pairs of pixels of each vector; for half vectors (16 channels, twice) index[2 p] and
- * index[2 p + 1]. A byte of x holds at most 12 for each pixel, so three shuffles are added before the upper counts are
- * shifted out; after 63 nibbles bytes are full and are widened. Counts begin with zero where `fresh`, else with what is
- * there, and become sums where `to` is given. All of P, O and half are constants where it is used. */
-AVX2 INLINE void lookup(const int half, const int P, const int O, const uint16_t *const *index, const uint8_t *weights,
-                        int flushes, int triples, Counts *counts, int fresh, const Target *to) {
-    const uint16_t *q[4];
-    for (int i = 0; i < (half ? 2 * P : P); i++) q[i] = index[i];
-    for (int flush = 0; flush < flushes; flush++) {
-        __m256i t[4], s[4];
-        for (int i = 0; i < P * O; i++) t[i] = s[i] = _mm256_setzero_si256();
-        for (int triple = 0; triple < triples; triple++) {
-            __m256i x[4];
-            for (int p = 0; p < P; p++) {
-                for (int i = 0; i < 3; i++) {
-                    __m256i row = half ? ROW_HALF(q[2 * p], q[2 * p + 1], i) : ROW_WIDE(q[p], i);
-                    for (int o = 0; o < O; o++) {
-                        __m256i found = SHUFFLE(row, weights + 32 * (i * O + o));
-                        x[p * O + o] = i == 0 ? found : _mm256_add_epi8(x[p * O + o], found);
-                    }
-                }
-                for (int o = 0; o < O; o++) {
-                    t[p * O + o] = _mm256_add_epi8(t[p * O + o], x[p * O + o]);
-                    s[p * O + o] = _mm256_add_epi8(s[p * O + o], _mm256_srli_epi16(x[p * O + o], 4));
-                }
-            }
-            for (int i = 0; i < (half ? 2 * P : P); i++) q[i] += 3;
-            weights += 96 * O;
-        }
-        for (int i = 0; i < P * O; i++) widen(t[i], s[i], &counts[i], fresh && flush == 0);
-    }
-    if (to) store_counts(half, P, O, counts, to);
-}
-
-typedef void (*Lookup)(const uint16_t *const *, const uint8_t *, int, int, Counts *, int, const Target *);
-#define LOOKUP(name, half, P, O)                                                                                       \
-    AVX2 static void name(const uint16_t *const *index, const uint8_t *weights, int flushes, int triples,              \
-                          Counts *counts, int fresh, const Target *to) {                                               \
-        Counts local[P * O];                                                                                           \
-        if (fresh && to && flushes == 1) /* in registers */                                                            \
-            lookup(half, P, O, index, weights, 1, triples, local, 1, to);                                              \
-        else                                                                                                           \
-            lookup(half, P, O, index, weights, flushes, triples, counts, fresh, to);                                   \
-    }
-LOOKUP(lookup_wide_1, 0, 1, 1)
-LOOKUP(lookup_wide_2, 0, 1, 2)
-LOOKUP(lookup_wide_3, 0, 1, 3)
-LOOKUP(lookup_wide_4, 0, 1, 4)
-LOOKUP(lookup_half_1, 1, 1, 1)
-LOOKUP(lookup_half_2, 1, 1, 2)
-LOOKUP(lookup_half_3, 1, 1, 3)
-LOOKUP(lookup_pair_1, 0, 2, 1)
-LOOKUP(lookup_pair_2, 0, 2, 2)
-static const Lookup LOOKUPS[] = {0,
-                                 lookup_wide_1, lookup_wide_2, lookup_wide_3, lookup_wide_4,
-                                 lookup_half_1, lookup_half_2, lookup_half_3,
-                                 lookup_pair_1, lookup_pair_2};
-
-/* One block of output channels for all pairs of a tile; weights pass in chunks that stay in the first cache. */
-AVX2 static void lookup_block(const Operation *op, const Layout *l, const uint16_t *index, int pairs,
-                              const uint8_t *weights, Target to, Counts *counters) {
-    int64_t flush_terms = 3 * l->triples, row = 32 * l->vectors, terms = padded_terms(l);
-    int chunks = (int)((terms * row + WEIGHT_BYTES - 1) / WEIGHT_BYTES);
-    int chunk = l->pairs > 1 && l->lanes == 32 ? l->flushes : (l->flushes + chunks - 1) / chunks;
-    int vectors = l->lanes == 32 ? l->pairs * l->vectors : l->vectors;
-    Lookup kernel = LOOKUPS[op->kernel];
-    for (int flush = 0; flush < l->flushes; flush += chunk) {
-        int flushes = smaller(chunk, l->flushes - flush), done = flush + flushes == l->flushes;
-        Target here = to;
-        Counts *kept = counters;
-        for (int pair = 0; pair < pairs; pair += l->pairs, kept += vectors) {
-            const uint16_t *from = index + pair * terms + flush * flush_terms, *both[2] = {from, from + terms};
-            kernel(both, weights + flush * flush_terms * row, flushes, l->triples, kept, flush == 0, done ? &here : 0);
-            here.extra += 2 * l->pairs, here.sums += 2 * (int64_t)l->pairs * l->stride;
-        }
-    }
-}
-
-AVX2 static void lookup_tile(const Operation *op, const Layout *l, const uint8_t *nibbles, int first, int last,
-                             uint16_t *index, Counts *counters, int16_t *sums) {
-    int64_t plane = (int64_t)l->height * l->width * l->nibbles, terms = padded_terms(l);
-    int64_t block_bytes = terms * 32 * l->vectors, windows[TILE];
-    int pairs = (int)round_up((last - first + 1) / 2, l->pairs), extra[TILE];
-    find_windows(op, l, first, last, windows); /* a tile is filled up to whole pairs by its last pixel, again */
-    for (int i = 0; i < 2 * pairs; i++) extra[i] = l->unused ? surplus(op, l, smaller(first + i, last - 1)) : 0;
-    for (int group = 0; group < op->groups; group++, nibbles += plane) {
-        for (int pair = 0; pair < pairs; pair++)
-            gather_pair(op, l, nibbles + windows[2 * pair], nibbles + windows[2 * pair + 1], index + pair * terms);
-        for (int block = 0; block < l->blocks; block++) {
-            int at = group * l->group_out + block * l->block;
-            Target to = {op->base + at, extra, op->encoding == SIGNS, sums + at, l->stride};
-            lookup_block(op, l, index, pairs, op->arranged + (int64_t)(group * l->blocks + block) * block_bytes, to,
-                         counters);
-        }
-    }
-}
-#endif
 
 /* -------------------------------------------------------------------------------------------------------- epilogues */
 
@@ -653,6 +491,7 @@ INLINE void finish_pixel(const Operation *op, float *tensors, int pixel, Row row
 /* ----------------------------------------------------------------------------------------------- float convolutions */
 
 typedef float Vector __attribute__((vector_size(32), aligned(4), may_alias)); /* of the compiler, on any processor */
+typedef float WideVector __attribute__((vector_size(64), aligned(4), may_alias));
 enum { COLUMNS = 16, GATHERED = 4 }; /* output channels and pixels that are summed at once, in registers */
 
 /* The values under an output pixel's window, one group's, zeros where it meets padding. */
@@ -705,6 +544,20 @@ INLINE void multiply(const int pixels, const Values *values, const float *RESTRI
     }
 }
 
+/* The same with vectors of COLUMNS floats. */
+INLINE void multiply_wide(const int pixels, const Values *values, const float *RESTRICT weights, float *sums,
+                          int64_t stride) {
+    WideVector local[GATHERED];
+    for (int p = 0; p < pixels; p++) local[p] = (WideVector){0};
+    for (int run = 0; run < values->runs; run++) {
+        const float *from[GATHERED];
+        for (int p = 0; p < pixels; p++) from[p] = values->from[p] + run * values->distance;
+        for (int i = 0; i < values->run; i++, weights += COLUMNS)
+            for (int p = 0; p < pixels; p++) local[p] += from[p][i] * *(const WideVector *)weights;
+    }
+    for (int p = 0; p < pixels; p++, sums += stride) *(WideVector *)sums = local[p];
+}
+
 /* Whether a pixel's window lies in its input as it is, row by row, without padding. */
 INLINE int lies_inside(const Operation *op, int pixel) {
     int y = pixel / op->out_width * op->stride - op->padding, x = pixel % op->out_width * op->stride - op->padding;
@@ -739,14 +592,19 @@ static inline int64_t row_stride(const Operation *op) { return op->out_channels 
 
 /* Weights of a group come in blocks of COLUMNS output channels, the last one filled up with zeros; what it adds to a
  * row is overwritten by the next group, or lies behind the row. */
-INLINE void float_pixels(const Operation *op, const float *x, int first, int last, float *gathered, float *rows) {
+INLINE void float_pixels(const int wide, const Operation *op, const float *x, int first, int last, float *gathered,
+                         float *rows) {
     int taps = op->size * op->size * (op->in_channels / op->groups), channels = op->out_channels / op->groups;
     const float *weights = op->weight;
     for (int group = 0; group < op->groups; group++) {
         Values values = find_values(op, x, first, last, group, gathered);
         for (int c = 0; c < channels; c += COLUMNS, weights += (int64_t)taps * COLUMNS) {
             float *sums = rows + group * channels + c;
-            if (last - first > 1)
+            if (wide && last - first > 1)
+                multiply_wide(GATHERED, &values, weights, sums, row_stride(op));
+            else if (wide)
+                multiply_wide(1, &values, weights, sums, row_stride(op));
+            else if (last - first > 1)
                 multiply(GATHERED, &values, weights, sums, row_stride(op));
             else
                 multiply(1, &values, weights, sums, row_stride(op));
@@ -793,33 +651,36 @@ static void copy_channels(const Operation *op, const float *x, float *out) {
 
 /* ------------------------------------------------------------------------------------------------------ the program */
 
-/* A thread's memory. `nibbles` has two parts, since an operation may read one and write the next one's. */
+/* A thread's memory; all but `tensors` begins at multiples of 64 bytes. `bits` has two parts, since an operation may
+ * read one and write the next one's. */
 typedef struct {
     float *tensors;
-    uint8_t *nibbles[2];
+    uint8_t *bits[2];
     void *index;
     int16_t *sums;
     void *counters;
     float *row;
-    int avx2;
+    uint8_t *flags; /* bits of a tile's pixels, `flag_stride` apart, before they are dealt out to groups */
+    int level;
 } Memory;
 
-static Memory memory_of(const Operation *ops, int count, int avx2, float *tensors, uint8_t *scratch) {
+static Memory memory_of(const Operation *ops, int count, int level, float *tensors, uint8_t *scratch) {
     Scratch s = scratch_of(ops, count);
     Memory m;
     m.tensors = tensors;
-    m.nibbles[0] = scratch;
-    m.nibbles[1] = m.nibbles[0] + s.nibbles;
-    m.index = m.nibbles[1] + s.nibbles;
+    m.bits[0] = scratch;
+    m.bits[1] = m.bits[0] + s.bits;
+    m.index = m.bits[1] + s.bits;
     m.sums = (int16_t *)((uint8_t *)m.index + s.index);
     m.counters = (uint8_t *)m.sums + s.sums;
     m.row = (float *)((uint8_t *)m.counters + s.counters);
-    m.avx2 = avx2;
+    m.flags = (uint8_t *)m.row + s.row;
+    m.level = level;
     return m;
 }
 
 /* Where the bits of operation `number` lie, if it is a binary convolution. */
-static inline uint8_t *nibbles_of(const Memory *m, int number) { return m->nibbles[number % 2]; }
+static inline uint8_t *bits_of(const Memory *m, int number) { return m->bits[number % 2]; }
 
 static inline int pixels_of(const Operation *op) { return op->out_height * op->out_width; }
 
@@ -827,7 +688,7 @@ static inline int pixels_of(const Operation *op) { return op->out_height * op->o
 typedef struct {
     const Operation *op;
     Layout layout;
-    uint8_t *nibbles;
+    uint8_t *bits;
 } Next;
 
 static Next next_of(const Operation *ops, const Operation *op, const Memory *m) {
@@ -835,16 +696,63 @@ static Next next_of(const Operation *ops, const Operation *op, const Memory *m) 
     if (!op->packs) return next;
     next.op = op + 1;
     next.layout = layout_of(next.op);
-    next.nibbles = nibbles_of(m, (int)(next.op - ops));
-    pack_border(next.op, &next.layout, next.nibbles);
+    next.bits = bits_of(m, (int)(next.op - ops));
+    pack_border(next.op, &next.layout, next.bits);
     return next;
+}
+
+/* Where the sums of a vector kernel go: rows of pixels, `stride` apart, and what they begin with. */
+typedef struct {
+    const int16_t *base;
+    const int *extra; /* of each pixel */
+    int shift;        /* 1 with signs, where a sum is base - extra - 2 n; else 0 */
+    int16_t *sums;
+    int stride;
+} Target;
+
+/* -------------------------------------------------------------------------------- kernels of each kind of processor */
+
+#if HAVE_LOOKUP
+#include "lookup_table.h"
+#endif
+#if HAVE_AVX2
+#include "kernels_avx2.h"
+#elif HAVE_NEON
+#include "kernels_neon.h"
+#endif
+#if HAVE_LOOKUP
+#include "lookup_tiles.h"
+#endif
+#if HAVE_AVX512
+#include "kernels_avx512.h"
+#endif
+
+/* ----------------------------------------------------------------------------------------------- choosing among them */
+
+/* Pack pixels [first, last) of a binary convolution's input, which begin at `x`. */
+static void pack_pixels(const Operation *op, const Layout *l, const Memory *m, const float *x, int first, int last,
+                        uint8_t *packed) {
+#if HAVE_AVX512
+    if (counts_words(op->kernel)) {
+        pack_pixels_avx512(op, l, m->flags, x, first, last, packed);
+        return;
+    }
+#endif
+#if HAVE_LOOKUP
+    if (op->kernel != POPCOUNT && l->group_in % 8 == 0) {
+        PACK_EIGHTS(op, l, x, first, last, packed);
+        return;
+    }
+#endif
+    (void)m;
+    pack_pixels_plain(op, l, x, first, last, packed);
 }
 
 /* Pixels [first, last) are done: write the bits that the next binary convolution reads, while they are in the cache. */
 static void pack_next(const Operation *op, const Memory *m, const Next *next, int first, int last) {
     if (next->op == 0) return;
     const float *x = m->tensors + op->output + (int64_t)first * op->out_channels;
-    pack_pixels(next->op, &next->layout, x, first, last, next->nibbles);
+    pack_pixels(next->op, &next->layout, m, x, first, last, next->bits);
 }
 
 /* The epilogue of pixels [first, last), whose sums lie `stride` apart. */
@@ -861,54 +769,6 @@ static void finish_plain(const Operation *op, const Memory *m, int first, int la
 }
 
 #if HAVE_AVX2
-/* A batch norm, a shortcut (where there is `added`), RPReLU, and the signs for the next binary convolution, eight
- * channels at a time: the same as `finish` and `pack_pixels`, with the numbers of each eight channels side by side. */
-AVX2 INLINE void fuse(const int integers, const int added, const Operation *op, const Memory *m, const Next *next,
-                      int first, int last, Row row, int64_t stride) {
-    const __m256 zero = _mm256_setzero_ps();
-    const int channels = op->out_channels, width = op->out_width, given = op->shortcut_channels;
-    const int nibbles = next->layout.nibbles, group = next->layout.group_in, padding = next->op->padding;
-    const int64_t line = (int64_t)next->layout.width * nibbles, jump = next->layout.height * line - nibbles;
-    const int16_t *sums = row.integers;
-    const float *floats = row.floats;
-    float *out = m->tensors + op->output + (int64_t)first * channels;
-    int y = first / width, x = first % width;
-    for (int pixel = first; pixel < last; pixel++) {
-        const float *begin = m->tensors + op->shortcut + (int64_t)pixel * given, *numbers = op->fused;
-        if (added && op->shortcut_stride > 1) mean_row(op, m->tensors + op->shortcut, y, x, m->row), begin = m->row;
-        const float *shortcut = begin, *end = begin + given;
-        uint8_t *to = next->nibbles + (y + padding) * line + (int64_t)(x + padding) * nibbles;
-        for (int c = 0, left = group; c < channels; c += 8, numbers += 5 * 8, out += 8, to += 2) {
-            __m256 v;
-            if (integers) v = _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i *)(sums + c))));
-            else v = _mm256_loadu_ps(floats + c);
-            v = _mm256_add_ps(_mm256_mul_ps(v, _mm256_load_ps(numbers)), _mm256_load_ps(numbers + 8));
-            if (added) v = _mm256_add_ps(v, _mm256_loadu_ps(shortcut));
-            if (added && (shortcut += 8) == end) shortcut = begin;
-            __m256 negative = _mm256_mul_ps(v, _mm256_load_ps(numbers + 16));
-            v = _mm256_blendv_ps(negative, v, _mm256_cmp_ps(v, zero, _CMP_GT_OQ));
-            v = _mm256_add_ps(v, _mm256_load_ps(numbers + 24));
-            _mm256_storeu_ps(out, v);
-            int bits = _mm256_movemask_ps(_mm256_cmp_ps(v, _mm256_load_ps(numbers + 32), _CMP_GE_OQ));
-            store_nibbles(bits, to);
-            if ((left -= 8) == 0) left = group, to += jump;
-        }
-        if (integers) sums += stride;
-        else floats += stride;
-        if (++x == width) x = 0, y++;
-    }
-}
-
-AVX2 static void fuse_sums(const Operation *op, const Memory *m, const Next *next, int first, int last, Row row,
-                           int64_t stride) {
-    fuse(1, 1, op, m, next, first, last, row, stride);
-}
-
-AVX2 static void fuse_floats(const Operation *op, const Memory *m, const Next *next, int first, int last, Row row,
-                             int64_t stride) {
-    fuse(0, 0, op, m, next, first, last, row, stride);
-}
-
 AVX2 static void finish_avx2(const Operation *op, const Memory *m, int first, int last, Row row, int64_t stride) {
     finish_pixels(op, m, first, last, row, stride);
 }
@@ -917,12 +777,18 @@ AVX2 static void finish_avx2(const Operation *op, const Memory *m, int first, in
 /* The epilogue of pixels [first, last), whose sums lie `stride` apart, and the next binary convolution's bits. */
 static void finish_tile(const Operation *op, const Memory *m, const Next *next, int first, int last, Row row,
                         int64_t stride) {
+#if HAVE_AVX512
+    if (m->level == LEVEL_AVX512 && op->fused && next->op) {
+        fuse_avx512(op, m, next, first, last, row, stride);
+        return;
+    }
+#endif
 #if HAVE_AVX2
-    if (m->avx2 && op->fused && next->op) {
+    if (m->level == LEVEL_AVX2 && op->fused && next->op) {
         (row.integers ? fuse_sums : fuse_floats)(op, m, next, first, last, row, stride);
         return;
     }
-    if (m->avx2) finish_avx2(op, m, first, last, row, stride);
+    if (m->level != LEVEL_PLAIN) finish_avx2(op, m, first, last, row, stride);
     else finish_plain(op, m, first, last, row, stride);
 #else
     finish_plain(op, m, first, last, row, stride);
@@ -930,11 +796,11 @@ static void finish_tile(const Operation *op, const Memory *m, const Next *next, 
     pack_next(op, m, next, first, last);
 }
 
-INLINE void float_convolution(const Operation *op, const Memory *m, const Next *next) {
+INLINE void float_convolution(const int wide, const Operation *op, const Memory *m, const Next *next) {
     float *rows = m->row + op->shortcut_channels + SLACK;
     for (int first = 0; first < pixels_of(op); first += GATHERED) {
         int last = smaller(first + GATHERED, pixels_of(op));
-        float_pixels(op, m->tensors + op->input, first, last, m->index, rows);
+        float_pixels(wide, op, m->tensors + op->input, first, last, m->index, rows);
         finish_tile(op, m, next, first, last, (Row){0, rows, 0}, row_stride(op));
     }
 }
@@ -954,10 +820,11 @@ INLINE void by_pixels(const Operation *op, const Memory *m, const Next *next) {
     }
 }
 
-INLINE void other_operation(const Operation *op, const Memory *m, const Next *next) {
+/* `wide` tells that vectors of 64 bytes are fast. */
+INLINE void other_operation(const int wide, const Operation *op, const Memory *m, const Next *next) {
     float *out = m->tensors + op->output;
     switch (op->kind) {
-        case FLOAT_CONVOLUTION: float_convolution(op, m, next); break;
+        case FLOAT_CONVOLUTION: float_convolution(wide, op, m, next); break;
         case GLOBAL_AVERAGE: global_average(op, m->tensors + op->input, out); break;
         case COPY: copy_channels(op, m->tensors + op->input, out); break;
         case ZERO: memset(out, 0, sizeof(float) * (size_t)pixels_of(op) * (size_t)op->out_channels); break;
@@ -965,22 +832,42 @@ INLINE void other_operation(const Operation *op, const Memory *m, const Next *ne
     }
 }
 
-static void other_plain(const Operation *op, const Memory *m, const Next *next) { other_operation(op, m, next); }
+static void other_plain(const Operation *op, const Memory *m, const Next *next) { other_operation(0, op, m, next); }
 
 #if HAVE_AVX2
-AVX2 static void other_avx2(const Operation *op, const Memory *m, const Next *next) { other_operation(op, m, next); }
+AVX2 static void other_avx2(const Operation *op, const Memory *m, const Next *next) { other_operation(0, op, m, next); }
+#endif
+#if HAVE_AVX512
+AVX512 static void other_avx512(const Operation *op, const Memory *m, const Next *next) {
+    other_operation(1, op, m, next);
+}
 #endif
 
 /* Integer sums of pixels [first, last) into m->sums. */
-static void binary_tile(const Operation *op, const Layout *l, const Memory *m, const uint8_t *nibbles, int first,
+static void binary_tile(const Operation *op, const Layout *l, const Memory *m, const uint8_t *packed, int first,
                         int last) {
-#if HAVE_AVX2
-    if (op->kernel != POPCOUNT) {
-        lookup_tile(op, l, nibbles, first, last, m->index, m->counters, m->sums);
+#if HAVE_AVX512
+    if (counts_words(op->kernel)) {
+        words_tile(op, l, packed, first, last, m->index, m->sums);
         return;
     }
 #endif
-    popcount_tile(op, l, nibbles, first, last, m->index, m->sums);
+#if HAVE_LOOKUP
+    if (op->kernel != POPCOUNT) {
+        lookup_tile(op, l, packed, first, last, m->index, m->counters, m->sums);
+        return;
+    }
+#endif
+    popcount_tile(op, l, packed, first, last, m->index, m->sums);
+}
+
+/* Output pixels whose sums are computed before their epilogue. */
+static int tile_of(const Operation *op, const Layout *l) {
+#if HAVE_AVX512
+    if (counts_words(op->kernel)) return words_tile_size(l);
+#endif
+    (void)op, (void)l;
+    return TILE;
 }
 
 /* A binary convolution: pack where the operation before has not, then tile by tile sums, epilogue, the next one's bits.
@@ -988,14 +875,15 @@ static void binary_tile(const Operation *op, const Layout *l, const Memory *m, c
 static void binary_convolution(const Operation *ops, int number, const Memory *m, const Next *next, int16_t *sums) {
     const Operation *op = &ops[number];
     Layout l = layout_of(op);
-    uint8_t *nibbles = nibbles_of(m, number);
+    const int tile = tile_of(op, &l);
+    uint8_t *packed = bits_of(m, number);
     if (!op->packed) {
-        pack_border(op, &l, nibbles);
-        pack_pixels(op, &l, m->tensors + op->input, 0, op->in_height * op->in_width, nibbles);
+        pack_border(op, &l, packed);
+        pack_pixels(op, &l, m, m->tensors + op->input, 0, op->in_height * op->in_width, packed);
     }
-    for (int first = 0; first < pixels_of(op); first += TILE) {
-        int last = smaller(first + TILE, pixels_of(op));
-        binary_tile(op, &l, m, nibbles, first, last);
+    for (int first = 0; first < pixels_of(op); first += tile) {
+        int last = smaller(first + tile, pixels_of(op));
+        binary_tile(op, &l, m, packed, first, last);
         for (int pixel = first; sums && pixel < last; pixel++)
             memcpy(sums + (int64_t)pixel * op->out_channels, m->sums + (int64_t)(pixel - first) * l.stride,
                    sizeof(int16_t) * (size_t)op->out_channels);
@@ -1011,8 +899,14 @@ static void operate(const Operation *ops, int number, const Memory *m) {
         binary_convolution(ops, number, m, &next, 0);
         return;
     }
+#if HAVE_AVX512
+    if (m->level == LEVEL_AVX512) {
+        other_avx512(op, m, &next);
+        return;
+    }
+#endif
 #if HAVE_AVX2
-    if (m->avx2) {
+    if (m->level == LEVEL_AVX2) {
         other_avx2(op, m, &next);
         return;
     }
@@ -1020,25 +914,45 @@ static void operate(const Operation *ops, int number, const Memory *m) {
     other_plain(op, m, &next);
 }
 
-/* Whether this processor runs the AVX2 kernels; fills the table. To be called once, before anything else. */
-EXPORT int bnn_start(void) {
+/* Whether this processor, and its operating system, run the kernels of a level. */
+EXPORT int bnn_supports(int level) {
+    if (level == LEVEL_PLAIN) return 1;
 #if HAVE_AVX2
-    fill_table();
     __builtin_cpu_init();
-    return __builtin_cpu_supports("avx2") != 0;
+    if (!__builtin_cpu_supports("avx2")) return 0;
+    if (level == LEVEL_AVX2) return 1;
+    return level == LEVEL_AVX512 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512vpopcntdq") && __builtin_cpu_supports("bmi2");
+#elif HAVE_NEON
+    return level == LEVEL_NEON; /* every arm64 processor has it */
 #else
     return 0;
 #endif
 }
 
+/* Prepare what kernels share, and return the best level. To be called once, before anything else. */
+EXPORT int bnn_start(void) {
+#if HAVE_LOOKUP
+    fill_table();
+#endif
+    if (bnn_supports(LEVEL_NEON)) return LEVEL_NEON;
+    if (bnn_supports(LEVEL_AVX512)) return LEVEL_AVX512;
+    return bnn_supports(LEVEL_AVX2) ? LEVEL_AVX2 : LEVEL_PLAIN;
+}
+
 /* The kernel for a binary convolution: of those that compute the fewest vectors, the one that loads least for it. */
-EXPORT int bnn_choose_kernel(const Operation *op, int avx2) {
-    static const int order[] = {WIDE_3, PAIR_2, HALF_3, WIDE_4, PAIR_1, HALF_2, HALF_1, WIDE_2, WIDE_1};
+EXPORT int bnn_choose_kernel(const Operation *op, int level) {
+    static const int order[][10] = {
+        {POPCOUNT},
+        {WIDE_3, PAIR_2, HALF_3, WIDE_4, PAIR_1, HALF_2, HALF_1, WIDE_2, WIDE_1, POPCOUNT},
+        {WORDS_3, WORDS_4, WORDS_2, WORDS_1, POPCOUNT},
+        {BYTES_3, BYTES_4, BYTES_2, BYTES_1, POPCOUNT},
+    };
     int best = POPCOUNT, least = 0, channels = op->out_channels / op->groups;
-    for (int i = 0; avx2 && i < (int)(sizeof order / sizeof *order); i++) {
-        int kernel = order[i], block = LANES[kernel] * VECTORS[kernel];
-        int lanes = (channels + block - 1) / block * block;
-        if (best == POPCOUNT || lanes < least) best = kernel, least = lanes;
+    for (const int *kernel = order[level]; *kernel != POPCOUNT; kernel++) {
+        int block = LANES[*kernel] * VECTORS[*kernel], lanes = (channels + block - 1) / block * block;
+        if (best == POPCOUNT || lanes < least) best = *kernel, least = lanes;
     }
     return best;
 }
@@ -1051,9 +965,9 @@ EXPORT int64_t bnn_scratch_size(const Operation *ops, int count) { return scratc
 
 /* Run a program on images, one after the other. `planes` tells that channels come first in `images`. Tensor 0 lies at
  * the beginning of `tensors`; the last operation's output is copied to `logits`. Both memories are the thread's own. */
-EXPORT void bnn_run(const Operation *ops, int count, int avx2, const float *images, int64_t number, int planes,
+EXPORT void bnn_run(const Operation *ops, int count, int level, const float *images, int64_t number, int planes,
                     int channels, int64_t pixels, float *tensors, uint8_t *scratch, float *logits, int classes) {
-    Memory m = memory_of(ops, count, avx2, tensors, scratch);
+    Memory m = memory_of(ops, count, level, tensors, scratch);
     for (int64_t image = 0; image < number; image++, images += channels * pixels, logits += classes) {
         if (planes) {
             for (int c = 0; c < channels; c++)
@@ -1067,8 +981,8 @@ EXPORT void bnn_run(const Operation *ops, int count, int avx2, const float *imag
 }
 
 /* One operation alone, on a tensor at its input's place: for measuring, and with `sums` for its integers. */
-EXPORT void bnn_run_one(const Operation *op, int avx2, float *tensors, uint8_t *scratch, int16_t *sums) {
-    Memory m = memory_of(op, 1, avx2, tensors, scratch);
+EXPORT void bnn_run_one(const Operation *op, int level, float *tensors, uint8_t *scratch, int16_t *sums) {
+    Memory m = memory_of(op, 1, level, tensors, scratch);
     if (sums)
         binary_convolution(op, 0, &m, 0, sums);
     else

@@ -1,6 +1,7 @@
 """The native engine: one C call runs a program on some images; as exact as the portable one, and far faster."""
 
 import ctypes
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,15 +14,26 @@ import numpy as np
 import numpy.typing as npt
 
 from models.onebit.native import build
-from models.onebit.native.plan import NativeOperation, NativeProgram, aligned
+from models.onebit.native.plan import Level, NativeOperation, NativeProgram, aligned
 from models.onebit.operations import Floats
 from models.onebit.program import Program
+from spaces.errors import BinarynasError, listed
 
 _INT, _LONG, _POINTER = ctypes.c_int, ctypes.c_int64, ctypes.c_void_p
+_NAMES = {Level.PLAIN: "plain C", Level.AVX2: "AVX2", Level.AVX512: "AVX-512", Level.NEON: "NEON"}
+KERNELS = "BINARYNAS_KERNELS"
+"""The environment variable that names kernels: plain, avx2, avx512 or neon; without it the best run."""
+
+
+class KernelError(BinarynasError, ValueError):
+    """Kernels that this processor does not run: says which ones it does."""
 
 
 class Library:
-    """The loaded library; `vectors` tells whether this processor runs its AVX2 kernels."""
+    """The loaded library; `level` is the best of its kernels that this processor runs, or what the environment names.
+
+    Raises `BuildError` where it cannot be loaded, `KernelError` where `KERNELS` names kernels that do not run here.
+    """
 
     def __init__(self, path: Path) -> None:
         try:
@@ -32,6 +44,7 @@ class Library:
             ) from error
         for name, result, arguments in (
             ("bnn_start", _INT, ()),
+            ("bnn_supports", _INT, (_INT,)),
             ("bnn_operation_size", _LONG, ()),
             ("bnn_choose_kernel", _INT, (_POINTER, _INT)),
             ("bnn_arranged_size", _LONG, (_POINTER,)),
@@ -42,8 +55,22 @@ class Library:
         ):
             function = getattr(self.calls, name)
             function.restype, function.argtypes = result, arguments
-        self.vectors = bool(self.calls.bnn_start())
+        self.level = Level(self.calls.bnn_start())
+        if named := os.environ.get(KERNELS):
+            self.level = self.supported(named)
         assert self.calls.bnn_operation_size() == ctypes.sizeof(NativeOperation)
+
+    @property
+    def vectors(self) -> bool:
+        """Whether there are kernels for this processor, rather than plain C alone."""
+        return self.level is not Level.PLAIN
+
+    def supported(self, name: str) -> Level:
+        """The level of a name, if its kernels run here; else raises `KernelError`."""
+        levels = {level.name.lower(): level for level in Level if self.calls.bnn_supports(level)}
+        if name.lower() not in levels:
+            raise KernelError(f"{KERNELS}={name}: this processor runs {listed(levels)}; name one of these, or none")
+        return levels[name.lower()]
 
 
 @cache
@@ -55,15 +82,19 @@ def load() -> Library:
 class NativeEngine:
     """A program, planned for the native engine.
 
-    `vectors` may be switched off to run the plain C kernels where there are better ones. May be called from several
-    threads; each call takes memory of its own. Raises `BuildError` where there is no library.
+    `vectors` may be switched off to run the plain C kernels where there are better ones; `level` asks for others than
+    the library's best. May be called from several threads; each call takes memory of its own. Raises `BuildError`
+    where there is no library, `KernelError` where the processor does not run the kernels.
     """
 
-    def __init__(self, program: Program, library: Library | None = None, *, vectors: bool = True) -> None:
+    def __init__(
+        self, program: Program, library: Library | None = None, *, vectors: bool = True, level: Level | None = None
+    ) -> None:
         self.program = program
         self._library = library or load()
-        self.vectors = vectors and self._library.vectors
-        self._plan = NativeProgram(program, self._library.calls, vectors=self.vectors)
+        wanted = self._library.level if level is None else level
+        self.level = self._library.supported(wanted.name) if vectors else Level.PLAIN
+        self._plan = NativeProgram(program, self._library.calls, self.level)
         self._count = len(self._plan.operations)
         self._scratch = self._library.calls.bnn_scratch_size(self._plan.operations, self._count)
         self._free: SimpleQueue[tuple[Floats, npt.NDArray[np.uint8]]] = SimpleQueue()
@@ -71,7 +102,12 @@ class NativeEngine:
     @property
     def name(self) -> str:
         """What runs, for people."""
-        return "native, AVX2" if self.vectors else "native, plain C"
+        return f"native, {_NAMES[self.level]}"
+
+    @property
+    def vectors(self) -> bool:
+        """Whether kernels for this processor run, rather than plain C."""
+        return self.level is not Level.PLAIN
 
     def run(self, images: Floats, *, planes: bool, threads: int = 1) -> Floats:
         """Logits (N, classes) of float32 images, (N, C, H, W) where `planes`, else (N, H, W, C); contiguous."""
@@ -90,7 +126,7 @@ class NativeEngine:
         image = self.program.image
         with self._memory() as (tensors, scratch):
             self._library.calls.bnn_run(
-                self._plan.operations, self._count, int(self.vectors), images.ctypes.data, len(images), int(planes),
+                self._plan.operations, self._count, int(self.level), images.ctypes.data, len(images), int(planes),
                 image.channels, image.height * image.width, tensors.ctypes.data, scratch.ctypes.data,
                 logits.ctypes.data, self.program.classes,
             )  # fmt: skip
@@ -116,5 +152,5 @@ class NativeEngine:
         sums = np.empty((native.out_height, native.out_width, native.out_channels), np.int16)
         scratch = aligned(self._scratch, np.uint8)
         pointers = (array.ctypes.data for array in (tensors, scratch, sums))
-        self._library.calls.bnn_run_one(ctypes.byref(native), int(self.vectors), *pointers)
+        self._library.calls.bnn_run_one(ctypes.byref(native), int(self.level), *pointers)
         return sums

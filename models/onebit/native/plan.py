@@ -1,6 +1,7 @@
 """A program as the native engine takes it: an array of C structures, places in memory, arranged weights."""
 
 import ctypes
+from enum import IntEnum
 from itertools import pairwise
 from typing import TypeVar, assert_never
 
@@ -32,13 +33,25 @@ _INT, _LONG, _FLOAT, _POINTER = ctypes.c_int32, ctypes.c_int64, ctypes.c_float, 
 _COLUMNS = 16
 _PIXEL = Geometry(1)
 _SLACK = 256
-_VECTOR = 8
 ALIGNMENT = 64
 Number = TypeVar("Number", bound=np.generic)
 
 FLOAT_CONVOLUTION, BINARY_CONVOLUTION, POINTWISE, MAX_POOL, MEAN_POOL, GLOBAL_AVERAGE, COPY, ZERO = range(8)
 _ENCODINGS = {Encoding.SIGNS: 0, Encoding.ZERO_ONE: 1}
 _ACTIVATIONS = {Activation.NONE: 0, Activation.RELU: 1, Activation.RPRELU: 2, Activation.CLIP: 3}
+
+
+class Level(IntEnum):
+    """Which instructions the kernels may use: `Level` of engine.c."""
+
+    PLAIN = 0
+    AVX2 = 1
+    AVX512 = 2
+    NEON = 3
+
+
+_FUSED_LANES = {Level.AVX2: (8,), Level.AVX512: (16, 8)}
+"""Channels that the fused epilogues take at once, the best first; where there are none, no epilogue is fused."""
 
 
 class NativeOperation(ctypes.Structure):
@@ -72,9 +85,9 @@ class NativeProgram:
     which is its first native one.
     """
 
-    def __init__(self, program: Program, library: ctypes.CDLL, *, vectors: bool) -> None:
+    def __init__(self, program: Program, library: ctypes.CDLL, level: Level) -> None:
         self._library = library
-        self._vectors = vectors
+        self._level = level
         self._kept: list[npt.NDArray[np.generic]] = []
         self._shapes = program.shapes
         self._places, self.tensors = place_tensors(program)
@@ -87,7 +100,7 @@ class NativeProgram:
             follows = operations and operations[-1].kind not in (COPY, ZERO, GLOBAL_AVERAGE)
             if follows and isinstance(operation, BinaryConvolution) and operation.input == number:
                 operations[-1].packs = made[0].packed = 1
-                if vectors:
+                if level in _FUSED_LANES:
                     self._fuse(program.operations[number - 1], operations[-1], operation)
             self.numbers.append(len(operations))
             operations += made
@@ -148,19 +161,21 @@ class NativeProgram:
             native.shortcut_stride = given.height // native.out_height
 
     def _fuse(self, operation: Operation, native: NativeOperation, follower: BinaryConvolution) -> None:
-        """Lay what an epilogue and the bits behind it need side by side, eight channels of each, for `fuse`."""
+        """Lay what an epilogue and the bits after it need side by side, a vector's channels of each, for one pass."""
         epilogue = operation.epilogue
         alike = (epilogue.shortcut is not None) is isinstance(operation, BinaryConvolution)
-        group = native.out_channels // follower.geometry.groups
-        whole = group % _VECTOR == 0 and native.shortcut_channels % _VECTOR == 0
-        if epilogue.activation is Activation.RPRELU and alike and whole:
+        filled = native.out_channels, native.shortcut_channels
+        if self._level is Level.AVX2:
+            filled = native.out_channels // follower.geometry.groups, native.shortcut_channels
+        lanes = next((lanes for lanes in _FUSED_LANES[self._level] if not any(n % lanes for n in filled)), None)
+        if epilogue.activation is Activation.RPRELU and alike and lanes:
             rows = np.stack([*_numbers(epilogue, native.out_channels).values(), follower.threshold])
-            native.fused = self._keep(rows.reshape(len(rows), -1, _VECTOR).transpose(1, 0, 2))
+            native.fused = self._keep(rows.reshape(len(rows), -1, lanes).transpose(1, 0, 2))
 
     def _arrange(self, native: NativeOperation, operation: BinaryConvolution) -> None:
         native.encoding = _ENCODINGS[operation.encoding]
         native.threshold = self._keep(operation.threshold)
-        native.kernel = self._library.bnn_choose_kernel(ctypes.byref(native), int(self._vectors))
+        native.kernel = self._library.bnn_choose_kernel(ctypes.byref(native), int(self._level))
         arranged = aligned(self._library.bnn_arranged_size(ctypes.byref(native)), np.uint8)
         base = aligned(native.out_channels + _SLACK, np.int16)
         bits = np.ascontiguousarray(operation.bits)
