@@ -116,6 +116,7 @@ class BaseSpace(ABC, Generic[A]):
     as their text form."""
 
     family: ClassVar[str]
+    declared_by: ClassVar[tuple[str, ...]] = ()  # fields that only declare a space, the main one first (`SpaceConfig`)
     name: str
 
     @abstractmethod

@@ -1,7 +1,7 @@
 """What a run is asked to do: one configuration, checked whole before anything starts."""
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 from pydantic import Field
@@ -19,9 +19,7 @@ from search.config.trainings import (
     SupernetConfig,
 )
 from search.data.config import DataConfig
-
-if TYPE_CHECKING:
-    from spaces import Space
+from spaces import HyperparameterSpace, Listed, Space
 
 FORMAT_VERSION = 1
 
@@ -56,13 +54,10 @@ class RunConfig(Section):
     final: FinalConfig = FinalConfig()
     execution: ExecutionConfig = ExecutionConfig()
 
-    def searched_space(self, classes: int | None = None, channels: int | None = None) -> "Space[Any]":
-        """What the proposers walk over: of differentiable searches their settings, else architectures."""
+    def searched_space(self, classes: int | None = None, channels: int | None = None) -> Space[Any]:
+        """The space of the candidates: settings of differentiable searches, else architectures."""
         if self.method is not Method.DIFFERENTIABLE:
             return self.space.build(classes, channels)
-        from spaces.hyperparameters.space import HyperparameterSpace
-        from spaces.hyperparameters.values import Listed
-
         alone = HyperparameterSpace(f"{self.space.name} searches", (Listed("seed", (self.seed,)),))
         return self.space.hyperparameter_space() or alone
 

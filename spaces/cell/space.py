@@ -43,6 +43,7 @@ class CellSpace(BaseSpace[Genotype]):
     """
 
     family: ClassVar[str] = "cell"
+    declared_by: ClassVar[tuple[str, ...]] = ("template",)
 
     name: str
     template: Template

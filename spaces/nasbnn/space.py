@@ -29,6 +29,7 @@ class NasBnnSpace(BaseSpace[Architecture]):
     """
 
     family: ClassVar[str] = "nasbnn"
+    declared_by: ClassVar[tuple[str, ...]] = ("stages", "stem_widths", "stem_stride")
 
     name: str
     stem_widths: tuple[int, ...]

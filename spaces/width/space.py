@@ -28,6 +28,7 @@ class WidthSpace(ProductSpace[Widths]):
     """
 
     family: ClassVar[str] = "width"
+    declared_by: ClassVar[tuple[str, ...]] = ("base",)
 
     name: str
     base: str
