@@ -1,20 +1,19 @@
-"""Commands that tell what came out: a report, the network to take, a comparison of runs."""
+"""Commands that tell the results of runs: a report, the best network, a comparison of runs."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from search.cli.output import fail, parse_count, print_json, print_table, stderr, stdout
+from search.cli.options import Json, OpsMax, RunFolder, parse_count
+from search.cli.output import fail, note, print_json, print_table
 
 if TYPE_CHECKING:
     from analysis.findings.choice import Choice
     from analysis.findings.comparison import Comparison
     from analysis.measures.intervals import Interval
 
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run, finished or not.")]
 RunFolders = Annotated[list[Path], typer.Argument(metavar="RUN...", help="The folders of runs, finished or not.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -38,29 +37,27 @@ def report(
     from analysis.report.frontier import write_frontier
     from analysis.report.page import write_report
 
-    stdout().print(f"report: {write_report(runs, out)}", soft_wrap=True, markup=False)
+    typer.echo(f"report: {write_report(runs, out)}")
     if out is None and len(runs) == 1 and runs[0].is_dir():
-        stdout().print(f"frontier: {write_frontier(runs[0])}", soft_wrap=True, markup=False)
+        typer.echo(f"frontier: {write_frontier(runs[0])}")
 
 
 def best(
     run: RunFolder,
-    ops_max: Annotated[
-        float | None, typer.Option(parser=parse_count, metavar="OPS", help="At most so many OPs: 5M.")
-    ] = None,
+    ops_max: OpsMax = None,
     accuracy_min: Annotated[
         float | None, typer.Option(help="At least this validation accuracy, as a fraction: 0.95.")
     ] = None,
-    latency_max: Annotated[float | None, typer.Option(metavar="MS", help="At most so many milliseconds.")] = None,
+    latency_max: Annotated[float | None, typer.Option(metavar="MS", help="Most milliseconds per image.")] = None,
     params_max: Annotated[
-        float | None, typer.Option(parser=parse_count, metavar="COUNT", help="At most so many parameters: 500k.")
+        float | None, typer.Option(parser=parse_count, metavar="COUNT", help="Most parameters, such as 500k.")
     ] = None,
     bytes_max: Annotated[
-        float | None, typer.Option(parser=parse_count, metavar="BYTES", help="At most so many bytes: 100k.")
+        float | None, typer.Option(parser=parse_count, metavar="BYTES", help="Most bytes, such as 100k.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """The network to take: the most accurate within the limits, or the cheapest with the accuracy that is asked for."""
+    """The best network: the most accurate one within the limits, or the cheapest one with the accuracy asked for."""
     from analysis.findings.choice import Limits, NoCandidateError, choose
 
     try:
@@ -74,9 +71,7 @@ def best(
     from analysis.units import cost_words, percent
 
     tested = "not measured" if chosen.test_accuracy is None else percent(chosen.test_accuracy)
-    costs: dict[str, float | None] = {
-        "ops": chosen.ops, "params": chosen.params, "bytes": chosen.bytes, LATENCY: chosen.latency_ms,
-    }  # fmt: skip
+    costs = {"ops": chosen.ops, "params": chosen.params, "bytes": chosen.bytes, LATENCY: chosen.latency_ms}
     lines = {
         "architecture": chosen.architecture,
         "accuracy": f"{percent(chosen.accuracy)} (validation), {tested} (test)",
@@ -97,8 +92,8 @@ def compare(runs: RunFolders, as_json: Json = False) -> None:
     if as_json:
         print_json(_comparison_json(found))
         return
-    for note in found.notes:
-        stderr().print(f"note: {note}", soft_wrap=True, markup=False)
+    for each in found.notes:
+        note(each)
     named = headings(found)
     print_table(
         ("run", "trials", "failed", "front", *named),
@@ -119,20 +114,19 @@ def tensorboard(
     run: RunFolder,
     out: Annotated[Path | None, typer.Option(help="The folder; tensorboard in the run's folder if left out.")] = None,
 ) -> None:
-    """Write a run's epochs and trials for TensorBoard; again to add what has happened since."""
+    """Write a run's epochs and trials for TensorBoard; repeat it to add what has happened since."""
     from search.outputs.tensorboard import export
 
-    folder = export(run, out)
-    stdout().print(f"written; look at it with: tensorboard --logdir {folder}", soft_wrap=True, markup=False)
+    typer.echo(f"written; look at it with: tensorboard --logdir {export(run, out)}")
 
 
-def _choice_json(chosen: "Choice") -> dict[str, Any]:
+def _choice_json(chosen: "Choice") -> dict[str, object]:
     from dataclasses import asdict
 
     return {**asdict(chosen), "folder": str(chosen.folder) if chosen.folder else None}
 
 
-def _comparison_json(found: "Comparison") -> dict[str, Any]:
+def _comparison_json(found: "Comparison") -> dict[str, object]:
     return {
         "trials": found.trials,
         "box": {"reference": found.reference, "ideal": found.ideal, "axes": ["ops", "accuracy"]},
@@ -166,7 +160,7 @@ def _comparison_json(found: "Comparison") -> dict[str, Any]:
     }
 
 
-def _front_json(found: "Comparison", name: str) -> list[dict[str, Any]]:
+def _front_json(found: "Comparison", name: str) -> list[dict[str, object]]:
     from analysis.findings.front import front
 
     rows = front(found.frames[name])
@@ -178,7 +172,7 @@ def _front_json(found: "Comparison", name: str) -> list[dict[str, Any]]:
     ]
 
 
-def _interval_json(interval: "Interval") -> dict[str, Any]:
+def _interval_json(interval: "Interval") -> dict[str, object]:
     return {
         "mean": _finite(interval.value),
         "low": _finite(interval.low),

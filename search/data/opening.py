@@ -15,7 +15,7 @@ from search.data.dataset import DataSet, Normalisation, TensorSplit
 from search.data.errors import DataError, Problems
 from search.data.sources.decode import CHUNK, EncodedImages, as_channels, decode_all, fit, read_image, sample
 from search.data.sources.source import DecodedImages, Images, Source
-from search.data.splits import Positions, Ranking, shares
+from search.data.splits import ClassRanking, Positions, shares
 from search.data.stream import StreamSplit
 
 SPLITS = ("train", "validation", "test")
@@ -135,8 +135,8 @@ def _cut(source: Source, config: DataConfig, seed: int) -> Cut:
     return {part: parts[part] for part in SPLITS}
 
 
-def _ranking(images: Images, positions: Positions, seed: int, purpose: str) -> Ranking:
-    return Ranking.of(images.labels[positions], lambda i: images.key(int(positions[i])), seed, purpose)
+def _ranking(images: Images, positions: Positions, seed: int, purpose: str) -> ClassRanking:
+    return ClassRanking.of(images.labels[positions], lambda i: images.key(int(positions[i])), seed, purpose)
 
 
 def _fits(cut: Cut, config: DataConfig, size: int | None, channels: int | None) -> bool:

@@ -13,7 +13,7 @@ Positions = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Ranking:
+class ClassRanking:
     """Every image's rank within its class, by a hash of the seed, a purpose and the image's key.
 
     An image's rank depends on the keys in its class alone, so neither the order in which files are listed nor other
@@ -24,7 +24,7 @@ class Ranking:
     ranks: Positions
 
     @classmethod
-    def of(cls, labels: Positions, key: Callable[[int], str], seed: int, purpose: str) -> "Ranking":
+    def of(cls, labels: Positions, key: Callable[[int], str], seed: int, purpose: str) -> "ClassRanking":
         """Rank the images with these labels; `key(i)` names image i, and no two images have the same key."""
         hashes = np.array([derive_seed(seed, purpose, key(i)) for i in range(len(labels))], dtype=np.int64)
         order = np.lexsort((hashes, labels))

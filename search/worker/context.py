@@ -18,7 +18,7 @@ from models.families import build_network, family_of
 from search.data.augment import Augmentation
 from search.data.dataset import DataSet, Split
 from search.data.opening import open_data
-from search.data.splits import Ranking
+from search.data.splits import ClassRanking
 from search.runs.folder import Run
 from search.runs.records import Stage
 from search.seeds import derive_seed
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 FEWEST_IMAGES = 128
 """To evaluate a network on fewer images takes the 1-bit engine longer than torch, as it must be lowered first."""
-COSTS = ("flops", "int8_ops", "bops", "ops", "params", "bits", "bytes")
 
 
 @dataclass(frozen=True)
@@ -49,13 +48,11 @@ class Candidate:
 
     def cost(self) -> dict[str, float]:
         """What it costs, as metrics."""
-        cost = self.space.cost(self.architecture)
-        return {name: getattr(cost, name) for name in COSTS}
+        return self.space.cost(self.architecture).metrics()
 
     def full_precision_cost(self) -> dict[str, float]:
         """What its full-precision twin costs."""
-        cost = self.space.full_precision_cost(self.architecture)
-        return {name: getattr(cost, name) for name in COSTS}
+        return self.space.full_precision_cost(self.architecture).metrics()
 
 
 class Context:
@@ -80,7 +77,7 @@ class Context:
         if count is None:
             return self.data.train
         labels = self.data.train.labels.numpy()
-        ranking = Ranking.of(labels, str, self.config.seed, "search images")
+        ranking = ClassRanking.of(labels, str, self.config.seed, "search images")
         wanted = np.minimum(np.bincount(labels, minlength=self.data.classes), count)
         return self.data.train.subset(torch.from_numpy(ranking.first(wanted)))
 
