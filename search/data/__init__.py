@@ -1,7 +1,6 @@
 """Data sets: what a configuration may name, how it is read and checked, and the batches that training sees.
 
-Importing this package loads neither torch nor pyarrow, so that the command line answers at once; `search.data.opening`
-holds `open_data`, which does.
+This loads neither torch nor pyarrow, so that the command line answers at once; `search.data.opening.open_data` does.
 """
 
 from search.data.config import DataConfig, recognise

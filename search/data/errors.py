@@ -1,8 +1,8 @@
-"""The one error that a user of a data set sees, and the list in which problems gather before it is raised."""
+"""The error about data sets, and the list that collects problems before it is raised."""
 
 from spaces.errors import BinarynasError
 
-SHOWN = 20
+_SHOWN = 20
 
 
 class DataError(BinarynasError, ValueError):
@@ -10,10 +10,7 @@ class DataError(BinarynasError, ValueError):
 
 
 class Problems:
-    """Everything wrong with a data set, gathered so that all of it is told at once.
-
-    `add` keeps the first 20 sentences and counts the rest; `check` raises one `DataError` if there are any.
-    """
+    """Everything wrong with a data set, to be reported at once: the first 20 sentences, and how many more."""
 
     def __init__(self) -> None:
         self._shown: list[str] = []
@@ -25,16 +22,14 @@ class Problems:
     def add(self, sentence: str) -> None:
         """Note one problem, a whole sentence that names the file."""
         self._count += 1
-        if len(self._shown) < SHOWN:
+        if self._count <= _SHOWN:
             self._shown.append(sentence)
 
     def check(self) -> None:
-        """Raise `DataError` with every problem noted so far; do nothing when there is none."""
-        if not self._count:
-            return
+        """Raise `DataError` with the problems noted so far; do nothing where there are none."""
         if self._count == 1:
             raise DataError(self._shown[0])
-        lines = [f"- {sentence}" for sentence in self._shown]
-        if self._count > len(self._shown):
-            lines.append(f"- and {self._count - len(self._shown)} more.")
-        raise DataError("\n".join([f"{self._count} problems with the data:", *lines]))
+        if self._count:
+            more = [f"and {self._count - _SHOWN} more."] if self._count > _SHOWN else []
+            lines = (f"- {sentence}" for sentence in self._shown + more)
+            raise DataError("\n".join([f"{self._count} problems with the data:", *lines]))

@@ -17,7 +17,7 @@ class ClassRanking:
     """Every image's rank within its class, by a hash of the seed, a purpose and the image's key.
 
     An image's rank depends on the keys in its class alone, so neither the order in which files are listed nor other
-    classes change who is cut.
+    classes change which images are cut.
     """
 
     labels: Positions
@@ -42,7 +42,7 @@ class ClassRanking:
         return np.flatnonzero(self.ranks >= np.asarray(per_class, np.int64)[self.labels])
 
     def subset(self, size: int) -> Positions:
-        """`size` positions, ascending, one of every class and then in proportion; a smaller subset lies in a larger."""
+        """`size` positions, ascending: one per class, then in proportion. A larger subset contains a smaller one."""
         share = (self.ranks + 0.5) / np.bincount(self.labels)[self.labels]
         order = np.lexsort((self.labels, share, self.ranks > 0))
         return np.sort(order[:size])

@@ -148,8 +148,8 @@ def model_of(
     space = network.space
     if run is None and (mean is None or std is None):
         raise ExportError(
-            f"{found.source} does not belong to a run, which would tell how its images were normalised: give --mean "
-            "and --std"
+            f"{found.source} does not belong to a run, which would tell how its images were normalised: "
+            "give --mean and --std"
         )
     architecture = space.format(network.architecture)
     facts = {"space": space.name, "architecture": architecture, "id": space.id(network.architecture)}

@@ -100,7 +100,7 @@ def test_a_networks_folder_is_exported_like_its_run(folder, exported, tmp_path):
     assert run("export", network, "--out", tmp_path / "model.bnn")[0] == 0
     assert (tmp_path / "model.bnn").read_bytes() == exported.read_bytes()
     shutil.copytree(network, tmp_path / "alone")
-    assert "say it with --mean and --std" in refused("export", tmp_path / "alone", "--out", tmp_path / "other.bnn")
+    assert "give --mean and --std" in refused("export", tmp_path / "alone", "--out", tmp_path / "other.bnn")
     assert run("export", tmp_path / "alone", "--out", tmp_path / "other.bnn", "--mean", "0.5", "--std", "0.25")[0] == 0
     assert read_model(tmp_path / "other.bnn").mean == (0.5,)
     assert "mean must be 1 finite" in refused(

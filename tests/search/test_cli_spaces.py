@@ -179,10 +179,10 @@ def test_sample_prints_members_and_nothing_else():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("spaces", "nasbn"), "binarynas: there is no space 'nasbn'; did you mean 'nasbnn'?"),
-        (("sample", "nasbn"), "binarynas: there is no space 'nasbn'; did you mean 'nasbnn'?"),
+        (("spaces", "nasbn"), "space 'nasbn'; did you mean 'nasbnn'?"),
+        (("sample", "nasbn"), "space 'nasbn'; did you mean 'nasbnn'?"),
         (("ops", "nasbnn", "c3"), "binarynas: the stem: 'c3' is no layer"),
-        (("ops", "vgg-smal", "1"), "binarynas: there is no space 'vgg-smal'; did you mean 'vgg-small'?"),
+        (("ops", "vgg-smal", "1"), "space 'vgg-smal'; did you mean 'vgg-small'?"),
         (("ops", "vgg-small", "1-1"), "binarynas: '1-1' is not in space 'vgg-small': 2 ratios where vgg-small has 6"),
         (("sample", "nowhere.yaml"), "binarynas: cannot read the configuration nowhere.yaml: "),
         (

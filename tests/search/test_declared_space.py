@@ -39,7 +39,7 @@ def test_analysis_reads_a_declared_space(tmp_path):
 @pytest.mark.parametrize(
     ("space", "words"),
     [
-        ({"name": "nowhere"}, "there is no space 'nowhere'"),
+        ({"name": "nowhere"}, "space 'nowhere'"),
         ({"stem_stride": 1}, "stem_stride without stages"),
         ({"name": "mine", "stages": []}, "a declared space needs stem_widths, stem_stride, image_size"),
         ({"name": "nasbnn", "stages": []}, "is a space already"),

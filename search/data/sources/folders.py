@@ -1,4 +1,4 @@
-"""Images in folders, one folder a class: train/CLASS/*, val/CLASS/*, test/CLASS/*, or just CLASS/*."""
+"""Images in folders, one folder per class: train/CLASS/*, val/CLASS/*, test/CLASS/*, or just CLASS/*."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,11 +49,10 @@ class FolderImages:
 def folder_source(folder: Path) -> Source:
     """List a folder of images; reads names only.
 
-    Raises:
-        DataError: no such folder, no class, a class without images, or splits whose classes differ.
+    Raises `DataError` for a missing folder, no class, a class without images, or splits whose classes differ.
     """
     if not folder.is_dir():
-        raise DataError(f"{folder}: there is no such folder; path must be a folder of images.")
+        raise DataError(f"{folder} does not exist; path must be a folder of images.")
     parts = {split: child for child in _folders(folder) if (split := split_of(child.name))}
     if "train" not in parts:
         parts = {"train": folder}
@@ -68,7 +67,7 @@ def folder_source(folder: Path) -> Source:
     for split, place in parts.items():
         found = {child.name: child for child in _folders(place)}
         for name in sorted(found.keys() - set(names)):
-            problems.add(f"{found[name]}: there is no class '{name}' in {parts['train']}: remove it or add it there.")
+            problems.add(f"{found[name]}: unknown class '{name}': remove it, or add it to {parts['train']}.")
         files: list[str] = []
         labels: list[int] = []
         for label, name in enumerate(names):

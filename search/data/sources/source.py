@@ -1,4 +1,4 @@
-"""Where images come from, before anything is cut or resized: decoded arrays or lists of encoded images."""
+"""A data set as it is read, before anything is cut or resized: decoded arrays or lists of encoded images."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from search.data.sources.decode import EncodedImages
 
 @dataclass(frozen=True)
 class DecodedImages:
-    """Images that come decoded: uint8 (N, C, H, W)."""
+    """Images that are read decoded: uint8 (N, C, H, W)."""
 
     images: Tensor
     labels: NDArray[np.int64]
@@ -22,7 +22,7 @@ class DecodedImages:
         return len(self.labels)
 
     def key(self, index: int) -> str:
-        """The position, which is fixed in the data sets that come like this."""
+        """The position, which is fixed in data sets of this kind."""
         return str(index)
 
     def where(self, index: int) -> str:
@@ -35,14 +35,14 @@ Images = DecodedImages | EncodedImages
 
 @dataclass(frozen=True)
 class Source:
-    """A data set as it was found: the splits that exist ("train" always, "validation", "test") and the class names."""
+    """A data set as it is: the splits that exist ("train" always, "validation", "test") and the class names."""
 
     name: str
     class_names: tuple[str, ...]
     splits: Mapping[str, Images]
 
     def check_classes(self) -> None:
-        """Raise DataError for labels that are not 0..classes-1 and for classes without an image in a split."""
+        """Raise `DataError` for labels outside 0..classes-1 and for classes without an image in a split."""
         problems = Problems()
         for split, images in self.splits.items():
             outside = np.flatnonzero((images.labels < 0) | (images.labels >= len(self.class_names)))
