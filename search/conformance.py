@@ -14,13 +14,15 @@ from statistics import median
 from typing import Any, Protocol
 
 from search.config.search import SearchConfig
+from search.config.space import AnySpace
 from search.proposers.base import History, Proposer
 from search.proposers.budget import Coster
 from search.runs.records import Proposal, Record, Stage, State
 from search.seeds import derive_rng
-from spaces import NasBnnSpace, Space, get_space
+from spaces import NasBnnSpace, get_space
 from spaces import Stage as SpaceStage
 
+AnyProposer = Proposer[Any]
 SPACE = get_space("nasbnn-digits")
 TINY = NasBnnSpace(
     "tiny",
@@ -41,8 +43,8 @@ class Make(Protocol):
     """A proposer's class, or a function like it."""
 
     def __call__(
-        self, space: Space[Any], config: SearchConfig, seed: int, coster: Coster | None = None, /
-    ) -> Proposer[Any]:
+        self, space: AnySpace, config: SearchConfig, seed: int, coster: Coster | None = None, /
+    ) -> AnyProposer:
         """A proposer of one's own."""
         ...
 
@@ -62,7 +64,7 @@ def check_proposer(make: Make) -> None:
 
 
 def check_members(
-    make: Make, space: Space[Any] = SPACE, ops_min: float | None = None, ops_max: float | None = None
+    make: Make, space: AnySpace = SPACE, ops_min: float | None = None, ops_max: float | None = None
 ) -> None:
     """Candidates are members within the limits, as many as are wanted, none twice; names and ids are the space's."""
     config = SearchConfig(ops_min=ops_min, ops_max=ops_max, generation=20)
@@ -81,7 +83,7 @@ def check_narrow_limits(make: Make) -> None:
     check_members(make, ops_max=4e3)
 
 
-def check_repeatable(make: Make, space: Space[Any] = SPACE) -> None:
+def check_repeatable(make: Make, space: AnySpace = SPACE) -> None:
     """The same arguments give the same candidates: from one proposer twice, and from another one after an interruption,
     in whatever order, however often, wherever and how fast the trials ran."""
     config = SearchConfig(generation=20)
@@ -95,19 +97,19 @@ def check_repeatable(make: Make, space: Space[Any] = SPACE) -> None:
         records += trials(space, proposals, generation, records)
 
 
-def check_seed(make: Make, space: Space[Any] = SPACE) -> None:
+def check_seed(make: Make, space: AnySpace = SPACE) -> None:
     """Another seed gives other candidates."""
     first, second = (run(make(space, SearchConfig(generation=20), seed), space, generations=2) for seed in (1, 2))
     assert {record.id for record in first} != {record.id for record in second}
 
 
-def check_exhaustion(make: Make, space: Space[Any] = TINY) -> None:
+def check_exhaustion(make: Make, space: AnySpace = TINY) -> None:
     """A small space is tried whole; then there are fewer candidates than wanted, and at last none."""
     records = run(make(space, SearchConfig(generation=50), 0), space, size=50, generations=40)
     assert len({record.id for record in records}) == len(records) == space.count()
 
 
-def check_failures(make: Make, space: Space[Any] = TINY) -> None:
+def check_failures(make: Make, space: AnySpace = TINY) -> None:
     """Candidates that failed or were stopped early are not tried again, not even where a whole generation failed."""
 
     def state(number: int) -> State:
@@ -118,7 +120,7 @@ def check_failures(make: Make, space: Space[Any] = TINY) -> None:
 
 
 def check_latency(
-    make: Make, space: Space[Any] = SPACE, coster: Coster | None = None, latency_max: float | None = None
+    make: Make, space: AnySpace = SPACE, coster: Coster | None = None, latency_max: float | None = None
 ) -> None:
     """Candidates keep the limits of operations and of latency; by default half of the space is too slow."""
     coster, rng = coster or TextLength(), derive_rng(0, "latencies")
@@ -138,8 +140,8 @@ LAWS: tuple[Callable[[Make], None], ...] = (
 
 
 def run(
-    proposer: Proposer[Any],
-    space: Space[Any],
+    proposer: AnyProposer,
+    space: AnySpace,
     *,
     size: int = 20,
     generations: int,
@@ -157,7 +159,7 @@ def run(
 
 
 def trials(
-    space: Space[Any],
+    space: AnySpace,
     proposals: Iterable[Proposal],
     generation: int,
     before: Sequence[Record] = (),

@@ -1,7 +1,7 @@
 """Commands that deploy a network of a run: write it as a file, time it, and classify images with it."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -29,14 +29,6 @@ class FileFormat(StrEnum):
 
 FORMATS = {".onnx": FileFormat.ONNX, ".qonnx": FileFormat.QONNX}
 """By the suffix of a file's name; every other one is a .bnn file."""
-IMAGE_FILES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands to the application."""
-    app.command("export")(export)
-    app.command("bench")(bench)
-    app.command("predict")(predict)
 
 
 def export(
@@ -170,14 +162,15 @@ def _open(path: Path) -> "tuple[Model, Engine]":
     return model, engine
 
 
-def _image_files(source: Path) -> Iterator[Path]:
+def _image_files(source: Path) -> list[Path]:
     """The file, or the images of a folder and its subfolders, by name."""
+    from search.data.config import IMAGE_SUFFIXES
+
     if not source.exists():
         fail(f"{source} does not exist; give an image or a folder of images")
     if source.is_file():
-        yield source
-        return
-    files = sorted(path for path in source.rglob("*") if path.suffix.lower() in IMAGE_FILES and path.is_file())
+        return [source]
+    files = sorted(path for path in source.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
     if not files:
-        fail(f"{source} holds no images; they end in {', '.join(IMAGE_FILES)}")
-    yield from files
+        fail(f"{source} has no images; they end in {', '.join(IMAGE_SUFFIXES)}")
+    return files

@@ -9,11 +9,6 @@ from search.cli.options import Json
 from search.cli.output import note, print_json
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
-    app.command("latency-table")(latency_table)
-
-
 def latency_table(
     source: Annotated[
         str, typer.Argument(metavar="SPACE|PRESET|FILE.yaml", help="The space whose networks are to be predicted.")
@@ -26,11 +21,11 @@ def latency_table(
     Keep the machine idle meanwhile. A search takes the table with --set execution.latency_table=FILE.
     """
     from search.config.loading import load_config
-    from search.latency.table import engine_hint, measure_table
+    from search.latency.table import engine_here, measure_table
     from spaces import SPACES, get_space
 
     space = get_space(source) if source in SPACES else load_config(source).space.architectures()
-    if hint := engine_hint():
+    if hint := engine_here().hint:
         note(hint)
     table = measure_table(space)
     table.write(out)

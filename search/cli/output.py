@@ -1,9 +1,10 @@
 """How the commands print: results, tables and JSON on standard output, everything else on standard error."""
 
 import json
+import math
 from collections.abc import Container, Iterable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import typer
 
@@ -41,8 +42,18 @@ def fail(message: str, code: int = BAD_INPUT) -> NoReturn:
 
 
 def print_json(value: object) -> None:
-    """Print a value as JSON, for programs."""
-    typer.echo(json.dumps(value, indent=2, allow_nan=False))
+    """Print a value as JSON, for programs: a number that is not finite is null, and a path a text."""
+    typer.echo(json.dumps(_finite(value), indent=2, allow_nan=False, default=str))
+
+
+def _finite(value: Any) -> object:
+    match value:
+        case dict():
+            return {key: _finite(each) for key, each in cast("dict[str, object]", value).items()}
+        case list() | tuple():
+            return [_finite(each) for each in cast("list[object]", value)]
+        case _:
+            return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def print_table(

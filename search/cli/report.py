@@ -1,5 +1,6 @@
 """Commands that tell the results of runs: a report, the best network, a comparison of runs."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,19 +10,10 @@ from search.cli.options import Json, OpsMax, RunFolder, parse_count
 from search.cli.output import fail, note, print_json, print_table
 
 if TYPE_CHECKING:
-    from analysis.findings.choice import Choice
     from analysis.findings.comparison import Comparison
     from analysis.measures.intervals import Interval
 
 RunFolders = Annotated[list[Path], typer.Argument(metavar="RUN...", help="The folders of runs, finished or not.")]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands to the application."""
-    app.command("report")(report)
-    app.command("best")(best)
-    app.command("compare")(compare)
-    app.command("tensorboard")(tensorboard)
 
 
 def report(
@@ -65,7 +57,7 @@ def best(
     except NoCandidateError as error:
         fail(str(error), 1)
     if as_json:
-        print_json(_choice_json(chosen))
+        print_json(asdict(chosen))
         return
     from analysis.runs.schema import LATENCY
     from analysis.units import cost_words, percent
@@ -120,68 +112,29 @@ def tensorboard(
     typer.echo(f"written; look at it with: tensorboard --logdir {export(run, out)}")
 
 
-def _choice_json(chosen: "Choice") -> dict[str, object]:
-    from dataclasses import asdict
-
-    return {**asdict(chosen), "folder": str(chosen.folder) if chosen.folder else None}
-
-
 def _comparison_json(found: "Comparison") -> dict[str, object]:
+    from analysis.findings.front import front
+
+    fronts = {run.name: front(found.frames[run.name]) for run in found.runs}
+    columns = ["architecture", "id", "ops", "accuracy"]
     return {
         "trials": found.trials,
         "box": {"reference": found.reference, "ideal": found.ideal, "axes": ["ops", "accuracy"]},
-        "levels": list(found.levels),
-        "runs": [
-            {
-                "name": r.name,
-                "group": r.group,
-                "seed": r.seed,
-                "trials": r.trials,
-                "finished": r.finished,
-                "failed": r.failed,
-                "front": _front_json(found, r.name),
-                "hypervolume": r.hypervolume,
-                "best": _finite(r.best),
-                "reached": [_finite(value) for value in r.reached],
-            }
-            for r in found.runs
-        ],
+        "levels": found.levels,
+        "runs": [{**asdict(run), "front": fronts[run.name][columns].to_dict("records")} for run in found.runs],
         "groups": [
             {
-                "name": g.name,
-                "runs": list(g.runs),
-                "hypervolume": _interval_json(g.hypervolume),
-                "best": _interval_json(g.best),
-                "reached": [_interval_json(interval) for interval in g.reached],
+                "name": group.name,
+                "runs": group.runs,
+                "hypervolume": _interval_json(group.hypervolume),
+                "best": _interval_json(group.best),
+                "reached": [_interval_json(interval) for interval in group.reached],
             }
-            for g in found.groups
+            for group in found.groups
         ],
-        "notes": list(found.notes),
+        "notes": found.notes,
     }
-
-
-def _front_json(found: "Comparison", name: str) -> list[dict[str, object]]:
-    from analysis.findings.front import front
-
-    rows = front(found.frames[name])
-    return [
-        {"architecture": str(text), "id": str(identity), "ops": float(ops), "accuracy": float(accuracy)}
-        for text, identity, ops, accuracy in zip(
-            rows["architecture"], rows["id"], rows["ops"], rows["accuracy"], strict=True
-        )
-    ]
 
 
 def _interval_json(interval: "Interval") -> dict[str, object]:
-    return {
-        "mean": _finite(interval.value),
-        "low": _finite(interval.low),
-        "high": _finite(interval.high),
-        "n": interval.count,
-    }
-
-
-def _finite(value: float) -> float | None:
-    import math
-
-    return value if math.isfinite(value) else None
+    return {"mean": interval.value, "low": interval.low, "high": interval.high, "n": interval.count}

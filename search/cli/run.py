@@ -15,15 +15,6 @@ if TYPE_CHECKING:
 _ADDRESS = "A Ray cluster: auto, or HOST:PORT of its head. The run's folder must be on storage that its nodes share."
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to the application."""
-    app.command("search")(search)
-    app.command("resume")(resume)
-    app.command("status")(status)
-    app.command("presets")(presets)
-    app.command("import-nasbnn")(import_nasbnn)
-
-
 def search(
     source: Annotated[str, typer.Argument(metavar="PRESET|FILE.yaml", help="A preset's name, or a configuration.")],
     data: Annotated[

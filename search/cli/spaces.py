@@ -1,7 +1,7 @@
 """Commands about search spaces: what they hold, what an architecture costs, and random members."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,7 +9,8 @@ from search.cli.options import Json, OpsMax, OpsMin
 from search.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
-    from spaces import Cost, LayerCost, Space
+    from search.config.space import AnySpace
+    from spaces import Cost, LayerCost
 
 SpaceName = Annotated[
     str,
@@ -17,13 +18,6 @@ SpaceName = Annotated[
         metavar="SPACE|FILE.yaml", help="A space by name (`binarynas spaces` lists them), or a run's configuration."
     ),
 ]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command("spaces")(list_spaces)
-    app.command("ops")(show_cost)
-    app.command("sample")(draw)
 
 
 def list_spaces(
@@ -112,7 +106,7 @@ def draw(
         typer.echo(chosen.format(member))
 
 
-def _open(source: str) -> "Space[Any]":
+def _open(source: str) -> "AnySpace":
     """The space of a name, or of a run's configuration."""
     from spaces import get_space
 
@@ -123,7 +117,7 @@ def _open(source: str) -> "Space[Any]":
     return load_config(source).space.build()
 
 
-def _describe(space: "Space[Any]") -> dict[str, object]:
+def _describe(space: "AnySpace") -> dict[str, object]:
     return {
         "name": space.name,
         "family": space.family,
@@ -136,7 +130,7 @@ def _describe(space: "Space[Any]") -> dict[str, object]:
     }
 
 
-def _print_summary(spaces: "list[Space[Any]]") -> None:
+def _print_summary(spaces: "list[AnySpace]") -> None:
     from analysis.units import quantity
 
     print_table(
@@ -156,7 +150,7 @@ def _print_summary(spaces: "list[Space[Any]]") -> None:
     )
 
 
-def _in_full_precision(space: "Space[Any]", member: Any) -> "dict[str, Cost]":
+def _in_full_precision(space: "AnySpace", member: object) -> "dict[str, Cost]":
     """What the float twins of a member of a width space cost: its own, and the base network's."""
     from spaces import WidthSpace, split
 
@@ -169,7 +163,7 @@ def _in_full_precision(space: "Space[Any]", member: Any) -> "dict[str, Cost]":
     }
 
 
-def _as_published(space: "Space[Any]", member: Any) -> dict[str, float]:
+def _as_published(space: "AnySpace", member: object) -> dict[str, float]:
     """Operations of a member of a cell space as its paper counts them."""
     from spaces import CellSpace, split
 

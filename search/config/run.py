@@ -1,7 +1,6 @@
 """What a run is asked to do: one configuration, checked whole before anything starts."""
 
 from enum import StrEnum
-from typing import Any
 
 import yaml
 from pydantic import Field
@@ -9,7 +8,7 @@ from pydantic import Field
 from search.config.execution import ExecutionConfig
 from search.config.search import EvaluationConfig, SearchConfig
 from search.config.sections import Section
-from search.config.space import SpaceConfig
+from search.config.space import AnySpace, SpaceConfig
 from search.config.trainings import (
     CandidateConfig,
     DifferentiableConfig,
@@ -19,7 +18,7 @@ from search.config.trainings import (
     SupernetConfig,
 )
 from search.data.config import DataConfig
-from spaces import HyperparameterSpace, Listed, Space
+from spaces import HyperparameterSpace, Listed
 
 FORMAT_VERSION = 1
 
@@ -54,7 +53,7 @@ class RunConfig(Section):
     final: FinalConfig = FinalConfig()
     execution: ExecutionConfig = ExecutionConfig()
 
-    def searched_space(self, classes: int | None = None, channels: int | None = None) -> Space[Any]:
+    def searched_space(self, classes: int | None = None, channels: int | None = None) -> AnySpace:
         """The space of the candidates: settings of differentiable searches, else architectures."""
         if self.method is not Method.DIFFERENTIABLE:
             return self.space.build(classes, channels)

@@ -16,6 +16,8 @@ from spaces.declarations import FAMILIES
 from spaces.errors import SpaceError
 from spaces.hyperparameters.kinds import KNOWN, Word
 
+AnySpace = Space[Any]
+"""A space of any family."""
 _COMMON = {"name", "image_size", "architecture", "hyperparameters"}
 """Keys that every family has. Each of the others is a field of the spaces of some family."""
 _FROM_DATA = {"classes", "channels"}
@@ -125,12 +127,12 @@ class SpaceConfig(Section):
         return ValidationError.from_exception_data("space", details)
 
     @classmethod
-    def of(cls, space: Space[Any]) -> "SpaceConfig":
+    def of(cls, space: AnySpace) -> "SpaceConfig":
         """The section that declares a space made in Python; raises `ValidationError` where a named one is called so."""
         fields = space.declaration().items()
         return cls.model_validate({name: value for name, value in fields if name not in {"family", *_FROM_DATA}})
 
-    def build(self, classes: int | None = None, channels: int | None = None) -> Space[Any]:
+    def build(self, classes: int | None = None, channels: int | None = None) -> AnySpace:
         """What is searched, for data with these classes and channels: architectures, hyperparameters, or both."""
         space = self.architectures(classes, channels)
         if self.architecture is not None:
@@ -138,7 +140,7 @@ class SpaceConfig(Section):
         hyperparameters = self.hyperparameter_space()
         return space if hyperparameters is None else JointSpace(space, hyperparameters)
 
-    def architectures(self, classes: int | None = None, channels: int | None = None) -> Space[Any]:
+    def architectures(self, classes: int | None = None, channels: int | None = None) -> AnySpace:
         """The space of architectures alone."""
         given = self._given()
         declared = _declared(given)

@@ -21,6 +21,7 @@ from models.onebit.engine import Backend, Engine
 from models.onebit.operations import Operation, Shape, Zero
 from models.onebit.program import Program
 from models.onebit.timing import Timing, processor
+from search.config.space import AnySpace
 from search.latency.programs import program_of, shape_key
 from search.latency.stopwatch import PROTOCOL, time_operations, time_programs
 from search.seeds import derive_rng
@@ -95,7 +96,7 @@ class LatencyTable:
 
     def require_here(self, why: str) -> None:
         """Raise `LatencyError` unless the table is of this machine's processor and engine."""
-        here = (processor(), engine_name())
+        here = (processor(), engine_here().name)
         if here != (self.processor, self.engine):
             raise LatencyError(
                 f"the table of latencies{f' {self.file}' if self.file else ''} {why}, and was measured on "
@@ -118,17 +119,8 @@ class LatencyTable:
         return float(np.median(spreads)) if spreads else 0.0
 
 
-def engine_name() -> str:
-    """The engine's name on this machine."""
-    return _engine_facts().name
-
-
-def engine_hint() -> str:
-    """What would make the engine faster; empty where nothing would."""
-    return _engine_facts().hint
-
-
-def _engine_facts() -> Engine:
+def engine_here() -> Engine:
+    """This machine's engine, for its name and its hint, with the smallest program."""
     return Engine(Program(Shape(1, 1, 1), (Zero(Shape(1, 1, 1)),)))
 
 
@@ -210,7 +202,7 @@ def _fit(table: LatencyTable, programs: list[Program], backend: Backend) -> tupl
 class Predictor:
     """Latencies of the members of a space for proposers; each is predicted once."""
 
-    def __init__(self, table: LatencyTable, space: Space[Any]) -> None:
+    def __init__(self, table: LatencyTable, space: AnySpace) -> None:
         self._table, self._space = table, space
         self._known: dict[str, float] = {}
 

@@ -17,6 +17,12 @@ from search.runs.folder import Run
 from search.runs.records import Record, State
 from search.runs.study import read_records
 
+_SAME = (
+    "number", "reason", "architecture", "id", "generation", "proposer", "operator", "seed", "attempt", "started",
+    "seconds", "host", "worker",
+)  # fmt: skip
+"""Columns that are fields of a record."""
+
 
 def write_table(run: Run, name: str, records: Sequence[Record], test_accuracy: Mapping[tuple[str, str], float]) -> None:
     """A table of some trials, with their accuracy on the test split by stage and id."""
@@ -46,24 +52,12 @@ def export_trials(run: Run) -> None:
 
 def _row(record: Record, space: str, versions: str) -> Mapping[str, object]:
     return {
+        **{name: getattr(record, name) for name in _SAME},
         **{name: int(value) if name in WHOLE else value for name, value in record.metrics.items()},
         "stage": record.stage.value,
-        "number": record.number,
         "state": record.state.value,
-        "reason": record.reason,
         "space": space,
-        "architecture": record.architecture,
-        "id": record.id,
-        "generation": record.generation,
-        "proposer": record.proposer,
-        "operator": record.operator,
         "parents": list(record.parents),
-        "seed": record.seed,
-        "attempt": record.attempt,
-        "started": record.started,
-        "seconds": record.seconds,
-        "host": record.host,
-        "worker": record.worker,
         "versions": versions,
         "facts": json.dumps(record.facts) if record.facts else None,
     }

@@ -18,9 +18,9 @@ from analysis.runs.layout import CONFIG_FILE, EVENTS_FILE, FRONT, JOURNAL_FILE, 
 from models.checkpoints.files import sync_folder, write_atomically
 from search.config.loading import check_config, parse_yaml
 from search.config.run import RunConfig
+from search.config.space import AnySpace
 from search.runs.holder import require_held
 from search.runs.records import Stage, now
-from spaces import Space
 
 RUN_FORMAT = 1
 _PACKAGES = ("binarynas", "torch", "torchvision", "ray", "optuna", "numpy", "pyarrow")
@@ -59,12 +59,12 @@ class Run:
         return facts
 
     @cached_property
-    def space(self) -> Space[Any]:
+    def space(self) -> AnySpace:
         """The space that is searched, with the data's classes and channels."""
         return self.config.searched_space(**self._shape)
 
     @cached_property
-    def architectures(self) -> Space[Any]:
+    def architectures(self) -> AnySpace:
         """The space of the architectures alone."""
         return self.config.space.architectures(**self._shape)
 

@@ -18,16 +18,12 @@ from optuna.storages.journal import BaseJournalBackend
 from optuna.trial import TrialState
 
 from analysis.runs.journal import CREATE_TRIAL, SET_ATTRIBUTE, SET_STATE
-from analysis.runs.journal_lines import Chain, JournalError
+from analysis.runs.journal_lines import Chain
 from models.checkpoints.files import write_atomically
 from search.runs.holder import require_held
 
 logger = logging.getLogger(__name__)
 
-REMEDY = (
-    "it may have been damaged while it was copied, or by its disk: restore it from a copy, or keep the lines before "
-    "that one (head -n), which repeats the trials after it"
-)
 Log = dict[str, Any]
 """One record as Optuna types it: a JSON object."""
 
@@ -79,12 +75,7 @@ class Journal(BaseJournalBackend):
         """Read the whole lines that were added since."""
         data = _read(self._file, self._offset)
         whole = data[: data.rfind(b"\n") + 1]
-        if not whole:
-            return
-        try:
-            self._records += map(dict, self._chain.read(whole.split(b"\n")[:-1]))
-        except JournalError as error:
-            raise JournalError(f"{error}; {REMEDY}") from error
+        self._records += map(dict, self._chain.read(whole.split(b"\n")[:-1]))
         self._offset += len(whole)
 
     def _cut(self, end: int) -> None:
@@ -102,10 +93,7 @@ class ReadOnlyJournal(BaseJournalBackend):
     def __init__(self, path: Path) -> None:
         self._path = path
         lines = path.read_bytes().split(b"\n")[:-1]  # what follows the last line end is not whole yet
-        try:
-            self._records = [_replayed(dict(record)) for record in Chain(path).read(lines)]
-        except JournalError as error:
-            raise JournalError(f"{error}; {REMEDY}") from error
+        self._records = [_replayed(dict(record)) for record in Chain(path).read(lines)]
 
     def read_logs(self, log_number_from: int) -> Sequence[Log]:
         """Called by Optuna: the records from a number on."""

@@ -26,6 +26,7 @@ from search.seeds import derive_seed
 from spaces.parameters import Integer, Parameter
 
 _RUNGS = "rungs"
+_MEASURED = ("metrics", "facts", "reason", "attempt", "seconds", "host", "worker")
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
 _STATES = {
     TrialState.WAITING: State.WAITING,
@@ -126,24 +127,13 @@ def to_record(trial: FrozenTrial, stage: Stage) -> Record:
         number=trial.number,
         stage=stage,
         state=_STATES[trial.state],
-        architecture=attributes["architecture"],
-        id=attributes["id"],
-        generation=attributes["generation"],
-        proposer=attributes["proposer"],
-        operator=attributes["operator"],
+        **{name: attributes[name] for name in ("architecture", "id", "generation", "proposer", "operator", "seed")},
         parents=tuple(attributes["parents"]),
-        seed=attributes["seed"],
-        metrics=outcome.get("metrics", {}),
-        facts=outcome.get("facts", {}),
         rungs={int(epochs): metrics for epochs, metrics in attributes.get(_RUNGS, {}).items()},
         values=tuple(trial.values or ()),
         sampler_state=dict(trial.system_attrs),
-        reason=outcome.get("reason"),
-        attempt=outcome.get("attempt", 1),
         started=datetime.fromisoformat(outcome["started"]) if "started" in outcome else None,
-        seconds=outcome.get("seconds"),
-        host=outcome.get("host"),
-        worker=outcome.get("worker"),
+        **{name: outcome[name] for name in _MEASURED if name in outcome},
     )
 
 

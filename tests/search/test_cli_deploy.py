@@ -239,7 +239,7 @@ def test_images_of_another_size_or_kind_are_fitted_and_others_named(exported, tm
     assert "is not an image that can be read" in refused("predict", exported, tmp_path / "broken.png")
     assert "does not exist" in refused("predict", exported, tmp_path / "none.png")
     (tmp_path / "empty").mkdir()
-    assert "holds no images" in refused("predict", exported, tmp_path / "empty")
+    assert "has no images" in refused("predict", exported, tmp_path / "empty")
 
 
 def test_a_damaged_model_is_one_sentence(exported, tmp_path):

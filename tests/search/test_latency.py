@@ -19,7 +19,7 @@ from search.conformance import check_latency
 from search.execution.inline import InlineExecutor
 from search.latency.programs import program_of, shape_key
 from search.latency.stopwatch import time_operations
-from search.latency.table import LatencyError, LatencyTable, Predictor, engine_name, read_table
+from search.latency.table import LatencyError, LatencyTable, Predictor, engine_here, read_table
 from search.pipeline.carry_out import carry_out
 from search.pipeline.prepare import prepare
 from search.proposers import make_proposer
@@ -43,7 +43,9 @@ def time_of(key: str) -> Timing:
 def pretended(space, architectures, **changes) -> LatencyTable:
     programs = [program_of(space, architecture) for architecture in architectures]
     keys = {shape_key(operation, program.shapes) for program in programs for operation in program.operations}
-    return replace(LatencyTable(processor(), engine_name(), {key: time_of(key) for key in keys}, 0.5, 2.0), **changes)
+    return replace(
+        LatencyTable(processor(), engine_here().name, {key: time_of(key) for key in keys}, 0.5, 2.0), **changes
+    )
 
 
 def test_a_prediction_is_the_sum_of_the_tables_entries(tiny):

@@ -4,9 +4,10 @@
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from contextlib import nullcontext
+from typing import ParamSpec, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -15,6 +16,8 @@ from torch import Tensor
 
 from search.data.errors import DataError, Problems
 
+P = ParamSpec("P")
+T = TypeVar("T")
 CHUNK = 256
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 THREADS_PAY_FROM = 16384
@@ -154,35 +157,28 @@ def decode_all(
 
 
 def _attempt(images: EncodedImages, positions: list[int], problems: Problems) -> Iterator[Tensor | None]:
-    encoded: list[bytes | DataError] = []
-    for index in positions:
-        try:
-            encoded.append(images.read(index))
-        except DataError as error:
-            encoded.append(error)
+    """The images, in order; None for one that is damaged."""
+    encoded = [_caught(images.read, index) for index in positions]
 
-    def one(item: tuple[int, bytes | DataError]) -> Tensor | DataError:
-        index, data = item
-        if isinstance(data, DataError):
-            return data
-        try:
-            return _decoded(data, images.where(index))
-        except DataError as error:
-            return error
+    def one(index: int, data: bytes | DataError) -> Tensor | DataError:
+        return data if isinstance(data, DataError) else _caught(_decoded, data, images.where(index))
 
-    items = list(zip(positions, encoded, strict=True))
-    sizes = [len(data) for data in encoded if isinstance(data, bytes)]
-    if sum(sizes) >= THREADS_PAY_FROM * len(items):
-        with ThreadPoolExecutor() as pool:
-            results = list(pool.map(one, items))
-    else:
-        results = [one(item) for item in items]
+    size = sum(len(data) for data in encoded if isinstance(data, bytes))
+    with ThreadPoolExecutor() if size >= THREADS_PAY_FROM * len(encoded) else nullcontext() as pool:
+        results = list(map(one, positions, encoded) if pool is None else pool.map(one, positions, encoded))
     for result in results:
         if isinstance(result, DataError):
             problems.add(str(result))
             yield None
         else:
             yield result
+
+
+def _caught(read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | DataError:
+    try:
+        return read(*args, **kwargs)
+    except DataError as error:
+        return error
 
 
 def _decoded(data: bytes, where: str) -> Tensor:
