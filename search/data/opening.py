@@ -15,7 +15,7 @@ from search.data.augment import Augmentation
 from search.data.cache import Decoded, cache_key, load, store
 from search.data.config import DataConfig
 from search.data.dataset import DataSet, Normalisation, TensorSplit
-from search.data.errors import DataError, Problems
+from search.data.errors import DataError, refuse
 from search.data.sources.decode import CHUNK, EncodedImages, as_channels, decode_all, fit, read_image, sample
 from search.data.sources.source import DecodedImages, Images, Source
 from search.data.splits import ClassRanking, Positions, shares
@@ -102,7 +102,7 @@ def _source(config: DataConfig) -> Source:
 
 def _cut(source: Source, config: DataConfig, seed: int) -> Cut:
     """Test first, then validation, both from the training images where the source has none; then the limits."""
-    problems = Problems()
+    problems: list[str] = []
     splits = dict(source.splits)
     if "test" not in splits and "validation" in splits:
         splits["test"] = splits.pop("validation")
@@ -124,13 +124,13 @@ def _cut(source: Source, config: DataConfig, seed: int) -> Cut:
     for part, limit in limits.items():
         images, positions = parts[part]
         if limit is not None and limit < len(source.class_names):
-            problems.add(
+            problems.append(
                 f"{source.name}: {part}_limit is {limit}, but {len(source.class_names)} classes need at least "
                 f"{len(source.class_names)} images: raise it."
             )
         elif limit is not None:
             parts[part] = images, positions[_ranking(images, positions, seed, f"{part} limit").subset(limit)]
-    problems.check()
+    refuse(problems)
     return {part: parts[part] for part in SPLITS}
 
 
@@ -217,11 +217,11 @@ def _streamed(
         if not isinstance(images, DecodedImages)  # those are in memory already
     }
     samples: dict[str, list[Tensor]] = {}
-    problems = Problems()
+    problems: list[str] = []
     for part, (images, positions) in encoded.items():
         chosen = np.sort(np.random.Generator(np.random.PCG64(seed)).permutation(len(positions))[:SAMPLE])
         samples[part] = sample(images, positions[chosen].tolist(), problems)
-    problems.check()
+    refuse(problems)
     most = channels or max(image.shape[0] for found in samples.values() for image in found)
     fitted = [as_channels(fit(image, size, config.centre_crop), most)[None] for image in samples["train"]]
     mean, std = _moments(fitted)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from search.data.errors import Problems
 from search.seeds import derive_seed
 
 Positions = NDArray[np.int64]
@@ -49,7 +48,7 @@ class ClassRanking:
 
 
 def shares(
-    counts: Positions, names: Sequence[str], part: str, where: str, amount: int | float, problems: Problems
+    counts: Positions, names: Sequence[str], part: str, where: str, amount: int | float, problems: list[str]
 ) -> Positions:
     """How many images of every class a cut takes: `amount` of each class, or that share of it (at least one).
 
@@ -61,7 +60,7 @@ def shares(
         taken, setting = np.maximum(1, np.rint(counts * amount)).astype(np.int64), f"{part}_fraction {amount}"
     for name, count, cut in zip(names, counts.tolist(), taken.tolist(), strict=True):
         if 0 < count <= cut:
-            problems.add(
+            problems.append(
                 f"{where}: class '{name}' has {count} image{'s' if count > 1 else ''} to cut {cut} for {part} from "
                 f"({setting}), and at least one must be left to train on: add images or cut fewer."
             )

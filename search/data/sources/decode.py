@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from search.data.errors import DataError, Problems
+from search.data.errors import DataError, refuse
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -109,7 +109,7 @@ def read_image(images: EncodedImages, index: int) -> Tensor:
     return _decoded(images.read(index), images.where(index))
 
 
-def sample(images: EncodedImages, positions: Sequence[int], problems: Problems) -> list[Tensor]:
+def sample(images: EncodedImages, positions: Sequence[int], problems: list[str]) -> list[Tensor]:
     """Decode some images to look at; those that are damaged are noted and left out."""
     return [image for image in _attempt(images, list(positions), problems) if image is not None]
 
@@ -122,7 +122,7 @@ def decode_all(
     Without `size` all images must have that of the first; without `channels` the result is grey if all images are.
     There must be at least one position. Raises `DataError` that names the images that are damaged or of another size.
     """
-    problems = Problems()
+    problems: list[str] = []
     result: Tensor | None = None
     common: tuple[int, int] | None = None
     for start in range(0, len(positions), CHUNK):
@@ -138,7 +138,7 @@ def decode_all(
             elif shape == common:
                 kept.append(image)
             else:
-                problems.add(
+                problems.append(
                     f"{images.where(index)}: the image is {shape[0]}×{shape[1]} pixels where the first is "
                     f"{common[0]}×{common[1]}: set image_size to resize them all."
                 )
@@ -150,13 +150,13 @@ def decode_all(
         elif most > result.shape[1]:  # the first colour image after grey ones
             result = as_channels(result, most).contiguous()
         torch.stack([as_channels(image, result.shape[1]) for image in kept], out=result[start : start + len(kept)])
-    problems.check()
+    refuse(problems)
     if result is None:
         raise ValueError("there are no images to decode")
     return result
 
 
-def _attempt(images: EncodedImages, positions: list[int], problems: Problems) -> Iterator[Tensor | None]:
+def _attempt(images: EncodedImages, positions: list[int], problems: list[str]) -> Iterator[Tensor | None]:
     """The images, in order; None for one that is damaged."""
     encoded = [_caught(images.read, index) for index in positions]
 
@@ -168,7 +168,7 @@ def _attempt(images: EncodedImages, positions: list[int], problems: Problems) ->
         results = list(map(one, positions, encoded) if pool is None else pool.map(one, positions, encoded))
     for result in results:
         if isinstance(result, DataError):
-            problems.add(str(result))
+            problems.append(str(result))
             yield None
         else:
             yield result

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from search.data.config import parquet_files, split_of
-from search.data.errors import DataError, Problems
+from search.data.errors import DataError, refuse
 from search.data.sources.source import Source
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def parquet_source(path: Path) -> Source:
     if "train" not in by_split:
         raise DataError(f"{path} has no train*.parquet, only {', '.join(file.name for file in files)}.")
 
-    problems = Problems()
+    problems: list[str] = []
     names: tuple[Path, tuple[str, ...]] | None = None
     splits: dict[str, ParquetImages] = {}
     for split, members in by_split.items():
@@ -142,20 +142,20 @@ def parquet_source(path: Path) -> Source:
             if found is None:
                 continue
             if column and found.column != column:
-                problems.add(f"{file}: the image column is '{found.column}' where {members[0]} has '{column}'.")
+                problems.append(f"{file}: the image column is '{found.column}' where {members[0]} has '{column}'.")
             if found.names and names and found.names != names[1]:
-                problems.add(f"{file}: its class names differ from those of {names[0]}.")
+                problems.append(f"{file}: its class names differ from those of {names[0]}.")
             column = found.column
             names = names or ((file, found.names) if found.names else None)
             groups += found.groups
             labels.append(found.labels)
         if labels and not sum(map(len, labels)):
-            problems.add(f"{members[0]}: the {split} split has no rows.")
+            problems.append(f"{members[0]}: the {split} split has no rows.")
         splits[split] = ParquetImages(tuple(groups), column, np.concatenate(labels or [np.zeros(0, np.int64)]))
-    problems.check()
+    refuse(problems)
     numbers = range(int(splits["train"].labels.max()) + 1)
     name = path.parent.name if path.is_file() and split_of(_first_word(path.stem)) else path.stem
-    return Source(name, names[1] if names else tuple(map(str, numbers)), dict(splits))
+    return Source(name, names[1] if names else tuple(map(str, numbers)), splits)
 
 
 @dataclass(frozen=True)
@@ -166,14 +166,14 @@ class _Facts:
     names: tuple[str, ...]
 
 
-def _read_facts(file: Path, begin: int, problems: Problems) -> _Facts | None:
+def _read_facts(file: Path, begin: int, problems: list[str]) -> _Facts | None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         parquet = pq.ParquetFile(file)
     except (OSError, pa.ArrowException) as error:
-        problems.add(f"{file}: this is not a Parquet file that can be read ({error}).")
+        problems.append(f"{file}: this is not a Parquet file that can be read ({error}).")
         return None
     with parquet:
         schema = parquet.schema_arrow
@@ -181,17 +181,17 @@ def _read_facts(file: Path, begin: int, problems: Problems) -> _Facts | None:
         image = _image_column(schema)
         label = next((name for name in LABEL_NAMES if name in schema.names), None)
         if image is None:
-            problems.add(f"{file} has no image column, which is a struct with a field 'bytes'; {columns}.")
+            problems.append(f"{file} has no image column, which is a struct with a field 'bytes'; {columns}.")
         if label is None:
-            problems.add(f"{file} has no column of classes, named {' or '.join(LABEL_NAMES)}; {columns}.")
+            problems.append(f"{file} has no column of classes, named {' or '.join(LABEL_NAMES)}; {columns}.")
         elif not pa.types.is_integer(schema.field(label).type):
-            problems.add(f"{file}: column '{label}' must hold integers, but holds {schema.field(label).type}.")
+            problems.append(f"{file}: column '{label}' must hold integers, but holds {schema.field(label).type}.")
             return None
         if image is None or label is None:
             return None
         values = parquet.read(columns=[label]).column(label).combine_chunks()
-        for row in np.flatnonzero(values.is_null().to_numpy(zero_copy_only=False)).tolist():
-            problems.add(f"{file} row {row}: column '{label}' is empty; every image needs a class.")
+        empty = np.flatnonzero(values.is_null().to_numpy(zero_copy_only=False)).tolist()
+        problems += [f"{file} row {row}: column '{label}' is empty; every image needs a class." for row in empty]
         groups: list[RowGroup] = []
         row = 0
         for number in range(parquet.metadata.num_row_groups):

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from search.data.errors import Problems
+from search.data.errors import refuse
 from search.data.sources.decode import EncodedImages
 
 
@@ -43,17 +43,17 @@ class Source:
 
     def check_classes(self) -> None:
         """Raise `DataError` for labels outside 0..classes-1 and for classes without an image in a split."""
-        problems = Problems()
+        problems: list[str] = []
         for split, images in self.splits.items():
             outside = np.flatnonzero((images.labels < 0) | (images.labels >= len(self.class_names)))
-            for index in outside.tolist():
-                problems.add(
-                    f"{images.where(index)}: label {images.labels[index]} is out of range: there are "
-                    f"{len(self.class_names)} classes, so labels are 0 to {len(self.class_names) - 1}."
-                )
+            problems += [
+                f"{images.where(index)}: label {images.labels[index]} is out of range: there are "
+                f"{len(self.class_names)} classes, so labels are 0 to {len(self.class_names) - 1}."
+                for index in outside.tolist()
+            ]
             present = set(np.unique(images.labels).tolist())
             missing = [repr(name) for label, name in enumerate(self.class_names) if label not in present]
             if missing:
                 shown = ", ".join(missing[:8]) + (f" and {len(missing) - 8} more" if len(missing) > 8 else "")
-                problems.add(f"{self.name}: the {split} split has no image of class {shown}: add some.")
-        problems.check()
+                problems.append(f"{self.name}: the {split} split has no image of class {shown}: add some.")
+        refuse(problems)
