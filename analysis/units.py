@@ -26,6 +26,8 @@ def quantity(value: float, unit: str) -> str:
     """
     if not math.isfinite(value):
         return "-"
+    if abs(value) >= 1e12:
+        return f"{value:.2e} {unit}".strip()
     value = float(f"{value:.3g}")  # first, so that 999,999 is 1.00 M and not 1,000 K
     factor, sign = next((prefix for prefix in _PREFIXES if abs(value) >= prefix[0]), (1.0, ""))
     scaled = value / factor

@@ -21,6 +21,15 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 
 FLOAT_BITS = 32
+METRICS = ("flops", "int8_ops", "bops", "ops", "params", "bits", "bytes")  # what a network costs, as columns of a table
+
+
+class _Metrics:
+    """What a layer's cost and a network's have in common."""
+
+    def metrics(self) -> dict[str, float]:
+        """Every cost by name."""
+        return {name: getattr(self, name) for name in METRICS}
 
 
 class Price(NamedTuple):
@@ -37,7 +46,7 @@ class Price(NamedTuple):
 
 
 @dataclass(frozen=True)
-class LayerCost:
+class LayerCost(_Metrics):
     """What one layer of one network costs.
 
     `flops`, `int8_ops` and `bops` are multiply-accumulates per image in float, 8-bit and 1-bit arithmetic; `out_size`
@@ -65,7 +74,7 @@ class LayerCost:
 
 
 @dataclass(frozen=True)
-class Cost:
+class Cost(_Metrics):
     """What one network costs, in all and layer by layer; units as in `LayerCost`."""
 
     layers: tuple[LayerCost, ...]
@@ -120,11 +129,6 @@ class Costs:
     def ops(self) -> npt.NDArray[np.float64]:
         """Equivalent operations, float + 8-bit / 8 + 1-bit / 64."""
         return self.flops + self.int8_ops / 8 + self.bops / 64
-
-
-def metrics(cost: Cost | LayerCost) -> dict[str, float]:
-    """Every number of a cost, by name."""
-    return {name: getattr(cost, name) for name in ("flops", "int8_ops", "bops", "ops", "params", "bits", "bytes")}
 
 
 def operations(flops: int, int8_ops: int, bops: int) -> float:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar, Generic, Protocol, Self, TypeVar, cast
 
-from spaces.cost import Cost, Costs, metrics
+from spaces.cost import Cost, Costs
 from spaces.errors import SpaceError
 from spaces.json_form import Json, as_object, built, plain
 from spaces.parameters import Parameter, Suggests, Values, suggest_values, tune_space
@@ -113,11 +113,11 @@ class Candidate:
 
     def cost(self) -> dict[str, float]:
         """What it costs, as metrics."""
-        return metrics(self.space.cost(self.architecture))
+        return self.space.cost(self.architecture).metrics()
 
     def full_precision_cost(self) -> dict[str, float]:
         """What its full-precision twin costs, as metrics."""
-        return metrics(self.space.full_precision_cost(self.architecture))
+        return self.space.full_precision_cost(self.architecture).metrics()
 
 
 class BaseSpace(ABC, Generic[A]):
@@ -126,6 +126,7 @@ class BaseSpace(ABC, Generic[A]):
 
     family: ClassVar[str]
     of_architectures: ClassVar[bool] = True
+    declared_by: ClassVar[tuple[str, ...]] = ()  # fields that only declare a space, the main one first (`SpaceConfig`)
     __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[object]]]
     name: str
 

@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import cast
 
 from analysis.runs.journal_lines import Chain, JournalError, Json
-from analysis.runs.schema import BY_NAME
+from analysis.runs.schema import BY_NAME, WHOLE
 
-_CREATE_STUDY, _DELETE_STUDY, _CREATE_TRIAL, _SET_STATE, _SET_ATTRIBUTE = 0, 1, 4, 6, 8
+CREATE_STUDY, DELETE_STUDY, CREATE_TRIAL, SET_STATE, SET_ATTRIBUTE = 0, 1, 4, 6, 8
 _STATES = {0: "running", 1: "finished", 2: "pruned", 3: "failed", 4: "waiting"}
-_WHOLE = frozenset(name for name, column in BY_NAME.items() if column.type in ("int32", "int64"))
 _PROPOSED = ("architecture", "id", "generation", "proposer", "operator", "parents", "seed")
 _MEASURED = ("reason", "attempt", "seconds", "host", "worker")
 
@@ -66,15 +65,15 @@ def _lines(journal: Path) -> Iterator[bytes]:
 def _apply(entry: Json, studies: list[str | None], trials: list[_Trial], counts: dict[int, int]) -> None:
     """Apply one operation; as in Optuna, an operation on a trial that has ended does nothing."""
     operation = entry["op_code"]
-    if operation == _CREATE_STUDY:
+    if operation == CREATE_STUDY:
         name = str(entry["study_name"])
         if name not in studies:  # where two processes create one study, the second finds it
             studies.append(name)
         return
-    if operation == _DELETE_STUDY:
+    if operation == DELETE_STUDY:
         studies[cast("int", entry["study_id"])] = None
         return
-    if operation == _CREATE_TRIAL:
+    if operation == CREATE_TRIAL:
         study = cast("int", entry["study_id"])
         stage = studies[study]
         if stage is not None:
@@ -82,12 +81,12 @@ def _apply(entry: Json, studies: list[str | None], trials: list[_Trial], counts:
             attributes = dict(cast("Json", entry.get("user_attrs") or {}))
             trials.append(_Trial(stage, counts[study], _STATES[cast("int", entry.get("state", 0))], attributes))
         return
-    if operation not in (_SET_STATE, _SET_ATTRIBUTE):
+    if operation not in (SET_STATE, SET_ATTRIBUTE):
         return
     trial = trials[cast("int", entry["trial_id"])]
     if trial.ended:
         return
-    if operation == _SET_STATE:
+    if operation == SET_STATE:
         trial.state = _STATES[cast("int", entry["state"])]
     else:
         trial.attributes.update(cast("Json", entry["user_attr"]))
@@ -108,5 +107,5 @@ def _row(trial: _Trial) -> dict[str, object]:
         row["started"] = datetime.fromisoformat(str(outcome["started"]))
     for name, value in cast("Mapping[str, float]", outcome.get("metrics", {})).items():
         if name in BY_NAME:
-            row[name] = int(value) if name in _WHOLE else float(value)
+            row[name] = int(value) if name in WHOLE else float(value)
     return row

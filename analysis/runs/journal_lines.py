@@ -16,6 +16,10 @@ from typing import cast
 from spaces.errors import BinarynasError
 
 Json = Mapping[str, object]
+_REMEDY = (
+    "it may have been damaged while it was copied, or by its disk: restore it from a copy, or keep the lines before "
+    "that one (head -n), which repeats the trials after it"
+)
 _SEAL = re.compile(rb',"crc32":"([0-9a-f]{8})"\}$')
 
 
@@ -67,7 +71,7 @@ class Chain:
         return body + b',"crc32":"%08x"}\n' % self._last
 
     def _foreign(self) -> JournalError:
-        return JournalError(f"line {self.lines} of {self.journal} is not an operation of a study's journal")
+        return JournalError(f"line {self.lines} of {self.journal} is not an operation of a study's journal; {_REMEDY}")
 
     def _damaged(self, why: str) -> JournalError:
-        return JournalError(f"line {self.lines} of {self.journal} is damaged: {why}")
+        return JournalError(f"line {self.lines} of {self.journal} is damaged: {why}; {_REMEDY}")

@@ -92,6 +92,7 @@ COLUMNS = (
     Column("versions", "string", "JSON", "versions of the software that ran it"),
 )
 BY_NAME = {column.name: column for column in COLUMNS}
+WHOLE = frozenset(column.name for column in COLUMNS if column.type in ("int32", "int64"))  # those of whole numbers
 
 
 def objective_direction(name: str) -> Direction:

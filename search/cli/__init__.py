@@ -1,4 +1,4 @@
-"""The command line: one module a group of commands, each with a function `register(app)`.
+"""The command line: each module has a group of commands.
 
 Nothing heavy is imported before a command needs it, so that `binarynas --help` answers at once.
 """
@@ -16,8 +16,26 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for group in (run, report, deploy, latency, spaces):  # in the order of the help text
-    group.register(app)
+COMMANDS = {  # in the order of the help text
+    "search": run.search,
+    "resume": run.resume,
+    "status": run.status,
+    "presets": run.presets,
+    "import-nasbnn": run.import_nasbnn,
+    "report": report.report,
+    "best": report.best,
+    "compare": report.compare,
+    "tensorboard": report.tensorboard,
+    "export": deploy.export,
+    "bench": deploy.bench,
+    "predict": deploy.predict,
+    "latency-table": latency.latency_table,
+    "spaces": spaces.list_spaces,
+    "ops": spaces.show_cost,
+    "sample": spaces.draw,
+}
+for name, command in COMMANDS.items():
+    app.command(name)(command)
 
 
 def _print_version(wanted: bool) -> None:
@@ -38,7 +56,7 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; a `BinarynasError` is for the user to mend and becomes one sentence, no traceback."""
+    """Run the command line. A `BinarynasError`, which the user can solve, becomes one sentence without a traceback."""
     try:
         app()
     except BinarynasError as error:

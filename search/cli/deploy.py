@@ -1,25 +1,26 @@
-"""Commands that take a network out of a run: as a 1-bit file, timed, and at work on images."""
+"""Commands that deploy a network of a run: write it as a file, time it, and classify images with it."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from search.cli.output import fail, human_bytes, parse_count, print_json, print_table, stderr, stdout
+from search.cli.options import Json, OpsMax
+from search.cli.output import fail, note, print_json, print_table
 
 if TYPE_CHECKING:
+    from models.onebit.engine import Engine
     from models.onebit.file import Model
 
 ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="A .bnn file, as `binarynas export` writes it.")]
 Threads = Annotated[int, typer.Option(min=1, max=256, help="Threads that share the images of a batch.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 class FileFormat(StrEnum):
-    """What `export` writes."""
+    """The formats that `export` writes."""
 
     BNN = "bnn"
     ONNX = "onnx"
@@ -27,15 +28,7 @@ class FileFormat(StrEnum):
 
 
 FORMATS = {".onnx": FileFormat.ONNX, ".qonnx": FileFormat.QONNX}
-"""By the end of a file's name; every other one is a .bnn file."""
-IMAGE_FILES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands to the application."""
-    app.command("export")(export)
-    app.command("bench")(bench)
-    app.command("predict")(predict)
+"""By the suffix of a file's name; every other one is a .bnn file."""
 
 
 def export(
@@ -44,16 +37,14 @@ def export(
     architecture: Annotated[
         str | None,
         typer.Option(
-            metavar="TEXT|ID", help="Which one, of a one-shot run any of its space; else the best within the limit."
+            metavar="TEXT|ID", help="Which network (of a one-shot run, any of its space); else the best in the limit."
         ),
     ] = None,
-    ops_max: Annotated[
-        float | None, typer.Option(parser=parse_count, metavar="OPS", help="At most so many OPs: 5M.")
-    ] = None,
+    ops_max: OpsMax = None,
     mean: Annotated[
-        str | None, typer.Option(help="For a folder outside of a run: its images' mean, 0.5,0.5,0.5.")
+        str | None, typer.Option(help="For a folder outside of a run: the mean of its images, 0.5,0.5,0.5.")
     ] = None,
-    std: Annotated[str | None, typer.Option(help="For a folder outside of a run: their deviation.")] = None,
+    std: Annotated[str | None, typer.Option(help="For a folder outside of a run: their standard deviation.")] = None,
     form: Annotated[
         FileFormat | None, typer.Option("--format", help="By the name of the file if left out: .onnx is plain ONNX.")
     ] = None,
@@ -67,57 +58,55 @@ def export(
     found = find_network(source, architecture, ops_max)
     model, bits = model_of(found, _numbers(mean), _numbers(std))
     words = _write(out, model, form or FORMATS.get(out.suffix.lower(), FileFormat.BNN), bits)
-    stdout().print(f"{model.facts['architecture']}", soft_wrap=True, markup=False)
-    stdout().print(f"{out}: {words}", soft_wrap=True, markup=False)
+    typer.echo(model.facts["architecture"])
+    typer.echo(f"{out}: {words}")
     if found.note:
-        stderr().print(f"note: its weights are {found.note}", soft_wrap=True, markup=False)
+        note(f"its weights are {found.note}")
 
 
 def _write(out: Path, model: "Model", form: FileFormat, bits: int) -> str:
-    """Write the file; what there is to say of it."""
+    """Write the file; what there is to say about it."""
+    from analysis.units import quantity
+
     if form is not FileFormat.BNN:
         from models.onnx.export import SENTENCES, Format, write_onnx
 
-        return f"{human_bytes(write_onnx(out, model, Format(form)))}; {SENTENCES[Format(form)]}"
+        return f"{quantity(write_onnx(out, model, Format(form)), 'B')}; {SENTENCES[Format(form)]}"
     if out.suffix.lower() in FORMATS:
         fail(f"{out} ends in {out.suffix}; a 1-bit file ends in .bnn")
     from models.onebit.file import write_model
 
     size = write_model(out, model)
-    return f"{human_bytes(size)} ({human_bytes(bits / 8)} by count); time it with: binarynas bench {out}"
+    return f"{quantity(size, 'B')} ({quantity(bits / 8, 'B')} by count); time it with: binarynas bench {out}"
 
 
 def _numbers(text: str | None) -> tuple[float, ...] | None:
     try:
         return None if text is None else tuple(float(word) for word in text.split(","))
     except ValueError:
-        fail(f"{text!r} are no numbers; write one a channel, with commas: 0.485,0.456,0.406")
+        fail(f"expected one number per channel, separated by commas, such as 0.485,0.456,0.406; got {text!r}")
 
 
 def bench(
     model: ModelFile,
-    batch: Annotated[int, typer.Option(min=1, max=4096, help="Images a call.")] = 1,
+    batch: Annotated[int, typer.Option(min=1, max=4096, help="Images per call.")] = 1,
     threads: Threads = 1,
     seconds: Annotated[float, typer.Option(min=0.05, max=600, help="How long to measure each engine.")] = 3.0,
     against_float: Annotated[bool, typer.Option("--float", help="Time torch's float convolutions, too.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Time a network on this machine: milliseconds an image, median and quartiles, after a warm-up."""
-    from models.onebit.engine import Engine
-    from models.onebit.timing import Timing, processor, time_in_turns, torch_alternatives
+    """Time a network on this machine: milliseconds per image, median and quartiles, after a warm-up."""
+    from models.onebit.timing import processor, time_in_turns, torch_alternatives
 
-    program = _read(model).program
-    engine = Engine(program)
-    if engine.hint:
-        stderr().print(f"note: {engine.hint}", soft_wrap=True, markup=False)
+    loaded, engine = _open(model)
     import torch
 
     torch.set_num_threads(threads)
-    images = torch.randn(batch, *program.image, generator=torch.Generator().manual_seed(0))
-    tasks: dict[str, Any] = {engine.name: lambda: engine(images, threads=threads)}
+    images = torch.randn(batch, *loaded.program.image, generator=torch.Generator().manual_seed(0))
+    tasks: dict[str, Callable[[], object]] = {engine.name: lambda: engine(images, threads=threads)}
     if against_float:
-        tasks |= torch_alternatives(program, images)
-    timings: dict[str, Timing] = time_in_turns(tasks, batch, seconds)
+        tasks |= torch_alternatives(loaded.program, images)
+    timings = time_in_turns(tasks, batch, seconds)
     first = timings[engine.name]
     facts = {"processor": processor(), "threads": threads, "batch": batch, "load": os.getloadavg()[0]}
     if as_json:
@@ -125,7 +114,7 @@ def bench(
         return
     typer.echo(f"{facts['processor']}, threads {threads}, batch {batch}, load {facts['load']:.1f} beforehand")
     rows = [(name, *timing.words(), f"{timing.median / first.median:.2f}x") for name, timing in timings.items()]
-    print_table(("engine", "ms an image", "quartiles", "images/s", "calls", "times"), rows)
+    print_table(("engine", "ms per image", "quartiles", "images/s", "calls", "times"), rows)
 
 
 def predict(
@@ -134,50 +123,54 @@ def predict(
     threads: Threads = 1,
     as_json: Json = False,
 ) -> None:
-    """Tell the class of an image, or of every image in a folder, and how probable the network holds it."""
-    from models.onebit.engine import Engine
-    from search.outputs.deployment import ImageError, probabilities
+    """Classify an image, or every image in a folder, with the probability that the network gives the class."""
+    from search.data.errors import DataError
+    from search.outputs.deployment import probabilities
 
-    loaded = _read(model)
-    engine = Engine(loaded.program)
-    if engine.hint:
-        stderr().print(f"note: {engine.hint}", soft_wrap=True, markup=False)
-    results: list[dict[str, Any]] = []
+    loaded, engine = _open(model)
+    results: list[dict[str, str | float]] = []
     bad = False
     for file in _image_files(source):
         try:
             found = probabilities(loaded, engine, file, threads)
-        except ImageError as error:
+        except DataError as error:
             if file == source:
-                fail(str(error))
-            stderr().print(f"left out: {error}", soft_wrap=True, markup=False)
+                raise
+            typer.echo(f"left out: {error}", err=True)
             bad = True
             continue
         best = int(found.argmax())
-        result = {"file": str(file), "class": loaded.class_names[best], "probability": float(found[best])}
-        results.append(result)
+        name, probability = loaded.class_names[best], float(found[best])
+        results.append({"file": str(file), "class": name, "probability": probability})
         if not as_json:
-            typer.echo(f"{result['class']}  {100 * result['probability']:.1f} %  {file}")
+            typer.echo(f"{name}  {100 * probability:.1f} %  {file}")
     if as_json:
         print_json(results)
     if bad:
         raise SystemExit(1)
 
 
-def _read(path: Path) -> "Model":
+def _open(path: Path) -> "tuple[Model, Engine]":
+    """The model in a file, and its engine; a note says what would make that faster."""
+    from models.onebit.engine import Engine
     from models.onebit.file import read_model
 
-    return read_model(path)
+    model = read_model(path)
+    engine = Engine(model.program)
+    if engine.hint:
+        note(engine.hint)
+    return model, engine
 
 
-def _image_files(source: Path) -> Iterator[Path]:
-    """The file, or the images of a folder and the folders in it, by name."""
+def _image_files(source: Path) -> list[Path]:
+    """The file, or the images of a folder and its subfolders, by name."""
+    from search.data.config import IMAGE_SUFFIXES
+
     if not source.exists():
         fail(f"{source} does not exist; give an image or a folder of images")
     if source.is_file():
-        yield source
-        return
-    files = sorted(path for path in source.rglob("*") if path.suffix.lower() in IMAGE_FILES and path.is_file())
+        return [source]
+    files = sorted(path for path in source.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
     if not files:
-        fail(f"{source} holds no images; they end in {', '.join(IMAGE_FILES)}")
-    yield from files
+        fail(f"{source} has no images; they end in {', '.join(IMAGE_SUFFIXES)}")
+    return files

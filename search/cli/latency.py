@@ -5,12 +5,8 @@ from typing import Annotated
 
 import typer
 
-from search.cli.output import print_json, stderr, stdout
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
-    app.command("latency-table")(latency_table)
+from search.cli.options import Json
+from search.cli.output import note, print_json
 
 
 def latency_table(
@@ -18,19 +14,19 @@ def latency_table(
         str, typer.Argument(metavar="SPACE|PRESET|FILE.yaml", help="The space whose networks are to be predicted.")
     ],
     out: Annotated[Path, typer.Option(help="The file to write, such as latency.json.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Time the operations of a space's networks on this machine, so that searches can predict latencies.
 
     Keep the machine idle meanwhile. A search takes the table with --set execution.latency_table=FILE.
     """
     from search.config.loading import load_config
-    from search.latency.table import engine_hint, measure_table
+    from search.latency.table import engine_here, measure_table
     from spaces import SPACES, get_space
 
     space = get_space(source) if source in SPACES else load_config(source).space.architectures()
-    if hint := engine_hint():
-        stderr().print(f"note: {hint}", soft_wrap=True, markup=False)
+    if hint := engine_here().hint:
+        note(hint)
     table = measure_table(space)
     table.write(out)
     facts = {
@@ -44,9 +40,8 @@ def latency_table(
     if as_json:
         print_json(facts)
         return
-    stdout().print(
+    typer.echo(
         f"{out}: {len(table.operations)} operations on {table.processor}, {table.engine}; "
         f"readings within {100 * table.repeatability:.1f} % (half of the quartiles' distance), "
-        f"whole networks fitted within {100 * table.fit['median_error']:.1f} % (median)",
-        soft_wrap=True, markup=False,
-    )  # fmt: skip
+        f"whole networks fitted within {100 * table.fit['median_error']:.1f} % (median)"
+    )

@@ -1,11 +1,10 @@
-"""What the commands share: the two consoles, errors in one sentence, and numbers for people."""
+"""How the commands print: results, tables and JSON on standard output, everything else on standard error."""
 
 import json
 import math
-import re
 from collections.abc import Container, Iterable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import typer
 
@@ -13,13 +12,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 BAD_INPUT = 2
-UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-_COUNT = re.compile(r"([0-9]+(?:\.[0-9]*)?(?:e\+?[0-9]{1,3})?) ?([kMGT]?)", re.IGNORECASE)
 
 
 @cache
 def stdout() -> "Console":
-    """The console for results."""
+    """The console for tables."""
     from rich.console import Console
 
     return Console(highlight=False)
@@ -27,10 +24,15 @@ def stdout() -> "Console":
 
 @cache
 def stderr() -> "Console":
-    """The console for everything else: progress, notes and errors, so that standard output can be piped."""
+    """The console for progress, so that standard output can be piped."""
     from rich.console import Console
 
     return Console(stderr=True, highlight=False)
+
+
+def note(message: str) -> None:
+    """Tell on standard error what is worth knowing."""
+    typer.echo(f"note: {message}", err=True)
 
 
 def fail(message: str, code: int = BAD_INPUT) -> NoReturn:
@@ -39,9 +41,19 @@ def fail(message: str, code: int = BAD_INPUT) -> NoReturn:
     raise SystemExit(code)
 
 
-def print_json(value: Any) -> None:
-    """Print a value as JSON, for programs."""
-    typer.echo(json.dumps(value, indent=2, allow_nan=False))
+def print_json(value: object) -> None:
+    """Print a value as JSON, for programs: a number that is not finite is null, and a path a text."""
+    typer.echo(json.dumps(_finite(value), indent=2, allow_nan=False, default=str))
+
+
+def _finite(value: Any) -> object:
+    match value:
+        case dict():
+            return {key: _finite(each) for key, each in cast("dict[str, object]", value).items()}
+        case list() | tuple():
+            return [_finite(each) for each in cast("list[object]", value)]
+        case _:
+            return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def print_table(
@@ -53,8 +65,8 @@ def print_table(
 ) -> None:
     """Print a table, ruled in a terminal that is wide enough for it and as plain lines elsewhere; nothing is cut off.
 
-    `total` is a last row, `left` numbers the columns that are flush left. In a terminal that is too narrow, the column
-    numbered `wrapped` takes several lines, where there is one.
+    `total` is a last row; `left` holds the numbers of the columns that are flush left. `wrapped` is the number of the
+    column that takes several lines in a terminal that is too narrow; None for none.
     """
     body = list(rows)
     lines = [columns, *body, total] if total else [columns, *body]
@@ -78,39 +90,3 @@ def print_table(
     for row in body:
         table.add_row(*row)
     stdout().print(table)
-
-
-def human(value: float) -> str:
-    """A count with three or four digits and a unit.
-
-    >>> human(20_772_760), human(768), human(3.3235e17)
-    ('20.77 M', '768', '3.324e+17')
-    """
-    if not math.isfinite(value) or abs(value) < 1000:
-        return f"{value:.4g}"
-    if abs(value) >= 1e15:
-        return f"{value:.3e}"
-    power = min(int(math.log10(abs(value))) // 3, 4)
-    if round(abs(value) / 1000**power, 2) >= 1000 and power < 4:
-        power += 1
-    scaled = value / 1000**power
-    digits = max(0, 3 - int(math.log10(abs(scaled))))
-    return f"{scaled:.{min(digits, 2)}f} {list(UNITS)[power]}"
-
-
-def human_bytes(value: float) -> str:
-    """A size in bytes with a unit, by thousands: `1.04 MB`."""
-    text = human(value)
-    return f"{text}B" if " " in text else f"{text} B"
-
-
-def parse_count(text: str) -> float:
-    """Read a count such as `60M`, `20.5 M`, `5e6` or `60000000`; for options (`typer.Option(parser=parse_count)`)."""
-    match = _COUNT.fullmatch(text.strip().replace("_", "").replace(",", ""))
-    value = math.inf
-    if match:
-        unit = next(factor for name, factor in UNITS.items() if name.lower() == match[2].lower())
-        value = float(match[1]) * unit
-    if not math.isfinite(value):
-        raise typer.BadParameter(f"{text!r} is no number of operations; write it like 60M, 20.5M or 5e6")
-    return value

@@ -1,28 +1,19 @@
-"""Commands that tell what came out: a report, the network to take, a comparison of runs."""
+"""Commands that tell the results of runs: a report, the best network, a comparison of runs."""
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from search.cli.output import fail, parse_count, print_json, print_table, stderr, stdout
+from search.cli.options import Json, OpsMax, RunFolder, parse_count
+from search.cli.output import fail, note, print_json, print_table
 
 if TYPE_CHECKING:
-    from analysis.findings.choice import Choice
     from analysis.findings.comparison import Comparison
     from analysis.measures.intervals import Interval
 
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run, finished or not.")]
 RunFolders = Annotated[list[Path], typer.Argument(metavar="RUN...", help="The folders of runs, finished or not.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands to the application."""
-    app.command("report")(report)
-    app.command("best")(best)
-    app.command("compare")(compare)
-    app.command("tensorboard")(tensorboard)
 
 
 def report(
@@ -38,29 +29,27 @@ def report(
     from analysis.report.frontier import write_frontier
     from analysis.report.page import write_report
 
-    stdout().print(f"report: {write_report(runs, out)}", soft_wrap=True, markup=False)
+    typer.echo(f"report: {write_report(runs, out)}")
     if out is None and len(runs) == 1 and runs[0].is_dir():
-        stdout().print(f"frontier: {write_frontier(runs[0])}", soft_wrap=True, markup=False)
+        typer.echo(f"frontier: {write_frontier(runs[0])}")
 
 
 def best(
     run: RunFolder,
-    ops_max: Annotated[
-        float | None, typer.Option(parser=parse_count, metavar="OPS", help="At most so many OPs: 5M.")
-    ] = None,
+    ops_max: OpsMax = None,
     accuracy_min: Annotated[
         float | None, typer.Option(help="At least this validation accuracy, as a fraction: 0.95.")
     ] = None,
-    latency_max: Annotated[float | None, typer.Option(metavar="MS", help="At most so many milliseconds.")] = None,
+    latency_max: Annotated[float | None, typer.Option(metavar="MS", help="Most milliseconds per image.")] = None,
     params_max: Annotated[
-        float | None, typer.Option(parser=parse_count, metavar="COUNT", help="At most so many parameters: 500k.")
+        float | None, typer.Option(parser=parse_count, metavar="COUNT", help="Most parameters, such as 500k.")
     ] = None,
     bytes_max: Annotated[
-        float | None, typer.Option(parser=parse_count, metavar="BYTES", help="At most so many bytes: 100k.")
+        float | None, typer.Option(parser=parse_count, metavar="BYTES", help="Most bytes, such as 100k.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """The network to take: the most accurate within the limits, or the cheapest with the accuracy that is asked for."""
+    """The best network: the most accurate one within the limits, or the cheapest one with the accuracy asked for."""
     from analysis.findings.choice import Limits, NoCandidateError, choose
 
     try:
@@ -68,15 +57,13 @@ def best(
     except NoCandidateError as error:
         fail(str(error), 1)
     if as_json:
-        print_json(_choice_json(chosen))
+        print_json(asdict(chosen))
         return
     from analysis.runs.schema import LATENCY
     from analysis.units import cost_words, percent
 
     tested = "not measured" if chosen.test_accuracy is None else percent(chosen.test_accuracy)
-    costs: dict[str, float | None] = {
-        "ops": chosen.ops, "params": chosen.params, "bytes": chosen.bytes, LATENCY: chosen.latency_ms,
-    }  # fmt: skip
+    costs = {"ops": chosen.ops, "params": chosen.params, "bytes": chosen.bytes, LATENCY: chosen.latency_ms}
     lines = {
         "architecture": chosen.architecture,
         "accuracy": f"{percent(chosen.accuracy)} (validation), {tested} (test)",
@@ -97,8 +84,8 @@ def compare(runs: RunFolders, as_json: Json = False) -> None:
     if as_json:
         print_json(_comparison_json(found))
         return
-    for note in found.notes:
-        stderr().print(f"note: {note}", soft_wrap=True, markup=False)
+    for each in found.notes:
+        note(each)
     named = headings(found)
     print_table(
         ("run", "trials", "failed", "front", *named),
@@ -119,75 +106,35 @@ def tensorboard(
     run: RunFolder,
     out: Annotated[Path | None, typer.Option(help="The folder; tensorboard in the run's folder if left out.")] = None,
 ) -> None:
-    """Write a run's epochs and trials for TensorBoard; again to add what has happened since."""
+    """Write a run's epochs and trials for TensorBoard; repeat it to add what has happened since."""
     from search.outputs.tensorboard import export
 
-    folder = export(run, out)
-    stdout().print(f"written; look at it with: tensorboard --logdir {folder}", soft_wrap=True, markup=False)
+    typer.echo(f"written; look at it with: tensorboard --logdir {export(run, out)}")
 
 
-def _choice_json(chosen: "Choice") -> dict[str, Any]:
-    from dataclasses import asdict
+def _comparison_json(found: "Comparison") -> dict[str, object]:
+    from analysis.findings.front import front
 
-    return {**asdict(chosen), "folder": str(chosen.folder) if chosen.folder else None}
-
-
-def _comparison_json(found: "Comparison") -> dict[str, Any]:
+    fronts = {run.name: front(found.frames[run.name]) for run in found.runs}
+    columns = ["architecture", "id", "ops", "accuracy"]
     return {
         "trials": found.trials,
         "box": {"reference": found.reference, "ideal": found.ideal, "axes": ["ops", "accuracy"]},
-        "levels": list(found.levels),
-        "runs": [
-            {
-                "name": r.name,
-                "group": r.group,
-                "seed": r.seed,
-                "trials": r.trials,
-                "finished": r.finished,
-                "failed": r.failed,
-                "front": _front_json(found, r.name),
-                "hypervolume": r.hypervolume,
-                "best": _finite(r.best),
-                "reached": [_finite(value) for value in r.reached],
-            }
-            for r in found.runs
-        ],
+        "levels": found.levels,
+        "runs": [{**asdict(run), "front": fronts[run.name][columns].to_dict("records")} for run in found.runs],
         "groups": [
             {
-                "name": g.name,
-                "runs": list(g.runs),
-                "hypervolume": _interval_json(g.hypervolume),
-                "best": _interval_json(g.best),
-                "reached": [_interval_json(interval) for interval in g.reached],
+                "name": group.name,
+                "runs": group.runs,
+                "hypervolume": _interval_json(group.hypervolume),
+                "best": _interval_json(group.best),
+                "reached": [_interval_json(interval) for interval in group.reached],
             }
-            for g in found.groups
+            for group in found.groups
         ],
-        "notes": list(found.notes),
+        "notes": found.notes,
     }
 
 
-def _front_json(found: "Comparison", name: str) -> list[dict[str, Any]]:
-    from analysis.findings.front import front
-
-    rows = front(found.frames[name])
-    return [
-        {"architecture": str(text), "id": str(identity), "ops": float(ops), "accuracy": float(accuracy)}
-        for text, identity, ops, accuracy in zip(
-            rows["architecture"], rows["id"], rows["ops"], rows["accuracy"], strict=True
-        )
-    ]
-
-
-def _interval_json(interval: "Interval") -> dict[str, Any]:
-    return {
-        "mean": _finite(interval.value),
-        "low": _finite(interval.low),
-        "high": _finite(interval.high),
-        "n": interval.count,
-    }
-
-
-def _finite(value: float) -> float | None:
-    import math
-
-    return value if math.isfinite(value) else None
+def _interval_json(interval: "Interval") -> dict[str, object]:
+    return {"mean": interval.value, "low": interval.low, "high": interval.high, "n": interval.count}

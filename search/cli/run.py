@@ -1,24 +1,18 @@
-"""Commands that make, go on with and look at runs."""
+"""Commands that start, resume and look at runs."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from search.cli.output import fail, parse_count, print_json, print_table, stderr, stdout
+from search.cli.options import Json, OpsMax, OpsMin, RunFolder
+from search.cli.output import fail, print_json, print_table, stderr
 
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")]
+if TYPE_CHECKING:
+    from search.runs.folder import Run
+
 _ADDRESS = "A Ray cluster: auto, or HOST:PORT of its head. The run's folder must be on storage that its nodes share."
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands to the application."""
-    app.command("search")(search)
-    app.command("resume")(resume)
-    app.command("status")(status)
-    app.command("presets")(presets)
-    app.command("import-nasbnn")(import_nasbnn)
 
 
 def search(
@@ -28,14 +22,10 @@ def search(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder; runs/PRESET where left out.")] = None,
     trials: Annotated[int | None, typer.Option(help="How many candidates to try.")] = None,
-    ops_min: Annotated[
-        float | None, typer.Option(parser=parse_count, metavar="OPS", help="Fewest OPs, such as 5M.")
-    ] = None,
-    ops_max: Annotated[
-        float | None, typer.Option(parser=parse_count, metavar="OPS", help="Most OPs, such as 60M.")
-    ] = None,
+    ops_min: OpsMin = None,
+    ops_max: OpsMax = None,
     latency_max: Annotated[
-        float | None, typer.Option(metavar="MS", help="Most milliseconds an image, in one thread of this machine.")
+        float | None, typer.Option(metavar="MS", help="Most milliseconds per image, in one thread of this machine.")
     ] = None,
     objectives: Annotated[str | None, typer.Option(help="Such as accuracy,ops or accuracy,latency.")] = None,
     workers: Annotated[int | None, typer.Option(help="Candidates in flight.")] = None,
@@ -49,23 +39,19 @@ def search(
     from search.config.loading import load_config
     from search.data.config import recognise
 
-    overrides: dict[str, Any] = {"search": {}, "execution": {}}
-    for section, key, value in (
-        ("search", "trials", trials),
-        ("search", "ops_min", ops_min),
-        ("search", "ops_max", ops_max),
-        ("search", "latency_max", latency_max),
-        ("search", "objectives", objectives.split(",") if objectives else None),
-        ("execution", "workers", workers),
-        ("execution", "address", address),
-    ):
-        if value is not None:
-            overrides[section][key] = value
-    if seed is not None:
-        overrides["seed"] = seed
-    if data is not None:
-        overrides["data"] = recognise(data).model_dump(mode="json", exclude_unset=True)
-    config = load_config(source, settings or (), overrides)
+    options = {
+        "seed": seed,
+        "data": recognise(data).model_dump(mode="json", exclude_unset=True) if data is not None else None,
+        "search": {
+            "trials": trials,
+            "ops_min": ops_min,
+            "ops_max": ops_max,
+            "latency_max": latency_max,
+            "objectives": objectives.split(",") if objectives else None,
+        },
+        "execution": {"workers": workers, "address": address},
+    }
+    config = load_config(source, settings or (), options)
 
     from search.execution.address import require_reachable
     from search.pipeline.prepare import prepare
@@ -83,13 +69,13 @@ def resume(
     folder: RunFolder,
     address: Annotated[str | None, typer.Option(help=_ADDRESS + " Here: local.")] = None,
     take_over: Annotated[
-        bool, typer.Option("--take-over", help="Also from another machine, whose process has ended for sure.")
+        bool, typer.Option("--take-over", help="Also from another machine, when its process has ended for sure.")
     ] = False,
     fork: Annotated[
-        Path | None, typer.Option(help="Go on in a new folder, with the configuration that was changed in this one.")
+        Path | None, typer.Option(help="Go on in a new folder, with the configuration that was edited in this one.")
     ] = None,
 ) -> None:
-    """Go on with a run that was stopped, killed or lost; nothing that was finished is done again."""
+    """Resume a run that was stopped, killed or lost; nothing that was finished is done again."""
     from search.pipeline import changes
     from search.runs.folder import open_run
 
@@ -101,8 +87,8 @@ def resume(
     _carry_out(run, address, take_over=take_over)
 
 
-def _carry_out(run: Any, address: str | None = None, *, take_over: bool = False) -> None:
-    """Do what is left of a run, and show what came out."""
+def _carry_out(run: "Run", address: str | None = None, *, take_over: bool = False) -> None:
+    """Do what is left of a run, and show its front."""
     from search.execution.signals import INTERRUPTED, heed_termination, told_to_stop
 
     heed_termination()
@@ -126,53 +112,54 @@ def _carry_out(run: Any, address: str | None = None, *, take_over: bool = False)
     except OSError as error:
         if error.filename is None:
             raise
-        fail(f"cannot use {error.filename}: {error.strerror}; when that is mended (is the disk full?), {remedy}", 1)
+        fail(f"cannot use {error.filename}: {error.strerror}; when that is solved (is the disk full?), {remedy}", 1)
     _show_front(run)
 
 
-def _show_front(run: Any) -> None:
+def _show_front(run: "Run") -> None:
     from analysis.findings.front import front_rows, load_front
+    from analysis.runs.layout import FRONT, FRONT_FILE, PLOTS
 
     rows = front_rows(load_front(run.path))
     if not rows:
         fail(f"no trial of {run.path} has finished; see the reasons in its trials.parquet", 1)
     _print_front(rows)
-    stdout().print(
-        f"networks: {run.path / 'front'}, table: {run.path / 'front.csv'}, plot: {run.path / 'plots'}", soft_wrap=True
-    )
+    typer.echo(f"networks: {run.path / FRONT}, table: {run.path / FRONT_FILE}, plot: {run.path / PLOTS}")
 
 
-def _print_front(rows: Sequence[Mapping[str, Any]]) -> None:
+def _print_front(rows: Sequence[Mapping[str, object]]) -> None:
     """A table that ends with the architecture's text, which is long."""
     columns = list(rows[0])
     last = len(columns) - 1
     print_table(columns, [[str(cell) for cell in row.values()] for row in rows], left=(last - 1, last), wrapped=last)
 
 
-def status(folder: RunFolder, json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
+def status(folder: RunFolder, as_json: Json = False) -> None:
     """How far a run is, and its front so far; it may be running meanwhile."""
     from search.runs.folder import open_run
     from search.runs.progress import progress
 
     found = progress(open_run(folder))
-    if json:
-        print_json(found)
+    head = {"run": found.run, "state": found.state, "method": found.method, **found.start}
+    if as_json:
+        print_json({**head, "trials": found.trials, "of": found.of, "front": found.front})
         return
     counts = (
         f"{stage} {', '.join(f'{count} {state}' for state, count in states.items())}"
-        for stage, states in found["trials"].items()
+        for stage, states in found.trials.items()
     )
-    words = {**found, "trials": "; ".join(counts) or "none yet", "of": f"{found['of']} candidates"}
-    stdout().print("\n".join(f"{key}: {value}" for key, value in words.items() if key != "front"), soft_wrap=True)
-    if found["front"]:
-        _print_front([_with_units(row) for row in found["front"]])
+    words = {**head, "trials": "; ".join(counts) or "none yet", "of": f"{found.of} candidates"}
+    typer.echo("\n".join(f"{key}: {value}" for key, value in words.items()))
+    if found.front:
+        _print_front([{name: _with_unit(name, value) for name, value in row.items()} for row in found.front])
 
 
-def _with_units(row: Mapping[str, Any]) -> dict[str, str]:
+def _with_unit(name: str, value: float | str) -> str:
     from analysis.units import cost_words, percent
 
-    words = {name: cost_words(name, value) for name, value in row.items() if isinstance(value, int | float)}
-    return {**row, **words, "accuracy": percent(row["accuracy"])}
+    if isinstance(value, str):
+        return value
+    return percent(value) if name == "accuracy" else cost_words(name, value)
 
 
 def presets() -> None:
@@ -180,7 +167,7 @@ def presets() -> None:
     from search.config.loading import presets as texts
 
     for name, text in texts().items():
-        stdout().print(f"{name}: {text.splitlines()[0].removeprefix('#').strip()}", soft_wrap=True)
+        typer.echo(f"{name}: {text.splitlines()[0].removeprefix('#').strip()}")
 
 
 def import_nasbnn(
@@ -195,4 +182,4 @@ def import_nasbnn(
         fail(f"{out} is not empty; choose another folder with --out")
     supernet = import_checkpoint(file)
     save_supernet(out, supernet, {"imported_from": file.name})
-    stdout().print(f"supernet: {out}; search it with: binarynas search nasbnn-imagenet --set supernet.checkpoint={out}")
+    typer.echo(f"supernet: {out}; search it with: binarynas search nasbnn-imagenet --set supernet.checkpoint={out}")

@@ -1,14 +1,16 @@
 """Commands about search spaces: what they hold, what an architecture costs, and random members."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from search.cli.output import human, human_bytes, parse_count, print_json, print_table, stdout
+from search.cli.options import Json, OpsMax, OpsMin
+from search.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
-    from spaces import Cost, LayerCost, Space
+    from search.config.space import AnySpace
+    from spaces import Cost, LayerCost
 
 SpaceName = Annotated[
     str,
@@ -16,14 +18,6 @@ SpaceName = Annotated[
         metavar="SPACE|FILE.yaml", help="A space by name (`binarynas spaces` lists them), or a run's configuration."
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command("spaces")(list_spaces)
-    app.command("ops")(show_cost)
-    app.command("sample")(draw)
 
 
 def list_spaces(
@@ -38,12 +32,13 @@ def list_spaces(
     if as_json:
         print_json(_describe(_open(space)) if space else [_describe(each) for each in SPACES.values()])
     elif space:
+        from spaces.hyperparameters.space import value_text
+
         chosen = _open(space)
         _print_summary([chosen])
-        stdout().print()
-        print_table(
-            ("gene", "choices"), [(gene, " ".join(map(_text, c))) for gene, c in chosen.genes().items()], left=(0, 1)
-        )
+        typer.echo()
+        rows = [(gene, " ".join(map(value_text, choices))) for gene, choices in chosen.genes().items()]
+        print_table(("gene", "choices"), rows, left=(0, 1))
     else:
         _print_summary(list(SPACES.values()))
 
@@ -52,7 +47,7 @@ def show_cost(
     space: SpaceName,
     architecture: Annotated[
         str,
-        typer.Argument(metavar="TEXT", help="An architecture as its space writes it; `binarynas sample` shows some."),
+        typer.Argument(metavar="TEXT", help="An architecture's text form; `binarynas sample` shows some."),
     ],
     image_size: Annotated[
         int | None, typer.Option(help="Height and width of the images; the space's own if left out.")
@@ -60,20 +55,22 @@ def show_cost(
     classes: Annotated[int | None, typer.Option(help="Number of classes; the space's own if left out.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Count what an architecture costs, layer by layer: operations an image, parameters and size.
+    """Count what an architecture costs, layer by layer: operations per image, parameters and size.
 
     OPs = float + 8-bit / 8 + binary / 64.
     """
+    from analysis.units import cost_words, quantity
+
     chosen = _open(space).for_data(image_size, classes)
     member = chosen.parse(architecture)
     cost = chosen.cost(member)
     twins, counted = _in_full_precision(chosen, member), _as_published(chosen, member)
     if as_json:
-        layers = [{"name": layer.name} | _numbers(layer) for layer in cost.layers]
+        layers = [{"name": layer.name} | layer.metrics() for layer in cost.layers]
         shape = {"image_size": chosen.image_size, "classes": chosen.classes}
         names = {"space": chosen.name, "architecture": chosen.format(member), "id": chosen.id(member)}
-        floats = {key: _numbers(twin) | {"speedup": twin.ops / cost.ops} for key, twin in twins.items()}
-        print_json(names | shape | _numbers(cost) | counted | floats | {"layers": layers})
+        floats = {key: twin.metrics() | {"speedup": twin.ops / cost.ops} for key, twin in twins.items()}
+        print_json({**names, **shape, **cost.metrics(), **counted, **floats, "layers": layers})
         return
     print_table(
         ("layer", "output", "float", "int8", "binary", "OPs", "params", "size"),
@@ -84,27 +81,23 @@ def show_cost(
         total=("in all", "", *_cells(cost)),
     )
     for ops in counted.values():
-        typer.echo(f"As the paper counts, without the skips' float convolutions: {human(ops)} OPs")
+        typer.echo(f"As the paper counts, without the skips' float convolutions: {quantity(ops, 'OPs')}")
     for key, twin in twins.items():
         if key != "full_precision" and twin == twins["full_precision"]:
             continue  # ratio 1 everywhere: the twin is the base network
         what = key.replace("_", " ").capitalize()
-        speedup = human(twin.ops / cost.ops)
-        typer.echo(f"{what}: {human(twin.ops)} OPs, {human_bytes(twin.bytes)}; speedup {speedup}")
+        words = f"{cost_words('ops', twin.ops)}, {cost_words('bytes', twin.bytes)}"
+        typer.echo(f"{what}: {words}; speedup {twin.ops / cost.ops:.4g}")
 
 
 def draw(
     space: SpaceName,
     number: Annotated[int, typer.Option("-n", "--number", min=1, help="How many.")] = 1,
     seed: Annotated[int, typer.Option(help="The same seed draws the same architectures.")] = 0,
-    ops_min: Annotated[
-        float | None, typer.Option(parser=parse_count, metavar="OPS", help="At least so many OPs: 20M.")
-    ] = None,
-    ops_max: Annotated[
-        float | None, typer.Option(parser=parse_count, metavar="OPS", help="At most so many OPs: 60M.")
-    ] = None,
+    ops_min: OpsMin = None,
+    ops_max: OpsMax = None,
 ) -> None:
-    """Draw random members, uniform over the space, one a line."""
+    """Draw random members, uniform over the space, one per line."""
     from search.seeds import derive_rng
     from spaces import Limits, sample_within
 
@@ -113,8 +106,8 @@ def draw(
         typer.echo(chosen.format(member))
 
 
-def _open(source: str) -> "Space[Any]":
-    """The space of a name, or of a run's configuration, which only then is imported."""
+def _open(source: str) -> "AnySpace":
+    """The space of a name, or of a run's configuration."""
     from spaces import get_space
 
     if Path(source).suffix not in (".yaml", ".yml"):
@@ -124,7 +117,7 @@ def _open(source: str) -> "Space[Any]":
     return load_config(source).space.build()
 
 
-def _describe(space: "Space[Any]") -> dict[str, Any]:
+def _describe(space: "AnySpace") -> dict[str, object]:
     return {
         "name": space.name,
         "family": space.family,
@@ -137,17 +130,19 @@ def _describe(space: "Space[Any]") -> dict[str, Any]:
     }
 
 
-def _print_summary(spaces: "list[Space[Any]]") -> None:
+def _print_summary(spaces: "list[AnySpace]") -> None:
+    from analysis.units import quantity
+
     print_table(
         ("space", "family", "members", "images", "classes", "OPs"),
         [
             (
                 space.name,
                 space.family,
-                human(space.count()),
+                quantity(space.count(), ""),
                 f"{space.channels}×{space.image_size}×{space.image_size}",
                 str(space.classes),
-                " to ".join(human(space.cost(end).ops) for end in (space.smallest(), space.largest())),
+                " to ".join(quantity(space.cost(end).ops, "") for end in (space.smallest(), space.largest())),
             )
             for space in spaces
         ],
@@ -155,12 +150,12 @@ def _print_summary(spaces: "list[Space[Any]]") -> None:
     )
 
 
-def _in_full_precision(space: "Space[Any]", member: Any) -> "dict[str, Cost]":
+def _in_full_precision(space: "AnySpace", member: object) -> "dict[str, Cost]":
     """What the float twins of a member of a width space cost: its own, and the base network's."""
-    from spaces import WidthSpace
+    from spaces import Widths, WidthSpace
 
-    candidate: Any = space.split(member)
-    if not isinstance(candidate.space, WidthSpace):
+    candidate = space.split(member)
+    if not isinstance(candidate.space, WidthSpace) or not isinstance(candidate.architecture, Widths):
         return {}
     return {
         "full_precision": candidate.space.full_precision_cost(candidate.architecture),
@@ -168,27 +163,18 @@ def _in_full_precision(space: "Space[Any]", member: Any) -> "dict[str, Cost]":
     }
 
 
-def _as_published(space: "Space[Any]", member: Any) -> dict[str, float]:
+def _as_published(space: "AnySpace", member: object) -> dict[str, float]:
     """Operations of a member of a cell space as its paper counts them."""
-    from spaces import CellSpace
+    from spaces import CellSpace, Genotype
 
-    candidate: Any = space.split(member)
-    counted = isinstance(candidate.space, CellSpace)
-    return {"papers_ops": candidate.space.papers_ops(candidate.architecture)} if counted else {}
-
-
-def _text(choice: float | str) -> str:
-    from spaces.hyperparameters.space import value_text
-
-    return value_text(choice)
-
-
-def _numbers(cost: "Cost | LayerCost") -> dict[str, float]:
-    from spaces.cost import metrics
-
-    return metrics(cost)
+    candidate = space.split(member)
+    if not isinstance(candidate.space, CellSpace) or not isinstance(candidate.architecture, Genotype):
+        return {}
+    return {"papers_ops": candidate.space.papers_ops(candidate.architecture)}
 
 
 def _cells(cost: "Cost | LayerCost") -> tuple[str, ...]:
+    from analysis.units import quantity
+
     counts = (cost.flops, cost.int8_ops, cost.bops, cost.ops, cost.params)
-    return (*(human(count) if count else "-" for count in counts), human_bytes(cost.bytes))
+    return (*(quantity(count, "") if count else "-" for count in counts), quantity(cost.bytes, "B"))

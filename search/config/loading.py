@@ -3,14 +3,18 @@
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from search.config.run import FORMAT_VERSION, RunConfig
-from search.config.sections import ConfigError, nearest
-from spaces import SpaceError
+from search.config.sections import ConfigError
+from spaces.errors import SpaceError, nearest
+
+Values = dict[str, Any]
+"""Nested values by key, as YAML and JSON have them."""
 
 
 def presets() -> dict[str, str]:
@@ -22,11 +26,11 @@ def presets() -> dict[str, str]:
     return dict(sorted(texts.items()))
 
 
-def load_config(source: str, settings: Iterable[str] = (), overrides: Mapping[str, Any] | None = None) -> RunConfig:
+def load_config(source: str, settings: Iterable[str] = (), overrides: Mapping[str, object] | None = None) -> RunConfig:
     """The configuration of a preset's name or a YAML file's path, with `key=value` settings on top.
 
-    `overrides` are nested values of options of their own (`--data`, `--trials`), applied before the settings. Raises
-    `ConfigError` that lists every problem.
+    `overrides` are nested values of options with a name of their own (`--data`, `--trials`), applied before the
+    settings; those that are None change nothing. Raises `ConfigError` that lists every problem.
     """
     named = presets()
     if source in named:
@@ -42,30 +46,29 @@ def load_config(source: str, settings: Iterable[str] = (), overrides: Mapping[st
             f"the presets are {', '.join(named)}"
         )
     values = parse_yaml(text, source)
-    _merge(values, overrides or {})
+    _merge(values, _given(overrides or {}))
     for setting in settings:
         _merge(values, _nested(setting))
     return check_config(values, source)
 
 
-def parse_yaml(text: str, source: str) -> dict[str, Any]:
-    """A YAML text as nested values; raises `ConfigError` where it is none, or of another version."""
+def parse_yaml(text: str, source: str) -> Values:
+    """A YAML text as nested values; raises `ConfigError` where it is no configuration, or one of another version."""
     try:
-        values = yaml.safe_load(text)
+        values: Any = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise ConfigError(f"{source} is not readable as YAML: {' '.join(str(error).split())}") from error
-    if values is None:
-        values = {}
-    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+    sections = cast("Values", values) if isinstance(values, dict) else {}
+    if not isinstance(values, dict | None) or not all(isinstance(key, str) for key in list[object](sections)):
         raise ConfigError(f"{source} must be a mapping of sections such as space, data, supernet and search")
-    version = values.pop("version", FORMAT_VERSION)
+    version = sections.pop("version", FORMAT_VERSION)
     if version != FORMAT_VERSION:
         raise ConfigError(f"{source} has version {version!r}; this binarynas reads version {FORMAT_VERSION}")
-    return values
+    return sections
 
 
-def check_config(values: Mapping[str, Any], source: str) -> RunConfig:
-    """The configuration that nested values stand for. Raises `ConfigError` that lists every problem."""
+def check_config(values: Mapping[str, object], source: str) -> RunConfig:
+    """The configuration that nested values describe. Raises `ConfigError` that lists every problem."""
     try:
         return RunConfig.model_validate(values)
     except (ValidationError, SpaceError) as error:
@@ -73,7 +76,7 @@ def check_config(values: Mapping[str, Any], source: str) -> RunConfig:
         raise ConfigError(f"{source}: " + "; ".join(problems)) from error
 
 
-def _explain(problem: Any) -> str:
+def _explain(problem: ErrorDetails) -> str:
     """One problem that pydantic found, in the user's words."""
     where = [str(part) for part in problem["loc"]]
     key = ".".join(where) or "the configuration"
@@ -87,26 +90,27 @@ def _explain(problem: Any) -> str:
 
 def _fields_at(where: list[str]) -> list[str]:
     """The keys of the section at a place."""
-    section: Any = RunConfig
+    section: type[BaseModel] = RunConfig
     for part in where:
         if part not in section.model_fields:  # a place in a list of sections, as `stages` is, or a name among several
             continue
-        annotation = section.model_fields[part].annotation
-        section = next((t for t in _types_in(annotation) if hasattr(t, "model_fields")), None)
-        if section is None:
+        types = _types_in(section.model_fields[part].annotation)
+        inner = next((kind for kind in types if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+        if inner is None:
             return []
+        section = inner
     return list(section.model_fields)
 
 
-def _types_in(annotation: Any) -> list[Any]:
+def _types_in(annotation: object) -> list[object]:
     """A type and all types within it: `tuple[Stage, ...] | None` holds `Stage`."""
     return [annotation, *(found for inner in get_args(annotation) for found in _types_in(inner))]
 
 
-_TEXTS = ("space.architecture",)  # settings whose value is text as it stands: a genotype has colons
+_TEXTS = ("space.architecture",)  # settings whose value is a text: a genotype has colons, which YAML would read
 
 
-def _nested(setting: str) -> dict[str, Any]:
+def _nested(setting: str) -> Values:
     """`search.trials=50` as nested values."""
     key, equals, value = setting.partition("=")
     if not equals or not all(key.split(".")):
@@ -120,9 +124,18 @@ def _nested(setting: str) -> dict[str, Any]:
     return nested
 
 
-def _merge(values: dict[str, Any], changes: Mapping[str, Any]) -> None:
+def _given(values: Mapping[str, object]) -> Values:
+    """Nested values without those that are None."""
+    return {
+        key: _given(cast("Values", value)) if isinstance(value, Mapping) else value
+        for key, value in values.items()
+        if value is not None
+    }
+
+
+def _merge(values: Values, changes: Values) -> None:
     for key, change in changes.items():
-        if isinstance(change, Mapping) and isinstance(values.get(key), dict):
-            _merge(values[key], change)
+        if isinstance(change, dict) and isinstance(values.get(key), dict):
+            _merge(values[key], cast("Values", change))
         else:
-            values[key] = dict(change) if isinstance(change, Mapping) else change
+            values[key] = change

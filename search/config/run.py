@@ -1,7 +1,6 @@
 """What a run is asked to do: one configuration, checked whole before anything starts."""
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic import Field
@@ -9,7 +8,7 @@ from pydantic import Field
 from search.config.execution import ExecutionConfig
 from search.config.search import EvaluationConfig, SearchConfig
 from search.config.sections import Section
-from search.config.space import SpaceConfig
+from search.config.space import AnySpace, SpaceConfig
 from search.config.trainings import (
     CandidateConfig,
     DifferentiableConfig,
@@ -19,9 +18,7 @@ from search.config.trainings import (
     SupernetConfig,
 )
 from search.data.config import DataConfig
-
-if TYPE_CHECKING:
-    from spaces import Space
+from spaces import HyperparameterSpace, Listed
 
 FORMAT_VERSION = 1
 
@@ -56,13 +53,10 @@ class RunConfig(Section):
     final: FinalConfig = FinalConfig()
     execution: ExecutionConfig = ExecutionConfig()
 
-    def searched_space(self, architectures: "Space[Any]") -> "Space[Any]":
-        """What the proposers walk over: of differentiable searches their settings, else architectures."""
+    def searched_space(self, architectures: AnySpace) -> AnySpace:
+        """The space of the candidates: settings of differentiable searches, else architectures."""
         if self.method is not Method.DIFFERENTIABLE:
             return self.space.searched(architectures)
-        from spaces.hyperparameters.space import HyperparameterSpace
-        from spaces.hyperparameters.values import Listed
-
         alone = HyperparameterSpace(f"{self.space.name} searches", (Listed("seed", (self.seed,)),))
         return self.space.hyperparameter_space() or alone
 

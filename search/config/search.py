@@ -5,7 +5,9 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from analysis.runs.schema import LATENCY
-from search.config.sections import Section, nearest
+from search.config.sections import Section
+from search.registry import PROPOSERS
+from spaces.errors import unknown
 from spaces.limits import Limits
 
 COST_OBJECTIVES = ("ops", "params", "bytes", LATENCY)
@@ -13,7 +15,7 @@ SHORT_NAMES = {"latency": LATENCY}
 
 
 class EvaluationConfig(Section):
-    """How a candidate's accuracy is measured: batch norm statistics anew, then the validation split."""
+    """How a candidate's accuracy is measured: new batch norm statistics, then the validation split."""
 
     recalibration_batches: int = Field(default=10, ge=1)
     recalibration_batch_size: int = Field(default=256, ge=2)
@@ -67,9 +69,8 @@ class SearchConfig(Section):
     @field_validator("proposer")
     @classmethod
     def _proposer(cls, name: str) -> str:
-
-        if name not in PROPOSER_NAMES:
-            raise ValueError(f"there is no proposer {name!r}{nearest(name, PROPOSER_NAMES)}")
+        if name not in PROPOSERS:
+            raise ValueError(unknown("proposer", name, PROPOSERS))
         return name
 
     @model_validator(mode="after")
@@ -86,6 +87,3 @@ class SearchConfig(Section):
     def needs_latency(self) -> bool:
         """Whether candidates have a latency."""
         return LATENCY in self.objectives or self.latency_max is not None
-
-
-PROPOSER_NAMES = ("random", "evolution", "fitness", "nsga2", "tpe")

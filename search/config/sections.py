@@ -1,9 +1,8 @@
-"""The words that all sections of a configuration share: how a section is read, and how a training is described."""
+"""What all sections of a configuration share: how a section is read, and how a training is described."""
 
-from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Self
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -11,13 +10,7 @@ from spaces.errors import BinarynasError
 
 
 class ConfigError(BinarynasError, ValueError):
-    """A configuration that cannot be: lists every problem, each with what is allowed."""
-
-
-def nearest(given: str, known: Iterable[str]) -> str:
-    """A hint at the known word that is most like the one given, to be put behind a refusal; empty where none is."""
-    near = get_close_matches(given, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    """An impossible configuration: lists every problem, each with what is allowed."""
 
 
 class Section(BaseModel):
@@ -35,7 +28,7 @@ class Optimiser(StrEnum):
 
 
 class Schedule(StrEnum):
-    """How the learning rate goes over a training; see `search.training.loop.learning_rate`."""
+    """How the learning rate changes during a training; see `search.training.loop.learning_rate`."""
 
     COSINE = "cosine"
     STEPS = "steps"
@@ -55,12 +48,12 @@ class TrainConfig(Section):
     weight_decay: float = Field(default=0.0, ge=0, description="on convolution and linear weights only")
     schedule: Schedule = Schedule.COSINE
     milestones: tuple[float, ...] = Field(
-        default=(), description="epochs behind which the schedule `steps` divides by 10; else 0.3, 0.6, 0.9 of them"
+        default=(), description="epochs after which the schedule `steps` divides by 10; else 0.3, 0.6, 0.9 of them"
     )
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     warmup_epochs: float = Field(default=0.0, ge=0, description="epochs of linear rise before the schedule")
 
-    def with_values(self, values: Mapping[str, Any]) -> Self:
-        """These settings with hyperparameters in their place, and checked; those that are no settings here stay out."""
+    def with_values(self, values: Mapping[str, object]) -> Self:
+        """These settings with hyperparameters in their place, and checked; other hyperparameters are left out."""
         known = {name: value for name, value in values.items() if name in type(self).model_fields}
         return self.model_validate({**self.model_dump(), **known})

@@ -1,31 +1,33 @@
 """Which space a run searches: a named one and what is changed about it, or a declared one; and hyperparameters."""
 
 import dataclasses
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Self
+from functools import cache
+from importlib import import_module
+from typing import Any, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from search.config.sections import Section
-from spaces import SPACES, NasBnnSpace, SpaceError, Stage, get_space
+from spaces import SPACES, Grid, HyperparameterSpace, JointSpace, Listed, OnlySpace, Space, get_space, space_from
+from spaces.declarations import FAMILIES
+from spaces.errors import SpaceError
 from spaces.hyperparameters.kinds import KNOWN, Word
 
-if TYPE_CHECKING:
-    from spaces import Space
-    from spaces.hyperparameters.space import HyperparameterSpace
-    from spaces.hyperparameters.values import Hyperparameter
+AnySpace = Space[Any]
+"""A space of any family."""
+_COMMON = {"name", "image_size", "architecture", "hyperparameters"}
+"""Keys that every family has. Each of the others is a field of the spaces of some family."""
+_FROM_DATA = {"classes", "channels"}
 
-# What may be said about a space of each family, beside its name and image size; the first key of each declares one.
-FAMILY_KEYS = {
-    "nasbnn": ("stages", "stem_widths", "stem_stride", "non_decreasing"),
-    "width": ("base", "ratios", "binariser"),
-    "cell": ("template", "layer_types", "nodes", "cells", "width", "groups", "inter_cell_skip"),
-}
-REQUIRED = {
-    "nasbnn": ("stem_widths", "stem_stride", "image_size"),
-    "width": (),
-    "cell": ("cells", "width", "image_size"),
-}
+
+@cache
+def _kinds() -> dict[str, type[Any]]:
+    """The class of each family whose spaces can be declared, by family; a class says which fields declare one."""
+    classes = [getattr(import_module(module), name) for module, name in FAMILIES.values()]
+    return {kind.family: kind for kind in classes if kind.declared_by}
 
 
 class StageConfig(Section):
@@ -49,16 +51,18 @@ class GridConfig(Section):
 
 class SpaceConfig(Section):
     """A named space and what is changed about it; or, with `stages`, `base` or `template`, a space of one's own under a
-    new name, which then stands in the run's configuration whole. Classes and channels follow the data."""
+    new name, which is then part of the run's configuration. Classes and channels follow the data.
 
-    # before the name, whose check depends on them
+    Keys that are not listed here are fields of the spaces of other families, which check them.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
     stages: tuple[StageConfig, ...] | None = Field(default=None, description="declares a NAS-BNN space, stage by stage")
     base: str | None = Field(default=None, description="declares a width space over this network")
     template: str | None = Field(default=None, description="declares a cell space: cifar or imagenet")
     name: str = Field(
-        default="nasbnn-digits",
-        validate_default=True,
-        description="a space of `binarynas spaces`, or a new name for a declared one",
+        default="nasbnn-digits", description="a space of `binarynas spaces`, or a new name for a declared one"
     )
     image_size: int | None = Field(default=None, ge=1, description="pixels; the named space's own where left out")
     stem_widths: tuple[int, ...] | None = Field(default=None, description="of a declared NAS-BNN space")
@@ -79,104 +83,98 @@ class SpaceConfig(Section):
         default_factory=dict, description="searched as well: a list of values, or low, high, steps and log"
     )
 
-    @field_validator("name")
-    @classmethod
-    def _named(cls, name: str, info: ValidationInfo) -> str:
-        declares = any(info.data.get(keys[0]) is not None for keys in FAMILY_KEYS.values())
-        if not declares:
-            get_space(name)
-        elif name in SPACES:
-            raise ValueError("is a space already: give a declared one another name")
-        return name
-
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        declared = [family for family, keys in FAMILY_KEYS.items() if getattr(self, keys[0]) is not None]
+        given = self._given()
+        declared = _declared(given)
+        if declared and self.name in SPACES:
+            raise self._refusal(["name"], "is a space already: give a declared one another name")
+        try:
+            family = declared[0] if declared else get_space(self.name).family
+        except SpaceError as error:
+            raise self._refusal(["name"], str(error)) from error
+        kind = _kinds()[family]
+        fields = {field.name: field for field in dataclasses.fields(kind) if field.name not in _FROM_DATA}
+        unknown = [key for key in given if key not in fields and key not in type(self).model_fields]
+        if unknown:
+            raise self._refusal(unknown)
         if len(declared) > 1:
-            raise ValueError("stages, base and template exclude each other: give one of them")
-        family = declared[0] if declared else get_space(self.name).family
-        alien = [key for other, keys in FAMILY_KEYS.items() if other != family for key in keys if self._has(key)]
+            keys = [_kinds()[each].declared_by[0] for each in declared]
+            raise ValueError(f"{' and '.join(keys)} exclude each other: give one of them")
+        alien = [key for key in given if key not in fields]
         if alien:
             what = f"a {family} space" if declared else f"space {self.name!r}, a {family} space"
             raise ValueError(f"{' and '.join(alien)} cannot be said of {what}: leave them out")
-        parts = [key for key in ("stem_widths", "stem_stride") if self._has(key)]
+        first, *others = kind.declared_by
+        parts = " and ".join(key for key in others if key in given)
         if parts and not declared:
-            raise ValueError(
-                f"{' and '.join(parts)} without stages declare no space: give stages, too, or leave them out"
-            )
-        missing = [key for key in REQUIRED[family] if not self._has(key)] if declared else []
-        if missing:
+            raise ValueError(f"{parts} without {first} declare no space: give {first}, too, or leave them out")
+        needed = [name for name, field in fields.items() if field.default is dataclasses.MISSING]
+        missing = [name for name in needed if name not in given and getattr(self, name, None) is None]
+        if declared and missing:
             raise ValueError(f"a declared space needs {', '.join(missing)}, too")
         self.build()
         return self
 
-    def _has(self, key: str) -> bool:
-        return getattr(self, key) is not None
+    def _given(self) -> dict[str, Any]:
+        """The fields of the space that are set here."""
+        return self.model_dump(exclude=_COMMON, exclude_none=True)
+
+    def _refusal(self, keys: list[str], problem: str | None = None) -> ValidationError:
+        """The error about these keys: the problem, or that they are unknown."""
+        kind = PydanticCustomError("space", "{problem}", {"problem": problem}) if problem else "extra_forbidden"
+        details = [InitErrorDetails(type=kind, loc=(key,), input=dict(self).get(key)) for key in keys]
+        return ValidationError.from_exception_data("space", details)
 
     @classmethod
-    def of(cls, space: NasBnnSpace) -> "SpaceConfig":
+    def of(cls, space: AnySpace) -> "SpaceConfig":
         """The section that declares a space made in Python; raises `ValidationError` where a named one is called so."""
-        declared = dataclasses.asdict(space)
-        return cls.model_validate({name: value for name, value in declared.items() if name in cls.model_fields})
+        fields = space.declaration().items()
+        return cls.model_validate({name: value for name, value in fields if name not in {"family", *_FROM_DATA}})
 
-    def build(self, classes: int | None = None, channels: int | None = None) -> "Space[Any]":
-        """What is searched, for data with so many classes and channels: architectures, hyperparameters, or both."""
+    def build(self, classes: int | None = None, channels: int | None = None) -> AnySpace:
+        """What is searched, for data with these classes and channels: architectures, hyperparameters, or both."""
         return self.searched(self.architectures(classes, channels))
 
-    def searched(self, space: "Space[Any]") -> "Space[Any]":
+    def searched(self, space: AnySpace) -> AnySpace:
         """What is searched: all of the architectures or one of them, with hyperparameters where there are any."""
-        hyperparameters = self.hyperparameter_space()
-        if self.architecture is None and hyperparameters is None:
-            return space
-        from spaces.joint.fixed import OnlySpace
-        from spaces.joint.space import JointSpace
-
         if self.architecture is not None:
             space = OnlySpace(space, space.parse(self.architecture))
+        hyperparameters = self.hyperparameter_space()
         return space if hyperparameters is None else JointSpace(space, hyperparameters)
 
-    def architectures(self, classes: int | None = None, channels: int | None = None) -> "Space[Any]":
+    def architectures(self, classes: int | None = None, channels: int | None = None) -> AnySpace:
         """The space of architectures alone."""
-        given: dict[str, Any] = {
-            key: getattr(self, key) for keys in FAMILY_KEYS.values() for key in keys if self._has(key)
-        }
-        space: Any
-        if self.stages is not None:
-            given["stages"] = tuple(Stage(**stage.model_dump()) for stage in self.stages)
-            space = NasBnnSpace(self.name, **given, image_size=self.image_size or 0, classes=10)
-        elif self.base is not None:
-            from spaces.width import WidthSpace
-
-            space = WidthSpace(self.name, **given)
-        elif self.template is not None:
-            from spaces.cell import CellSpace
-
-            space = CellSpace(self.name, **given, image_size=self.image_size or 0, classes=10)
+        given = self._given()
+        declared = _declared(given)
+        if declared:
+            size = {} if self.image_size is None else {"image_size": self.image_size}
+            space = space_from({"family": declared[0], "name": self.name, "classes": 10, **given, **size})
         else:
             space = get_space(self.name)
-            space = dataclasses.replace(space, **given) if given else space
+            space = space_from({**space.declaration(), **given}) if given else space
         return space.for_data(image_size=self.image_size, classes=classes, channels=channels)
 
-    def hyperparameter_space(self) -> "HyperparameterSpace | None":
+    def hyperparameter_space(self) -> HyperparameterSpace | None:
         """The hyperparameters that are searched; None where there are none."""
         if not self.hyperparameters:
             return None
-        from spaces.hyperparameters.space import HyperparameterSpace
-        from spaces.hyperparameters.values import Grid, Listed
+        declared = tuple(
+            Grid(name, **values.model_dump())
+            if isinstance(values, GridConfig)
+            else Listed(name, tuple(_value(name, value) for value in values))
+            for name, values in self.hyperparameters.items()
+        )
+        return HyperparameterSpace(f"{self.name} hyperparameters", declared)
 
-        declared: list[Hyperparameter] = []
-        for name, values in self.hyperparameters.items():
-            if isinstance(values, GridConfig):
-                declared.append(Grid(name, values.low, values.high, values.steps, values.log))
-            else:
-                declared.append(Listed(name, tuple(_value(name, value) for value in values)))
-        if not declared:
-            raise SpaceError("hyperparameters must name at least one")
-        return HyperparameterSpace(f"{self.name} hyperparameters", tuple(declared))
+
+def _declared(given: Mapping[str, object]) -> list[str]:
+    """The families of which these fields declare a space: one, or none where they change a named one."""
+    return [family for family, kind in _kinds().items() if kind.declared_by[0] in given]
 
 
 def _value(name: str, value: int | float | str) -> int | float | str:
-    """A value as it is meant: YAML takes 1e-4 for a word."""
+    """A value as it is meant: YAML reads 1e-4 as a word."""
     if isinstance(value, str) and not isinstance(KNOWN.get(name), Word):
         with suppress(ValueError):
             return float(value)

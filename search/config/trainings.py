@@ -1,17 +1,17 @@
-"""What a differentiable search may be told."""
+"""How supernets, candidates and the networks of the front are trained: one section for each."""
 
-from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from models.layers.modes import Mode
 from search.config.sections import Optimiser, TrainConfig
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class DifferentiableConfig(TrainConfig):
-    """One bilevel search (BNAS, section 2.3): the training of the supernet's weights, and that of the architecture's.
+    """One bilevel search (BNAS, section 2.3): how network weights and architecture weights are trained in turn.
 
     The fields of `TrainConfig` are about the weights of the network.
     """
@@ -42,14 +42,6 @@ class DifferentiableConfig(TrainConfig):
     )
 
 
-class Teacher(StrEnum):
-    """Which largest network teaches in the sandwich rule (section 3.3.1): F or B weights (W) and activations (A)."""
-
-    FWBA = "fwba"
-    BWBA = "bwba"
-    FWFA = "fwfa"
-
-
 class SupernetConfig(TrainConfig):
     """Training of the supernet: the sandwich rule with Bi-Teacher; each of the paper's ablations is a setting."""
 
@@ -58,7 +50,7 @@ class SupernetConfig(TrainConfig):
     learning_rate: float = Field(default=2.5e-3, gt=0)
     weight_decay: float = Field(default=5e-6, ge=0)
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
-    teacher: Teacher = Teacher.FWBA
+    teacher: Mode = Field(default=Mode.FWBA, description="the largest subnet's weights and activations (section 3.3.1)")
     distillation: bool = Field(
         default=True, description="false: every subnet learns from the labels (the paper's w/o KD)"
     )
@@ -113,18 +105,21 @@ class CandidateConfig(NetworkTrainConfig):
     batch_size: int = Field(default=128, ge=1)
     learning_rate: float = Field(default=1e-3, gt=0)
     images_per_class: int | None = Field(
-        default=None, ge=1, description="candidates and their parent see so many; final training sees all"
+        default=None, ge=1, description="what candidates and their parent see; final training sees all"
     )
     early_stopping: bool = Field(default=True, description="successive halving on the non-dominated rank")
-    first_rung: int = Field(default=1, ge=1, description="epochs behind which candidates are compared first")
-    reduction: float = Field(default=2.0, gt=1, description="one in so many goes on, for so many times the epochs")
+    first_rung: int = Field(default=1, ge=1, description="epochs after which candidates are compared first")
+    reduction: float = Field(
+        default=2.0, gt=1, description="r: one candidate in r goes on, to r times the number of epochs"
+    )
 
     @property
     def rungs(self) -> tuple[int, ...]:
-        """The epochs behind which candidates are compared; the last one is the end of training."""
+        """The epochs after which candidates are compared; the last one is the end of training."""
         if not self.early_stopping:
             return (self.epochs,)
-        found, rung = [], float(self.first_rung)
+        found: list[int] = []
+        rung = float(self.first_rung)
         while round(rung) < self.epochs:
             found.append(round(rung))
             rung = max(rung * self.reduction, rung + 1)

@@ -1,5 +1,8 @@
 """Random changes of training images in batches on the device, with every number drawn from a CPU generator."""
 
+# torch is partly untyped
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 from dataclasses import dataclass
 from typing import Self
 
@@ -24,7 +27,7 @@ class Augmentation:
 
     @classmethod
     def of(cls, config: DataConfig) -> Self:
-        """The augmentation a configuration asks for, with what is usual for its data set where it says nothing."""
+        """The augmentation of a configuration, with what is usual for its data set where it says nothing."""
         padding, flip = USUAL.get(config.name, (0, "none"))
         if config.resized_crop is not None:
             padding = 0

@@ -3,8 +3,9 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -18,7 +19,7 @@ NOT_STORED = {"crop_padding", "flip", "resized_crop", "colour_jitter", "download
 
 @dataclass(frozen=True)
 class Decoded:
-    """All that is stored: `tensors` holds the images (uint8) and labels (int64) of the splits, as "train.images"."""
+    """All that is stored: `tensors` has the images (uint8) and labels (int64) of the splits, as "train.images"."""
 
     name: str
     class_names: tuple[str, ...]
@@ -37,27 +38,22 @@ def cache_key(config: DataConfig, image_size: int | None, channels: int | None, 
 
 def store(folder: Path, key: str, decoded: Decoded) -> None:
     """Write KEY.safetensors and then KEY.json, each whole or not at all; several processes may do so at once."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType] - it is half typed
 
     folder.mkdir(parents=True, exist_ok=True)
     tensors = folder / f"{key}.safetensors"
     with replacing(tensors) as temporary:
         save_file(dict(decoded.tensors), temporary, metadata={"fingerprint": decoded.fingerprint})
-    facts = {
-        "format": FORMAT,
-        "name": decoded.name,
-        "class_names": decoded.class_names,
-        "mean": decoded.mean,
-        "std": decoded.std,
-        "fingerprint": decoded.fingerprint,
-        "bytes": tensors.stat().st_size,
-    }
+    facts = {field.name: getattr(decoded, field.name) for field in fields(decoded) if field.name != "tensors"}
+    facts = {"format": FORMAT, **facts, "bytes": tensors.stat().st_size}
     write_atomically(folder / f"{key}.json", json.dumps(facts, indent=1))
 
 
 def load(folder: Path, key: str) -> Decoded | None:
-    """Open what `store` wrote, memory-mapped; None when it is not there, not whole or not of one piece."""
-    from safetensors import SafetensorError, safe_open
+    """Open what `store` wrote, memory-mapped; None where it is missing, not whole, or two files of different times."""
+    import safetensors
+
+    safe_open: Any = safetensors.safe_open  # it is untyped
 
     path = folder / f"{key}.safetensors"
     try:
@@ -65,16 +61,11 @@ def load(folder: Path, key: str) -> Decoded | None:
         if facts["format"] != FORMAT or facts["bytes"] != path.stat().st_size:
             return None
         with safe_open(path, framework="pt") as file:
-            if (file.metadata() or {}).get("fingerprint") != facts["fingerprint"]:
+            metadata: dict[str, str] = file.metadata() or {}
+            if metadata.get("fingerprint") != facts["fingerprint"]:
                 return None
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-        return Decoded(
-            name=facts["name"],
-            class_names=tuple(facts["class_names"]),
-            mean=tuple(facts["mean"]),
-            std=tuple(facts["std"]),
-            fingerprint=facts["fingerprint"],
-            tensors=tensors,
-        )
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError):
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+        names, mean, std = (tuple(facts[name]) for name in ("class_names", "mean", "std"))
+        return Decoded(facts["name"], names, mean, std, facts["fingerprint"], tensors)
+    except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError):
         return None

@@ -1,18 +1,18 @@
-"""What a run's configuration says about its data, and what `--data PATH` stands for; loads no torch."""
+"""What a run's configuration says about its data, and what `--data PATH` means; loads no torch."""
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from search.data.errors import DataError
 
-Name = Literal["digits", "cifar10", "cifar100", "mnist", "fashion-mnist", "folder", "parquet"]
-NAMES: tuple[Name, ...] = ("digits", "cifar10", "cifar100", "mnist", "fashion-mnist", "folder", "parquet")
+Known = Literal["digits", "cifar10", "cifar100", "mnist", "fashion-mnist"]
+KNOWN: tuple[Known, ...] = get_args(Known)
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif")
 SPLIT_NAMES = {"train": ("train",), "validation": ("validation", "valid", "val"), "test": ("test",)}
-"""The words that name a split, as a folder or at the beginning of a Parquet file's name."""
+"""The words that name a split: a folder's name, or the beginning of a Parquet file's name."""
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
@@ -27,20 +27,18 @@ class DataConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: Name = Field(default="digits", description="a known data set, or 'folder' or 'parquet' for your own in path")
+    name: Literal[Known, "folder", "parquet"] = Field(
+        default="digits", description="a known data set, or 'folder' or 'parquet' for your own in path"
+    )
     path: Path | None = Field(
-        default=None,
-        description="your own images; for a known data set the folder that holds its files",
+        default=None, description="your own images; for a known data set the folder that holds its files"
     )
     download: bool = Field(default=False, description="fetch a known data set that is not in `path` yet")
 
     image_size: int | None = Field(default=None, ge=4, description="height and width in pixels; none: as they are")
     channels: Literal[1, 3] | None = Field(default=None, description="1 grey, 3 colour; none: as they are")
     centre_crop: float = Field(
-        default=1.0,
-        gt=0,
-        le=1,
-        description="share of the shorter side that is evaluated; 0.875 is usual for ImageNet",
+        default=1.0, gt=0, le=1, description="share of the shorter side that is evaluated; 0.875 is usual for ImageNet"
     )
 
     validation_per_class: int | None = Field(default=None, ge=1, description="validation images of every class")
@@ -51,19 +49,13 @@ class DataConfig(BaseModel):
     test_limit: int | None = Field(default=None, ge=1, description="the same for the test split")
 
     crop_padding: int | None = Field(
-        default=None,
-        ge=0,
-        le=64,
-        description="pixels by which training images shift; none given: 4 for CIFAR, else 0",
+        default=None, ge=0, le=64, description="pixels by which training images shift; none given: 4 for CIFAR, else 0"
     )
     flip: Literal["horizontal", "none"] | None = Field(
         default=None, description="mirror half of the training images; none given: horizontal for CIFAR, else none"
     )
     resized_crop: float | None = Field(
-        default=None,
-        gt=0,
-        le=1,
-        description="train on crops of at least this share of the area (ImageNet: 0.08)",
+        default=None, gt=0, le=1, description="train on crops of at least this share of the area (ImageNet: 0.08)"
     )
     colour_jitter: float = Field(default=0.0, ge=0, lt=1, description="random brightness, contrast, saturation")
 
@@ -73,7 +65,7 @@ class DataConfig(BaseModel):
     @field_validator("path")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
-        # Workers of a cluster run in folders of their own, where a relative path would mean something else.
+        # workers of a cluster run in folders of their own, where a relative path would mean something else
         return None if path is None else Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 (keeps links)
 
     @model_validator(mode="after")
@@ -96,13 +88,11 @@ class DataConfig(BaseModel):
 
 
 def recognise(path: str | Path) -> DataConfig:
-    """The configuration that `--data PATH` stands for.
+    """The configuration that `--data PATH` means.
 
     A Parquet file or a folder of them gives `parquet`, a folder of images `folder`, and the name of a known data set
-    that set; see `RECOGNISED` for the layouts. A file or folder goes before a known name that is spelt the same.
-
-    Raises:
-        DataError: the path is none of these; the message lists what is recognised.
+    that set; see `RECOGNISED` for the layouts. A file or folder takes precedence over a known name. Raises `DataError`
+    that lists what is recognised.
     """
     place = Path(path).expanduser()
     if place.is_file() and place.suffix == ".parquet":
@@ -112,7 +102,7 @@ def recognise(path: str | Path) -> DataConfig:
             return DataConfig(name="parquet", path=place)
         if _has_class_folders(place):
             return DataConfig(name="folder", path=place)
-    for name in NAMES[:5]:
+    for name in KNOWN:
         if str(path).lower().replace("_", "-") in (name, name.replace("-", "")):
             return DataConfig(name=name)
     found = "a folder without such content" if place.is_dir() else "a file" if place.is_file() else "not there"
@@ -120,18 +110,15 @@ def recognise(path: str | Path) -> DataConfig:
 
 
 RECOGNISED = (
-    f"Give one of: a known name ({', '.join(NAMES[:5])}); a .parquet file, or a folder with train*.parquet and, if you "
+    f"Give one of: a known name ({', '.join(KNOWN)}); a .parquet file, or a folder with train*.parquet and, if you "
     "have them, validation*.parquet and test*.parquet (columns as on the Hugging Face hub); a folder of images as "
     f"train/CLASS/* with val/CLASS/* or test/CLASS/*, or just CLASS/* ({', '.join(IMAGE_SUFFIXES)})."
 )
 
 
 def split_of(name: str) -> str | None:
-    """The split that a folder's or file's name means, None when it means none: 'val' gives 'validation'."""
-    for split, words in SPLIT_NAMES.items():
-        if name.lower() in words:
-            return split
-    return None
+    """The split that a folder's or file's name means, such as "validation" for "val"; None where it means none."""
+    return next((split for split, words in SPLIT_NAMES.items() if name.lower() in words), None)
 
 
 def parquet_files(folder: Path) -> list[Path]:
@@ -151,5 +138,5 @@ def _has_class_folders(folder: Path) -> bool:
 
 
 def is_image(file: Path) -> bool:
-    """Whether a file's name says that it is an image of a kind that can be decoded."""
+    """Whether a file's name is that of an image that can be decoded."""
     return file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".")

@@ -1,4 +1,4 @@
-"""What an opened data set is: three splits that give normalised batches, and the facts a report tells about them."""
+"""An opened data set: three splits that give normalised batches, and facts about them for reports."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -55,7 +55,7 @@ class TensorSplit:
     labels: Tensor
     normalisation: Normalisation
     augmentation: Augmentation
-    _copies: dict[torch.device, Tensor] = field(default_factory=dict, repr=False)
+    _copies: dict[torch.device, Tensor] = field(default_factory=dict[torch.device, Tensor], repr=False)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -74,8 +74,6 @@ class TensorSplit:
         return replace(self, images=self.images[positions], labels=self.labels[positions], _copies={})
 
     def _on(self, device: torch.device) -> Tensor:
-        if device == self.images.device:
-            return self.images
         if device not in self._copies:
             self._copies[device] = self.images.to(device)
         return self._copies[device]
@@ -85,11 +83,9 @@ class TensorSplit:
 class DataSet:
     """An opened data set.
 
-    Fields:
-        image_size, channels: of every image that comes out, height and width alike.
-        mean, std: of the training split's pixels scaled to 0..1, one number a channel.
-        fingerprint: SHA-256 in hex of images and labels; of the list of images where they are streamed.
-        storage: "memory" or "streamed".
+    All images have `channels` channels, and `image_size` pixels in height and width. `mean` and `std` are those of the
+    training split's pixels scaled to 0..1, one number per channel. `fingerprint` is the SHA-256 in hex of images and
+    labels, of the list of images where `storage` is "streamed" and not "memory".
     """
 
     name: str

@@ -1,5 +1,8 @@
 """`open_data`: from a configuration to a checked data set with its three splits, in memory or streamed."""
 
+# torch is partly untyped
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,18 +15,18 @@ from search.data.augment import Augmentation
 from search.data.cache import Decoded, cache_key, load, store
 from search.data.config import DataConfig
 from search.data.dataset import DataSet, Normalisation, TensorSplit
-from search.data.errors import DataError, Problems
+from search.data.errors import DataError, refuse
 from search.data.sources.decode import CHUNK, EncodedImages, as_channels, decode_all, fit, read_image, sample
 from search.data.sources.source import DecodedImages, Images, Source
-from search.data.splits import Positions, Ranking, shares
+from search.data.splits import ClassRanking, Positions, shares
 from search.data.stream import StreamSplit
 
 SPLITS = ("train", "validation", "test")
 SAMPLE = 512
-"""How many images of every streamed split are decoded beforehand, to find damage and to measure mean and deviation."""
+"""Images of each streamed split that are decoded beforehand, to find damage and to measure mean and deviation."""
 
 Cut = Mapping[str, tuple[Images, Positions]]
-"""For every split the images it is cut from and the positions that belong to it, ascending."""
+"""For each split the images that it is cut from and the positions that belong to it, ascending."""
 
 
 def open_data(
@@ -36,16 +39,12 @@ def open_data(
 ) -> DataSet:
     """Open, check, cut and decode a data set.
 
-    Args:
-        config: which data; its own `image_size` and `channels` go before the arguments.
-        image_size, channels: what the space wants; None leaves the images as they are.
-        seed: decides which images are cut for validation, test and subsets.
-        cache: a folder, of the run, that keeps decoded images for later processes. What is in it is what the run
-            began with: changes of the source are not seen. Streamed data are not kept.
+    `image_size` and `channels` are those of the space, and None leaves the images as they are; those of `config` take
+    precedence. `seed` decides which images are cut for validation, test and subsets. `cache` is a folder of the run
+    that keeps decoded images for later processes: changes of the source are not seen. Streamed data are not kept.
 
-    Raises:
-        DataError: everything wrong with the data that can be found before training, in one message. Of streamed data
-            a sample is decoded; an image that is damaged elsewhere raises when its batch comes.
+    Raises `DataError` with everything that can be found wrong with the data before training. Of streamed data only a
+    sample is decoded; another image that is damaged raises it when its batch is read.
     """
     size, channels = config.image_size or image_size, config.channels or channels
     key = cache_key(config, size, channels, seed)
@@ -63,9 +62,9 @@ def open_data(
 
 
 def listing(config: DataConfig) -> str | None:
-    """A fingerprint of what a data set of one's own lists: its images' names, sizes and labels; reads no image.
+    """A fingerprint of the images' names, sizes and labels of a data set of one's own; reads no image.
 
-    None for data sets known by name, which do not change, and for one that is no longer there. Raises `DataError`.
+    None for data sets known by name, which do not change, and for one that no longer exists. Raises `DataError`.
     """
     if config.path is None or not config.path.exists():
         return None
@@ -78,11 +77,11 @@ def listing(config: DataConfig) -> str | None:
 
 
 def fingerprint_of(data: DataSet) -> str:
-    """The fingerprint of what a data set holds now; of images in memory, or mapped into it, by their very bytes."""
+    """The fingerprint of what a data set holds now: of images in memory, or mapped into it, that of their bytes."""
     tensors: dict[str, Tensor] = {}
     for part, split in (("train", data.train), ("validation", data.validation), ("test", data.test)):
         if not isinstance(split, TensorSplit):
-            return data.fingerprint  # streamed: made anew from the files whenever they are opened
+            return data.fingerprint  # streamed: made from the files whenever they are opened
         tensors |= {f"{part}.images": split.images, f"{part}.labels": split.labels}
     return _fingerprint(tensors)
 
@@ -103,7 +102,7 @@ def _source(config: DataConfig) -> Source:
 
 def _cut(source: Source, config: DataConfig, seed: int) -> Cut:
     """Test first, then validation, both from the training images where the source has none; then the limits."""
-    problems = Problems()
+    problems: list[str] = []
     splits = dict(source.splits)
     if "test" not in splits and "validation" in splits:
         splits["test"] = splits.pop("validation")
@@ -125,18 +124,18 @@ def _cut(source: Source, config: DataConfig, seed: int) -> Cut:
     for part, limit in limits.items():
         images, positions = parts[part]
         if limit is not None and limit < len(source.class_names):
-            problems.add(
+            problems.append(
                 f"{source.name}: {part}_limit is {limit}, but {len(source.class_names)} classes need at least "
                 f"{len(source.class_names)} images: raise it."
             )
         elif limit is not None:
             parts[part] = images, positions[_ranking(images, positions, seed, f"{part} limit").subset(limit)]
-    problems.check()
+    refuse(problems)
     return {part: parts[part] for part in SPLITS}
 
 
-def _ranking(images: Images, positions: Positions, seed: int, purpose: str) -> Ranking:
-    return Ranking.of(images.labels[positions], lambda i: images.key(int(positions[i])), seed, purpose)
+def _ranking(images: Images, positions: Positions, seed: int, purpose: str) -> ClassRanking:
+    return ClassRanking.of(images.labels[positions], lambda i: images.key(int(positions[i])), seed, purpose)
 
 
 def _fits(cut: Cut, config: DataConfig, size: int | None, channels: int | None) -> bool:
@@ -215,14 +214,14 @@ def _streamed(
     encoded: dict[str, tuple[EncodedImages, Positions]] = {
         part: (images, positions)
         for part, (images, positions) in cut.items()
-        if not isinstance(images, DecodedImages)  # those are in memory already and never come here
+        if not isinstance(images, DecodedImages)  # those are in memory already
     }
     samples: dict[str, list[Tensor]] = {}
-    problems = Problems()
+    problems: list[str] = []
     for part, (images, positions) in encoded.items():
         chosen = np.sort(np.random.Generator(np.random.PCG64(seed)).permutation(len(positions))[:SAMPLE])
         samples[part] = sample(images, positions[chosen].tolist(), problems)
-    problems.check()
+    refuse(problems)
     most = channels or max(image.shape[0] for found in samples.values() for image in found)
     fitted = [as_channels(fit(image, size, config.centre_crop), most)[None] for image in samples["train"]]
     mean, std = _moments(fitted)
@@ -261,7 +260,7 @@ def _streamed(
 
 
 def _moments(batches: Iterable[Tensor]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and deviation of every channel of uint8 batches (N, C, H, W), scaled to 0..1.
+    """Mean and standard deviation of every channel of uint8 batches (N, C, H, W), scaled to 0..1.
 
     Pixels are counted by value, so the sums are of integers and the same on every machine. A constant channel gets the
     deviation of one grey level, since images are divided by it.
@@ -281,5 +280,5 @@ def _fingerprint(tensors: Mapping[str, Tensor]) -> str:
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
-        digest.update(tensor.numpy())  # pyright: ignore[reportArgumentType]  (an array is a buffer)
+        digest.update(tensor.numpy())  # pyright: ignore[reportArgumentType] - an array is a buffer
     return digest.hexdigest()

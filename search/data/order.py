@@ -1,4 +1,4 @@
-"""In which order a split's images come, and in which batches: the same on every machine for the same seed."""
+"""The order of a split's images, and their batches: the same on every machine for the same seed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from search.seeds import derive_seed
 class Order:
     """An order of batches; made by `in_order` or `shuffled`.
 
-    `seed` is None for the stored order without augmentation. `first` is the number of the batch to begin with: a
-    resumed epoch gives the same batches from there on as the whole one.
+    `seed` is None for the stored order without augmentation. `first` is the number of the first batch: from there on,
+    a resumed epoch gives the same batches as a whole one.
     """
 
     seed: int | None
@@ -50,8 +50,7 @@ def permutation(order: Order, count: int) -> Tensor:
 def numbered_batches(order: Order, positions: Tensor, batch_size: int) -> Iterator[tuple[int, Tensor]]:
     """Cut ordered positions into (number of the batch, its positions), from the batch `order.first` on.
 
-    Raises:
-        ValueError: the batch size is not positive.
+    Raises `ValueError` for a batch size below one.
     """
     if batch_size < 1:
         raise ValueError(f"a batch holds at least one image, but batch_size is {batch_size}")

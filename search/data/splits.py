@@ -6,25 +6,24 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from search.data.errors import Problems
 from search.seeds import derive_seed
 
 Positions = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Ranking:
+class ClassRanking:
     """Every image's rank within its class, by a hash of the seed, a purpose and the image's key.
 
     An image's rank depends on the keys in its class alone, so neither the order in which files are listed nor other
-    classes change who is cut.
+    classes change which images are cut.
     """
 
     labels: Positions
     ranks: Positions
 
     @classmethod
-    def of(cls, labels: Positions, key: Callable[[int], str], seed: int, purpose: str) -> "Ranking":
+    def of(cls, labels: Positions, key: Callable[[int], str], seed: int, purpose: str) -> "ClassRanking":
         """Rank the images with these labels; `key(i)` names image i, and no two images have the same key."""
         hashes = np.array([derive_seed(seed, purpose, key(i)) for i in range(len(labels))], dtype=np.int64)
         order = np.lexsort((hashes, labels))
@@ -42,14 +41,14 @@ class Ranking:
         return np.flatnonzero(self.ranks >= np.asarray(per_class, np.int64)[self.labels])
 
     def subset(self, size: int) -> Positions:
-        """`size` positions, ascending, one of every class and then in proportion; a smaller subset lies in a larger."""
+        """`size` positions, ascending: one per class, then in proportion. A larger subset contains a smaller one."""
         share = (self.ranks + 0.5) / np.bincount(self.labels)[self.labels]
         order = np.lexsort((self.labels, share, self.ranks > 0))
         return np.sort(order[:size])
 
 
 def shares(
-    counts: Positions, names: Sequence[str], part: str, where: str, amount: int | float, problems: Problems
+    counts: Positions, names: Sequence[str], part: str, where: str, amount: int | float, problems: list[str]
 ) -> Positions:
     """How many images of every class a cut takes: `amount` of each class, or that share of it (at least one).
 
@@ -61,7 +60,7 @@ def shares(
         taken, setting = np.maximum(1, np.rint(counts * amount)).astype(np.int64), f"{part}_fraction {amount}"
     for name, count, cut in zip(names, counts.tolist(), taken.tolist(), strict=True):
         if 0 < count <= cut:
-            problems.add(
+            problems.append(
                 f"{where}: class '{name}' has {count} image{'s' if count > 1 else ''} to cut {cut} for {part} from "
                 f"({setting}), and at least one must be left to train on: add images or cut fewer."
             )

@@ -1,11 +1,15 @@
 """A split whose images stay in their files and are decoded and augmented by worker processes as they are needed."""
 
+# torch is partly untyped, and torchvision has no types
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from search.data.augment import Augmentation
@@ -18,13 +22,10 @@ from search.data.sources.decode import EncodedImages, as_channels, fit, read_ima
 class StreamSplit:
     """Images decoded when they are needed.
 
-    The augmentation of an image depends on the order's seed and the image's position alone: the number of workers
-    changes nothing. Images from Parquet files are shuffled in two steps, the row groups and then the rows of as many
-    row groups as a reader keeps, since reading one row means reading its group; sort no such file by class.
-
-    Fields:
-        members: the positions in `images` of this split's images, int64 (N,).
-        labels: their classes, int64 (N,).
+    `members` are the positions in `images` of this split's images, `labels` their classes, both int64 (N,). The
+    augmentation of an image depends on the order's seed and the image's position alone: the number of workers changes
+    nothing. Images from Parquet files are shuffled in two steps, the row groups and then the rows of as many row groups
+    as a reader keeps, since reading one row means reading its group; do not sort such a file by class.
     """
 
     images: EncodedImages
@@ -41,14 +42,14 @@ class StreamSplit:
         return len(self.labels)
 
     def batches(self, batch_size: int, *, order: Order, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
-        """See `Split.batches`. Raises: DataError that names an image which cannot be decoded."""
+        """See `Split.batches`. Raises `DataError` that names an image which cannot be decoded."""
         batches = [positions for _, positions in numbered_batches(order, self._positions(order), batch_size)]
         loader = DataLoader(
             _Samples(self, order),
             batch_sampler=[positions.tolist() for positions in batches],
             num_workers=self.workers if len(batches) > 1 else 0,
             pin_memory=device.type == "cuda",
-            # Without one of its own the loader would draw from the process's global generator.
+            # without one of its own the loader would draw from the process's global generator
             generator=torch.Generator().manual_seed(0),
         )
         for positions, images in zip(batches, loader, strict=True):
@@ -86,7 +87,7 @@ class _Samples(Dataset[Tensor]):
             image = fit(image, split.image_size, split.centre_crop)
         image = as_channels(image, split.channels)
         if self._transform is not None:
-            # The transforms draw from the process's global generator: seed it for this image and put it back.
+            # the transforms draw from the process's global generator: seed it for this image and restore it
             with torch.random.fork_rng(devices=[]):
                 generator = self._order.generator("image", position)
                 torch.default_generator.set_state(generator.get_state())
@@ -94,11 +95,11 @@ class _Samples(Dataset[Tensor]):
         return image.contiguous()
 
 
-def _transform(split: StreamSplit) -> Any:
+def _transform(split: StreamSplit) -> nn.Module:
     from torchvision.transforms import v2
 
     augmentation = split.augmentation
-    steps: list[Any] = [v2.Identity()]
+    steps: list[nn.Module] = [v2.Identity()]
     if augmentation.resized_crop is not None:
         steps.append(v2.RandomResizedCrop(split.image_size, scale=(augmentation.resized_crop, 1), antialias=True))
     if augmentation.crop_padding:

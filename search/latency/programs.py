@@ -1,6 +1,6 @@
-"""Networks as operations: the program of an architecture without weights, and what an operation's time depends on."""
+"""The program of an architecture without weights, and what the time of its operations depends on."""
 
-from typing import Any
+from typing import TypeVar
 
 import torch
 
@@ -21,9 +21,11 @@ from models.onebit.operations import (
 from models.onebit.program import Program
 from spaces import Space
 
+A = TypeVar("A")
 
-def program_of(space: Space[Any], architecture: Any) -> Program:
-    """The program of a member of a space of networks whose weights are all one: they take no memory and no training."""
+
+def program_of(space: Space[A], architecture: A) -> Program:
+    """The program of a member of a space of networks. All weights are one, and take neither memory nor training."""
     with torch.device("meta"):
         network = build_network(space, architecture)
     ones = {name: torch.ones((), dtype=value.dtype).expand(value.shape) for name, value in network.state_dict().items()}
@@ -31,7 +33,7 @@ def program_of(space: Space[Any], architecture: Any) -> Program:
 
 
 def shape_key(operation: Operation, shapes: tuple[Shape, ...]) -> str:
-    """What an operation's time depends on, as words. `shapes` are those of its program's tensors."""
+    """What an operation's time depends on, in words. `shapes` are those of its program's tensors."""
     if isinstance(operation, Zero):
         return f"zero {_words(operation.shape)}"
     parts = [operation.kind, " + ".join(_words(shapes[tensor]) for tensor in _operands(operation))]

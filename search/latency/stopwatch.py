@@ -1,10 +1,10 @@
-"""The protocol by which operations and networks are timed: one thread on one core, in turns, medians and quartiles."""
+"""How operations and networks are timed for tables: one thread on one core, in turns, medians and quartiles."""
 
 import math
 import os
 import statistics
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -18,10 +18,10 @@ from models.onebit.timing import WARM_UP, Timing
 
 _ROUNDS = 21
 _BLOCK = 1e-3
-"""Seconds that one reading takes, at least where copies allow."""
+"""Seconds that one reading takes at least, where the number of copies allows it."""
 _MOST_COPIES = 64
 _AT_ONCE = 32
-"""Operations or networks in turns; more would fill the memory."""
+"""Operations or networks timed in turns; more would fill the memory."""
 PROTOCOL = (
     f"one image, one thread, pinned to one core; {WARM_UP} calls to warm up, then {_ROUNDS} rounds in each of which "
     f"every one of up to {_AT_ONCE} is read once; a reading is the processor's time of the thread, over about "
@@ -33,7 +33,7 @@ PROTOCOL = (
 def time_operations(
     operations: Mapping[str, tuple[Operation, tuple[Shape, ...]]], backend: Backend = Backend.BEST
 ) -> dict[str, Timing]:
-    """The time of each operation by itself, by name; with each come the shapes of its program's tensors."""
+    """The time of each operation by itself, by name. Each comes with the shapes of its program's tensors."""
     found: dict[str, Timing] = {}
     names = list(operations)
     for start in range(0, len(names), _AT_ONCE):
@@ -49,7 +49,7 @@ def time_operations(
 
 
 def time_programs(programs: Sequence[Program], backend: Backend = Backend.BEST) -> list[Timing]:
-    """The time of one image through each of some programs."""
+    """The time of one image through each program."""
     found: list[Timing] = []
     for start in range(0, len(programs), _AT_ONCE):
         with pinned():
@@ -64,7 +64,7 @@ def time_programs(programs: Sequence[Program], backend: Backend = Backend.BEST) 
 
 @dataclass
 class _Clock:
-    """Reads how long an engine takes for one image, by the mean of some calls."""
+    """Reads how long an engine takes for one image, as the mean of some calls."""
 
     engine: Engine
     image: npt.NDArray[np.float32]
@@ -81,7 +81,7 @@ class _Clock:
         return clock
 
     def read(self) -> float:
-        """Milliseconds of a call."""
+        """Milliseconds per call."""
         start = time.thread_time()
         for _ in range(self.calls):
             self.engine(self.image, Layout.NHWC)
@@ -89,7 +89,7 @@ class _Clock:
 
 
 def _pair(operation: Operation, shapes: tuple[Shape, ...], backend: Backend) -> tuple[_Clock, _Clock, int]:
-    """A program with one copy of an operation, one with `copies` more, and that number."""
+    """A program with one copy of an operation, one with `copies` more, and the number `copies`."""
     one = _Clock.of(_copies(operation, shapes, 1), backend)
     few = _Clock.of(_copies(operation, shapes, 3), backend)
     each = statistics.median(max(few.read() - one.read(), 1e-5) / 2 for _ in range(5)) / 1e3
@@ -99,7 +99,7 @@ def _pair(operation: Operation, shapes: tuple[Shape, ...], backend: Backend) -> 
 
 
 def _copies(operation: Operation, shapes: tuple[Shape, ...], count: int) -> Program:
-    """A program of `count` times the same operation on tensors of its shapes, and what every program must end with."""
+    """A program of `count` copies of an operation on tensors of its shapes, with the end that every program needs."""
     given = list(dict.fromkeys(shapes[tensor] for tensor in inputs_of(operation))) or [Shape(1, 1, 1)]
     sources = {tensor: given.index(shapes[tensor]) for tensor in inputs_of(operation)}
     begin = tuple(Zero(shape) for shape in given[1:])
@@ -108,8 +108,8 @@ def _copies(operation: Operation, shapes: tuple[Shape, ...], count: int) -> Prog
 
 
 @contextmanager
-def pinned() -> Iterator[None]:
-    """Keep this thread on one core, where the system lets us; threads that it starts meanwhile stay there."""
+def pinned() -> Generator[None]:
+    """Keep this thread, and threads that it starts meanwhile, on one core where the system supports it."""
     if not hasattr(os, "sched_setaffinity"):
         yield
         return

@@ -1,8 +1,8 @@
 """How long networks take on this machine: a table of operations, measured once, and sums over it.
 
 A network's latency is that of one image in one thread of the 1-bit engine. It is predicted as
-`constant + factor * sum of its operations' times`; both numbers are fitted on whole networks, once a table. An
-operation is known by its kind and shapes, since weights do not change its time.
+`constant + factor * sum of its operations' times`; both numbers are fitted on whole networks, once per table. An
+operation is identified by its kind and shapes, since weights do not change its time.
 """
 
 import json
@@ -11,7 +11,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from filelock import FileLock
@@ -21,33 +21,35 @@ from models.onebit.engine import Backend, Engine
 from models.onebit.operations import Operation, Shape, Zero
 from models.onebit.program import Program
 from models.onebit.timing import Timing, processor
+from search.config.space import AnySpace
 from search.latency.programs import program_of, shape_key
 from search.latency.stopwatch import PROTOCOL, time_operations, time_programs
 from search.seeds import derive_rng
 from spaces import Space
 from spaces.errors import BinarynasError
 
+A = TypeVar("A")
 VERSION = 1
 _NOTHING_NEW = 16
-"""A space's operations are taken to be known when so many random networks in a row held no new one."""
+"""A space's operations count as known after this many random networks in a row without a new one."""
 _NETWORKS = 200
-"""Networks that are looked at in all."""
+"""Networks that are looked at, at most."""
 _TIMINGS = ("operations", "networks")
 _FITTED = 16
 """Networks that constant and factor are fitted on."""
 
 
 class LatencyError(BinarynasError, ValueError):
-    """A table that cannot be used, or a budget that cannot be kept: says which and what to do."""
+    """A table of latencies that cannot be used: says which one and what to do."""
 
 
 @dataclass
 class LatencyTable:
     """Milliseconds of operations on one processor with one engine; grows in `file`, where it has one.
 
-    `constant` is what a call takes besides its operations, `factor` what an operation takes within a network against
-    alone: its input was written by another one, and its weights come from further away. `networks` are those that were
-    timed whole, by an architecture's id.
+    `constant` is what a call takes besides its operations, `factor` how much longer an operation takes within a network
+    than alone: its input was written by another one, and its weights come from further away. `networks` are those that
+    were timed whole, by an architecture's id.
     """
 
     processor: str
@@ -60,9 +62,9 @@ class LatencyTable:
     file: Path | None = None
 
     def predict(self, program: Program) -> float:
-        """Milliseconds of one image: `constant + factor * sum`. Operations that the table lacks are measured first.
+        """Milliseconds per image: `constant + factor * sum`. Operations that the table lacks are measured first.
 
-        Raises `LatencyError` where that is needed and this is another machine than the table's.
+        Raises `LatencyError` where that is needed on another machine than the table's.
         """
         keys = [shape_key(operation, program.shapes) for operation in program.operations]
         if any(key not in self.operations for key in keys):
@@ -93,7 +95,7 @@ class LatencyTable:
 
     def require_here(self, why: str) -> None:
         """Raise `LatencyError` unless the table is of this machine's processor and engine."""
-        here = (processor(), engine_name())
+        here = (processor(), engine_here().name)
         if here != (self.processor, self.engine):
             raise LatencyError(
                 f"the table of latencies{f' {self.file}' if self.file else ''} {why}, and was measured on "
@@ -111,63 +113,56 @@ class LatencyTable:
 
     @property
     def repeatability(self) -> float:
-        """The median, over operations, of half of the quartiles' distance against the median time."""
+        """Half of the quartiles' distance relative to the median time; the median over operations."""
         spreads = [(t.high - t.low) / 2 / t.median for t in self.operations.values() if t.median > 0]
         return float(np.median(spreads)) if spreads else 0.0
 
 
-def engine_name() -> str:
-    """What the engine runs programs with on this machine."""
-    return _engine_facts().name
-
-
-def engine_hint() -> str:
-    """What would make it faster; empty where nothing would."""
-    return _engine_facts().hint
-
-
-def _engine_facts() -> Engine:
+def engine_here() -> Engine:
+    """This machine's engine, for its name and its hint, with the smallest program."""
     return Engine(Program(Shape(1, 1, 1), (Zero(Shape(1, 1, 1)),)))
 
 
 def read_table(file: Path) -> LatencyTable:
-    """The table in a file. Raises `LatencyError` for anything that is no table of this version."""
+    """The table in a file. Raises `LatencyError` for anything but a table of this version."""
     try:
-        data = json.loads(file.read_text())
+        data: Any = json.loads(file.read_text())
     except OSError as error:
         raise LatencyError(f"cannot read the table of latencies {file}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise LatencyError(
-            f"{file} is no table of latencies: {error}; measure one with `binarynas latency-table`"
+            f"{file} is not a table of latencies: {error}; measure one with `binarynas latency-table`"
         ) from error
-    version = data.get("version") if isinstance(data, dict) else None
+    facts = cast("dict[str, Any]", data) if isinstance(data, dict) else {}
+    version = facts.get("version")
     if version != VERSION:
-        raise LatencyError(f"{file} is no table of latencies of version {VERSION}: its version is {version!r}")
+        raise LatencyError(f"{file} is not a table of latencies of version {VERSION}: its version is {version!r}")
     try:
         operations, networks = (
-            {str(key): _timing(each) for key, each in timings.items()}
-            for timings in (data["operations"], data.get("networks", {}))  # which older files lack
+            {name: _timing(each) for name, each in timings.items()}
+            for timings in (facts["operations"], facts.get("networks", {}))  # which older files lack
         )
-        numbers, here = (float(data["constant"]), float(data["factor"])), (str(data["processor"]), str(data["engine"]))
-        table = LatencyTable(*here, operations, *numbers, dict(data["fit"]), networks, file)
+        numbers = float(facts["constant"]), float(facts["factor"])
+        here = str(facts["processor"]), str(facts["engine"])
+        table = LatencyTable(*here, operations, *numbers, dict(facts["fit"]), networks, file)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise LatencyError(f"{file} is damaged: {type(error).__name__}: {error}; measure it anew") from error
+        raise LatencyError(f"{file} is damaged: {type(error).__name__}: {error}; measure it again") from error
     if not all(math.isfinite(number) and number >= 0 for number in numbers):
         raise LatencyError(f"{file} is damaged: constant and factor must be finite and not negative, got {numbers}")
     return table
 
 
-def _timing(entry: Mapping[str, Any]) -> Timing:
+def _timing(entry: Mapping[str, float]) -> Timing:
     timing = Timing(float(entry["median"]), float(entry["low"]), float(entry["high"]), int(entry["calls"]))
     if not all(math.isfinite(value) and value >= 0 for value in timing):
         raise ValueError(f"times must be finite and not negative, got {tuple(timing)}")
     return timing
 
 
-def measure_table(space: Space[Any], seed: int = 0, backend: Backend = Backend.BEST) -> LatencyTable:
-    """A table of the operations that random networks of a space hold, with constant and factor fitted on some of them.
+def measure_table(space: Space[A], seed: int = 0, backend: Backend = Backend.BEST) -> LatencyTable:
+    """A table of the operations of random networks of a space, with constant and factor fitted on some of them.
 
-    Takes seconds to minutes, by the number of different shapes. What a later network holds besides is measured then.
+    Takes seconds to minutes, by the number of different shapes. What else a later network has is measured then.
     """
     rng = derive_rng(seed, "latency")
     programs = _varied(space, rng)
@@ -177,9 +172,9 @@ def measure_table(space: Space[Any], seed: int = 0, backend: Backend = Backend.B
     return table
 
 
-def _varied(space: Space[Any], rng: random.Random) -> list[Program]:
-    """Programs of the ends of a space and of random members, until these hold no new operations."""
-    programs, known, since = [], set[str](), 0
+def _varied(space: Space[A], rng: random.Random) -> list[Program]:
+    """Programs of the ends of a space and of random members, until these have no new operations."""
+    programs, known, since = list[Program](), set[str](), 0
     while len(programs) < _FITTED or (since < _NOTHING_NEW and len(programs) < _NETWORKS):
         ends = (space.smallest, space.largest)
         architecture = ends[len(programs)]() if len(programs) < len(ends) else space.sample(rng)
@@ -192,7 +187,7 @@ def _varied(space: Space[Any], rng: random.Random) -> list[Program]:
 
 
 def _fit(table: LatencyTable, programs: list[Program], backend: Backend) -> tuple[float, float, dict[str, float]]:
-    """Constant and factor of least relative squares, neither negative; and how far off they are, as a share."""
+    """Constant and factor of least relative squares, neither negative; and their relative error."""
     sums = np.array([table.predict(program) for program in programs])
     measured = np.array([timing.median for timing in time_programs(programs, backend)])
     design = np.stack([1 / measured, sums / measured], axis=1)
@@ -204,14 +199,14 @@ def _fit(table: LatencyTable, programs: list[Program], backend: Backend) -> tupl
 
 
 class Predictor:
-    """Latencies of the members of a space, each predicted once; what proposers ask."""
+    """Latencies of the members of a space for proposers; each is predicted once."""
 
-    def __init__(self, table: LatencyTable, space: Space[Any]) -> None:
+    def __init__(self, table: LatencyTable, space: AnySpace) -> None:
         self._table, self._space = table, space
         self._known: dict[str, float] = {}
 
-    def latency_ms(self, member: Any) -> float:
-        """Milliseconds of one image; of a network with hyperparameters, those of the network."""
+    def latency_ms(self, member: object) -> float:
+        """Milliseconds per image; hyperparameters do not change them."""
         candidate = self._space.split(member)
         identity = candidate.space.id(candidate.architecture)
         if identity not in self._known:
@@ -219,8 +214,8 @@ class Predictor:
         return self._known[identity]
 
 
-def measure_network(file: Path, space: Space[Any], architecture: Any) -> float:
-    """Milliseconds of one image through a network, timed by itself: once, as the table in `file` keeps what was found.
+def measure_network(file: Path, space: Space[A], architecture: A) -> float:
+    """Milliseconds per image of a network that is timed by itself, once: the table in `file` keeps the result.
 
     One process measures at a time. Raises `LatencyError` on another machine than the table's.
     """

@@ -1,4 +1,4 @@
-"""From a run to a model that can be deployed, and from an image to what the model reads."""
+"""From a run to a model that can be deployed, and from an image file to the model's prediction."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +15,16 @@ from models.onebit.engine import Engine
 from models.onebit.file import Model
 from models.onebit.lowering.lower import lower
 from models.onebit.operations import ProgramError
-from spaces import SpaceError
-from spaces.errors import BinarynasError
+from search.data.errors import DataError
+from search.data.sources.decode import as_channels, decode, fit
+from spaces.errors import BinarynasError, SpaceError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from search.runs.folder import Run
+
+# What reads a run is imported on use: it loads pandas and Optuna, which classifying an image does not need.
 
 NOT_FINETUNED = "not finetuned: the supernet's, with batch norm statistics made for this network"
 _LARGEST_IMAGE = 2**28
@@ -32,14 +35,10 @@ class ExportError(BinarynasError, ValueError):
     """A network that cannot be exported: says which, why and what to do."""
 
 
-class ImageError(BinarynasError, ValueError):
-    """An image that cannot be read: names the file and what is wrong with it."""
-
-
 @dataclass(frozen=True)
 class Found:
     """A network to deploy, where it was found, the folder of the run that it belongs to (None outside of one), and
-    what people should know of its weights."""
+    what users should know about its weights."""
 
     network: Any
     source: Path
@@ -48,9 +47,9 @@ class Found:
 
 
 def find_network(source: Path, architecture: str | None, ops_max: float | None) -> Found:
-    """The network of a folder, or of a run the one that is named, or the best within a limit.
+    """The network of a folder; of a run the network that is named, or the best within a limit.
 
-    Of a one-shot run any member of the space can be named: what has no weights of its own is taken out of the supernet.
+    Of a one-shot run any member of the space can be named: without weights of its own, it is taken out of the supernet.
     Raises `ExportError` or `NoCandidateError` where there is none, `CheckpointError` for a damaged folder.
     """
     if (source / MANIFEST).is_file():
@@ -73,11 +72,11 @@ def find_network(source: Path, architecture: str | None, ops_max: float | None) 
 
 
 def _of_folder(folder: Path, architecture: str | None) -> Found:
-    """The network of a folder, which is the one that is named, where one is."""
+    """The network of a folder; if one is named, it must be that one."""
     if load_checkpoint(folder)[1].get("kind") == "supernet":
         raise ExportError(
-            f"{folder} is a supernet, whose members need batch norm statistics made from the images of a run: give the "
-            "run that it belongs to, with --architecture"
+            f"{folder} is a supernet, whose members need batch norm statistics of the images of a run: give the run "
+            "that it belongs to, with --architecture"
         )
     network = load_network(folder)
     space, member = network.space, network.architecture
@@ -98,7 +97,7 @@ def _named(source: Path, architecture: str) -> Found:
         names.append(run.architectures.id(member))
     except SpaceError as error:
         if not architecture.isalnum():  # a text, since an id has neither spaces nor bars
-            raise ExportError(f"{architecture!r} is no architecture of {source}: {error}") from error
+            raise ExportError(f"{architecture!r} is not an architecture of {source}: {error}") from error
     for name in names:
         for folder in (run.deployed(name), *sorted(source.glob(f"*/{name}/network"))):
             if name.isalnum() and (folder / MANIFEST).is_file():
@@ -117,7 +116,7 @@ def _inherited(run: "Run", name: str, member: Any) -> Found:
         raise ExportError(f"{lacks}: those of candidates are not kept; it has {_known(run.path)}")
     if not family_of(run.architectures).candidates_deployable:
         raise ExportError(
-            f"{lacks}: edges of a mixed supernet make no final network, whose inputs of cells are binary; train "
+            f"{lacks}: a candidate of a mixed supernet is not a final network, whose inputs of cells are binary; train "
             f"some of the front by final.networks; it has {_known(run.path)}"
         )
     if not (run.supernet / MANIFEST).is_file():
@@ -125,7 +124,7 @@ def _inherited(run: "Run", name: str, member: Any) -> Found:
     if member is None:
         texts = [record.architecture for record in read_records(run.journal) if record.id == name]
         if not texts:
-            raise ExportError(f"{lacks}, an id that none of its trials has; give the architecture's text")
+            raise ExportError(f"{lacks}, and no trial with that id; give the architecture's text")
         member = run.architectures.parse(texts[0])
     network = Context(run.path).inherited(member).cpu()
     return Found(network, run.supernet, run.path, NOT_FINETUNED)
@@ -140,17 +139,17 @@ def _known(source: Path) -> str:
 def model_of(
     found: Found, mean: tuple[float, ...] | None = None, std: tuple[float, ...] | None = None
 ) -> tuple[Model, int]:
-    """The model of a network, and its counted bits.
+    """The model of a network, and its size in bits as counted.
 
-    The images' facts are those of its run; outside of one `mean` and `std` must be given. Raises `ExportError`.
+    Classes and normalisation are those of its run; outside of one, `mean` and `std` are needed. Raises `ExportError`.
     """
     network, run = found.network, found.run
     data, centre_crop = _data_of(run)
     space = network.space
     if run is None and (mean is None or std is None):
         raise ExportError(
-            f"{found.source} lies in no run, so nothing tells how its images were normalised: say it with --mean and "
-            "--std"
+            f"{found.source} does not belong to a run, which would tell how its images were normalised: "
+            "give --mean and --std"
         )
     architecture = space.format(network.architecture)
     facts = {"space": space.name, "architecture": architecture, "id": space.id(network.architecture)}
@@ -169,7 +168,7 @@ def model_of(
 
 
 def _data_of(run: Path | None) -> tuple[dict[str, Any], float]:
-    """What a run says of its data, and the share of an image that it looks at."""
+    """What a run says about its data, and the share of an image's shorter side that is evaluated."""
     if run is None:
         return {}, 1.0
     from search.runs.folder import open_run
@@ -181,7 +180,7 @@ def _data_of(run: Path | None) -> tuple[dict[str, Any], float]:
 def probabilities(model: Model, engine: Engine, file: Path, threads: int = 1) -> npt.NDArray[np.float64]:
     """The probability of each class for the image in a file, resized as the run's images were.
 
-    Raises `ImageError` for a file that is no image.
+    Raises `DataError` for a file that is not an image.
     """
     pixels = _read_image(file, model)
     mean, std = (np.array(values, np.float32).reshape(-1, 1, 1) for values in (model.mean, model.std))
@@ -193,15 +192,14 @@ def probabilities(model: Model, engine: Engine, file: Path, threads: int = 1) ->
 
 def _read_image(file: Path, model: Model) -> "Tensor":
     """Pixels, uint8 (C, H, W), of the channels and the size that a model reads."""
-    from search.data.sources.decode import as_channels, decode, fit
-
     try:
-        if file.stat().st_size > _LARGEST_IMAGE:
-            raise ImageError(f"{file} is larger than {_LARGEST_IMAGE} bytes")
-        image = decode(file.read_bytes())
+        size = file.stat().st_size
+        image = decode(file.read_bytes()) if size <= _LARGEST_IMAGE else None
     except OSError as error:
-        raise ImageError(f"cannot read {file}: {error.strerror}") from error
+        raise DataError(f"cannot read {file}: {error.strerror}") from error
     except ValueError as error:
-        raise ImageError(f"{file} is no image that can be read: {error}") from error
+        raise DataError(f"{file} is not an image that can be read: {error}") from error
+    if image is None:
+        raise DataError(f"{file} is larger than {_LARGEST_IMAGE} bytes")
     shape = model.program.image
     return as_channels(fit(image, shape.height, model.centre_crop), shape.channels)

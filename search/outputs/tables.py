@@ -1,4 +1,4 @@
-"""What a run leaves for people: the table of trials, the front, its plots."""
+"""The tables and plots of a run: its trials, its front, its references."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,14 +9,18 @@ from tempfile import TemporaryDirectory
 from analysis.findings.front import front_table
 from analysis.report.frontier import write_frontier
 from analysis.runs.layout import PLOTS, REFERENCES_FILE, TRIALS_FILE
-from analysis.runs.schema import LATENCY, TEST_ACCURACY, write_trials
+from analysis.runs.schema import LATENCY, TEST_ACCURACY, WHOLE, write_trials
 from analysis.runs.trials import load_trials
 from models.checkpoints.files import write_atomically
 from search.runs.folder import Run
 from search.runs.records import Record, State
 from search.runs.study import read_records
 
-_WHOLE = {"flops", "int8_ops", "bops", "params", "bits", "bytes", "epochs"}
+_SAME = (
+    "number", "reason", "architecture", "id", "generation", "proposer", "operator", "seed", "attempt", "started",
+    "seconds", "host", "worker",
+)  # fmt: skip
+"""Columns that are fields of a record."""
 
 
 def write_table(run: Run, name: str, records: Sequence[Record], test_accuracy: Mapping[tuple[str, str], float]) -> None:
@@ -47,36 +51,24 @@ def export_trials(run: Run) -> None:
 
 def _row(record: Record, space: str, versions: str) -> Mapping[str, object]:
     return {
-        **{name: int(value) if name in _WHOLE else value for name, value in record.metrics.items()},
+        **{name: getattr(record, name) for name in _SAME},
+        **{name: int(value) if name in WHOLE else value for name, value in record.metrics.items()},
         "stage": record.stage.value,
-        "number": record.number,
         "state": record.state.value,
-        "reason": record.reason,
         "space": space,
-        "architecture": record.architecture,
-        "id": record.id,
-        "generation": record.generation,
-        "proposer": record.proposer,
-        "operator": record.operator,
         "parents": list(record.parents),
-        "seed": record.seed,
-        "attempt": record.attempt,
-        "started": record.started,
-        "seconds": record.seconds,
-        "host": record.host,
-        "worker": record.worker,
         "versions": versions,
         "facts": json.dumps(record.facts) if record.facts else None,
     }
 
 
 def _cost(run: Run) -> str:
-    """What accuracy is weighed against first."""
+    """The first cost objective."""
     return next(iter(run.config.search.objectives[1:]), "ops")
 
 
 def draw(run: Run) -> None:
-    """Draw the frontier, as PNG and SVG with its data, and as a page to hover over, into the run's `plots`."""
+    """Draw the frontier into the run's `plots`: as PNG and SVG with its data, and as an interactive page."""
     from analysis import frontier_data, plot_frontier, save_figure  # loads matplotlib, once there is something to draw
 
     folder = run.path / PLOTS
@@ -89,7 +81,7 @@ def draw(run: Run) -> None:
         budget = config.ops_min or ends[0], config.ops_max or ends[1]
     elif x == LATENCY and config.latency_max is not None:
         budget = 0.0, config.latency_max
-    # Only ImageNet has a thousand classes here, and only at its usual size are the papers' points comparable.
+    # only ImageNet has a thousand classes here, and the papers' points are comparable at its usual size alone
     imagenet = (space.classes, space.image_size) == (1000, 224)
     dataset = "imagenet" if imagenet else run.info["data"]["name"]
     data = frontier_data(load_trials(run.path), x, dataset=dataset, budget=budget)

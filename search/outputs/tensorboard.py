@@ -1,5 +1,8 @@
 """Writes what a run recorded as event files for TensorBoard: every training's epochs, and the trials."""
 
+# tensorboardX has no types
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+
 import math
 import re
 import shutil

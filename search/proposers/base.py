@@ -1,14 +1,20 @@
 """The one interface of all proposers."""
 
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from importlib import import_module
+from typing import Generic, TypeVar
 
-from search.proposers.budget import Budget
+from search.config.search import SearchConfig
+from search.proposers.budget import Budget, Coster
+from search.registry import PROPOSERS
 from search.runs.records import Proposal, Record, State
 from spaces import Space
 from spaces.limits import sample_within
+
+A = TypeVar("A")
 
 
 @dataclass(frozen=True)
@@ -24,28 +30,45 @@ class History:
 
     @property
     def measured(self) -> list[Record]:
-        """Trials with metrics: finished ones, and those that were stopped early, with what they had reached."""
+        """Trials with metrics: the finished ones, and those that were stopped early, with what they had reached."""
         return [record for record in self.records if record.state in (State.FINISHED, State.PRUNED)]
 
     @property
     def taken(self) -> set[str]:
-        """The ids of all candidates that have been tried: none is tried twice."""
+        """The ids of all candidates that were tried: none is tried twice."""
         return {record.id for record in self.records}
 
 
-class Proposer(Protocol):
-    """A strategy. It keeps no state: what it proposes follows from its settings, the seed and the history."""
+class Proposer(ABC, Generic[A]):
+    """A strategy. It keeps no state: what it proposes follows from its settings, the seed and the history.
 
+    A subclass gives its formulas and their source in its docstring. `coster` predicts latencies; it is needed where the
+    configuration limits them, and `SpaceError` is raised where it is missing.
+    """
+
+    def __init__(self, space: Space[A], config: SearchConfig, seed: int, coster: Coster | None = None) -> None:
+        self.space = space
+        self.config = config
+        self.seed = seed
+        self.budget = Budget.of(config, coster)
+
+    @abstractmethod
     def propose(self, generation: int, size: int, history: History) -> list[Proposal]:
-        """Up to `size` different candidates within the limits, none tried before; fewer only where the space holds no
+        """Up to `size` different candidates within the budget, none tried before; fewer only where the space holds no
         more that it can find. The same arguments give the same candidates, in any process."""
-        ...
 
 
-class Picker:
+def make_proposer(space: Space[A], config: SearchConfig, seed: int, coster: Coster | None = None) -> Proposer[A]:
+    """The proposer that the configuration names; see `Proposer` for the arguments."""
+    module, name = PROPOSERS[config.proposer]
+    kind: type[Proposer[A]] = getattr(import_module(module), name)
+    return kind(space, config, seed, coster)
+
+
+class Picker(Generic[A]):
     """Collects the candidates of one generation: members within the budget, none twice, none tried before."""
 
-    def __init__(self, space: Space[Any], budget: Budget, size: int, taken: set[str]) -> None:
+    def __init__(self, space: Space[A], budget: Budget, size: int, taken: set[str]) -> None:
         self.space = space
         self.budget = budget
         self.size = size
@@ -57,31 +80,29 @@ class Picker:
         """Whether the generation is complete."""
         return len(self.proposals) >= self.size
 
-    def offer(self, architecture: Any, operator: str, parents: Sequence[str] = (), **state: Any) -> bool:
+    def offer(self, member: A, operator: str, parents: Sequence[str] = (), **state: object) -> bool:
         """Take a candidate that is new and within the budget; whether it was taken."""
-        identity = self.space.id(architecture)
-        if self.full or identity in self._taken:
-            return False
-        if not self.budget.allows(self.space, architecture):
+        identity = self.space.id(member)
+        if self.full or identity in self._taken or not self.budget.allows(self.space, member):
             return False
         self._taken.add(identity)
-        self.proposals.append(Proposal(self.space.format(architecture), identity, operator, tuple(parents), state))
+        self.proposals.append(Proposal(self.space.format(member), identity, operator, tuple(parents), state))
         return True
 
-    def repair(self, architecture: Any, rng: random.Random) -> Any | None:
+    def repair(self, member: A, rng: random.Random) -> A | None:
         """A candidate that can be taken, near one that perhaps cannot; None where none is found."""
-        return self.budget.repair(self.space, architecture, rng, self._taken)
+        return self.budget.repair(self.space, member, rng, self._taken)
 
     def fill(self, rng: random.Random) -> list[Proposal]:
         """Complete the generation with random candidates, and return it."""
         draws = self.budget.draws
         while draws and not self.full:
             drawn = sample_within(self.space, rng, self.budget.limits, self.size - len(self.proposals))
-            new = sum(self.offer(architecture, "random") for architecture in drawn) > 0
+            new = sum(self.offer(member, "random") for member in drawn) > 0
             draws = self.budget.draws if new else draws - 1
         while not self.full and len(self._taken) < self.space.count():
             # Few candidates are left: walk to one from a random member, until even that finds none.
-            architecture = self.repair(self.space.sample(rng), rng)
-            if architecture is None or not self.offer(architecture, "random"):
+            member = self.repair(self.space.sample(rng), rng)
+            if member is None or not self.offer(member, "random"):
                 break
         return self.proposals

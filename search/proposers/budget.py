@@ -1,14 +1,15 @@
-"""What candidates may cost: operations, which a space counts, and milliseconds, which someone else must tell."""
+"""What candidates may cost: operations, which a space counts, and milliseconds, which a predictor tells."""
 
 import random
 from collections.abc import Container
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
 from search.config.search import SearchConfig
 from spaces import Space, SpaceError
 from spaces.limits import Limits, steer
 
+A = TypeVar("A")
 _DRAWS = 8
 _STEPS = 24
 _FANOUT = 4
@@ -16,10 +17,10 @@ _STUCK = 4
 
 
 class Coster(Protocol):
-    """Someone who knows how long candidates take; proposers do not ask how. The same candidate always takes as long."""
+    """Predicts how long candidates take; the same candidate always takes as long."""
 
-    def latency_ms(self, member: Any) -> float:
-        """Milliseconds of one image through the network of a member of the searched space."""
+    def latency_ms(self, member: object) -> float:
+        """Milliseconds per image of the network of a member of the searched space."""
         ...
 
 
@@ -33,25 +34,25 @@ class Budget:
 
     @classmethod
     def of(cls, config: SearchConfig, coster: Coster | None) -> "Budget":
-        """The budget of a search. Raises `SpaceError` for a limit of latencies that nobody can tell."""
+        """The budget of a search. Raises `SpaceError` for a limit of latencies without a predictor of them."""
         if config.latency_max is not None and coster is None:
             raise SpaceError("latency_max needs a table of latencies, and there is none")
         return cls(config.limits, config.latency_max, coster)
 
     @property
     def draws(self) -> int:
-        """How often in a row random members that are all too slow, or known, are drawn anew."""
+        """How often in a row random members are drawn of which none is fast enough and new."""
         return 1 if self.latency_max is None else _DRAWS
 
-    def allows(self, space: Space[Any], member: Any) -> bool:
+    def allows(self, space: Space[A], member: A) -> bool:
         """Whether a member is within the budget."""
         return self.limits.contains(space.cost(member).ops) and self._excess(member) == 0
 
-    def repair(self, space: Space[Any], member: Any, rng: random.Random, taken: Container[str]) -> Any | None:
-        """A member within the budget that is not taken, near one that perhaps is not; None where none is found.
+    def repair(self, space: Space[A], member: A, rng: random.Random, taken: Container[str]) -> A | None:
+        """A member within the budget that is not taken, near a given one; None where none is found.
 
-        Operations are mended by `steer`. Then a walk of mutations that stay within them leads to where it is faster; it
-        is bounded, and begins anew from the smallest member when it comes no closer.
+        `steer` brings the operations within their limits. Then a walk of mutations that keep to these leads to faster
+        members; it is bounded, and starts again from the smallest member when it comes no closer.
         """
         if self.latency_max is None:
             return steer(space, member, rng, self.limits, taken)
@@ -78,14 +79,14 @@ class Budget:
                 excess = self._excess(here)
         return None
 
-    def _excess(self, member: Any) -> float:
+    def _excess(self, member: object) -> float:
         """Milliseconds too many."""
         if self.latency_max is None or self.coster is None:
             return 0.0
         return max(self.coster.latency_ms(member) - self.latency_max, 0.0)
 
 
-def require_fast_enough(space: Space[Any], budget: Budget) -> None:
+def require_fast_enough(space: Space[A], budget: Budget) -> None:
     """Raise `SpaceError` where not even walks towards the fastest members find one within the budget."""
     if budget.latency_max is None or budget.coster is None:
         return
@@ -93,6 +94,6 @@ def require_fast_enough(space: Space[Any], budget: Budget) -> None:
     if member is None:
         least = budget.coster.latency_ms(space.smallest())
         raise SpaceError(
-            f"found no architecture of space {space.name!r} that takes at most {budget.latency_max:g} ms an image; "
+            f"found no architecture of space {space.name!r} that takes at most {budget.latency_max:g} ms per image; "
             f"the smallest one takes {least:.3g} ms on this machine: raise search.latency_max"
         )

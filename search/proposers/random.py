@@ -1,24 +1,18 @@
 """Candidates drawn uniformly."""
 
-from typing import Any
-
-from search.config.search import SearchConfig
-from search.proposers.base import History, Picker
-from search.proposers.budget import Budget, Coster
+from search.proposers.base import A, History, Picker, Proposer
 from search.runs.records import Proposal
 from search.seeds import derive_rng
-from spaces import Space
 
 
-class RandomProposer:
-    """Candidates drawn uniformly from the members within the limits: the baseline of every comparison."""
+class RandomProposer(Proposer[A]):
+    """The baseline of every comparison: each member within the limits is drawn with the same probability.
 
-    def __init__(self, space: Space[Any], config: SearchConfig, seed: int, coster: Coster | None = None) -> None:
-        self._space = space
-        self._budget = Budget.of(config, coster)
-        self._seed = seed
+    Members are drawn uniformly from the whole space, and those outside the limits are rejected
+    (`spaces.limits.sample_within`).
+    """
 
     def propose(self, generation: int, size: int, history: History) -> list[Proposal]:
         """See `Proposer.propose`."""
-        picker = Picker(self._space, self._budget, size, history.taken)
-        return picker.fill(derive_rng(self._seed, "random", generation))
+        picker = Picker(self.space, self.budget, size, history.taken)
+        return picker.fill(derive_rng(self.seed, "random", generation))

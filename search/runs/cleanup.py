@@ -1,4 +1,4 @@
-"""Which weights of trained candidates are kept: those on the front, and those that still train."""
+"""Deletes the weights of trained candidates that are no longer needed."""
 
 import shutil
 from collections.abc import Sequence
@@ -10,9 +10,9 @@ from search.runs.records import Record, Stage
 
 
 def keep_only(run: Run, stage: Stage, records: Sequence[Record], costs: Sequence[str]) -> None:
-    """Delete the weights of candidates that have ended and are not on the front; they can never come back to it.
+    """Delete the weights of candidates that have ended and are not on the front, since they can never come back to it.
 
-    Raises `FencedError` where the run was taken over: there may be candidates by now that these records do not know.
+    Raises `FencedError` where the run was taken over: it may have candidates by now that these records do not know.
     """
     require_held(run.path)
     kept = {record.id for record in front_records(records, costs)} | {r.id for r in records if not r.done}

@@ -1,4 +1,4 @@
-"""A run's directory: where everything about one run stands, readable without running code from it."""
+"""A run's folder: everything about one run, readable without running code from it."""
 
 import json
 import platform
@@ -6,22 +6,21 @@ import re
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from analysis.runs.layout import CONFIG_FILE, EVENTS_FILE, FRONT, JOURNAL_FILE, LATENCIES_FILE, RUN_FILE, RunError
 from models.checkpoints.files import sync_folder, write_atomically
 from search.config.loading import check_config, parse_yaml
 from search.config.run import RunConfig
+from search.config.space import AnySpace
 from search.runs.holder import require_held
-from search.runs.records import EpochReport, Stage
-from spaces import Space
+from search.runs.records import EpochReport, Stage, now
 
 RUN_FORMAT = 1
 _PACKAGES = ("binarynas", "torch", "torchvision", "ray", "optuna", "numpy", "pyarrow")
@@ -44,27 +43,28 @@ class Run:
 
     @cached_property
     def info(self) -> dict[str, Any]:
-        """What was found out when the run was made: versions, the data set's description and fingerprint."""
+        """What was recorded when the run was created: versions, the data set's description and fingerprint."""
         file = self.path / RUN_FILE
         try:
-            info = json.loads(file.read_text())
+            info: Any = json.loads(file.read_text())
         except (OSError, ValueError, RecursionError) as error:
             raise RunError(f"cannot read {file}: {error}; a run's folder holds run.json and config.yaml") from error
-        if not isinstance(info, dict) or info.get("format") != RUN_FORMAT:
+        facts = cast("dict[str, Any]", info) if isinstance(info, dict) else {}
+        if facts.get("format") != RUN_FORMAT:
             raise RunError(f"{file} has a format other than {RUN_FORMAT}, the one that this binarynas reads")
-        data = info.get("data")
+        data = cast("dict[str, object]", facts["data"]) if isinstance(facts.get("data"), dict) else {}
         kinds = {"class_names": list, "channels": int, "fingerprint": str}
-        if not isinstance(data, dict) or not all(isinstance(data.get(key), kind) for key, kind in kinds.items()):
+        if not all(isinstance(data.get(key), kind) for key, kind in kinds.items()):
             raise RunError(f"{file} does not say what the run's data are: it is damaged, restore it from a copy")
-        return info
+        return facts
 
     @cached_property
-    def space(self) -> Space[Any]:
+    def space(self) -> AnySpace:
         """The space that is searched, with the data's classes and channels."""
         return self.config.searched_space(self.architectures)
 
     @cached_property
-    def architectures(self) -> Space[Any]:
+    def architectures(self) -> AnySpace:
         """The space of the architectures alone."""
         return self.config.space.architectures(**self._shape)
 
@@ -124,25 +124,25 @@ class Run:
         return self.path / FRONT / identity
 
     def log_epoch(self, report: EpochReport) -> None:
-        """Append an epoch of some training; after a resume an epoch may stand there twice, and the last one counts.
+        """Append an epoch of some training; after a resume the log may have an epoch twice, and the last one counts.
 
-        Raises `FencedError` where the run was taken over, so that its trainings do not go on here.
+        Raises `FencedError` where the run was taken over, so that its trainings stop here.
         """
         require_held(self.path)
         self.log("epoch", **{name: value for name, value in asdict(report).items() if value is not None})
 
-    def log(self, event: str, **details: Any) -> None:
-        """Append an event to the run's log, one JSON object a line: for people, not for the program."""
-        line = json.dumps({"time": datetime.now(UTC).isoformat(), "event": event, **details})
+    def log(self, event: str, **details: object) -> None:
+        """Append an event to the run's log, one JSON object per line: for people, not for the program."""
+        line = json.dumps({"time": now(), "event": event, **details})
         with (self.path / EVENTS_FILE).open("a") as file:
             file.write(line + "\n")
 
 
 @contextmanager
-def creating(path: Path) -> Iterator[Run]:
+def creating(path: Path) -> Generator[Run]:
     """A new run's folder under a temporary name; on leaving, it appears at `path`, whole; after an error, not at all.
 
-    Raises `RunError` where something is there already, or the folder cannot be written.
+    Raises `RunError` where `path` is taken, or the folder cannot be written.
     """
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):
         raise RunError(
@@ -167,11 +167,11 @@ def creating(path: Path) -> Iterator[Run]:
     sync_folder(path.parent)
 
 
-def write_facts(run: Run, config: RunConfig, data: Mapping[str, Any], space: Mapping[str, Any]) -> None:
-    """Write what a run is asked to do and what its data and its space are; with these two files a folder is a run."""
+def write_facts(run: Run, config: RunConfig, data: Mapping[str, object], space: Mapping[str, object]) -> None:
+    """Write a run's configuration, and what its data and its space are; with these two files a folder is a run."""
     info = {
         "format": RUN_FORMAT,
-        "created": datetime.now(UTC).isoformat(),
+        "created": now(),
         "host": socket.gethostname(),
         "config": config.model_dump(mode="json"),
         "data": dict(data),
@@ -183,7 +183,7 @@ def write_facts(run: Run, config: RunConfig, data: Mapping[str, Any], space: Map
 
 
 def open_run(path: Path) -> Run:
-    """A run that is there. Raises `RunError` (or `ConfigError`) where it is none."""
+    """The run in a folder. Raises `RunError` (or `ConfigError`) where there is none."""
     if not (path / RUN_FILE).is_file():
         what = "does not exist" if not path.exists() else "is not a run: it has no run.json"
         raise RunError(f"{path} {what}; give the folder that `binarynas search` made")

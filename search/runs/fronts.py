@@ -1,4 +1,4 @@
-"""Which of a run's trials no other one beats, and a choice among them."""
+"""The Pareto front of a run's trials, and an evenly spaced selection from it."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from search.runs.records import Record, State
 
 
 def front_records(records: Sequence[Record], costs: Sequence[str]) -> list[Record]:
-    """The finished trials that no other one beats in accuracy and in all costs, by the first cost, or OPs, rising."""
+    """The finished trials that no other one dominates in accuracy and all costs, by the first cost, or OPs, rising."""
     finished = [r for r in records if r.state is State.FINISHED and r.stage.value not in NEVER_ON_A_FRONT]
     if not finished:
         return []
@@ -29,7 +29,7 @@ def spread(records: Sequence[Record], count: int) -> list[Record]:
 
 
 def best_per_architecture(records: Sequence[Record]) -> list[Record]:
-    """One record an architecture: the later stage where both are on the front, as it is the more accurate."""
+    """The most accurate record of each architecture: that of the later stage, where both are on the front."""
     best: dict[str, Record] = {}
     for record in records:
         known = best.get(record.id)

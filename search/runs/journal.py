@@ -1,37 +1,35 @@
 """The file of a study's journal: one writer, which knows whether it may still write, and any number of readers.
 
-It takes the place of Optuna's own file backend and writes the same format, so that Optuna's tools read it; beyond that
-every line has a checksum, a write that failed leaves no part of a line, and a writer whose run was taken over is
-refused. The order of things makes that refusal safe: a writer opens the file once, and looks whether the run is still
-its own before every append. Whoever takes over first changes the holder and then puts a copy in the file's place, so
-that an append that comes in between goes to a file that nobody reads any more.
+It replaces Optuna's own file backend and writes the same format, so that Optuna's tools read it; beyond that every line
+has a checksum, a write that failed leaves no part of a line, and a writer whose run was taken over is refused. The
+order of steps makes that refusal safe: a writer opens the file once, and checks before every append that the run is
+still its own. Whoever takes over first changes the holder and then puts a copy in the file's place, so that an append
+between the two goes to a file that nobody reads any more.
 """
 
 import logging
 import os
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from optuna.storages.journal import BaseJournalBackend
-from optuna.storages.journal._storage import JournalOperation
 from optuna.trial import TrialState
 
-from analysis.runs.journal_lines import Chain, JournalError
+from analysis.runs.journal import CREATE_TRIAL, SET_ATTRIBUTE, SET_STATE
+from analysis.runs.journal_lines import Chain
 from models.checkpoints.files import write_atomically
 from search.runs.holder import require_held
 
 logger = logging.getLogger(__name__)
 
-REMEDY = (
-    "it may have been damaged while it was copied, or by its disk: restore it from a copy, or keep the lines before "
-    "that one (head -n), which repeats the trials behind it"
-)
+Log = dict[str, Any]
+"""One record as Optuna types it: a JSON object."""
 
 
 class Journal(BaseJournalBackend):
-    """A journal that is read and appended to; made where there is none. Raises `JournalError` where it is damaged,
+    """A journal that is read and appended to; created where there is none. Raises `JournalError` where it is damaged,
     `OSError` where it cannot be written, and `search.runs.holder.FencedError` where the run is no longer ours."""
 
     def __init__(self, path: Path) -> None:
@@ -39,26 +37,26 @@ class Journal(BaseJournalBackend):
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644)
         weakref.finalize(self, os.close, self._file)
         self._chain = Chain(path)
-        self._records: list[Any] = []
+        self._records: list[Log] = []
         self._dropped = 0  # records before the first one of these
         self._offset = 0
         self._broken: OSError | None = None
 
-    def read_logs(self, log_number_from: int) -> Sequence[dict[str, Any]]:
-        """Optuna's: the records from a number on. It asks for each once, so those before are forgotten."""
+    def read_logs(self, log_number_from: int) -> Sequence[Log]:
+        """Called by Optuna: the records from a number on. It asks for each once, so earlier ones are forgotten."""
         self._read_on()
         assert log_number_from >= self._dropped, "a storage reads on"
         self._records = self._records[log_number_from - self._dropped :]
         self._dropped = log_number_from
-        return self._records
+        return list(map(_replayed, self._records))
 
-    def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Optuna's: append records. When this returns, they outlive this process; the end of a trial, with all that
-        was written before it, has reached the disk. After a failure nothing is written any more: what the disk holds
-        is then not what this process believes."""
+    def append_logs(self, logs: list[Log]) -> None:
+        """Called by Optuna: append records. When this returns, they outlive this process; the end of a trial, with all
+        that was written before it, is on the disk. After a failure nothing is written any more, since the disk then
+        holds something else than this process believes."""
         if self._broken is not None:
             raise self._broken
-        self._read_on()  # whoever else has written, such as a note of optuna-dashboard's, stands before us
+        self._read_on()  # what others have written, such as a note of optuna-dashboard's, comes before our records
         data = b"".join(self._chain.seal(log) for log in logs)
         require_held(self._path.parent)
         end = os.fstat(self._file).st_size
@@ -74,19 +72,14 @@ class Journal(BaseJournalBackend):
         self._records += logs
 
     def _read_on(self) -> None:
-        """Take in the whole lines that have come since."""
+        """Read the whole lines that were added since."""
         data = _read(self._file, self._offset)
         whole = data[: data.rfind(b"\n") + 1]
-        if not whole:
-            return
-        try:
-            self._records += self._chain.read(whole.split(b"\n")[:-1])
-        except JournalError as error:
-            raise JournalError(f"{error}; {REMEDY}") from error
+        self._records += map(dict, self._chain.read(whole.split(b"\n")[:-1]))
         self._offset += len(whole)
 
     def _cut(self, end: int) -> None:
-        """Take back what a failed write has left; where even that fails, the next one who opens the run does it."""
+        """Remove what a failed write has left; where even that fails, the next writer of the run does it."""
         try:
             os.ftruncate(self._file, end)
             os.fsync(self._file)
@@ -95,30 +88,27 @@ class Journal(BaseJournalBackend):
 
 
 class ReadOnlyJournal(BaseJournalBackend):
-    """A journal that is only looked at: while another process writes it, or in a folder that is read-only."""
+    """What a journal holds now, for reading: another process may be writing it, or its folder may be read-only."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        lines = path.read_bytes().split(b"\n")[:-1]  # what follows the last line end is not whole yet
+        self._records = [_replayed(dict(record)) for record in Chain(path).read(lines)]
 
-    def read_logs(self, log_number_from: int) -> Sequence[dict[str, Any]]:
-        """Optuna's: the records from a number on; what stands behind the last line end is not whole yet."""
-        lines = self._path.read_bytes().split(b"\n")[:-1]
-        try:
-            records: list[Any] = list(Chain(self._path).read(lines))
-        except JournalError as error:
-            raise JournalError(f"{error}; {REMEDY}") from error
-        return records[log_number_from:]
+    def read_logs(self, log_number_from: int) -> Sequence[Log]:
+        """Called by Optuna: the records from a number on."""
+        return self._records[log_number_from:]
 
-    def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Optuna's: refused."""
+    def append_logs(self, logs: list[Log]) -> None:
+        """Called by Optuna: refused."""
         raise PermissionError(f"{self._path} is open for reading only")
 
 
 def mend_journal(journal: Path) -> None:
-    """Make a journal that a killed process left writable again. Only for the one who holds the run's lock.
+    """Make a journal that a killed process left writable again. Only for the holder of the run's lock.
 
-    A last line without an end is cut off (the next record would be glued to it), and a lock file of Optuna's, of which
-    no living process of this run can be the owner, is removed.
+    Cuts off a last line without an end (the next record would be glued to it), and removes a lock file of Optuna's,
+    which no living process of this run can own.
     """
     for lock in journal.parent.glob(f"{journal.name}.lock*"):
         lock.unlink(missing_ok=True)
@@ -135,24 +125,32 @@ def mend_journal(journal: Path) -> None:
 
 
 def renew_journal(journal: Path) -> None:
-    """Put a copy in the journal's place: a writer that still has the old file open writes where nobody reads."""
+    """Put a copy in the journal's place, so that a writer with the old file open writes where nobody reads."""
     if journal.exists():
         write_atomically(journal, journal.read_bytes())
 
 
-def _must_last(log: Mapping[str, Any]) -> bool:
-    """Whether a record has to be on the disk before anything else happens. What is found again without it has not: a
-    trial is proposed again, begun again, and its outcome counts with the record behind it, that of its end."""
+def _replayed(log: Log) -> Log:
+    """A record as Optuna replays it: the trial's parameters left out, since they follow from its architecture.
+
+    Every trial repeats the distributions of its parameters; to read them is half of the time of opening a long journal.
+    """
+    return {**log, "params": {}, "distributions": {}} if log["op_code"] == CREATE_TRIAL else log
+
+
+def _must_last(log: Log) -> bool:
+    """Whether a record must be synced to the disk now. Creation, start and outcome need not be: after a crash the trial
+    is proposed or run again, and an outcome counts only with the end-of-trial record that follows it."""
     operation = log["op_code"]
-    if operation == JournalOperation.CREATE_TRIAL:
+    if operation == CREATE_TRIAL:
         return False
-    if operation == JournalOperation.SET_TRIAL_STATE_VALUES:
+    if operation == SET_STATE:
         return TrialState(log["state"]).is_finished()
-    return operation != JournalOperation.SET_TRIAL_USER_ATTR or "outcome" not in log["user_attr"]
+    return operation != SET_ATTRIBUTE or "outcome" not in log["user_attr"]
 
 
 def _read(file: int, offset: int) -> bytes:
-    """Everything from a place on, without moving where others read."""
+    """Everything from a place on."""
     size = os.fstat(file).st_size - offset
     if size <= 0:
         return b""

@@ -1,32 +1,28 @@
-"""One writer a run: who it is, what happens to a lock that was left behind, and what to one that wakes up too late.
+"""One writer per run: a lock, a holder file, recovery of stale locks, and fencing of a writer that was presumed dead.
 
-On one machine the operating system's lock decides, and a process that dies lets go of it. It does not reach across
-machines on every file system, so `holder.json` says who writes, or wrote last and did not say that it had done. Such a
-run is only taken from another machine when that is asked for. Every holder has a token of its own, and looks before
-it writes whether that still stands in the file: a writer that was taken for dead and wakes up is refused.
+On one machine the operating system's lock decides, and is released when a process dies. It does not reach across
+machines on every file system, so `holder.json` says who writes, or wrote last without releasing the run. Such a run is
+taken from another machine only on request. Every holder has a token of its own, and checks before it writes that the
+file still has it: a writer that was presumed dead and wakes up is refused.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
 from analysis.runs.layout import LOCK_FILE, RunError
+from search.runs.folder import Run
 from search.runs.holder import holder_words, let_go, take
-
-if TYPE_CHECKING:
-    from search.runs.folder import Run
+from search.runs.journal import mend_journal, renew_journal
 
 
 @contextmanager
-def writing(run: "Run", *, take_over: bool = False) -> Iterator[None]:
-    """Hold the run's lock: one process writes a run at a time. Raises `RunError` that tells who holds it.
+def writing(run: Run, *, take_over: bool = False) -> Generator[None]:
+    """Hold the run's lock: one process writes a run at a time. Raises `RunError` that says who holds it.
 
-    With `take_over` a run is also taken from a process of another machine that has not said that it had done.
+    With `take_over` a run is also taken from a process of another machine that has not released it.
     """
-    from search.runs.journal import mend_journal, renew_journal
-
     folder = run.path.resolve()
     lock = FileLock(folder / LOCK_FILE)
     try:

@@ -1,67 +1,80 @@
 """How far a run is, read from its folder without disturbing it."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from analysis.runs.layout import FRONT_FILE, MANIFEST_FILE
 from search.config.run import Method
 from search.runs.folder import Run
 from search.runs.fronts import front_records
-from search.runs.records import Stage, State
+from search.runs.records import Record, Stage, State
 from search.runs.study import read_records
 
 
-def progress(run: Run) -> dict[str, Any]:
-    """Counts of trials by stage and state, the supernet's epochs, and the front so far: plain JSON values."""
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is, as plain JSON values.
+
+    `start` tells how far the training is that gives candidates their weights, `supernet` or `parent`; empty where there
+    is none. `trials` counts them by stage and state, `of` is how many candidates are searched, and `front` is the front
+    so far: accuracy, costs, stage, id and architecture.
+    """
+
+    run: str
+    state: str
+    method: str
+    start: Mapping[str, str]
+    trials: Mapping[str, Mapping[str, int]]
+    of: int
+    front: Sequence[Mapping[str, float | str]]
+
+
+def progress(run: Run) -> Progress:
+    """How far a run is now."""
     records = read_records(run.journal)
-    stages = {
-        stage.value: {
-            state.value: count
-            for state in State
-            if (count := sum(record.stage is stage and record.state is state for record in records))
-        }
-        for stage in Stage
-        if any(record.stage is stage for record in records)
-    }
     costs = run.config.search.objectives[1:]
-    front = front_records(records, costs)
-    return {
-        "run": str(run.path),
-        "state": "finished" if (run.path / FRONT_FILE).exists() else "unfinished",
-        "method": run.config.method.value,
-        **_start(run),
-        "trials": stages,
-        "of": run.config.search.trials,
-        "front": [
-            {
-                "accuracy": round(record.metrics["accuracy"], 6),
-                **{cost: record.metrics[cost] for cost in dict.fromkeys(("ops", *costs))},
-                "stage": record.stage.value,
-                "id": record.id,
-                "architecture": record.architecture,
+    return Progress(
+        run=str(run.path),
+        state="finished" if (run.path / FRONT_FILE).exists() else "unfinished",
+        method=run.config.method.value,
+        start=_start(run),
+        trials={
+            stage.value: {
+                state.value: count
+                for state in State
+                if (count := sum(record.stage is stage and record.state is state for record in records))
             }
-            for record in front
-        ],
+            for stage in Stage
+            if any(record.stage is stage for record in records)
+        },
+        of=run.config.search.trials,
+        front=[_facts(record, costs) for record in front_records(records, costs)],
+    )
+
+
+def _facts(record: Record, costs: Sequence[str]) -> dict[str, float | str]:
+    return {
+        "accuracy": round(record.metrics["accuracy"], 6),
+        **{cost: record.metrics[cost] for cost in dict.fromkeys(("ops", *costs))},
+        "stage": record.stage.value,
+        "id": record.id,
+        "architecture": record.architecture,
     }
 
 
 def _start(run: Run) -> dict[str, str]:
-    """How far the training is from which candidates get their weights; nothing where there is none."""
     config = run.config
     if config.method is Method.ONE_SHOT:
-        weights, checkpoints = run.supernet, run.supernet_checkpoints
-        return {"supernet": "trained" if _whole(weights) else f"{_epochs(checkpoints)} of {run.supernet_epochs} epochs"}
+        return {"supernet": _trained(run.supernet, run.supernet_checkpoints, run.supernet_epochs)}
     if config.method is Method.TRAINING and config.parent.used:
-        weights, checkpoints = run.parent / "network", run.parent / "checkpoints"
-        return {"parent": "trained" if _whole(weights) else f"{_epochs(checkpoints)} of {config.parent.epochs} epochs"}
+        return {"parent": _trained(run.parent / "network", run.parent / "checkpoints", config.parent.epochs)}
     return {}
 
 
-def _whole(weights: Path) -> bool:
-    return (weights / MANIFEST_FILE).exists()
-
-
-def _epochs(checkpoints: Path) -> int:
-    """Epochs that are saved; only names are read, as the run may be going on."""
-    saved = checkpoints.glob("step-*/manifest.json")
-    return max((int(manifest.parent.name.removeprefix("step-")) for manifest in saved), default=0)
+def _trained(weights: Path, checkpoints: Path, epochs: int) -> str:
+    """How far a training is. Of its checkpoints only the names are read, as the run may be going on."""
+    if (weights / MANIFEST_FILE).exists():
+        return "trained"
+    saved = (manifest.parent.name.removeprefix("step-") for manifest in checkpoints.glob(f"step-*/{MANIFEST_FILE}"))
+    return f"{max(map(int, saved), default=0)} of {epochs} epochs"

@@ -1,11 +1,10 @@
-"""A candidate and what became of it: the values that travel between proposers, workers and the study."""
+"""A candidate and its trial: the values that travel between proposers, workers and the study."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
 
 
 class Stage(StrEnum):
@@ -20,7 +19,7 @@ class Stage(StrEnum):
 
 
 class State(StrEnum):
-    """How far a trial is. Failed and pruned trials (stopped early) are never on a front."""
+    """How far a trial is. Failed trials and pruned ones (stopped early) are never on a front."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -37,13 +36,13 @@ class Proposal:
     id: str
     operator: str
     parents: tuple[str, ...] = ()
-    sampler_state: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    sampler_state: Mapping[str, object] = field(default_factory=dict[str, object])
 
 
 @dataclass(frozen=True)
 class Record:
     """One trial. `values` are the objectives in the study's order, `metrics` all that was measured or counted, `facts`
-    what was found besides numbers, `rungs` the metrics behind each number of epochs at which it was compared."""
+    what was found besides numbers, `rungs` the metrics after each number of epochs at which it was compared."""
 
     number: int
     stage: Stage
@@ -57,10 +56,9 @@ class Record:
     seed: int
     metrics: Mapping[str, float] = field(default_factory=dict[str, float])
     values: tuple[float, ...] = ()
-    facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    rungs: Mapping[int, Mapping[str, Any]] = field(default_factory=dict[int, Mapping[str, Any]])
-    params: Mapping[str, int | str] = field(default_factory=dict[str, int | str])
-    sampler_state: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    facts: Mapping[str, str] = field(default_factory=dict[str, str])
+    rungs: Mapping[int, Mapping[str, float]] = field(default_factory=dict[int, Mapping[str, float]])
+    sampler_state: Mapping[str, object] = field(default_factory=dict[str, object])
     reason: str | None = None
     attempt: int = 1
     started: datetime | None = None
@@ -76,7 +74,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a worker says of one trial: metrics, or the reason why there are none."""
+    """What a worker reports of one trial: metrics, or the reason why there are none."""
 
     number: int
     metrics: Mapping[str, float]
@@ -85,7 +83,7 @@ class Outcome:
     seconds: float
     host: str
     worker: str
-    facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    facts: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def __post_init__(self) -> None:
         bad = [name for name, value in self.metrics.items() if not math.isfinite(value)]

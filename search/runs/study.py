@@ -1,21 +1,21 @@
 """The study: an Optuna journal that is the truth about a run's trials.
 
-The journal is one file that optuna-dashboard opens. Two records make a trial: one creates it with its architecture, one
-ends it. Everything that matters about its end stands in the attribute written before the state changes, so a trial
-counts as finished only when all of it is on disk; `search.runs.journal` syncs when a trial ends.
+The journal is one file that optuna-dashboard opens. One record creates a trial with its architecture, one ends it.
+Everything that matters about its end is in the attribute written before the state changes, so a trial counts as
+finished only when all of it is on disk; `search.runs.journal` syncs when a trial ends.
 """
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution, json_to_distribution
-from optuna.storages import JournalStorage, journal
+from optuna import logging
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.storages import JournalStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
@@ -25,14 +25,8 @@ from search.runs.records import Outcome, Proposal, Record, Stage, State
 from search.seeds import derive_seed
 from spaces.parameters import Integer, Parameter
 
-optuna.logging.set_verbosity(optuna.logging.WARNING)  # the view tells what happens
-# Every trial of a journal repeats the same few distributions, which nobody changes: to read each text once takes half
-# of the time off opening a long journal. The name is Optuna's own business; where it has another one, we are slower.
-_replaying: Any = getattr(journal, "_storage", None)
-if hasattr(_replaying, "json_to_distribution"):
-    _replaying.json_to_distribution = lru_cache(maxsize=1024)(json_to_distribution)
-
 _RUNGS = "rungs"
+_MEASURED = ("metrics", "facts", "reason", "attempt", "seconds", "host", "worker")
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
 _STATES = {
     TrialState.WAITING: State.WAITING,
@@ -54,12 +48,12 @@ class Study:
         self._seed = seed
         self._distributions = distributions(parameters)
         self._storage = JournalStorage(Journal(journal))
-        known = {study.study_name: study._study_id for study in self._storage.get_all_studies()}
-        if stage.value in known:
-            self._id = known[stage.value]
+        if any(study.study_name == stage.value for study in self._storage.get_all_studies()):
+            self._id = self._storage.get_study_id_from_name(stage.value)
         else:
             directions = [direction(objective) for objective in self.objectives]
-            self._id = self._storage.create_new_study(directions, stage.value)
+            with quiet():
+                self._id = self._storage.create_new_study(directions, stage.value)
             self._storage.set_study_system_attr(self._id, "study:metric_names", list(self.objectives))
 
     def records(self) -> list[Record]:
@@ -94,7 +88,7 @@ class Study:
             self._storage.set_trial_state_values(trial_id, TrialState.RUNNING)
 
     def note_rung(self, number: int, epochs: int, metrics: Mapping[str, float | str]) -> Record:
-        """Keep what a trial reached after so many epochs; durable when this returns."""
+        """Keep what a trial reached after a number of epochs; durable when this returns."""
         trial_id = self._trial_id(number)
         rungs = self._storage.get_trial(trial_id).user_attrs.get(_RUNGS, {})
         self._storage.set_trial_user_attr(trial_id, _RUNGS, {**rungs, str(epochs): dict(metrics)})
@@ -123,34 +117,23 @@ class Study:
 
 
 def to_record(trial: FrozenTrial, stage: Stage) -> Record:
-    """What the journal holds of one trial."""
+    """What the journal holds about one trial."""
     attributes = trial.user_attrs
     if not _ID.fullmatch(str(attributes.get("id"))):  # it names a folder
-        raise JournalError(f"trial {trial.number} of the {stage.value} ones has the id {attributes.get('id')!r}: no id")
-    outcome: dict[str, Any] = attributes.get("outcome", {}) if trial.state.is_finished() else {}
+        raise JournalError(f"trial {trial.number} ({stage.value}) has {attributes.get('id')!r} where its id must be")
+    ended = trial.state.is_finished() and "outcome" in attributes
+    outcome: dict[str, Any] = attributes["outcome"] if ended else {}
     return Record(
         number=trial.number,
         stage=stage,
         state=_STATES[trial.state],
-        architecture=attributes["architecture"],
-        id=attributes["id"],
-        generation=attributes["generation"],
-        proposer=attributes["proposer"],
-        operator=attributes["operator"],
+        **{name: attributes[name] for name in ("architecture", "id", "generation", "proposer", "operator", "seed")},
         parents=tuple(attributes["parents"]),
-        seed=attributes["seed"],
-        metrics=outcome.get("metrics", {}),
-        facts=outcome.get("facts", {}),
         rungs={int(epochs): metrics for epochs, metrics in attributes.get(_RUNGS, {}).items()},
         values=tuple(trial.values or ()),
-        params=dict(trial.params),
         sampler_state=dict(trial.system_attrs),
-        reason=outcome.get("reason"),
-        attempt=outcome.get("attempt", 1),
         started=datetime.fromisoformat(outcome["started"]) if "started" in outcome else None,
-        seconds=outcome.get("seconds"),
-        host=outcome.get("host"),
-        worker=outcome.get("worker"),
+        **{name: outcome[name] for name in _MEASURED if name in outcome},
     )
 
 
@@ -162,8 +145,19 @@ def read_records(journal: Path) -> list[Record]:
     return [
         to_record(trial, Stage(study.study_name))
         for study in storage.get_all_studies()
-        for trial in storage.get_all_trials(study._study_id, deepcopy=False)
+        for trial in storage.get_all_trials(storage.get_study_id_from_name(study.study_name), deepcopy=False)
     ]
+
+
+@contextmanager
+def quiet() -> Generator[None]:
+    """Optuna prints no notes about new studies inside, since the view tells what happens."""
+    before = logging.get_verbosity()
+    logging.set_verbosity(max(before, logging.WARNING))
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
 
 
 def direction(objective: str) -> StudyDirection:

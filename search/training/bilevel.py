@@ -28,7 +28,7 @@ from models.cell.supernet import MixedNetwork, MixedSupernet
 from search.config.trainings import DifferentiableConfig
 from search.data.dataset import Split
 from search.data.order import Order, batch_count, shuffled
-from search.data.splits import Ranking
+from search.data.splits import ClassRanking
 from search.seeds import derive_seed
 from search.training.alphas import Alphas, entropy_term
 from search.training.bilevel_history import History
@@ -52,7 +52,7 @@ def halves(split: S, architecture_fraction: float, seed: int) -> tuple[S, S]:
             f"image ({len(alone)} such classes): add images, or leave more of them to training"
         )
     taken = np.clip(np.rint(counts * architecture_fraction).astype(np.int64), 1, np.maximum(counts - 1, 1))
-    ranking = Ranking.of(labels, str, seed, "architecture half")
+    ranking = ClassRanking.of(labels, str, seed, "architecture half")
     first, second = ranking.rest(taken), ranking.first(taken)
     return split.subset(torch.from_numpy(first)), split.subset(torch.from_numpy(second))
 

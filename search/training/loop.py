@@ -22,7 +22,7 @@ from models.checkpoints.folder import latest_checkpoint, save_step
 from models.layers.modes import Mode
 from models.nasbnn.supernet import NasBnnSupernet
 from search.config.sections import Optimiser, Schedule, TrainConfig
-from search.config.trainings import SupernetConfig, Teacher
+from search.config.trainings import SupernetConfig
 from search.data.dataset import Split
 from search.data.order import batch_count, shuffled
 from search.seeds import derive_rng, derive_seed
@@ -30,7 +30,6 @@ from spaces.errors import BinarynasError
 
 STEP_SHARES, STEP_FACTOR = (0.3, 0.6, 0.9), 0.1
 CYCLE_START, CYCLE_RISE = 20.0, 0.3
-TEACHER_MODES = {Teacher.FWBA: Mode.FWBA, Teacher.BWBA: Mode.BWBA, Teacher.FWFA: Mode.FWFA}
 
 
 class TrainingError(BinarynasError, RuntimeError):
@@ -93,7 +92,6 @@ def sandwich_step(supernet: NasBnnSupernet, config: SupernetConfig) -> Step:
     """
     space = supernet.space
     smallest, largest = space.smallest(), space.largest()
-    teacher = TEACHER_MODES[config.teacher]
     device = next(supernet.parameters()).device
 
     def step(batch: Batch) -> Tensor:
@@ -101,7 +99,7 @@ def sandwich_step(supernet: NasBnnSupernet, config: SupernetConfig) -> Step:
         rng = derive_rng(batch.seed, "subnets")
         students = [smallest, *(space.sample(rng) for _ in range(config.random_subnets))]
         with autocast(device):
-            logits = supernet(images, largest, teacher)
+            logits = supernet(images, largest, config.teacher)
             loss = F.cross_entropy(logits.float(), labels, label_smoothing=config.label_smoothing)
         loss.backward()
         targets = logits.detach().float().softmax(dim=1)  # (N, classes)

@@ -21,7 +21,7 @@ from models.network import AnyNetwork, AnySupernet
 from search.data.augment import Augmentation
 from search.data.dataset import DataSet, Split, TensorSplit
 from search.data.opening import open_data
-from search.data.splits import Ranking
+from search.data.splits import ClassRanking
 from search.data.stream import StreamSplit
 from search.latency.table import LatencyTable, read_table
 from search.runs.folder import Run
@@ -56,7 +56,7 @@ class Context:
         if count is None:
             return self.data.train
         labels = self.data.train.labels.numpy()
-        ranking = Ranking.of(labels, str, self.config.seed, "search images")
+        ranking = ClassRanking.of(labels, str, self.config.seed, "search images")
         wanted = np.minimum(np.bincount(labels, minlength=self.data.classes), count)
         return self.data.train.subset(torch.from_numpy(ranking.first(wanted)))
 

@@ -42,6 +42,7 @@ class CellSpace(CellDeclaration, BaseSpace[Genotype]):
     """
 
     family: ClassVar[str] = "cell"
+    declared_by: ClassVar[tuple[str, ...]] = ("template",)
 
     # Size and order ---------------------------------------------------------------------------------------------------
 

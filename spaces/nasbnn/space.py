@@ -29,6 +29,7 @@ class NasBnnSpace(NasBnnDeclaration, BaseSpace[Architecture]):
     """
 
     family: ClassVar[str] = "nasbnn"
+    declared_by: ClassVar[tuple[str, ...]] = ("stages", "stem_widths", "stem_stride")
 
     @classmethod
     def from_declaration(cls, fields: Mapping[str, Json]) -> Self:

@@ -26,6 +26,7 @@ class WidthSpace(WidthDeclaration, ProductSpace[Widths, float]):
     """
 
     family: ClassVar[str] = "width"
+    declared_by: ClassVar[tuple[str, ...]] = ("base",)
 
     # Networks ---------------------------------------------------------------------------------------------------------
 

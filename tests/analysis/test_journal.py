@@ -52,7 +52,7 @@ def fill(journal: Path) -> None:
 
 def as_row(record) -> dict[str, object]:
     fields = dataclasses.asdict(record)
-    for name in ("params", "sampler_state", "values"):
+    for name in ("sampler_state", "values"):
         del fields[name]
     facts, rungs = fields.pop("facts"), fields.pop("rungs")
     fields["facts"] = json.dumps(facts) if facts else None

@@ -13,6 +13,8 @@ from analysis.units import axis_scale, percent, prefix, quantity
         (999.0, "OPs", "999 OPs"),
         (1820e6, "", "1.82 G"),
         (1_234_567, "B", "1.23 MB"),
+        (999_999_999, "", "1.00 G"),
+        (332353674695147520, "", "3.32e+17"),
         (999_999, "B", "1.00 MB"),
         (0, "B", "0 B"),
         (float("nan"), "B", "-"),

@@ -12,7 +12,6 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-import search.runs.journal  # noqa: F401 -- which `writing` would load in every child
 from analysis.runs.layout import RunError
 from search.runs.locking import writing
 

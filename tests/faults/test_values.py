@@ -147,7 +147,6 @@ def test_a_clock_that_is_set_changes_nothing_but_dates(pretended, tmp_path, monk
     with writing(run):
         pretended(run.path).run(reports=7)
     monkeypatch.setattr("search.runs.records.datetime", Clock)
-    monkeypatch.setattr("search.runs.holder.datetime", Clock)
     monkeypatch.setattr("optuna.storages.journal._storage.datetime", Clock)
     assert abs(datetime.fromisoformat(now()) - datetime.now(UTC)) > timedelta(days=300)
     with writing(run):

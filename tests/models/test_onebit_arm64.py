@@ -18,7 +18,7 @@ from test_onebit_sums import EXTREMES, convolution
 from models.onebit import portable
 from models.onebit.native import build
 from models.onebit.native.engine import load
-from models.onebit.native.plan import Level, NativeOperation, Plan
+from models.onebit.native.plan import Level, NativeOperation, NativeProgram
 from models.onebit.operations import Activation, Encoding, Geometry, GlobalAverage, Shape
 from models.onebit.program import Program
 

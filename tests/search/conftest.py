@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from search.config.search import SearchConfig
+from search.conformance import TINY
 from search.pipeline.trials import Plan, Trials, inputs
 from search.proposers import make_proposer
 from search.runs.records import Outcome, Record, Stage, now
 from search.runs.study import Study
 from search.worker.tasks import Evaluate, TrialInput
 from spaces import Architecture, NasBnnSpace, get_space
-from spaces import Stage as SpaceStage
 
 
 class SilentView:
@@ -27,18 +27,7 @@ class SilentView:
 @pytest.fixture(scope="session")
 def tiny() -> NasBnnSpace:
     """A space of some hundred networks for 8-pixel grey images."""
-    return NasBnnSpace(
-        "tiny",
-        stem_widths=(4, 8),
-        stem_stride=1,
-        stages=(
-            SpaceStage(depths=(1, 2), widths=(8, 16), kernel_sizes=(3, 5), groups=(1, 2), stride=2),
-            SpaceStage(depths=(1,), widths=(16, 32), kernel_sizes=(3,), groups=(2, 4), stride=2),
-        ),
-        image_size=8,
-        classes=10,
-        channels=1,
-    )
+    return TINY
 
 
 def pretended_accuracy(architecture: Architecture) -> float:

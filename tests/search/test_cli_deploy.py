@@ -100,7 +100,7 @@ def test_a_networks_folder_is_exported_like_its_run(folder, exported, tmp_path):
     assert run("export", network, "--out", tmp_path / "model.bnn")[0] == 0
     assert (tmp_path / "model.bnn").read_bytes() == exported.read_bytes()
     shutil.copytree(network, tmp_path / "alone")
-    assert "say it with --mean and --std" in refused("export", tmp_path / "alone", "--out", tmp_path / "other.bnn")
+    assert "give --mean and --std" in refused("export", tmp_path / "alone", "--out", tmp_path / "other.bnn")
     assert run("export", tmp_path / "alone", "--out", tmp_path / "other.bnn", "--mean", "0.5", "--std", "0.25")[0] == 0
     assert read_model(tmp_path / "other.bnn").mean == (0.5,)
     assert "mean must be 1 finite" in refused(
@@ -115,7 +115,7 @@ def test_a_networks_folder_is_exported_like_its_run(folder, exported, tmp_path):
         (["--architecture", "0123456789ab"], "has no weights of '0123456789ab': its supernet is not trained yet"),
         (["--architecture", SPACE.format(SPACE.unrank(5))], "has no weights of"),
         (["--architecture", "c8k3g1 | c9"], "'c9' is not a layer"),
-        (["--architecture", "../../etc"], "is no architecture of"),
+        (["--architecture", "../../etc"], "is not an architecture of"),
         (["--architecture", "0123456789ab", "--ops-max", "5M"], "leave --ops-max out"),
     ],
 )
@@ -159,8 +159,8 @@ def test_a_member_that_was_never_tried_is_exported_and_no_other(one_shot, tmp_pa
     assert run("export", one_shot, "--architecture", member, "--out", tmp_path / "model.bnn")[0] == 0
     assert read_model(tmp_path / "model.bnn").facts["architecture"] == member
     for name, words in [
-        (member.replace("c8k3g1", "c9k3g1", 1), "is no architecture of"),
-        (SPACE.id(SPACE.unrank(12345)), "an id that none of its trials has; give the architecture's text"),
+        (member.replace("c8k3g1", "c9k3g1", 1), "is not an architecture of"),
+        (SPACE.id(SPACE.unrank(12345)), "and no trial with that id; give the architecture's text"),
     ]:
         assert words in refused("export", one_shot, "--architecture", name, "--out", tmp_path / "other.bnn")
     supernet = one_shot / "supernet" / "trained"
@@ -173,7 +173,7 @@ def test_a_member_that_was_never_tried_is_exported_and_no_other(one_shot, tmp_pa
 @pytest.mark.parametrize(
     ("preset", "settings", "words"),
     [
-        ("bnas-digits", ["method=one-shot"], "edges of a mixed supernet make no final network"),
+        ("bnas-digits", ["method=one-shot"], "a candidate of a mixed supernet is not a final network"),
         ("bnas-digits", [], "those of candidates are not kept"),
         ("width-digits", [], "those of candidates are not kept"),
     ],
@@ -235,11 +235,11 @@ def test_images_of_another_size_or_kind_are_fitted_and_others_named(exported, tm
     code, out, err = run("predict", exported, tmp_path, "--json")
     assert code == 1
     assert len(json.loads(out)) == 2
-    assert "broken.png is no image that can be read" in err.replace("\n", " ")
-    assert "is no image that can be read" in refused("predict", exported, tmp_path / "broken.png")
+    assert "broken.png is not an image that can be read" in err.replace("\n", " ")
+    assert "is not an image that can be read" in refused("predict", exported, tmp_path / "broken.png")
     assert "does not exist" in refused("predict", exported, tmp_path / "none.png")
     (tmp_path / "empty").mkdir()
-    assert "holds no images" in refused("predict", exported, tmp_path / "empty")
+    assert "has no images" in refused("predict", exported, tmp_path / "empty")
 
 
 def test_a_damaged_model_is_one_sentence(exported, tmp_path):

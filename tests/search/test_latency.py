@@ -15,14 +15,16 @@ from models.onebit.timing import Timing, processor
 from search.config.run import RunConfig
 from search.config.search import EvaluationConfig, SearchConfig
 from search.config.sections import ConfigError
+from search.conformance import check_latency
 from search.execution.inline import InlineExecutor
 from search.latency.programs import program_of, shape_key
 from search.latency.stopwatch import time_operations
-from search.latency.table import LatencyError, LatencyTable, Predictor, engine_name, read_table
+from search.latency.table import LatencyError, LatencyTable, Predictor, engine_here, read_table
 from search.pipeline.carry_out import carry_out
 from search.pipeline.prepare import prepare
-from search.proposers import PROPOSER_NAMES, History, make_proposer
+from search.proposers import make_proposer
 from search.proposers.budget import Budget, require_fast_enough
+from search.registry import PROPOSERS
 from search.runs.folder import Run
 from search.runs.locking import writing
 from search.runs.records import Record, Stage, State
@@ -42,7 +44,9 @@ def time_of(key: str) -> Timing:
 def pretended(space, architectures, **changes) -> LatencyTable:
     programs = [program_of(space, architecture) for architecture in architectures]
     keys = {shape_key(operation, program.shapes) for program in programs for operation in program.operations}
-    return replace(LatencyTable(processor(), engine_name(), {key: time_of(key) for key in keys}, 0.5, 2.0), **changes)
+    return replace(
+        LatencyTable(processor(), engine_here().name, {key: time_of(key) for key in keys}, 0.5, 2.0), **changes
+    )
 
 
 def test_a_prediction_is_the_sum_of_the_tables_entries(tiny):
@@ -107,7 +111,7 @@ def test_a_table_of_another_processor_does_not_grow_here(tiny):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda data: "{", "no table of latencies"),
+        (lambda data: "{", "not a table of latencies"),
         (lambda data: json.dumps({**data, "version": 9}), "version 1: its version is 9"),
         (lambda data: "[]", "version is None"),
         (lambda data: json.dumps({**data, "operations": {"zero": {"median": -1}}}), "is damaged"),
@@ -132,30 +136,12 @@ class Pretending:
         return sum(layer.width * (1 + layer.groups) for layer in member.layers()) / 1000
 
 
-@pytest.mark.parametrize("name", PROPOSER_NAMES)
-@pytest.mark.parametrize("latency_max", [0.45])
-def test_every_proposer_keeps_the_limit_of_latencies(name, latency_max):
-    coster = Pretending()
-    config = SearchConfig(proposer=name, generation=12, latency_max=latency_max, ops_min=5e3)
-    proposer = make_proposer(SPACE, config, 0, coster)
-    records: list[Record] = []
-    for generation in range(2):
-        proposals = proposer.propose(generation, 12, History(tuple(records)))
-        assert len(proposals) == 12
-        assert proposals == proposer.propose(generation, 12, History(tuple(records)))
-        for proposal in proposals:
-            member = SPACE.parse(proposal.architecture)
-            cost = SPACE.cost(member).ops
-            assert coster.latency_ms(member) <= latency_max
-            assert cost >= 5e3
-            records.append(
-                Record(
-                    len(records), Stage.INHERITED, State.FINISHED, proposal.architecture, proposal.id, generation, name,
-                    proposal.operator, proposal.parents, 0, {"accuracy": 1 - 1e3 / cost, "ops": cost},
-                    (1 - 1e3 / cost, cost), params=SPACE.encode(member), sampler_state=proposal.sampler_state,
-                )
-            )  # fmt: skip
-    assert len({record.id for record in records}) == 24
+@pytest.mark.parametrize("name", PROPOSERS)
+def test_every_proposer_keeps_the_limit_of_latencies(name):
+    def make(space, config, seed, coster=None):
+        return make_proposer(space, config.model_copy(update={"proposer": name}), seed, coster)
+
+    check_latency(make, SPACE, Pretending(), 0.45)
 
 
 def test_a_limit_that_nothing_keeps_ends_in_one_sentence():

@@ -17,7 +17,7 @@ from search import cli
 from search.config.run import RunConfig
 from search.execution.executors import make_executor
 from search.latency.stopwatch import time_operations
-from search.latency.table import LatencyError, LatencyTable, engine_name, measure_network, read_table
+from search.latency.table import LatencyError, LatencyTable, engine_here, measure_network, read_table
 from search.pipeline.carry_out import carry_out
 from search.pipeline.prepare import prepare
 from search.pipeline.view import PlainView, make_view
@@ -80,7 +80,7 @@ def command(*arguments) -> str:
 
 
 def empty_table(file: Path) -> Path:
-    LatencyTable(processor(), engine_name()).write(file)
+    LatencyTable(processor(), engine_here().name).write(file)
     return file
 
 
@@ -160,7 +160,7 @@ def test_of_several_who_measure_a_network_one_does(tmp_path):
 
 def test_networks_are_not_measured_on_two_processors(tmp_path):
     file = tmp_path / "latency.json"
-    replace(LatencyTable(processor(), engine_name()), processor="Abacus 3000").write(file)
+    replace(LatencyTable(processor(), engine_here().name), processor="Abacus 3000").write(file)
     with pytest.raises(LatencyError, match="Abacus 3000"):
         measure_network(file, SPACE, SPACE.smallest())
 

@@ -10,6 +10,7 @@ from optuna.storages.journal import JournalFileBackend
 from search.runs.journal import mend_journal
 from search.runs.records import State
 from search.runs.study import read_records
+from spaces import get_space
 
 
 def test_optunas_own_tools_open_the_study(make_search, tmp_path):
@@ -19,6 +20,8 @@ def test_optunas_own_tools_open_the_study(make_search, tmp_path):
     assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE", "MINIMIZE"]
     assert study.metric_names == ["accuracy", "ops", "params"]
     assert [tuple(trial.values) for trial in study.trials] == [record.values for record in records]
+    space = get_space("nasbnn-digits")
+    assert [str(space.decode(trial.params)) for trial in study.trials] == [record.architecture for record in records]
     assert {trial.state.name for trial in study.trials} == {"COMPLETE"}
     best = {trial.user_attrs["id"] for trial in study.best_trials}
     assert best

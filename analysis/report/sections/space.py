@@ -113,6 +113,4 @@ def ended_candidates(run: RunFacts) -> int:
 
 
 def _count(count: int) -> str:
-    if count < 1e4:
-        return f"{count:,}"
-    return quantity(float(count), "") if count < 1e12 else f"{count:.2e}"
+    return f"{count:,}" if count < 1e4 else quantity(count, "")

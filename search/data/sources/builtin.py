@@ -1,4 +1,8 @@
-"""The data sets that are known by name: scikit-learn's digits, and CIFAR, MNIST and Fashion-MNIST by torchvision."""
+"""The data sets with a name: scikit-learn's digits, and torchvision's CIFAR, MNIST and Fashion-MNIST."""
+
+# torch is partly untyped; scikit-learn and torchvision have no types
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
 
 import numpy as np
 import torch
@@ -22,10 +26,8 @@ def torchvision_source(config: DataConfig) -> Source:
     """One of torchvision's data sets, from the files in `config.root`, downloaded there if `config.download` allows.
 
     CIFAR's files are pickles; torchvision compares their MD5 with the published ones before it opens them, so that
-    nothing but the published files is ever unpickled. MNIST's are plain arrays.
-
-    Raises:
-        DataError: the files are missing or damaged and may not, or cannot, be downloaded.
+    only the published files are unpickled. MNIST's are plain arrays. Raises `DataError` where the files are missing or
+    damaged and may not, or cannot, be downloaded.
     """
     from torchvision import datasets
 

@@ -1,21 +1,27 @@
-"""From the bytes of an image file to a uint8 tensor of the channels and the size that a data set has."""
+"""From the bytes of an image file to a uint8 tensor of the data set's channels and size."""
+
+# torch is partly untyped, and torchvision has no types
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from contextlib import nullcontext
+from typing import ParamSpec, Protocol, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from search.data.errors import DataError, Problems
+from search.data.errors import DataError, refuse
 
+P = ParamSpec("P")
+T = TypeVar("T")
 CHUNK = 256
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 THREADS_PAY_FROM = 16384
-"""Mean bytes an image from which threads decode faster than one loop; on smaller ones they wait for each other."""
+"""Mean bytes per image from which threads decode faster than one loop; on smaller ones they wait for each other."""
 
 
 class EncodedImages(Protocol):
@@ -29,7 +35,7 @@ class EncodedImages(Protocol):
     def __len__(self) -> int: ...
 
     def read(self, index: int) -> bytes:
-        """The encoded bytes of one image. Raises: DataError when there are none."""
+        """The encoded bytes of one image. Raises `DataError` where there are none."""
         ...
 
     def where(self, index: int) -> str:
@@ -41,21 +47,19 @@ class EncodedImages(Protocol):
         ...
 
     def facts(self, index: int) -> str:
-        """What a fingerprint knows of the image without decoding it."""
+        """What a fingerprint includes of the image without decoding it."""
         ...
 
     def blocks(self, positions: Tensor) -> tuple[list[Tensor], int] | None:
-        """The positions by what is read at one go, and how many such blocks a reader keeps; None for single files."""
+        """The positions by block that is read at once, and how many blocks a reader keeps; None for single files."""
         ...
 
 
 def decode(data: bytes) -> Tensor:
     """Decode a JPEG, PNG, WebP or GIF to uint8 (1 or 3, H, W); opacity is dropped, 16 bits become 8.
 
-    Pillow does it: torchvision's own decoders, faster on small images and equal in their result, are deprecated.
-
-    Raises:
-        ValueError: the bytes are not such an image, or are damaged.
+    Pillow does it: torchvision's own decoders, faster on small images and equal in their result, are deprecated. Raises
+    `ValueError` where the bytes are not such an image, or are damaged.
     """
     from PIL import Image, UnidentifiedImageError
 
@@ -70,7 +74,7 @@ def decode(data: bytes) -> Tensor:
             else:
                 pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
     except UnidentifiedImageError as error:
-        raise ValueError(f"it is no {', '.join(FORMATS[:-1])} or {FORMATS[-1]}" if data else "it is empty") from error
+        raise ValueError("it is not a JPEG, PNG, WebP or GIF" if data else "it is empty") from error
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise ValueError(str(error)) from error
     planes = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
@@ -101,12 +105,12 @@ def fit(images: Tensor, size: int, centre_crop: float = 1.0) -> Tensor:
 
 
 def read_image(images: EncodedImages, index: int) -> Tensor:
-    """Read and decode one image. Raises: DataError that names its file and row."""
+    """Read and decode one image. Raises `DataError` that names its file and row."""
     return _decoded(images.read(index), images.where(index))
 
 
-def sample(images: EncodedImages, positions: Sequence[int], problems: Problems) -> list[Tensor]:
-    """Decode some images to look at; notes every one of them that is damaged and leaves it out."""
+def sample(images: EncodedImages, positions: Sequence[int], problems: list[str]) -> list[Tensor]:
+    """Decode some images to look at; those that are damaged are noted and left out."""
     return [image for image in _attempt(images, list(positions), problems) if image is not None]
 
 
@@ -115,13 +119,10 @@ def decode_all(
 ) -> Tensor:
     """Decode the images at these positions to uint8 (N, C, H, W).
 
-    With no `size` all images must have the first one's; with no `channels` the result is grey if all images are. There
-    must be at least one position.
-
-    Raises:
-        DataError: names every image that is damaged or of another size (the first 20).
+    Without `size` all images must have that of the first; without `channels` the result is grey if all images are.
+    There must be at least one position. Raises `DataError` that names the images that are damaged or of another size.
     """
-    problems = Problems()
+    problems: list[str] = []
     result: Tensor | None = None
     common: tuple[int, int] | None = None
     for start in range(0, len(positions), CHUNK):
@@ -137,54 +138,47 @@ def decode_all(
             elif shape == common:
                 kept.append(image)
             else:
-                problems.add(
+                problems.append(
                     f"{images.where(index)}: the image is {shape[0]}×{shape[1]} pixels where the first is "
                     f"{common[0]}×{common[1]}: set image_size to resize them all."
                 )
         if not kept or problems:
-            continue  # with a problem nothing will be returned; the rest is only read to find more of them
+            continue  # with a problem nothing will be returned; the rest is read to find more of them
         most = channels or max(image.shape[0] for image in kept)
         if result is None:
             result = torch.empty(len(positions), most, *kept[0].shape[1:], dtype=torch.uint8)
         elif most > result.shape[1]:  # the first colour image after grey ones
             result = as_channels(result, most).contiguous()
         torch.stack([as_channels(image, result.shape[1]) for image in kept], out=result[start : start + len(kept)])
-    problems.check()
+    refuse(problems)
     if result is None:
         raise ValueError("there are no images to decode")
     return result
 
 
-def _attempt(images: EncodedImages, positions: list[int], problems: Problems) -> Iterator[Tensor | None]:
-    encoded: list[bytes | DataError] = []
-    for index in positions:
-        try:
-            encoded.append(images.read(index))
-        except DataError as error:
-            encoded.append(error)
+def _attempt(images: EncodedImages, positions: list[int], problems: list[str]) -> Iterator[Tensor | None]:
+    """The images, in order; None for one that is damaged."""
+    encoded = [_caught(images.read, index) for index in positions]
 
-    def one(item: tuple[int, bytes | DataError]) -> Tensor | DataError:
-        index, data = item
-        if isinstance(data, DataError):
-            return data
-        try:
-            return _decoded(data, images.where(index))
-        except DataError as error:
-            return error
+    def one(index: int, data: bytes | DataError) -> Tensor | DataError:
+        return data if isinstance(data, DataError) else _caught(_decoded, data, images.where(index))
 
-    items = list(zip(positions, encoded, strict=True))
-    sizes = [len(data) for data in encoded if isinstance(data, bytes)]
-    if sum(sizes) >= THREADS_PAY_FROM * len(items):
-        with ThreadPoolExecutor() as pool:
-            results = list(pool.map(one, items))
-    else:
-        results = [one(item) for item in items]
+    size = sum(len(data) for data in encoded if isinstance(data, bytes))
+    with ThreadPoolExecutor() if size >= THREADS_PAY_FROM * len(encoded) else nullcontext() as pool:
+        results = list(map(one, positions, encoded) if pool is None else pool.map(one, positions, encoded))
     for result in results:
         if isinstance(result, DataError):
-            problems.add(str(result))
+            problems.append(str(result))
             yield None
         else:
             yield result
+
+
+def _caught(read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | DataError:
+    try:
+        return read(*args, **kwargs)
+    except DataError as error:
+        return error
 
 
 def _decoded(data: bytes, where: str) -> Tensor:

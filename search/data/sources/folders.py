@@ -1,4 +1,4 @@
-"""Images in folders, one folder a class: train/CLASS/*, val/CLASS/*, test/CLASS/*, or just CLASS/*."""
+"""Images in folders, one folder per class: train/CLASS/*, val/CLASS/*, test/CLASS/*, or just CLASS/*."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from search.data.config import IMAGE_SUFFIXES, is_image, split_of
-from search.data.errors import DataError, Problems
+from search.data.errors import DataError, refuse
 from search.data.sources.source import Source
 
 
@@ -49,41 +49,42 @@ class FolderImages:
 def folder_source(folder: Path) -> Source:
     """List a folder of images; reads names only.
 
-    Raises:
-        DataError: no such folder, no class, a class without images, or splits whose classes differ.
+    Raises `DataError` for a missing folder, no class, a class without images, or splits whose classes differ.
     """
     if not folder.is_dir():
-        raise DataError(f"{folder}: there is no such folder; path must be a folder of images.")
+        raise DataError(f"{folder} does not exist; path must be a folder of images.")
     parts = {split: child for child in _folders(folder) if (split := split_of(child.name))}
     if "train" not in parts:
         parts = {"train": folder}
-    problems = Problems()
+    problems: list[str] = []
     names = [child.name for child in _folders(parts["train"])]
     if len(names) < 2:
-        problems.add(
+        problems.append(
             f"{parts['train']}: a folder of images has one folder for each class, at least two, but here there "
             f"{'is 1' if names else 'are none'}."
         )
     splits: dict[str, FolderImages] = {}
     for split, place in parts.items():
         found = {child.name: child for child in _folders(place)}
-        for name in sorted(found.keys() - set(names)):
-            problems.add(f"{found[name]}: there is no class '{name}' in {parts['train']}: remove it or add it there.")
+        problems += [
+            f"{found[name]}: unknown class '{name}': remove it, or add it to {parts['train']}."
+            for name in sorted(found.keys() - set(names))
+        ]
         files: list[str] = []
         labels: list[int] = []
         for label, name in enumerate(names):
             if name not in found:
-                problems.add(f"{place}: class '{name}' is missing: add the folder {place / name} with its images.")
+                problems.append(f"{place}: class '{name}' is missing: add the folder {place / name} with its images.")
                 continue
             images = sorted(file.name for file in found[name].iterdir() if is_image(file))
             if not images:
-                problems.add(f"{found[name]}: there are no images in it ({', '.join(IMAGE_SUFFIXES)}).")
+                problems.append(f"{found[name]}: there are no images in it ({', '.join(IMAGE_SUFFIXES)}).")
             relative = found[name].relative_to(folder).as_posix()
             files += [f"{relative}/{image}" for image in images]
             labels += [label] * len(images)
         splits[split] = FolderImages(folder, tuple(files), np.array(labels, np.int64))
-    problems.check()
-    return Source(folder.name, tuple(names), dict(splits))
+    refuse(problems)
+    return Source(folder.name, tuple(names), splits)
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -1,5 +1,9 @@
 """Images in Parquet files as the Hugging Face hub has them: a column of encoded images and a column of classes."""
 
+# pyarrow has no types, and torch is partly untyped; the signatures below are checked
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownParameterType=false, reportUnknownArgumentType=false
+
 import json
 from bisect import bisect_right
 from dataclasses import dataclass, field
@@ -12,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from search.data.config import parquet_files, split_of
-from search.data.errors import DataError, Problems
+from search.data.errors import DataError, refuse
 from search.data.sources.source import Source
 
 if TYPE_CHECKING:
@@ -21,12 +25,12 @@ if TYPE_CHECKING:
 IMAGE_NAMES = ("image", "img")
 LABEL_NAMES = ("label", "labels", "fine_label")
 WINDOW_BYTES = 128 * 2**20
-"""How much of a file a reading process keeps: row groups are shuffled, then the rows of neighbours that fit in here."""
+"""How much of a file a reading process keeps: row groups are shuffled, then the rows of neighbours that fit into it."""
 
 
 @dataclass(frozen=True)
 class RowGroup:
-    """One row group of a file: the first row in the split that it holds, and its bytes."""
+    """One row group of a file: where it begins in the split and in the file, in rows, and its size."""
 
     file: Path
     number: int
@@ -55,7 +59,7 @@ class ParquetImages:
         return len(self.labels)
 
     def read(self, index: int) -> bytes:
-        """The row's encoded image; keeps the row groups that it read last, up to `WINDOW_BYTES`."""
+        """The row's encoded image; keeps the row groups that were read last, up to `WINDOW_BYTES`."""
         number, group = self._group(index)
         if number not in self._open:
             while self._open and sum(self.groups[one].bytes for one in self._open) + group.bytes > WINDOW_BYTES:
@@ -75,7 +79,7 @@ class ParquetImages:
                 column = file.read_row_group(group.number, columns=[self.column]).column(self.column).combine_chunks()
         except (OSError, pa.ArrowException) as error:
             raise DataError(f"{group.file}: row group {group.number} cannot be read ({error}).") from error
-        # `field` of a struct ignores that the struct itself may be null; flatten does not.
+        # `field` of a struct ignores that the struct itself may be null; `flatten` does not
         return column.flatten()[column.type.get_field_index("bytes")] if pa.types.is_struct(column.type) else column
 
     def _group(self, index: int) -> tuple[int, RowGroup]:
@@ -110,15 +114,13 @@ class ParquetImages:
 def parquet_source(path: Path) -> Source:
     """Open a Parquet file (all of it training images) or a folder of train*, validation* and test* files.
 
-    Files of a folder that begin with no split's name are training images if no file does. Class names come from the
-    Hugging Face metadata, else they are the numbers 0 to the largest label.
-
-    Raises:
-        DataError: no file, a missing column, a label that is null or no integer, or files that differ in classes.
+    Files of a folder whose names begin with no split are training images if none does. Class names come from the
+    Hugging Face metadata, else they are the numbers from 0 to the largest label. Raises `DataError` where files or
+    columns are missing, a label is null or not an integer, or files differ in their classes.
     """
     files = [path] if path.is_file() else parquet_files(path)
     if not files:
-        raise DataError(f"{path}: there is no Parquet file; path must be one, or a folder with train*.parquet.")
+        raise DataError(f"{path} has no Parquet file; path must be one, or a folder with train*.parquet.")
     by_split: dict[str, list[Path]] = {}
     for file in files:
         by_split.setdefault((split_of(_first_word(file.stem)) if path.is_dir() else None) or "train?", []).append(file)
@@ -126,9 +128,9 @@ def parquet_source(path: Path) -> Source:
         by_split["train"] = by_split["train?"]
     by_split.pop("train?", None)
     if "train" not in by_split:
-        raise DataError(f"{path}: there is no train*.parquet, only {', '.join(file.name for file in files)}.")
+        raise DataError(f"{path} has no train*.parquet, only {', '.join(file.name for file in files)}.")
 
-    problems = Problems()
+    problems: list[str] = []
     names: tuple[Path, tuple[str, ...]] | None = None
     splits: dict[str, ParquetImages] = {}
     for split, members in by_split.items():
@@ -140,20 +142,20 @@ def parquet_source(path: Path) -> Source:
             if found is None:
                 continue
             if column and found.column != column:
-                problems.add(f"{file}: the image column is '{found.column}' where {members[0]} has '{column}'.")
+                problems.append(f"{file}: the image column is '{found.column}' where {members[0]} has '{column}'.")
             if found.names and names and found.names != names[1]:
-                problems.add(f"{file}: its class names differ from those of {names[0]}.")
+                problems.append(f"{file}: its class names differ from those of {names[0]}.")
             column = found.column
             names = names or ((file, found.names) if found.names else None)
             groups += found.groups
             labels.append(found.labels)
         if labels and not sum(map(len, labels)):
-            problems.add(f"{members[0]}: the {split} split has no rows.")
+            problems.append(f"{members[0]}: the {split} split has no rows.")
         splits[split] = ParquetImages(tuple(groups), column, np.concatenate(labels or [np.zeros(0, np.int64)]))
-    problems.check()
+    refuse(problems)
     numbers = range(int(splits["train"].labels.max()) + 1)
     name = path.parent.name if path.is_file() and split_of(_first_word(path.stem)) else path.stem
-    return Source(name, names[1] if names else tuple(map(str, numbers)), dict(splits))
+    return Source(name, names[1] if names else tuple(map(str, numbers)), splits)
 
 
 @dataclass(frozen=True)
@@ -164,14 +166,14 @@ class _Facts:
     names: tuple[str, ...]
 
 
-def _read_facts(file: Path, begin: int, problems: Problems) -> _Facts | None:
+def _read_facts(file: Path, begin: int, problems: list[str]) -> _Facts | None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         parquet = pq.ParquetFile(file)
     except (OSError, pa.ArrowException) as error:
-        problems.add(f"{file}: this is not a Parquet file that can be read ({error}).")
+        problems.append(f"{file}: this is not a Parquet file that can be read ({error}).")
         return None
     with parquet:
         schema = parquet.schema_arrow
@@ -179,17 +181,17 @@ def _read_facts(file: Path, begin: int, problems: Problems) -> _Facts | None:
         image = _image_column(schema)
         label = next((name for name in LABEL_NAMES if name in schema.names), None)
         if image is None:
-            problems.add(f"{file}: no image column, which is a struct with a field 'bytes'; {columns}.")
+            problems.append(f"{file} has no image column, which is a struct with a field 'bytes'; {columns}.")
         if label is None:
-            problems.add(f"{file}: no column of classes, which is called {' or '.join(LABEL_NAMES)}; {columns}.")
+            problems.append(f"{file} has no column of classes, named {' or '.join(LABEL_NAMES)}; {columns}.")
         elif not pa.types.is_integer(schema.field(label).type):
-            problems.add(f"{file}: column '{label}' must hold integers, but holds {schema.field(label).type}.")
+            problems.append(f"{file}: column '{label}' must hold integers, but holds {schema.field(label).type}.")
             return None
         if image is None or label is None:
             return None
         values = parquet.read(columns=[label]).column(label).combine_chunks()
-        for row in np.flatnonzero(values.is_null().to_numpy(zero_copy_only=False)).tolist():
-            problems.add(f"{file} row {row}: column '{label}' is empty; every image needs its class.")
+        empty = np.flatnonzero(values.is_null().to_numpy(zero_copy_only=False)).tolist()
+        problems += [f"{file} row {row}: column '{label}' is empty; every image needs a class." for row in empty]
         groups: list[RowGroup] = []
         row = 0
         for number in range(parquet.metadata.num_row_groups):

@@ -1,4 +1,4 @@
-"""Where images come from, before anything is cut or resized: decoded arrays or lists of encoded images."""
+"""A data set as it is read, before anything is cut or resized: decoded arrays or lists of encoded images."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from search.data.errors import Problems
+from search.data.errors import refuse
 from search.data.sources.decode import EncodedImages
 
 
 @dataclass(frozen=True)
 class DecodedImages:
-    """Images that come decoded: uint8 (N, C, H, W)."""
+    """Images that are read decoded: uint8 (N, C, H, W)."""
 
     images: Tensor
     labels: NDArray[np.int64]
@@ -22,7 +22,7 @@ class DecodedImages:
         return len(self.labels)
 
     def key(self, index: int) -> str:
-        """The position, which is fixed in the data sets that come like this."""
+        """The position, which is fixed in data sets of this kind."""
         return str(index)
 
     def where(self, index: int) -> str:
@@ -35,25 +35,25 @@ Images = DecodedImages | EncodedImages
 
 @dataclass(frozen=True)
 class Source:
-    """A data set as it was found: the splits that exist ("train" always, "validation", "test") and the class names."""
+    """A data set as it is: the splits that exist ("train" always, "validation", "test") and the class names."""
 
     name: str
     class_names: tuple[str, ...]
     splits: Mapping[str, Images]
 
     def check_classes(self) -> None:
-        """Raise DataError for labels that are not 0..classes-1 and for classes without an image in a split."""
-        problems = Problems()
+        """Raise `DataError` for labels outside 0..classes-1 and for classes without an image in a split."""
+        problems: list[str] = []
         for split, images in self.splits.items():
             outside = np.flatnonzero((images.labels < 0) | (images.labels >= len(self.class_names)))
-            for index in outside.tolist():
-                problems.add(
-                    f"{images.where(index)}: label {images.labels[index]} is out of range: there are "
-                    f"{len(self.class_names)} classes, so labels are 0 to {len(self.class_names) - 1}."
-                )
+            problems += [
+                f"{images.where(index)}: label {images.labels[index]} is out of range: there are "
+                f"{len(self.class_names)} classes, so labels are 0 to {len(self.class_names) - 1}."
+                for index in outside.tolist()
+            ]
             present = set(np.unique(images.labels).tolist())
             missing = [repr(name) for label, name in enumerate(self.class_names) if label not in present]
             if missing:
                 shown = ", ".join(missing[:8]) + (f" and {len(missing) - 8} more" if len(missing) > 8 else "")
-                problems.add(f"{self.name}: the {split} split has no image of class {shown}: add some.")
-        problems.check()
+                problems.append(f"{self.name}: the {split} split has no image of class {shown}: add some.")
+        refuse(problems)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from search.data import DataConfig, DataError, recognise
+from search.data.config import DataConfig, recognise
+from search.data.errors import DataError
 
 
 def test_importing_the_configuration_loads_nothing_heavy():

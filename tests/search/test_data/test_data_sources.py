@@ -129,7 +129,7 @@ def test_every_bad_image_is_told_with_its_row(memory_limit_mb, tmp_path, files):
         files.parquet_file(tmp_path / "hub" / f"{name}.parquet", *files.balanced(9))
     text = message(tmp_path / "hub", memory_limit_mb=memory_limit_mb, image_size=8)
     assert text.startswith("3 problems")
-    assert "train.parquet row 4: the image cannot be decoded (it is no JPEG, PNG, WEBP or GIF)" in text
+    assert "train.parquet row 4: the image cannot be decoded (it is not a JPEG, PNG, WebP or GIF)" in text
     assert "train.parquet row 11: the image cannot be decoded" in text
     assert "train.parquet row 20: column 'img' has no image bytes" in text
 
@@ -141,7 +141,7 @@ def test_every_bad_image_is_told_with_its_row(memory_limit_mb, tmp_path, files):
         ([0, 1, -1] * 10, {"names": ("a", "b", "c")}, "row 2: label -1 is out of range"),
         ([0, 2, 3] * 10, {}, "no image of class '1'"),
         ([0, 1, None] * 10, {}, "row 2: column 'label' is empty"),
-        ([0, 1, 2] * 10, {"label": "kind"}, "no column of classes, which is called label or labels or fine_label"),
+        ([0, 1, 2] * 10, {"label": "kind"}, "no column of classes, named label or labels or fine_label"),
         ([0, 1, 2] * 10, {"label_type": pa.float32()}, "column 'label' must hold integers, but holds float"),
     ],
 )
@@ -178,7 +178,7 @@ def test_bad_folders_are_told_all_at_once(tmp_path, files):
     text = message(folder)
     assert text.startswith("3 problems")
     for words in (
-        "there is no class 'fox'",
+        "unknown class 'fox'",
         "class 'dog' is missing",
         f"{folder / 'test' / 'cat'}: there are no images",
     ):
@@ -186,7 +186,7 @@ def test_bad_folders_are_told_all_at_once(tmp_path, files):
 
 
 def test_a_folder_that_is_gone_or_has_one_class_is_told(tmp_path, files):
-    with pytest.raises(DataError, match="there is no such folder"):
+    with pytest.raises(DataError, match="does not exist"):
         open_data(DataConfig(name="folder", path=tmp_path / "gone"))
     folder = files.image_folder(tmp_path / "set")
     for name in ("dog", "owl"):

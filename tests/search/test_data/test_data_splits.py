@@ -7,14 +7,14 @@ import torch
 from search.data.config import DataConfig
 from search.data.errors import DataError
 from search.data.opening import open_data
-from search.data.splits import Ranking
+from search.data.splits import ClassRanking
 
 LABELS = np.random.default_rng(0).integers(0, 4, 200)
 KEYS = [f"image-{number}" for number in range(200)]
 
 
 def ranked(labels=LABELS, keys=KEYS, seed=0, purpose="test"):
-    return Ranking.of(labels, keys.__getitem__, seed, purpose)
+    return ClassRanking.of(labels, keys.__getitem__, seed, purpose)
 
 
 def test_first_and_rest_are_a_stratified_partition():

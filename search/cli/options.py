@@ -1,0 +1,26 @@
+"""Arguments and options that several commands have."""
+
+import math
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+_COUNT = re.compile(r"([0-9]+(?:\.[0-9]*)?(?:e\+?[0-9]{1,3})?) ?([kmgt]?)")
+
+
+def parse_count(text: str) -> float:
+    """Read a count such as `60M`, `20.5 M`, `5e6` or `60000000`; for options (`typer.Option(parser=parse_count)`)."""
+    match = _COUNT.fullmatch(text.strip().replace("_", "").replace(",", "").lower())
+    value = float(match[1]) * _UNITS[match[2]] if match else math.inf
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"expected a number such as 60M, 20.5M or 5e6; got {text!r}")
+    return value
+
+
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run, finished or not.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+OpsMin = Annotated[float | None, typer.Option(parser=parse_count, metavar="OPS", help="Fewest OPs, such as 5M.")]
+OpsMax = Annotated[float | None, typer.Option(parser=parse_count, metavar="OPS", help="Most OPs, such as 60M.")]

@@ -1,0 +1,33 @@
+"""What `search` exports: the same for people and for type checkers, and nothing heavy before it is asked for."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import search
+
+
+def test_type_checkers_see_the_public_names():
+    tree = ast.parse(Path(search.__file__).read_text())
+    (block,) = [node for node in tree.body if isinstance(node, ast.If)]
+    seen: dict[str, list[str]] = {}
+    for line in block.body:
+        assert isinstance(line, ast.ImportFrom)
+        seen.setdefault(line.module, []).extend(each.name for each in line.names)
+    assert {module: " ".join(names) for module, names in seen.items()} == search.PUBLIC
+
+
+def test_every_public_name_is_there():
+    for name in dir(search):
+        assert getattr(search, name).__module__.startswith("search.")
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        search.nothing  # noqa: B018
+
+
+def test_importing_search_loads_nothing_heavy():
+    code = "import search, sys; print(*{name.partition('.')[0] for name in sys.modules})"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"torch", "ray", "optuna", "pandas", "pydantic", "numpy"} & set(loaded)
