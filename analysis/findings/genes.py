@@ -6,12 +6,9 @@ from contextlib import suppress
 
 import pandas as pd
 
+from spaces import JointSpace, NasBnnSpace, OnlySpace, Space
 from spaces.cell.architecture import parse as parse_genotype
-from spaces.joint.fixed import OnlySpace
-from spaces.joint.space import JointSpace
-from spaces.nasbnn import NasBnnSpace
 from spaces.nasbnn.architecture import parse as parse_stages
-from spaces.space import Space
 from spaces.width.architecture import parse as parse_widths
 
 Gene = int | float | str
@@ -77,9 +74,13 @@ def genes_of(text: str, space: Space[object] | None = None) -> dict[str, Gene]:
 
 def architectures_of(space: Space[object] | None) -> Space[object] | None:
     """The space of the architectures alone, where a space joins them with hyperparameters or fixes one of them."""
-    if isinstance(space, JointSpace):
-        space = space.architectures
+    space = without_hyperparameters(space) if space is not None else None
     return space.space if isinstance(space, OnlySpace) else space
+
+
+def without_hyperparameters(space: Space[object]) -> Space[object]:
+    """The space that is joined with hyperparameters; another space itself."""
+    return space.architectures if isinstance(space, JointSpace) else space
 
 
 def _encoded(architecture: str, space: Space[object]) -> dict[str, Gene]:
