@@ -20,7 +20,7 @@ from analysis.measures.pareto import Floats
 from analysis.runs.schema import objective_direction
 from analysis.runs.trials import numbers
 from analysis.stages import competing, of_stage
-from spaces.space import Space
+from spaces import Space
 
 DEGREE = 3
 _TRIALS_PER_TERM = 5  # different costs that each term of the polynomial needs, or its degree is lowered

@@ -7,12 +7,9 @@ from typing import cast
 
 import pandas as pd
 
+from spaces import JointSpace, NasBnnSpace, OnlySpace, Space
 from spaces.cell.architecture import parse as parse_genotype
-from spaces.joint.fixed import OnlySpace
-from spaces.joint.space import JointSpace
-from spaces.nasbnn import NasBnnSpace
 from spaces.nasbnn.architecture import parse as parse_stages
-from spaces.space import Space
 from spaces.width.architecture import parse as parse_widths
 
 Gene = int | float | str
@@ -78,9 +75,18 @@ def genes_of(text: str, space: Space[object] | None = None) -> dict[str, Gene]:
 
 def architectures_of(space: Space[object] | None) -> Space[object] | None:
     """The space of the architectures alone, where a space joins them with hyperparameters or fixes one of them."""
+<<<<<<< HEAD
     if isinstance(space, JointSpace):
         space = cast("JointSpace[object]", space).architectures
+=======
+    space = without_hyperparameters(space) if space is not None else None
+>>>>>>> analysis
     return space.space if isinstance(space, OnlySpace) else space
+
+
+def without_hyperparameters(space: Space[object]) -> Space[object]:
+    """The space that is joined with hyperparameters; another space itself."""
+    return space.architectures if isinstance(space, JointSpace) else space
 
 
 def _encoded(architecture: str, space: Space[object]) -> dict[str, Gene]:

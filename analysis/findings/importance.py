@@ -18,7 +18,7 @@ from analysis.findings.genes import gene_table
 from analysis.measures.intervals import mean_interval
 from analysis.measures.pareto import Floats
 from analysis.stages import of_stage
-from spaces.space import Space
+from spaces import Space
 
 FOLDS = 5
 LEAST_TRIALS = 30

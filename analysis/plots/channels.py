@@ -14,11 +14,8 @@ from matplotlib.figure import Figure
 from analysis.findings.genes import architectures_of, split_text
 from analysis.plots import style
 from analysis.units import plural
-from spaces.cell import CellSpace
-from spaces.nasbnn import NasBnnSpace
+from spaces import CellSpace, NasBnnSpace, Space, WidthSpace
 from spaces.nasbnn.architecture import STEM_KERNEL_SIZE, Architecture, parse
-from spaces.space import Space
-from spaces.width import WidthSpace
 from spaces.width.bases import LayerKind
 
 COLUMNS = ("architecture", "stage", "layer", "width", "kernel_size", "groups", "name")
@@ -58,7 +55,7 @@ class ChannelsData:
 
 
 def channels_data(architectures: Mapping[str, str] | Iterable[str], space: Space[object] | None = None) -> ChannelsData:
-    """Text forms by name, or text forms alone, which are then named 1, 2, ...; without their hyperparameters.
+    """The layers of text forms by name, or of a list of text forms, which are then numbered; without hyperparameters.
 
     Those of NAS-BNN need no space; texts of widths need theirs, which knows the layers. Raises `ValueError` that quotes
     what cannot be read, for cells, which `draw_cell` draws, and for other families.

@@ -31,9 +31,9 @@ def layers_section(run: RunFacts, key: str) -> Html:
 
 def _network(space: Space[object], architecture: str, identity: str, accuracy: float) -> list[Html]:
     try:
-        # a joint text may stand beside the space of architectures alone, and the other way round
-        alone = architectures_of(space) or space
-        cost = alone.cost(alone.parse(split_text(architecture)[0]))
+        # hyperparameters cost nothing, whether the text or the space has some
+        space = architectures_of(space) or space
+        cost = space.cost(space.parse(split_text(architecture)[0]))
     except SpaceError as error:
         return [tag("summary", identity), tag("p", f"its costs cannot be counted: {error}")]
     summary = tag("summary", tag("b", identity), f": {percent(accuracy)} at {quantity(cost.ops, 'OPs')}")

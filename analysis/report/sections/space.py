@@ -3,12 +3,10 @@
 from typing import cast
 
 from analysis.findings.facts import RunFacts, Values, number, section, whole
+from analysis.findings.genes import without_hyperparameters
 from analysis.stages import SEARCH_STAGES
 from analysis.units import plural, quantity
-from spaces import Space
-from spaces.hyperparameters.space import HyperparameterSpace
-from spaces.joint.fixed import OnlySpace
-from spaces.joint.space import JointSpace
+from spaces import HyperparameterSpace, JointSpace, OnlySpace, Space
 
 # sections of the configuration that a method uses, and their names in the report
 _TRAININGS = {
@@ -43,7 +41,11 @@ def space_words(space: Space[object]) -> str:
     >>> space_words(get_space("vgg-digits"))
     'vgg-digits: 1,296 networks of 6.70 K OPs to 453 K OPs'
     """
+<<<<<<< HEAD
     joined = cast("JointSpace[object]", space).architectures if isinstance(space, JointSpace) else space
+=======
+    joined = without_hyperparameters(space)
+>>>>>>> analysis
     if isinstance(joined, OnlySpace):
         cost = joined.cost(joined.architecture)
         words = f"{joined.name}: one network, {joined.format(joined.architecture)}, of {quantity(cost.ops, 'OPs')}"
@@ -62,7 +64,7 @@ def space_words(space: Space[object]) -> str:
 def hyperparameter_words(space: HyperparameterSpace) -> str:
     """The values of every hyperparameter: all of them, or the ends where there are many numbers.
 
-    >>> from spaces.hyperparameters.space import Grid, Listed
+    >>> from spaces import Grid
     >>> hyperparameter_words(HyperparameterSpace("h", (Grid("learning_rate", 0.001, 0.1, 9, log=True),)))
     'learning_rate 0.001 to 0.1 (9 values)'
     """
