@@ -62,46 +62,50 @@ static Taps taps_of(const Window *w, int32_t at, int32_t length) {
 
 /* part: binary-convolution float-convolution pointwise */
 /* Adds a shortcut to a pixel's numbers. */
-static void add_shortcut(const Tail *t, const Shape *out, int32_t pixel, const float *from, float *v) {
+static void add_shortcut(const Tail *t, const Shape *out, int32_t pixel, const float *from, float *restrict v) {
     int32_t channels = t->shortcut_channels, stride = t->shortcut_stride, width = out->width * stride;
     const float *corner = from + (pixel / out->width * stride * width + pixel % out->width * stride) * channels;
-    for (int32_t c = 0; c < smaller(channels, out->channels); c++) {
-        float mean = corner[c];
-        if (stride > 1) {
-            float total = 0;
-            for (int32_t dy = 0; dy < stride; dy++)
-                for (int32_t dx = 0; dx < stride; dx++) total += corner[(dy * width + dx) * channels + c];
-            mean = total / (float)(stride * stride);
-        }
-        for (int32_t k = c; k < out->channels; k += channels) v[k] += mean;
+    for (int32_t start = 0; start < out->channels && stride == 1; start += channels)
+        for (int32_t c = 0; c < smaller(channels, out->channels - start); c++) v[start + c] += corner[c];
+    for (int32_t c = 0; c < smaller(channels, out->channels) && stride > 1; c++) {
+        float total = 0;
+        for (int32_t dy = 0; dy < stride; dy++)
+            for (int32_t dx = 0; dx < stride; dx++) total += corner[(dy * width + dx) * channels + c];
+        for (int32_t k = c; k < out->channels; k += channels) v[k] += total / (float)(stride * stride);
     }
 }
 
-/* What follows a pixel's sums `v`, which it overwrites, to the pixel's place in `y`. */
-static void finish(const Tail *t, const Shape *out, int32_t pixel, const float *shortcut, float *v, float *y) {
-    int32_t n = out->channels;
-    y += pixel * n;
-    if (t->factor)
-        for (int32_t c = 0; c < n; c++) v[c] *= t->factor[c];
-    if (t->constant)
-        for (int32_t c = 0; c < n; c++) v[c] += t->constant[c];
-    if (shortcut) add_shortcut(t, out, pixel, shortcut, v);
+static void activate(const Tail *t, int32_t n, const float *restrict v, float *restrict y) {
+    const float *restrict slope = t->slope, *restrict shift = t->shift;
+    const float low = t->low, high = t->high;
     switch (t->activation) {
     case RELU:
         for (int32_t c = 0; c < n; c++) y[c] = v[c] > 0 ? v[c] : 0;
         break;
     case RPRELU:
-        for (int32_t c = 0; c < n; c++) y[c] = (v[c] > 0 ? v[c] : v[c] * t->slope[c]) + t->shift[c];
+        for (int32_t c = 0; c < n; c++) y[c] = (v[c] > 0 ? v[c] : v[c] * slope[c]) + shift[c];
         break;
     case CLIP:
         for (int32_t c = 0; c < n; c++) {
-            float low = v[c] > t->low ? v[c] : t->low;
-            y[c] = low < t->high ? low : t->high;
+            float least = v[c] > low ? v[c] : low;
+            y[c] = least < high ? least : high;
         }
         break;
     default:
         for (int32_t c = 0; c < n; c++) y[c] = v[c];
     }
+}
+
+/* What follows a pixel's sums `v`, which it overwrites, to the pixel's place in `y`, which may be in `shortcut`. */
+static void finish(const Tail *t, const Shape *out, int32_t pixel, const float *shortcut, float *restrict v, float *y) {
+    const float *restrict factor = t->factor, *restrict constant = t->constant;
+    int32_t n = out->channels;
+    if (factor)
+        for (int32_t c = 0; c < n; c++) v[c] *= factor[c];
+    if (constant)
+        for (int32_t c = 0; c < n; c++) v[c] += constant[c];
+    if (shortcut) add_shortcut(t, out, pixel, shortcut, v);
+    activate(t, n, v, y + pixel * n);
 }
 /* end */
 
@@ -113,6 +117,7 @@ static void finish(const Tail *t, const Shape *out, int32_t pixel, const float *
 typedef __m512i Vector;
 #define ZERO _mm512_setzero_si512()
 #define LOAD(p) _mm512_loadu_si512(p)
+#define LOAD_SOME(p, n) _mm512_maskz_loadu_epi32((__mmask16)((1u << (n)) - 1), p)
 #define STORE(p, v) _mm512_storeu_si512(p, v)
 #define ALL(word) _mm512_set1_epi32((int32_t)(word))
 #define XOR(a, b) _mm512_xor_si512(a, b)
@@ -210,12 +215,16 @@ INLINE Vector FLUSH(Vector sum, Vector few) {
 #ifndef MOST
 #define MOST 31 /* words whose set bits, at most 8 a byte, a byte can hold */
 #endif
+#ifndef LOAD_SOME /* the first `n` words of a vector */
+INLINE Vector LOAD_SOME(const uint32_t *p, int32_t n) {
+    uint32_t words[sizeof(Vector) / 4] = {0};
+    for (int32_t i = 0; i < n; i++) words[i] = p[i];
+    return LOAD(words);
+}
+#endif
 
 /* Bits of `COMPARED` numbers: set where x is at least its threshold. */
-#if defined(__AVX512F__)
-#define COMPARED 16
-#define AT_LEAST(x, t) ((uint32_t)_mm512_cmp_ps_mask(_mm512_loadu_ps(x), _mm512_loadu_ps(t), _CMP_GE_OQ))
-#elif defined(__AVX2__)
+#if defined(__AVX2__)
 #define COMPARED 8
 #define AT_LEAST(x, t) \
     ((uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(_mm256_loadu_ps(x), _mm256_loadu_ps(t), _CMP_GE_OQ)))
@@ -306,10 +315,12 @@ static void pack(const Binary *op, const float *x, uint32_t *bits) {
         }
 }
 
-/* Counts of `vectors` vectors of output channels over a window, in `counts`. */
+/* Counts of `vectors` vectors of a group's `n` output channels over a window; of fewer than a vector, if `vectors` is 0. */
 INLINE void count_bits(int mode, int vectors, const uint32_t *x, const uint32_t *mask, const uint32_t *weights,
-                       int32_t words, int32_t stride, uint32_t *counts) {
+                       int32_t words, int32_t n, uint32_t *counts) {
     Vector sums[AT_ONCE];
+    int some = vectors == 0;
+    vectors += some;
     for (int v = 0; v < vectors; v++) sums[v] = ZERO;
     for (int32_t start = 0; start < words; start += MOST) {
         Vector few[AT_ONCE];
@@ -317,7 +328,8 @@ INLINE void count_bits(int mode, int vectors, const uint32_t *x, const uint32_t 
         for (int32_t i = start; i < smaller(start + MOST, words); i++) {
             Vector word = ALL(x[i]);
             for (int v = 0; v < vectors; v++) {
-                Vector weight = LOAD(weights + i * stride + v * LANES);
+                const uint32_t *at = weights + i * n + v * LANES;
+                Vector weight = some ? LOAD_SOME(at, n) : LOAD(at);
                 Vector bits = mode == ZERO_ONE ? AND(word, weight) : XOR(word, weight);
                 if (mode == SIGNS_AT_BORDER) bits = AND(bits, ALL(mask[i]));
                 few[v] = COUNT(few[v], bits);
@@ -333,65 +345,60 @@ INLINE void group_sums(int mode, const uint32_t *x, const uint32_t *mask, const 
                        int32_t n, int32_t base, float *sums) {
     uint32_t counts[AT_ONCE * LANES];
     int32_t sign = mode == ZERO_ONE ? 2 : -2;
-    for (int32_t c = 0; c < n;) {
-        int32_t done = AT_ONCE * LANES;
-        if (c + done <= n) {
+    for (int32_t c = 0, done = 0; c < n; c += done) {
+        if (c + AT_ONCE * LANES <= n) {
+            done = AT_ONCE * LANES;
             count_bits(mode, AT_ONCE, x, mask, weights + c, words, n, counts);
-        } else if (c + LANES <= n) {
+        } else if (n < LANES) {
+            done = n;
+            count_bits(mode, 0, x, mask, weights, words, n, counts);
+        } else { /* of the last vector some may be done already */
             done = LANES;
+            c = smaller(c, n - LANES);
             count_bits(mode, 1, x, mask, weights + c, words, n, counts);
-        } else if (n >= LANES) { /* fewer are left: some of those before again */
-            c = n - LANES;
-            continue;
-        } else {
-            done = 1;
-            counts[0] = 0;
-            for (int32_t i = 0; i < words; i++) {
-                uint32_t weight = weights[i * n + c], bits = mode == ZERO_ONE ? x[i] & weight : x[i] ^ weight;
-                counts[0] += count_of(mode == SIGNS_AT_BORDER ? bits & mask[i] : bits);
-            }
         }
         for (int32_t i = 0; i < done; i++) sums[c + i] = (float)(base + sign * (int32_t)counts[i]);
-        c += done;
     }
 }
 
-/* The bits of the window of an output pixel, and which of them are no padding; the number of the latter. */
-static int32_t gather(const Binary *op, const uint32_t *bits, Taps down, Taps across, uint32_t *x, uint32_t *mask) {
+/* Fills a window with bits of the input, or, without input, with ones where it meets no padding. */
+INLINE void gather(const Binary *op, const uint32_t *bits, Taps down, Taps across, uint32_t *window) {
     const Window *w = &op->window;
     int32_t group_in = op->in.channels / w->groups, run = w->dilation == 1 ? across.end - across.first : 1;
-    for (int32_t i = 0; i < op->words; i++) x[i] = mask[i] = 0;
+    for (int32_t i = 0; i < op->words; i++) window[i] = 0;
     for (int32_t ky = down.first; ky < down.end; ky++)
         for (int32_t kx = across.first; kx < across.end; kx += run) {
-            const uint32_t *row = bits + (down.origin + ky * w->dilation) * op->row_words;
-            int32_t at = (ky * w->size + kx) * group_in, start = (across.origin + kx * w->dilation) * group_in;
-            copy_bits(x, at, row, start, run * group_in);
-            copy_bits(mask, at, NULL, 0, run * group_in);
+            const uint32_t *row = bits ? bits + (down.origin + ky * w->dilation) * op->row_words : NULL;
+            int32_t start = (across.origin + kx * w->dilation) * group_in;
+            copy_bits(window, (ky * w->size + kx) * group_in, row, start, run * group_in);
         }
-    return (down.end - down.first) * (across.end - across.first) * group_in;
 }
 
-/* `memory` has room for the input's bits, a window and its mask; `sums` for one number an output channel. */
+/* `memory` has room for a window, its mask and the input's bits; `sums` for one number an output channel. */
 static void binary_convolution(const Binary *op, const float *x, const float *shortcut, float *y, uint32_t *memory,
                                float *sums) {
     const Window *w = &op->window;
     int32_t n = op->out.channels / w->groups, words = op->words, image_words = op->in.height * op->row_words;
-    uint32_t *bits = memory + 2 * words, *mask = memory + words;
+    int32_t group_in = op->in.channels / w->groups;
+    uint32_t *mask = memory + words, *bits = mask + words;
     pack(op, x, bits);
     for (int32_t pixel = 0; pixel < op->out.height * op->out.width; pixel++) {
         Taps down = taps_of(w, pixel / op->out.width, op->in.height);
         Taps across = taps_of(w, pixel % op->out.width, op->in.width);
+        int32_t taps = (down.end - down.first) * (across.end - across.first);
+        int inside = taps == w->size * w->size;
+        if (!inside) gather(op, NULL, down, across, mask);
         for (int32_t group = 0; group < w->groups; group++) {
             const uint32_t *weights = op->weights + group * words * n;
-            int32_t terms = gather(op, bits + group * image_words, down, across, memory, mask);
+            gather(op, bits + group * image_words, down, across, memory);
             if (op->zero_one) {
                 uint32_t set = 0;
                 for (int32_t i = 0; i < words; i++) set += count_of(memory[i]);
                 group_sums(ZERO_ONE, memory, NULL, weights, words, n, -(int32_t)set, sums + group * n);
-            } else if (terms == w->size * w->size * (op->in.channels / w->groups)) {
-                group_sums(SIGNS, memory, NULL, weights, words, n, terms, sums + group * n);
+            } else if (inside) {
+                group_sums(SIGNS, memory, NULL, weights, words, n, taps * group_in, sums + group * n);
             } else {
-                group_sums(SIGNS_AT_BORDER, memory, mask, weights, words, n, terms, sums + group * n);
+                group_sums(SIGNS_AT_BORDER, memory, mask, weights, words, n, taps * group_in, sums + group * n);
             }
         }
         finish(&op->tail, &op->out, pixel, shortcut, sums, y);
@@ -409,7 +416,7 @@ typedef struct {
     Tail tail;
 } Convolution;
 
-enum { BLOCK = 16 }; /* output channels whose sums are in registers */
+enum { BLOCK = 8 }; /* output channels whose sums are in registers */
 
 INLINE void add_products(const Convolution *op, float x, int32_t at, int32_t count, float *sums) {
     if (op->weights)
