@@ -24,10 +24,12 @@ class FileFormat(StrEnum):
     BNN = "bnn"
     ONNX = "onnx"
     QONNX = "qonnx"
+    C = "c"
+    HTML = "html"
 
 
-FORMATS = {".onnx": FileFormat.ONNX, ".qonnx": FileFormat.QONNX}
-"""By the end of a file's name; every other one is a .bnn file."""
+FORMATS = {".onnx": FileFormat.ONNX, ".qonnx": FileFormat.QONNX, ".html": FileFormat.HTML}
+"""By the end of a file's name; every other one is a .bnn file, and C has a folder."""
 IMAGE_FILES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 
 
@@ -40,7 +42,7 @@ def register(app: typer.Typer) -> None:
 
 def export(
     source: Annotated[Path, typer.Argument(metavar="RUN|CHECKPOINT", help="A run, or a network's own folder.")],
-    out: Annotated[Path, typer.Option(help="The file to write, such as model.bnn.")],
+    out: Annotated[Path, typer.Option(help="The file to write, such as model.bnn; for C a new folder.")],
     architecture: Annotated[
         str | None,
         typer.Option(
@@ -55,12 +57,13 @@ def export(
     ] = None,
     std: Annotated[str | None, typer.Option(help="For a folder outside of a run: their deviation.")] = None,
     form: Annotated[
-        FileFormat | None, typer.Option("--format", help="By the name of the file if left out: .onnx is plain ONNX.")
+        FileFormat | None,
+        typer.Option("--format", help="By the name of the file if left out: .onnx is plain ONNX, .html a page."),
     ] = None,
 ) -> None:
     """Write a trained network as a file of 1-bit weights that holds no code, with all that images need.
 
-    For other tools also as ONNX, whose weights are floats.
+    Also as plain C for any machine, as a page for browsers, and for other tools as ONNX, whose weights are floats.
     """
     from search.outputs.deployment import find_network, model_of
 
@@ -75,12 +78,24 @@ def export(
 
 def _write(out: Path, model: "Model", form: FileFormat, bits: int) -> str:
     """Write the file; what there is to say of it."""
+    if out.suffix.lower() in FORMATS and form in (FileFormat.BNN, FileFormat.C):
+        fail(
+            f"{out} ends in {out.suffix}; "
+            + ("a 1-bit file ends in .bnn" if form is FileFormat.BNN else "C has a folder")
+        )
+    if form is FileFormat.C:
+        from models.onebit.standalone.source import write_c
+
+        flash, ram = write_c(out, model)
+        return f"{human_bytes(flash)} of constants, {human_bytes(ram)} of memory; build it with: make -C {out}"
+    if form is FileFormat.HTML:
+        from models.onebit.standalone.page import write_page
+
+        return f"{human_bytes(write_page(out, model))}; open it in a browser"
     if form is not FileFormat.BNN:
         from models.onnx.export import SENTENCES, Format, write_onnx
 
         return f"{human_bytes(write_onnx(out, model, Format(form)))}; {SENTENCES[Format(form)]}"
-    if out.suffix.lower() in FORMATS:
-        fail(f"{out} ends in {out.suffix}; a 1-bit file ends in .bnn")
     from models.onebit.file import write_model
 
     size = write_model(out, model)

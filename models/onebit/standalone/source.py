@@ -72,14 +72,14 @@ def c_files(model: Model, name: str) -> tuple[dict[str, str], Sizes]:
     }
     files: dict[str, str] = {}
     for file in _FILES:
-        text = _of_network((TEMPLATES / file).read_text("utf-8"), name)
+        text = of_network((TEMPLATES / file).read_text("utf-8"), name)
         if file == "kernels.h":
             text = _parts(text, made.parts)
-        files[_of_network(file, name)] = re.sub("@([A-Z]+)@", lambda match: blanks[match[1]], text)
+        files[of_network(file, name)] = re.sub("@([A-Z]+)@", lambda match: blanks[match[1]], text)
     return files, sizes
 
 
-def _of_network(text: str, name: str) -> str:
+def of_network(text: str, name: str) -> str:
     """A template with the network's name for `bnn`."""
     text = re.sub(r"\bbnn(?![a-z0-9])", name, text)
     return re.sub(r"\bBNN(?![A-Z0-9])", name.upper(), text)

@@ -187,7 +187,18 @@ typedef v128_t Vector;
 #define AND(a, b) wasm_v128_and(a, b)
 #define COUNT(few, v) wasm_i8x16_add(few, wasm_i8x16_popcnt(v))
 #define FLUSH(sum, few) wasm_i32x4_add(sum, wasm_u32x4_extadd_pairwise_u16x8(wasm_u16x8_extadd_pairwise_u8x16(few)))
-#else /* one or two words of a machine without vectors: set bits of all bytes at once */
+#elif defined(__wasm__) || defined(__POPCNT__) || defined(__riscv_zbb)
+typedef uint32_t Vector;
+#define ZERO 0
+#define LOAD(p) (*(p))
+#define STORE(p, v) (*(p) = (v))
+#define ALL(word) (word)
+#define XOR(a, b) ((a) ^ (b))
+#define AND(a, b) ((a) & (b))
+#define COUNT(few, v) ((few) + (uint32_t)__builtin_popcount(v))
+#define FLUSH(sum, few) ((sum) + (few))
+#define MOST 65536
+#else /* one or two words of a machine that cannot count bits: those of all bytes at once */
 #if UINTPTR_MAX > 0xffffffffu
 typedef uint64_t Vector;
 #define LOAD(p) ((Vector)(p)[0] | (Vector)(p)[1] << 32)
