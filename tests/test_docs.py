@@ -14,8 +14,13 @@ import pytest
 DOCS = Path(__file__).parent.parent / "docs"
 PAGES = (
     "search-your-data", "search-widths", "search-cells", "tune-a-training", "add-a-space", "add-a-proposer",
-    "add-a-layer-type", "read-a-run", "deploy", "interchange",
+    "add-a-layer-type", "read-a-run", "deploy", "deploy-c", "deploy-microcontroller", "deploy-web", "interchange",
 )  # fmt: skip
+NEEDS = {
+    "deploy-c": ("make", "cmake", "aarch64-linux-gnu-gcc", "riscv64-linux-gnu-gcc", "qemu-aarch64", "qemu-riscv64"),
+    "deploy-microcontroller": ("arm-none-eabi-gcc", "qemu-system-arm"),
+}
+"""Programs without which a page is skipped."""
 BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SMALL = (
     "--set", "supernet.epochs=1", "--set", "finetune.networks=1", "--set", "finetune.epochs=1",
@@ -78,6 +83,8 @@ def shell(block: str, cli: Callable[..., subprocess.CompletedProcess[str]]) -> N
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("page", PAGES)
 def test_page(place, cli, page):
+    if missing := [program for program in NEEDS.get(page, ()) if not shutil.which(program)]:
+        pytest.skip(f"{', '.join(missing)} is not installed")
     namespace: dict[str, object] = {}
     blocks = BLOCK.findall((DOCS / f"{page}.md").read_text("utf-8"))
     assert blocks

@@ -78,17 +78,17 @@ def export(
 
 def _write(out: Path, model: "Model", form: FileFormat, bits: int) -> str:
     """Write the file; what there is to say of it."""
-    if out.suffix.lower() in FORMATS and form in (FileFormat.BNN, FileFormat.C):
-        fail(
-            f"{out} ends in {out.suffix}; "
-            + ("a 1-bit file ends in .bnn" if form is FileFormat.BNN else "C has a folder")
-        )
+    suffix = out.suffix.lower()
     if form is FileFormat.C:
+        if suffix in (".bnn", *FORMATS):
+            fail(f"{out} ends in {out.suffix}, as a file does; C is written into a folder")
         from models.onebit.standalone.source import write_c
 
         flash, ram = write_c(out, model)
         return f"{human_bytes(flash)} of constants, {human_bytes(ram)} of memory; build it with: make -C {out}"
     if form is FileFormat.HTML:
+        if suffix != ".html":
+            fail(f"{out} must end in .html, as browsers want it")
         from models.onebit.standalone.page import write_page
 
         return f"{human_bytes(write_page(out, model))}; open it in a browser"
@@ -96,6 +96,8 @@ def _write(out: Path, model: "Model", form: FileFormat, bits: int) -> str:
         from models.onnx.export import SENTENCES, Format, write_onnx
 
         return f"{human_bytes(write_onnx(out, model, Format(form)))}; {SENTENCES[Format(form)]}"
+    if suffix in FORMATS:
+        fail(f"{out} ends in {out.suffix}; a 1-bit file ends in .bnn")
     from models.onebit.file import write_model
 
     size = write_model(out, model)
