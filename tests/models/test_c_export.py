@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_onebit_engines import every_operation, numbers, whole_vectors
+from test_onebit_engines import binary, epilogue, every_operation, numbers, whole_vectors
 
 from models.families import build_network
 from models.onebit import portable
@@ -21,8 +21,15 @@ from models.onebit.lowering.lower import lower
 from models.onebit.operations import (
     Activation,
     BinaryConvolution,
+    Concatenate,
+    Encoding,
+    FloatConvolution,
+    Geometry,
     GlobalAverage,
+    Linear,
     Pointwise,
+    Pool,
+    Reduction,
     Shape,
     Zero,
     inputs_of,
@@ -254,6 +261,73 @@ def test_a_microcontroller_gives_the_same_bits_within_64_kb_of_flash_and_32_kb_o
     subprocess.run([*command, "-kernel", firmware], cwd=tmp_path, check=True, timeout=60)
     found = np.fromfile(tmp_path / "logits", np.float32).reshape(-1, 10)
     np.testing.assert_array_equal(found, portable.run(program, images))
+
+
+def random_program(seed):
+    """A chain of random operations of random windows, whose shortcuts are any earlier tensors that fit."""
+    rng = np.random.default_rng(seed)
+    shapes = [Shape(int(rng.integers(1, 70)), int(rng.integers(3, 10)), int(rng.integers(3, 10)))]
+    operations = []
+
+    def tail(source, channels, height, width):
+        fitting = [
+            tensor
+            for tensor, (_, h, w) in enumerate(shapes)
+            if h % height == 0 and h // height * width == w and (tensor != source or rng.random() < 0.7)
+        ]
+        shortcut = int(rng.choice(fitting)) if fitting and rng.random() < 0.6 else None
+        return epilogue(rng, channels, Activation(rng.choice([*Activation])), shortcut)
+
+    while len(operations) < 8:
+        source = max(0, len(shapes) - 1 - int(rng.integers(0, 2)))
+        given, kind = shapes[source], rng.integers(0, 6)
+        groups = int(rng.choice([g for g in (1, 2, 3, 4) if given.channels % g == 0]))
+        size = int(rng.integers(1, 6))
+        geometry = Geometry(
+            size, *map(int, rng.integers(1, 3, 1)), int(rng.integers(0, 5)), int(rng.integers(1, 3)), groups
+        )
+        if kind == 4:
+            geometry = Geometry(size, geometry.stride, int(rng.integers(0, size // 2 + 1)))
+        height, width = (geometry.out_size(side) for side in given[1:])
+        if min(height, width) < 1 and kind != 3:
+            continue
+        out = groups * int(rng.integers(1, 40))
+        if kind < 2:
+            end = tail(source, out, height, width)
+            encoding = Encoding(rng.choice([*Encoding]))
+            operations.append(binary(rng, source, given.channels, out, geometry, encoding, end))
+        elif kind == 2:
+            weight = rng.integers(-128, 128, (size, size, given.channels // groups, out)).astype(np.int8)
+            weight = weight if rng.random() < 0.5 else weight.astype(np.float32) / 7
+            end = tail(source, out, height, width)
+            operations.append(FloatConvolution(source, out, geometry, weight, end))
+        elif kind == 3:
+            out, height, width = given
+            operations.append(Pointwise(source, tail(source, *given)))
+        elif kind == 4:
+            out = given.channels
+            operations.append(Pool(source, Reduction(rng.choice([*Reduction])), geometry))
+        else:
+            same = [tensor for tensor, shape in enumerate(shapes) if shape[1:] == given[1:]]
+            parts = tuple(map(int, rng.choice(same, 2)))
+            out, height, width = sum(shapes[tensor].channels for tensor in parts), *given[1:]
+            operations.append(Concatenate(parts))
+        shapes.append(Shape(out, height, width))
+    end = (
+        GlobalAverage(8)
+        if seed % 2
+        else Linear(8, 5, numbers(rng, shapes[-1].size, 5), epilogue(rng, 5, Activation.NONE))
+    )
+    return Program(shapes[0], (*operations, end))
+
+
+@SLOW
+@needs("gcc")
+@pytest.mark.parametrize("seed", range(12))
+def test_random_programs_give_the_same_bits(tmp_path, seed):
+    flags = SANITIZED if seed % 2 else ["-O2", "-march=native"]
+    program = random_program(seed)
+    assert_same([built(tmp_path, program, flags=flags)], program)
 
 
 # What a user builds --------------------------------------------------------------------------------------------------
