@@ -17,7 +17,7 @@ HOME = Path(__file__).resolve().parent.parent
 DOCS = HOME / "docs"
 PAGES = (
     "search-your-data", "search-widths", "search-cells", "tune-a-training", "add-a-space", "add-a-proposer",
-    "add-a-layer-type", "read-a-run", "deploy", "interchange",
+    "add-a-layer-type", "read-a-run", "deploy", "deploy-c", "deploy-microcontroller", "deploy-web", "interchange",
 )  # fmt: skip
 NOT_RUN = {"add-a-binariser"}  # until binarisers are classes
 # modules that pages and notebooks import from; each goes once its names are in `__all__` of the package
@@ -51,6 +51,11 @@ NOT_PUBLIC_YET = {
     "search.seeds",
     "search.training.evaluation",
 }
+NEEDS = {
+    "deploy-c": ("make", "cmake", "aarch64-linux-gnu-gcc", "riscv64-linux-gnu-gcc", "qemu-aarch64", "qemu-riscv64"),
+    "deploy-microcontroller": ("arm-none-eabi-gcc", "qemu-system-arm"),
+}
+"""Programs without which a page is skipped."""
 BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PACKAGES = ("spaces", "models", "search", "analysis")
 SMALL = (
@@ -141,6 +146,8 @@ def in_a_copy(place: Path, blocks: list[tuple[str, str, str]]) -> None:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("page", PAGES)
 def test_page(place, cli, page):
+    if missing := [program for program in NEEDS.get(page, ()) if not shutil.which(program)]:
+        pytest.skip(f"{', '.join(missing)} is not installed")
     namespace: dict[str, object] = {}
     blocks = BLOCK.findall((DOCS / f"{page}.md").read_text("utf-8"))
     assert blocks

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import cast
 
 import pandas as pd
 
@@ -75,12 +74,7 @@ def genes_of(text: str, space: Space[object] | None = None) -> dict[str, Gene]:
 
 def architectures_of(space: Space[object] | None) -> Space[object] | None:
     """The space of the architectures alone, where a space joins them with hyperparameters or fixes one of them."""
-<<<<<<< HEAD
-    if isinstance(space, JointSpace):
-        space = cast("JointSpace[object]", space).architectures
-=======
     space = without_hyperparameters(space) if space is not None else None
->>>>>>> analysis
     return space.space if isinstance(space, OnlySpace) else space
 
 

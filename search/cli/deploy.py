@@ -25,15 +25,17 @@ class FileFormat(StrEnum):
     BNN = "bnn"
     ONNX = "onnx"
     QONNX = "qonnx"
+    C = "c"
+    HTML = "html"
 
 
-FORMATS = {".onnx": FileFormat.ONNX, ".qonnx": FileFormat.QONNX}
-"""By the suffix of a file's name; every other one is a .bnn file."""
+FORMATS = {".onnx": FileFormat.ONNX, ".qonnx": FileFormat.QONNX, ".html": FileFormat.HTML}
+"""By the suffix of a file's name; every other one is a .bnn file, and C has a folder."""
 
 
 def export(
     source: Annotated[Path, typer.Argument(metavar="RUN|CHECKPOINT", help="A run, or a network's own folder.")],
-    out: Annotated[Path, typer.Option(help="The file to write, such as model.bnn.")],
+    out: Annotated[Path, typer.Option(help="The file to write, such as model.bnn; for C a new folder.")],
     architecture: Annotated[
         str | None,
         typer.Option(
@@ -46,12 +48,13 @@ def export(
     ] = None,
     std: Annotated[str | None, typer.Option(help="For a folder outside of a run: their standard deviation.")] = None,
     form: Annotated[
-        FileFormat | None, typer.Option("--format", help="By the name of the file if left out: .onnx is plain ONNX.")
+        FileFormat | None,
+        typer.Option("--format", help="By the name of the file if left out: .onnx is plain ONNX, .html a page."),
     ] = None,
 ) -> None:
     """Write a trained network as a file of 1-bit weights that holds no code, with all that images need.
 
-    For other tools also as ONNX, whose weights are floats.
+    Also as plain C for any machine, as a page for browsers, and for other tools as ONNX, whose weights are floats.
     """
     from search.outputs.deployment import find_network, model_of
 
@@ -68,11 +71,25 @@ def _write(out: Path, model: "Model", form: FileFormat, bits: int) -> str:
     """Write the file; what there is to say about it."""
     from analysis.units import quantity
 
+    suffix = out.suffix.lower()
+    if form is FileFormat.C:
+        if suffix in (".bnn", *FORMATS):
+            fail(f"{out} ends in {out.suffix}, as a file does; C is written into a folder")
+        from models.onebit.standalone.source import write_c
+
+        flash, ram = (quantity(size, "B") for size in write_c(out, model))
+        return f"{flash} of constants, {ram} of memory; build it with: make -C {out}"
+    if form is FileFormat.HTML:
+        if suffix != ".html":
+            fail(f"{out} must end in .html, as browsers want it")
+        from models.onebit.standalone.page import write_page
+
+        return f"{quantity(write_page(out, model), 'B')}; open it in a browser"
     if form is not FileFormat.BNN:
         from models.onnx.export import SENTENCES, Format, write_onnx
 
         return f"{quantity(write_onnx(out, model, Format(form)), 'B')}; {SENTENCES[Format(form)]}"
-    if out.suffix.lower() in FORMATS:
+    if suffix in FORMATS:
         fail(f"{out} ends in {out.suffix}; a 1-bit file ends in .bnn")
     from models.onebit.file import write_model
 

@@ -276,3 +276,33 @@ def test_a_name_that_does_not_fit_the_format_is_refused(folder, tmp_path):
     assert "a file of QONNX ends in .onnx" in refused(*export, tmp_path / "a.qonnx")
     assert "cannot use" in refused(*export, tmp_path / "none" / "a.onnx")
     assert not list(tmp_path.iterdir())
+
+
+def test_plain_c_is_written_into_a_folder_of_its_own(folder, tmp_path):
+    export = ["export", folder, "--architecture", SPACE.smallest(), "--format", "c", "--out"]
+    code, out, err = run(*export, tmp_path / "digits")
+    assert (code, err) == (0, "")
+    assert f"of memory; build it with: make -C {tmp_path}/digits" in out
+    assert "space: nasbnn-digits" in (tmp_path / "digits" / "digits.h").read_text()
+    assert "is not empty; C is written into a folder of its own" in refused(*export, tmp_path / "digits")
+    (tmp_path / "file").touch()
+    assert "is a file; C is written into a folder" in refused(*export, tmp_path / "file")
+    assert "cannot use" in refused(*export, tmp_path / "file" / "below")
+    for name in ("a.bnn", "a.onnx", "a.html"):
+        assert "as a file does; C is written into a folder" in refused(*export, tmp_path / name)
+    assert "'rust' is not one of" in run(*export, tmp_path / "x", "--format", "rust")[2].replace("\n", " ")
+
+
+def test_a_page_is_written(folder, tmp_path, monkeypatch):
+    export = ["export", folder, "--architecture", SPACE.smallest(), "--out"]
+    assert "must end in .html" in refused(*export, tmp_path / "page.bnn", "--format", "html")
+    assert "a 1-bit file ends in .bnn" in refused(*export, tmp_path / "page.html", "--format", "bnn")
+    with monkeypatch.context() as patch:
+        patch.setattr("importlib.util.find_spec", lambda *_: None)
+        assert "a page needs the package ziglang" in refused(*export, tmp_path / "page.html")
+    assert not (tmp_path / "page.html").exists()
+    pytest.importorskip("ziglang", reason="ziglang is not installed")
+    code, out, err = run(*export, tmp_path / "page.html")
+    assert (code, err) == (0, "")
+    assert "open it in a browser" in out
+    assert SPACE.format(SPACE.smallest()) in (tmp_path / "page.html").read_text()

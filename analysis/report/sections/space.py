@@ -1,7 +1,5 @@
 """Words about what a run searched: its space, of any family, and how its networks were trained."""
 
-from typing import cast
-
 from analysis.findings.facts import RunFacts, Values, number, section, whole
 from analysis.findings.genes import without_hyperparameters
 from analysis.stages import SEARCH_STAGES
@@ -41,11 +39,7 @@ def space_words(space: Space[object]) -> str:
     >>> space_words(get_space("vgg-digits"))
     'vgg-digits: 1,296 networks of 6.70 K OPs to 453 K OPs'
     """
-<<<<<<< HEAD
-    joined = cast("JointSpace[object]", space).architectures if isinstance(space, JointSpace) else space
-=======
     joined = without_hyperparameters(space)
->>>>>>> analysis
     if isinstance(joined, OnlySpace):
         cost = joined.cost(joined.architecture)
         words = f"{joined.name}: one network, {joined.format(joined.architecture)}, of {quantity(cost.ops, 'OPs')}"

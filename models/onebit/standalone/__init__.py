@@ -1,0 +1,1 @@
+"""A network without Python: plain C for any machine, and a page for browsers."""
