@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from search.config.search import SearchConfig
-from search.pipeline.trials import Plan, Trials, inputs
+from search.pipeline.trials import Plan, Trials
 from search.proposers import make_proposer
 from search.runs.records import Outcome, Record, Stage, now
 from search.runs.study import Study
-from search.worker.tasks import Evaluate, TrialInput
+from search.worker.tasks import Evaluate, TrialInput, inputs
 from spaces import Architecture, NasBnnSpace, get_space
 from spaces import Stage as SpaceStage
 
