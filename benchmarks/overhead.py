@@ -25,11 +25,11 @@ from typing import Any
 from analysis.units import quantity
 from search.config.run import RunConfig
 from search.config.search import SearchConfig
-from search.pipeline.trials import Plan, Trials, inputs
+from search.pipeline.trials import Plan, Trials
 from search.proposers import make_proposer
 from search.runs.records import Outcome, Stage, now
 from search.runs.study import Study
-from search.worker.tasks import REPORTS, Evaluate, Report, Task, TrialInput, from_json
+from search.worker.tasks import REPORTS, Evaluate, Report, Task, TrialInput, from_json, inputs
 from spaces import get_space
 
 ROUNDS = 3

@@ -12,8 +12,8 @@ from search.config.run import Method
 from search.latency.table import Predictor, read_table
 from search.outputs.tables import REFERENCES_FILE, draw, export_trials, write_table
 from search.pipeline.phases import Chain, Tasks
-from search.pipeline.references import reference_proposals, reference_task
-from search.pipeline.trials import EarlyStopping, Encode, MakeTask, Plan, Trials, fit_task, inputs
+from search.pipeline.references import reference_proposals
+from search.pipeline.trials import EarlyStopping, Encode, Plan, Trials, fit_task
 from search.pipeline.view import View
 from search.proposers import History, make_proposer
 from search.proposers.budget import Budget, require_fast_enough
@@ -24,7 +24,7 @@ from search.runs.holder import require_held
 from search.runs.records import Proposal, Record, Stage, State
 from search.runs.study import Study
 from search.worker import tasks
-from search.worker.tasks import Executor, Work
+from search.worker.tasks import Executor, Work, inputs
 
 CANDIDATES = {Method.ONE_SHOT: Stage.INHERITED, Method.TRAINING: Stage.TRAINED, Method.DIFFERENTIABLE: Stage.SEARCHED}
 """The stage of each method's candidates."""
@@ -80,15 +80,9 @@ class Pipeline:
             return
         space = self.run.architectures
         proposal = Proposal(space.format(space.largest()), space.id(space.largest()), PARENT)
-
-        def propose(generation: int, history: History) -> Sequence[Proposal]:
-            return [proposal] if generation == 0 else []
-
-        self.view.phase("Parent", 1)
-        plan = Plan(
-            propose, reference_task(self.run.config), "reference", self._encoder(Stage.REFERENCE), exclusive=True
-        )
-        self.executor.run(self._trials(Stage.REFERENCE, plan))
+        trials = self._fixed("Parent", Stage.REFERENCE, [proposal])
+        assert trials is not None, "there is a proposal"
+        self.executor.run(trials)
 
     def _while_held(self, phases: Iterator[Work]) -> Iterator[Work]:
         """The phases, as long as this process holds the run: between two of them it writes tables and plots.
@@ -155,10 +149,9 @@ class Pipeline:
             case Method.TRAINING:
                 training = config.training
                 stopping = EarlyStopping(training.rungs, training.reduction) if training.early_stopping else None
-                before = training.epochs if training.multi_stage else 0
                 plan = Plan(
                     propose,
-                    fit_task(stage, before, stopping),
+                    fit_task(config, stage, stopping),
                     search.proposer,
                     encode,
                     stopping=stopping,
@@ -170,7 +163,7 @@ class Pipeline:
         """Pipeline 2 of NAS-BNN: networks of the front, trained on from the supernet's weights."""
         config = self.run.config
         chosen = spread(front, config.finetune.networks) if config.method is Method.ONE_SHOT else []
-        return self._fixed("Finetuning", Stage.FINETUNED, _again(chosen, "finetune"), fit_task(Stage.FINETUNED))
+        return self._fixed("Finetuning", Stage.FINETUNED, _again(chosen, "finetune"))
 
     def _final(self, front: Sequence[Record], searched: Sequence[Record]) -> Trials | None:
         """Final training: of networks of the front or, after differentiable searches, of genotypes that they found."""
@@ -180,8 +173,7 @@ class Pipeline:
         else:
             every = [record for record in searched if record.state is State.FINISHED]
             proposals = _again(spread(front if config.choice == "front" else every, config.networks), "final")
-        task = fit_task(Stage.FINAL, config.epochs if config.multi_stage else 0)
-        return self._fixed("Final training", Stage.FINAL, proposals, task)
+        return self._fixed("Final training", Stage.FINAL, proposals)
 
     def _genotypes(self, searched: Sequence[Record], count: int) -> list[Proposal]:
         """The genotypes of the most accurate searches; those that found the same one are its parents together."""
@@ -195,16 +187,13 @@ class Pipeline:
 
     def _references(self) -> Trials | None:
         """Networks to compare with: uniform widths, full-precision twins, the default training."""
-        config = self.run.config
-        proposals = reference_proposals(config, self.run.architectures)
-        generation = 1 if config.method is Method.TRAINING and config.parent.used else 0
-        return self._fixed("References", Stage.REFERENCE, proposals, reference_task(config), generation)
+        proposals = reference_proposals(self.run.config, self.run.architectures)
+        after_parent = self.run.config.method is Method.TRAINING and self.run.config.parent.used
+        return self._fixed("References", Stage.REFERENCE, proposals, 1 if after_parent else 0)
 
-    def _fixed(
-        self, title: str, stage: Stage, proposals: Sequence[Proposal], task: MakeTask, generation: int = 0
-    ) -> Trials | None:
-        """Trials that are known beforehand, in one generation; those of earlier ones are in the journal. None without
-        proposals."""
+    def _fixed(self, title: str, stage: Stage, proposals: Sequence[Proposal], generation: int = 0) -> Trials | None:
+        """Trainings that are known beforehand, in one generation; those of earlier ones are in the journal. None
+        without proposals."""
         if not proposals:
             return None
         earlier = [record for record in self.study(stage).records() if record.generation < generation]
@@ -216,8 +205,9 @@ class Pipeline:
             return proposals if number == generation else []
 
         self.view.phase(title, len(earlier) + len(proposals))
-        plan = Plan(propose, task, "reference" if stage is Stage.REFERENCE else "front", self._encoder(stage))
-        return self._trials(stage, plan)
+        task, proposer = fit_task(self.run.config, stage), "reference" if stage is Stage.REFERENCE else "front"
+        exclusive = any(proposal.operator == PARENT for proposal in proposals)
+        return self._trials(stage, Plan(propose, task, proposer, self._encoder(stage), exclusive=exclusive))
 
     def _trials(self, stage: Stage, plan: Plan) -> Trials:
         execution, log = self.run.config.execution, self.run.log_epoch

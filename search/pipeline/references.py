@@ -1,12 +1,9 @@
 """Networks that a run trains to compare its own with; the frontier plot marks them next to the front."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from search.config.run import Method, RunConfig
-from search.pipeline.trials import MakeTask, inputs
-from search.runs.records import DEFAULT, FULL_PRECISION, UNIFORM, Proposal, Record, Stage
-from search.worker.tasks import Fit
+from search.runs.records import DEFAULT, FULL_PRECISION, UNIFORM, Proposal
 from spaces import Space
 from spaces.space import content_id, number_text
 
@@ -32,14 +29,3 @@ def reference_proposals(config: RunConfig, space: Space[Any]) -> list[Proposal]:
 def _named(space: Space[Any], what: str, text: str) -> str:
     """An id that differs from the architecture's own, since its weights are others."""
     return content_id(space.name, f"{what}: {text}")
-
-
-def reference_task(config: RunConfig) -> MakeTask:
-    """One of them to train, or the parent; what is special about it is in its operator."""
-
-    def make(records: Sequence[Record]) -> Fit:
-        (record,) = records
-        several = record.operator.startswith(UNIFORM) and config.final.multi_stage
-        return Fit(inputs(records), Stage.REFERENCE, config.final.epochs if several else 0)
-
-    return make

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from enum import Enum
 from typing import Any, Protocol, Self, TypeVar, get_args, get_origin, get_type_hints
@@ -26,11 +26,13 @@ class TrialInput:
     id: str
     reference: str = ""
 
-    @classmethod
-    def of(cls, record: Record) -> Self:
-        """The input of a trial of the journal."""
-        reference = record.operator if record.stage is Stage.REFERENCE else ""
-        return cls(record.number, record.architecture, record.id, reference)
+
+def inputs(records: Iterable[Record]) -> tuple[TrialInput, ...]:
+    """What a worker has to know of some trials of the journal."""
+    return tuple(
+        TrialInput(each.number, each.architecture, each.id, each.operator if each.stage is Stage.REFERENCE else "")
+        for each in records
+    )
 
 
 @dataclass(frozen=True)

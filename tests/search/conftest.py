@@ -8,12 +8,16 @@ from pathlib import Path
 import pytest
 
 from search.config.search import SearchConfig
+<<<<<<< HEAD
 from search.conformance import TINY
 from search.pipeline.trials import Plan, Trials, inputs
+=======
+from search.pipeline.trials import Plan, Trials
+>>>>>>> flow
 from search.proposers import make_proposer
 from search.runs.records import Outcome, Record, Stage, now
 from search.runs.study import Study
-from search.worker.tasks import Evaluate, TrialInput
+from search.worker.tasks import Evaluate, TrialInput, inputs
 from spaces import Architecture, NasBnnSpace, get_space
 
 

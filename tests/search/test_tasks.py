@@ -82,5 +82,5 @@ def test_only_references_tell_a_worker_their_operator():
     def record(stage):
         return Record(1, stage, State.WAITING, "1-1", "id", 0, "", "uniform 1x", (), 0)
 
-    assert tasks.TrialInput.of(record(Stage.REFERENCE)).reference == "uniform 1x"
-    assert tasks.TrialInput.of(record(Stage.TRAINED)).reference == ""
+    given = tasks.inputs([record(Stage.REFERENCE), record(Stage.TRAINED)])
+    assert given == (tasks.TrialInput(1, "1-1", "id", "uniform 1x"), tasks.TrialInput(1, "1-1", "id"))
