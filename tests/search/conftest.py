@@ -8,12 +8,8 @@ from pathlib import Path
 import pytest
 
 from search.config.search import SearchConfig
-<<<<<<< HEAD
 from search.conformance import TINY
-from search.pipeline.trials import Plan, Trials, inputs
-=======
 from search.pipeline.trials import Plan, Trials
->>>>>>> flow
 from search.proposers import make_proposer
 from search.runs.records import Outcome, Record, Stage, now
 from search.runs.study import Study
