@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from search.runs.study import read_records
     from search.seeds import derive_rng, derive_seed
 
-PUBLIC = {
+_PLACES = {
     "search.config.execution": "ExecutionConfig",
     "search.config.loading": "load_config presets",
     "search.config.run": "Method RunConfig",
@@ -64,16 +64,12 @@ PUBLIC = {
     "search.runs.study": "read_records",
     "search.seeds": "derive_rng derive_seed",
 }
+__all__ = [name for names in _PLACES.values() for name in names.split()]  # pyright: ignore[reportUnsupportedDunderAll] - it reads the imports above
 
 
 def __getattr__(name: str) -> object:
     """A public name, from the file that defines it."""
-    for module, names in PUBLIC.items():
+    for module, names in _PLACES.items():
         if name in names.split():
             return getattr(import_module(module), name)
     raise AttributeError(f"module 'search' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    """The public names."""
-    return sorted(name for names in PUBLIC.values() for name in names.split())

@@ -64,7 +64,7 @@ def load(folder: Path, key: str) -> Decoded | None:
             metadata: dict[str, str] = file.metadata() or {}
             if metadata.get("fingerprint") != facts["fingerprint"]:
                 return None
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         names, mean, std = (tuple(facts[name]) for name in ("class_names", "mean", "std"))
         return Decoded(facts["name"], names, mean, std, facts["fingerprint"], tensors)
     except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError):
