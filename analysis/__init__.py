@@ -8,8 +8,9 @@ so that `import analysis` loads neither pandas nor matplotlib. Nothing here load
 # pyright: reportUnusedImport=false
 # ruff: noqa: F401, F403
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from spaces.tools.public import public_names
 
 if TYPE_CHECKING:
     from analysis.findings.agreement import (
@@ -52,45 +53,41 @@ if TYPE_CHECKING:
     from analysis.runs.trials import load_trials, split_runs
     from analysis.stages import competing, of_stage, search_stage
 else:
-    _NAMES = {
-        "findings.agreement": "operator_table paired_stages pooled_deviation seed_spread stage_correlation "
-        "table_correlation",
-        "findings.certainty": "Certainty certainty",
-        "findings.choice": "Choice Limits NoCandidateError choose",
-        "findings.comparison": "Comparison compare",
-        "findings.effects": "equal_cost_residuals gene_effects",
-        "findings.facts": "RunFacts run_facts",
-        "findings.front": "front front_table load_front",
-        "findings.genes": "gene_table genes_of summary_table",
-        "findings.growth": "hypervolume_curves hypervolume_table",
-        "findings.importance": "Importance gene_importance importance",
-        "findings.sweep": "compare_settings searches_table setting_differences sweep_table",
-        "measures.attainment": "attainment_surface",
-        "measures.hypervolume": "hypervolume hypervolume_history",
-        "measures.intervals": "Interval mean_interval share_interval",
-        "measures.pareto": "knee non_dominated_rank pareto_front",
-        "measures.ranks": "RankCorrelation rank_correlation",
-        "plots": "AttainmentData CellData ChannelsData Compared FrontierData GenesData HypervolumeData ParallelData "
-        "Reference SeedsData StagesData TrainingData attainment_data cell_data channels_data draw_cell frontier_data "
-        "genes_data hypervolume_data paired_data parallel_data plot_attainment plot_channels plot_entropy "
-        "plot_frontier plot_gene_effects plot_gene_frequency plot_genes_along_front plot_hypervolume plot_importance "
-        "plot_layer_probabilities plot_operators plot_parallel plot_search_accuracy plot_seeds plot_stages "
-        "plot_training save_figure seeds_data stages_data training_data",
-        "report.frontier": "frontier_page write_frontier",
-        "report.page": "report_html write_report",
-        "runs.events": "load_epochs",
-        "runs.history": "layer_probabilities load_history search_accuracy search_entropy search_histories",
-        "runs.layout": "RunError",
-        "runs.published": "published_points",
-        "runs.schema": "write_trials",
-        "runs.trials": "load_trials split_runs",
-        "stages": "competing of_stage search_stage",
-    }
-    _FILES = {name: file for file, names in _NAMES.items() for name in names.split()}
-    __all__ = sorted(_FILES)
-
-    def __getattr__(name):
-        """The public name, from the file that defines it."""
-        if name not in _FILES:
-            raise AttributeError(f"module 'analysis' has no attribute {name!r}")
-        return getattr(import_module(f"analysis.{_FILES[name]}"), name)
+    __all__, __getattr__ = public_names(
+        "analysis",
+        {
+            "findings.agreement": "operator_table paired_stages pooled_deviation seed_spread stage_correlation "
+            "table_correlation",
+            "findings.certainty": "Certainty certainty",
+            "findings.choice": "Choice Limits NoCandidateError choose",
+            "findings.comparison": "Comparison compare",
+            "findings.effects": "equal_cost_residuals gene_effects",
+            "findings.facts": "RunFacts run_facts",
+            "findings.front": "front front_table load_front",
+            "findings.genes": "gene_table genes_of summary_table",
+            "findings.growth": "hypervolume_curves hypervolume_table",
+            "findings.importance": "Importance gene_importance importance",
+            "findings.sweep": "compare_settings searches_table setting_differences sweep_table",
+            "measures.attainment": "attainment_surface",
+            "measures.hypervolume": "hypervolume hypervolume_history",
+            "measures.intervals": "Interval mean_interval share_interval",
+            "measures.pareto": "knee non_dominated_rank pareto_front",
+            "measures.ranks": "RankCorrelation rank_correlation",
+            "plots": "AttainmentData CellData ChannelsData Compared FrontierData GenesData HypervolumeData ParallelData "
+            "Reference SeedsData StagesData TrainingData attainment_data cell_data channels_data draw_cell "
+            "frontier_data genes_data hypervolume_data paired_data parallel_data plot_attainment plot_channels "
+            "plot_entropy plot_frontier plot_gene_effects plot_gene_frequency plot_genes_along_front "
+            "plot_hypervolume plot_importance plot_layer_probabilities plot_operators plot_parallel "
+            "plot_search_accuracy plot_seeds plot_stages plot_training save_figure seeds_data stages_data "
+            "training_data",
+            "report.frontier": "frontier_page write_frontier",
+            "report.page": "report_html write_report",
+            "runs.events": "load_epochs",
+            "runs.history": "layer_probabilities load_history search_accuracy search_entropy search_histories",
+            "runs.layout": "RunError",
+            "runs.published": "published_points",
+            "runs.schema": "write_trials",
+            "runs.trials": "load_trials split_runs",
+            "stages": "competing of_stage search_stage",
+        },
+    )

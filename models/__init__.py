@@ -4,8 +4,9 @@ Names are loaded when they are asked for, so that `import models` alone loads no
 """
 
 # ruff: noqa: F401 - these imports are what editors and type checkers know of the names
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from spaces.tools.public import public_names
 
 if TYPE_CHECKING:
     from models.checkpoints.folder import CheckpointError
@@ -21,38 +22,31 @@ if TYPE_CHECKING:
     from models.onebit.engine import Backend, Engine, Layout
     from models.onebit.file import Model, read_model, write_model
     from models.onebit.lowering.lower import lower
+    from models.onebit.standalone.page import write_page
+    from models.onebit.standalone.source import write_c
     from models.onnx.export import Format, to_onnx, write_onnx
     from models.options import Options
 
-_PLACES = {
-    "checkpoints.folder": "CheckpointError",
-    "checkpoints.networks": "load_network load_supernet save_network save_supernet",
-    "conformance": "check_binariser",
-    "families": "Family SupernetTraining build_network family_of",
-    "layers.binarisers": "BINARISERS Binariser",
-    "layers.binary": "BinaryConv2d set_mode",
-    "layers.modes": "Mode",
-    "layers.recalibration": "recalibrate",
-    "nasbnn.published": "import_checkpoint",
-    "network": "Network Supernet",
-    "onebit.engine": "Backend Engine Layout",
-    "onebit.file": "Model read_model write_model",
-    "onebit.lowering.lower": "lower",
-    "onnx.export": "Format to_onnx write_onnx",
-    "options": "Options",
-}
-_MODULES = {name: f"models.{place}" for place, names in _PLACES.items() for name in names.split()}
-
 if not TYPE_CHECKING:
-    __all__ = sorted(_MODULES)
-
-
-def __getattr__(name: str) -> object:
-    """The public name, from the file that defines it."""
-    if name not in _MODULES:
-        raise AttributeError(f"module 'models' has no attribute {name!r}")
-    return getattr(import_module(_MODULES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(_MODULES)
+    __all__, __getattr__ = public_names(
+        "models",
+        {
+            "checkpoints.folder": "CheckpointError",
+            "checkpoints.networks": "load_network load_supernet save_network save_supernet",
+            "conformance": "check_binariser",
+            "families": "Family SupernetTraining build_network family_of",
+            "layers.binarisers": "BINARISERS Binariser",
+            "layers.binary": "BinaryConv2d set_mode",
+            "layers.modes": "Mode",
+            "layers.recalibration": "recalibrate",
+            "nasbnn.published": "import_checkpoint",
+            "network": "Network Supernet",
+            "onebit.engine": "Backend Engine Layout",
+            "onebit.file": "Model read_model write_model",
+            "onebit.lowering.lower": "lower",
+            "onebit.standalone.page": "write_page",
+            "onebit.standalone.source": "write_c",
+            "onnx.export": "Format to_onnx write_onnx",
+            "options": "Options",
+        },
+    )

@@ -21,7 +21,7 @@ from pathlib import Path
 run = Path(os.environ.get("BINARYNAS_RUN", "runs/demo"))
 
 # %%
-from analysis.runs.trials import load_trials
+from analysis import load_trials
 
 trials = load_trials(run)
 trials.groupby(["stage", "state"], observed=True).size()
@@ -33,12 +33,12 @@ trials.groupby(["stage", "state"], observed=True).size()
 
 # %%
 # %matplotlib inline
-from analysis.plots import frontier_data, plot_frontier
+from analysis import frontier_data, plot_frontier
 
 plot_frontier(frontier_data(trials))
 
 # %%
-from analysis.findings.front import load_front
+from analysis import load_front
 
 front = load_front(run)
 front[["id", "accuracy", "test_accuracy", "ops", "params", "bytes", "stage"]]
@@ -50,8 +50,7 @@ front[["id", "accuracy", "test_accuracy", "ops", "params", "bytes", "stage"]]
 # high on average; the test split was touched once, for the front alone, and its figures are those to quote.
 
 # %%
-from analysis.findings.facts import run_facts
-from analysis.report.sections.certainty import certainty
+from analysis import certainty, run_facts
 
 facts = run_facts(run)
 sure = certainty(facts)
@@ -63,7 +62,7 @@ print(f"trials within that interval: {sure.alike}; validation less test accuracy
 # Did the search have enough trials? A curve that still rises says no.
 
 # %%
-from analysis.plots import hypervolume_data, plot_hypervolume
+from analysis import hypervolume_data, plot_hypervolume
 
 plot_hypervolume(hypervolume_data(trials, stage="inherited"))
 
@@ -73,7 +72,7 @@ plot_hypervolume(hypervolume_data(trials, stage="inherited"))
 # Say what you can afford: operations, parameters, bytes, or the accuracy that you need.
 
 # %%
-from analysis.findings.choice import Limits, choose
+from analysis import Limits, choose
 
 budget = float(front["ops"].median())
 chosen = choose(run, Limits(ops=budget))
@@ -97,7 +96,7 @@ pd.DataFrame(
 # The folder holds the network's weights; the report is one file to send to whoever asks why it was this one.
 
 # %%
-from analysis.report.page import write_report
+from analysis import write_report
 
 print("weights:", chosen.folder.relative_to(run) if chosen.folder else chosen.weights)
 print("report:", write_report([run]).relative_to(run))

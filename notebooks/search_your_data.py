@@ -77,17 +77,20 @@ print(
 # %%
 from rich.console import Console
 
-from search.config.execution import ExecutionConfig
-from search.config.run import RunConfig
-from search.config.search import SearchConfig
-from search.config.space import SpaceConfig
-from search.config.trainings import FinetuneConfig, SupernetConfig
-from search.data.config import DataConfig
-from search.execution.inline import InlineExecutor
-from search.pipeline.carry_out import carry_out
-from search.pipeline.prepare import prepare
-from search.pipeline.view import make_view
-from search.runs.locking import writing
+from search import (
+    DataConfig,
+    ExecutionConfig,
+    FinetuneConfig,
+    InlineExecutor,
+    RunConfig,
+    SearchConfig,
+    SpaceConfig,
+    SupernetConfig,
+    carry_out,
+    make_view,
+    prepare,
+    writing,
+)
 
 config = RunConfig(
     seed=0,
@@ -112,7 +115,7 @@ with writing(run), make_view(Console(force_jupyter=False, highlight=False)) as v
 # `test_accuracy`. The other notebook, `decide`, goes on from here.
 
 # %%
-from analysis.findings.front import load_front
+from analysis import load_front
 
 front = load_front(run.path)
 front[["architecture", "accuracy", "test_accuracy", "ops", "bytes", "stage"]]

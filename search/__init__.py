@@ -7,8 +7,9 @@ are asked for, so that `import search` alone loads neither torch nor Ray nor Opt
 # the imports below are for type checkers and editors
 # ruff: noqa: F401
 # pyright: reportUnusedImport=false
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from spaces.tools.public import public_names
 
 if TYPE_CHECKING:
     from search.config.execution import ExecutionConfig
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from search.data.errors import DataError
     from search.data.opening import open_data
     from search.execution.executors import make_executor
+    from search.execution.inline import InlineExecutor
     from search.pipeline.carry_out import carry_out
     from search.pipeline.prepare import prepare
     from search.pipeline.view import make_view
@@ -39,41 +41,35 @@ if TYPE_CHECKING:
     from search.runs.records import Proposal, Record
     from search.runs.study import read_records
     from search.seeds import derive_rng, derive_seed
+    from search.training.evaluation import evaluate, recalibrate_on
 
-PUBLIC = {
-    "search.config.execution": "ExecutionConfig",
-    "search.config.loading": "load_config presets",
-    "search.config.run": "Method RunConfig",
-    "search.config.search": "EvaluationConfig SearchConfig",
-    "search.config.sections": "ConfigError",
-    "search.config.space": "SpaceConfig",
-    "search.config.trainings": "CandidateConfig DifferentiableConfig FinalConfig FinetuneConfig ParentConfig "
-    "SupernetConfig",
-    "search.conformance": "check_proposer",
-    "search.data.config": "DataConfig",
-    "search.data.errors": "DataError",
-    "search.data.opening": "open_data",
-    "search.execution.executors": "make_executor",
-    "search.pipeline.carry_out": "carry_out",
-    "search.pipeline.prepare": "prepare",
-    "search.pipeline.view": "make_view",
-    "search.proposers.base": "History Picker Proposer make_proposer",
-    "search.runs.folder": "Run open_run",
-    "search.runs.locking": "writing",
-    "search.runs.records": "Proposal Record",
-    "search.runs.study": "read_records",
-    "search.seeds": "derive_rng derive_seed",
-}
-
-
-def __getattr__(name: str) -> object:
-    """A public name, from the file that defines it."""
-    for module, names in PUBLIC.items():
-        if name in names.split():
-            return getattr(import_module(module), name)
-    raise AttributeError(f"module 'search' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    """The public names."""
-    return sorted(name for names in PUBLIC.values() for name in names.split())
+if not TYPE_CHECKING:
+    __all__, __getattr__ = public_names(
+        "search",
+        {
+            "config.execution": "ExecutionConfig",
+            "config.loading": "load_config presets",
+            "config.run": "Method RunConfig",
+            "config.search": "EvaluationConfig SearchConfig",
+            "config.sections": "ConfigError",
+            "config.space": "SpaceConfig",
+            "config.trainings": "CandidateConfig DifferentiableConfig FinalConfig FinetuneConfig ParentConfig "
+            "SupernetConfig",
+            "conformance": "check_proposer",
+            "data.config": "DataConfig",
+            "data.errors": "DataError",
+            "data.opening": "open_data",
+            "execution.executors": "make_executor",
+            "execution.inline": "InlineExecutor",
+            "pipeline.carry_out": "carry_out",
+            "pipeline.prepare": "prepare",
+            "pipeline.view": "make_view",
+            "proposers.base": "History Picker Proposer make_proposer",
+            "runs.folder": "Run open_run",
+            "runs.locking": "writing",
+            "runs.records": "Proposal Record",
+            "runs.study": "read_records",
+            "seeds": "derive_rng derive_seed",
+            "training.evaluation": "evaluate recalibrate_on",
+        },
+    )

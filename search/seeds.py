@@ -8,8 +8,7 @@ import random
 def derive_seed(root: int, *purpose: str | int) -> int:
     """A 63-bit seed for one use, from the root seed and words that name the use.
 
-    Neither the order in which things happen nor global state enters, so a trial draws the same numbers whichever worker
-    runs it, and whenever.
+    It depends on nothing else, so a trial draws the same numbers whichever worker runs it, and whenever.
 
     >>> derive_seed(0, "shuffle", 3) == derive_seed(0, "shuffle", 3) != derive_seed(0, "shuffle", 4)
     True

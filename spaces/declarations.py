@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from importlib import import_module
 
 from spaces.errors import SpaceError, listed, unknown
-from spaces.json_form import Json
 from spaces.space import Space
+from spaces.tools.json_form import Json
 
 # each family's package and the class in it: a new family adds one line. The class is imported on use; spaces that have
 # a name are the `PRESETS` of the package's module `presets`

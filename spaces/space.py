@@ -13,8 +13,8 @@ from typing import ClassVar, Generic, Protocol, Self, TypeVar, cast
 
 from spaces.cost import Cost, Costs
 from spaces.errors import SpaceError
-from spaces.json_form import Json, as_object, built, plain
 from spaces.parameters import Parameter, Suggests, Values, suggest_values, tune_space
+from spaces.tools.json_form import Json, as_object, built, plain
 
 A = TypeVar("A")
 

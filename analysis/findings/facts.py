@@ -14,7 +14,7 @@ from analysis.findings.front import load_front, untested_front
 from analysis.runs.layout import CONFIG_FILE, FRONT_FILE, RUN_FILE, RunError
 from analysis.runs.trials import load_trials, numbers
 from spaces import Space, SpaceError, get_space, space_from
-from spaces.json_form import Json
+from spaces.tools.json_form import Json
 
 Values = Mapping[str, Json]
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from typing import cast
 
 import pandas as pd
 
@@ -80,7 +81,7 @@ def architectures_of(space: Space[object] | None) -> Space[object] | None:
 
 def without_hyperparameters(space: Space[object]) -> Space[object]:
     """The space that is joined with hyperparameters; another space itself."""
-    return space.architectures if isinstance(space, JointSpace) else space
+    return cast("JointSpace[object]", space).architectures if isinstance(space, JointSpace) else space
 
 
 def _encoded(architecture: str, space: Space[object]) -> dict[str, Gene]:

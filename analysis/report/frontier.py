@@ -20,7 +20,7 @@ from analysis.runs.schema import LATENCY, TEST_ACCURACY
 from analysis.runs.trials import numbers
 from analysis.stages import STAGES, WORDS, competing
 from analysis.units import cost_words, percent, plural, quantity
-from spaces.files import write_atomically
+from spaces.tools.files import write_atomically
 
 MOST_DOTS = 3000  # of trials that are not on the front; more slow a browser down
 COSTS = ("ops", "params", "bytes", "bits", LATENCY)

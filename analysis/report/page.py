@@ -12,7 +12,7 @@ from analysis.report.sections.compare import comparison_section
 from analysis.report.sections.run import run_sections, section_links
 from analysis.runs.layout import REPORT_FILE, RunError
 from analysis.runs.trials import run_paths
-from spaces.files import write_atomically
+from spaces.tools.files import write_atomically
 
 Paths = Sequence[str | os.PathLike[str]]
 

@@ -151,7 +151,7 @@ def write_trials(rows: Iterable[Mapping[str, object]], where: Path | BinaryIO) -
     """Write rows (see `to_table`) as Parquet to a path or an open binary file.
 
     A file at `where` is overwritten in place: for a file that appears whole or not at all, write to a buffer and then
-    with `spaces.files.write_atomically`.
+    with `spaces.tools.files.write_atomically`.
     """
     import pyarrow.parquet as pq
 

@@ -16,8 +16,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from models.checkpoints.files import PART, replacing, sync_folder, write_atomically
 from spaces.errors import BinarynasError
+from spaces.tools.files import PART, replacing, sync_folder, write_atomically
 
 Json = dict[str, Any]
 FORMAT = "binarynas checkpoint"

@@ -29,7 +29,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models.checkpoints.files import write_atomically
 from models.onebit.header import (
     DICTIONARY,
     REMEDY,
@@ -43,6 +42,7 @@ from models.onebit.header import (
 )
 from models.onebit.operations import ProgramError, Shape
 from models.onebit.program import Program
+from spaces.tools.files import write_atomically
 
 MAGIC = b"\x89BNN\r\n\x1a\n"  # as PNG's: a transfer that changes line ends or cuts the eighth bit is noticed
 VERSION = 2

@@ -5,9 +5,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.checkpoints.files import write_atomically
 from models.onebit.file import Model
 from spaces.errors import BinarynasError
+from spaces.tools.files import write_atomically
 
 if TYPE_CHECKING:
     from onnx import ModelProto

@@ -53,7 +53,7 @@ def load_config(source: str, settings: Iterable[str] = (), overrides: Mapping[st
 
 
 def parse_yaml(text: str, source: str) -> Values:
-    """A YAML text as nested values; raises `ConfigError` where it is no configuration, or one of another version."""
+    """A YAML text as nested values; raises `ConfigError` where it is not a configuration, or one of another version."""
     try:
         values: Any = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
@@ -82,7 +82,7 @@ def _explain(problem: ErrorDetails) -> str:
     key = ".".join(where) or "the configuration"
     if problem["type"] == "extra_forbidden":
         known = _fields_at(where[:-1])
-        return f"there is no key {key!r}{nearest(where[-1], known)} (known here: {', '.join(known)})"
+        return f"unknown key {key!r}{nearest(where[-1], known) or '.'} The keys here are {', '.join(known)}"
     given = repr(problem["input"])
     message = problem["msg"].removeprefix("Value error, ")
     return f"{key} is {given if len(given) <= 60 else given[:57] + '...'}: {message[:1].lower() + message[1:]}"

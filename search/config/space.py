@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import cache
 from importlib import import_module
 from typing import Any, Self
 
@@ -23,11 +22,10 @@ _COMMON = {"name", "image_size", "architecture", "hyperparameters"}
 _FROM_DATA = {"classes", "channels"}
 
 
-@cache
-def _kinds() -> dict[str, type[Any]]:
-    """The class of each family whose spaces can be declared, by family; a class says which fields declare one."""
-    classes = [getattr(import_module(module), name) for module, name in FAMILIES.values()]
-    return {kind.family: kind for kind in classes if kind.declared_by}
+def _kinds(given: Mapping[str, object]) -> list[type[Any]]:
+    """The classes of which these fields declare a space: one, or none where they change a named one."""
+    kinds: list[type[Any]] = [getattr(import_module(module), name) for module, name in FAMILIES.values()]
+    return [kind for kind in kinds if kind.declared_by[:1] and kind.declared_by[0] in given]
 
 
 class StageConfig(Section):
@@ -86,28 +84,27 @@ class SpaceConfig(Section):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         given = self._given()
-        declared = _declared(given)
+        declared = _kinds(given)
+        if len(declared) > 1:
+            keys = " and ".join(each.declared_by[0] for each in declared)
+            raise ValueError(f"{keys} exclude each other: give one of them")
         if declared and self.name in SPACES:
             raise self._refusal(["name"], "is a space already: give a declared one another name")
         try:
-            family = declared[0] if declared else get_space(self.name).family
+            kind: Any = declared[0] if declared else type(get_space(self.name))
         except SpaceError as error:
             raise self._refusal(["name"], str(error)) from error
-        kind = _kinds()[family]
         fields = {field.name: field for field in dataclasses.fields(kind) if field.name not in _FROM_DATA}
-        unknown = [key for key in given if key not in fields and key not in type(self).model_fields]
+        unknown = [key for key in self.model_extra or {} if key not in fields]
         if unknown:
             raise self._refusal(unknown)
-        if len(declared) > 1:
-            keys = [_kinds()[each].declared_by[0] for each in declared]
-            raise ValueError(f"{' and '.join(keys)} exclude each other: give one of them")
         alien = [key for key in given if key not in fields]
         if alien:
-            what = f"a {family} space" if declared else f"space {self.name!r}, a {family} space"
+            what = f"a {kind.family} space" if declared else f"space {self.name!r}, a {kind.family} space"
             raise ValueError(f"{' and '.join(alien)} cannot be said of {what}: leave them out")
-        first, *others = kind.declared_by
-        parts = " and ".join(key for key in others if key in given)
+        parts = " and ".join(key for key in kind.declared_by[1:] if key in given)
         if parts and not declared:
+            first = kind.declared_by[0]
             raise ValueError(f"{parts} without {first} declare no space: give {first}, too, or leave them out")
         needed = [name for name, field in fields.items() if field.default is dataclasses.MISSING]
         missing = [name for name in needed if name not in given and getattr(self, name, None) is None]
@@ -118,7 +115,7 @@ class SpaceConfig(Section):
 
     def _given(self) -> dict[str, Any]:
         """The fields of the space that are set here."""
-        return self.model_dump(exclude=_COMMON, exclude_none=True)
+        return self.model_dump(mode="json", exclude=_COMMON, exclude_none=True)
 
     def _refusal(self, keys: list[str], problem: str | None = None) -> ValidationError:
         """The error about these keys: the problem, or that they are unknown."""
@@ -128,7 +125,7 @@ class SpaceConfig(Section):
 
     @classmethod
     def of(cls, space: AnySpace) -> "SpaceConfig":
-        """The section that declares a space made in Python; raises `ValidationError` where a named one is called so."""
+        """The section that declares a space made in Python; raises `ValidationError` for the name of a named space."""
         fields = space.declaration().items()
         return cls.model_validate({name: value for name, value in fields if name not in {"family", *_FROM_DATA}})
 
@@ -146,10 +143,10 @@ class SpaceConfig(Section):
     def architectures(self, classes: int | None = None, channels: int | None = None) -> AnySpace:
         """The space of architectures alone."""
         given = self._given()
-        declared = _declared(given)
+        declared = _kinds(given)
         if declared:
             size = {} if self.image_size is None else {"image_size": self.image_size}
-            space = space_from({"family": declared[0], "name": self.name, "classes": 10, **given, **size})
+            space = space_from({"family": declared[0].family, "name": self.name, "classes": 10, **given, **size})
         else:
             space = get_space(self.name)
             space = space_from({**space.declaration(), **given}) if given else space
@@ -166,11 +163,6 @@ class SpaceConfig(Section):
             for name, values in self.hyperparameters.items()
         )
         return HyperparameterSpace(f"{self.name} hyperparameters", declared)
-
-
-def _declared(given: Mapping[str, object]) -> list[str]:
-    """The families of which these fields declare a space: one, or none where they change a named one."""
-    return [family for family, kind in _kinds().items() if kind.declared_by[0] in given]
 
 
 def _value(name: str, value: int | float | str) -> int | float | str:

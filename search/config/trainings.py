@@ -76,7 +76,7 @@ class FinetuneConfig(TrainConfig):
 class ParentConfig(TrainConfig):
     """Training of the space's largest network (uniform 4x), from whose leading channels candidates start."""
 
-    epochs: int = Field(default=0, ge=0, description="0: there is no parent, and candidates start from random weights")
+    epochs: int = Field(default=0, ge=0, description="0: no parent; candidates start from random weights")
     batch_size: int = Field(default=128, ge=1)
     learning_rate: float = Field(default=1e-3, gt=0)
     checkpoint: str | None = Field(
@@ -110,7 +110,7 @@ class CandidateConfig(NetworkTrainConfig):
     early_stopping: bool = Field(default=True, description="successive halving on the non-dominated rank")
     first_rung: int = Field(default=1, ge=1, description="epochs after which candidates are compared first")
     reduction: float = Field(
-        default=2.0, gt=1, description="r: one candidate in r goes on, to r times the number of epochs"
+        default=2.0, gt=1, description="r: one candidate in r is trained on, to r times the number of epochs"
     )
 
     @property

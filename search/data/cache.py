@@ -9,8 +9,8 @@ from typing import Any
 
 from torch import Tensor
 
-from models.checkpoints.files import replacing, write_atomically
 from search.data.config import DataConfig
+from spaces.tools.files import replacing, write_atomically
 
 FORMAT = 1
 NOT_STORED = {"crop_padding", "flip", "resized_crop", "colour_jitter", "download", "loader_workers"}
@@ -64,7 +64,7 @@ def load(folder: Path, key: str) -> Decoded | None:
             metadata: dict[str, str] = file.metadata() or {}
             if metadata.get("fingerprint") != facts["fingerprint"]:
                 return None
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         names, mean, std = (tuple(facts[name]) for name in ("class_names", "mean", "std"))
         return Decoded(facts["name"], names, mean, std, facts["fingerprint"], tensors)
     except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError):

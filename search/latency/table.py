@@ -16,7 +16,6 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from filelock import FileLock
 
-from models.checkpoints.files import write_atomically
 from models.onebit.engine import Backend, Engine
 from models.onebit.operations import Operation, Shape, Zero
 from models.onebit.program import Program
@@ -27,6 +26,7 @@ from search.latency.stopwatch import PROTOCOL, time_operations, time_programs
 from search.seeds import derive_rng
 from spaces import Space
 from spaces.errors import BinarynasError
+from spaces.tools.files import write_atomically
 
 A = TypeVar("A")
 VERSION = 1

@@ -11,10 +11,10 @@ from analysis.report.frontier import write_frontier
 from analysis.runs.layout import PLOTS, REFERENCES_FILE, TRIALS_FILE
 from analysis.runs.schema import LATENCY, TEST_ACCURACY, WHOLE, write_trials
 from analysis.runs.trials import load_trials
-from models.checkpoints.files import write_atomically
 from search.runs.folder import Run
 from search.runs.records import Record, State
 from search.runs.study import read_records
+from spaces.tools.files import write_atomically
 
 _SAME = (
     "number", "reason", "architecture", "id", "generation", "proposer", "operator", "seed", "attempt", "started",

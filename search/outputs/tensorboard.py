@@ -25,7 +25,7 @@ _MARK = "written-by-binarynas"
 
 
 def export(run: Path, out: Path | None = None) -> Path:
-    """Write event files for a run into a folder, `tensorboard` in the run's own if none is named; returns the folder.
+    """Write event files for a run into a folder, by default `tensorboard` in the run's own; returns the folder.
 
     Every training is a TensorBoard run of its own (`supernet`, `finetuned/ID`, ...), and so are the trials of every
     stage, whose step is the trial's number. What an earlier call wrote is replaced. Raises `RunError` where the run
@@ -59,7 +59,7 @@ def _write_epochs(folder: Path, rows: pd.DataFrame) -> None:
 
 
 def _write_trials(folder: Path, rows: pd.DataFrame, stage: str) -> None:
-    """One point a trial, and the best so far, as a search is judged by."""
+    """One point per trial, and the best so far."""
     rows = rows.sort_values("number", kind="stable")
     ended = rows[rows["state"] != "running"].to_dict("records")
     volume = hypervolume_data(rows, stage=stage).curves[""]

@@ -21,12 +21,12 @@ from analysis.runs.layout import (
     TRIALS_FILE,
     RunError,
 )
-from models.checkpoints.files import write_atomically
 from search.config.run import RunConfig
 from search.data.opening import fingerprint_of, listing, open_data
 from search.pipeline.prepare import prepare
 from search.runs.folder import Run
 from search.runs.journal import mend_journal
+from spaces.tools.files import write_atomically
 
 _FREE = ("execution",)
 """Sections that may change: where and how trials run."""

@@ -36,7 +36,7 @@ class Budget:
     def of(cls, config: SearchConfig, coster: Coster | None) -> "Budget":
         """The budget of a search. Raises `SpaceError` for a limit of latencies without a predictor of them."""
         if config.latency_max is not None and coster is None:
-            raise SpaceError("latency_max needs a table of latencies, and there is none")
+            raise SpaceError("latency_max needs a table of latencies")
         return cls(config.limits, config.latency_max, coster)
 
     @property

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from analysis.runs.layout import CONFIG_FILE, EVENTS_FILE, FRONT, JOURNAL_FILE, LATENCIES_FILE, RUN_FILE, RunError
-from models.checkpoints.files import sync_folder, write_atomically
 from search.config.loading import check_config, parse_yaml
 from search.config.run import RunConfig
 from search.config.space import AnySpace
 from search.runs.holder import require_held
 from search.runs.records import EpochReport, Stage, now
+from spaces.tools.files import sync_folder, write_atomically
 
 RUN_FORMAT = 1
 _PACKAGES = ("binarynas", "torch", "torchvision", "ray", "optuna", "numpy", "pyarrow")

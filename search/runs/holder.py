@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from analysis.runs.layout import HOLDER_FILE, RunError
-from models.checkpoints.files import write_atomically
 from search.runs.records import now
+from spaces.tools.files import write_atomically
 
 Holder = dict[str, Any]
 """What the file says, which may be anything."""

@@ -19,8 +19,8 @@ from optuna.trial import TrialState
 
 from analysis.runs.journal import CREATE_TRIAL, SET_ATTRIBUTE, SET_STATE
 from analysis.runs.journal_lines import Chain
-from models.checkpoints.files import write_atomically
 from search.runs.holder import require_held
+from spaces.tools.files import write_atomically
 
 logger = logging.getLogger(__name__)
 

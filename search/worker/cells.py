@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 from torch import nn
 
 from models.cell.supernet import MixedSupernet
-from models.checkpoints.files import write_atomically
 from models.checkpoints.networks import save_supernet
 from search.config.trainings import DifferentiableConfig
 from search.runs.records import EpochReport, Stage
@@ -28,6 +27,7 @@ from search.worker.context import Context, initial_weights
 from search.worker.measure import candidate_cost, validate
 from search.worker.tasks import Report, SearchCells
 from spaces.cell import CellSpace
+from spaces.tools.files import write_atomically
 
 
 class _Search:

@@ -14,9 +14,9 @@ from spaces.cell.plan import LayerPlan, NetworkPlan
 from spaces.cell.ranking import CellRanking, cell_ranking
 from spaces.cell.template import network_plan
 from spaces.cost import Cost, Costs, itemise
-from spaces.json_form import Json, as_list, built
 from spaces.parameters import Choice, Values
 from spaces.space import BaseSpace
+from spaces.tools.json_form import Json, as_list, built
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from spaces.cost import Cost, Costs
 from spaces.errors import SpaceError, listed, refuse
 from spaces.hyperparameters.kinds import Value
 from spaces.hyperparameters.values import Grid, Hyperparameter, Listed
-from spaces.json_form import Json, as_list, as_object, built
 from spaces.product import ProductSpace
 from spaces.space import Candidate, number_text
+from spaces.tools.json_form import Json, as_list, as_object, built
 
 __all__ = ["Grid", "Hyperparameter", "HyperparameterSpace", "Hyperparameters", "Listed"]
 

@@ -9,9 +9,9 @@ from typing import ClassVar, Generic, Self, TypeVar
 from spaces.cost import Cost, Costs
 from spaces.declarations import space_from
 from spaces.errors import SpaceError
-from spaces.json_form import Json, built
 from spaces.parameters import Parameter, Values
 from spaces.space import BaseSpace, Candidate, Space
+from spaces.tools.json_form import Json, built
 
 A = TypeVar("A")
 

@@ -12,9 +12,9 @@ from spaces.errors import SpaceError
 from spaces.hyperparameters.kinds import Value
 from spaces.hyperparameters.space import Hyperparameters, HyperparameterSpace
 from spaces.joint.fixed import Wrapping
-from spaces.json_form import Json, built
 from spaces.parameters import Parameter, Values
 from spaces.space import BaseSpace, Candidate, Space
+from spaces.tools.json_form import Json, built
 
 A = TypeVar("A")
 

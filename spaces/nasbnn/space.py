@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import ClassVar, Self
 
 from spaces.cost import Cost, Costs, itemise, total
-from spaces.json_form import Json, as_list, built
 from spaces.nasbnn import operators
 from spaces.nasbnn.architecture import Architecture, Layer, parse
 from spaces.nasbnn.declaration import NasBnnDeclaration, Stage
@@ -16,6 +15,7 @@ from spaces.nasbnn.pricing import prices
 from spaces.nasbnn.ranking import Ranking
 from spaces.parameters import Integer, Values
 from spaces.space import BaseSpace
+from spaces.tools.json_form import Json, as_list, built
 
 
 @dataclass(frozen=True)

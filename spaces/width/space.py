@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 from spaces.cost import Cost, Costs, in_full_precision, itemise, total
-from spaces.json_form import Json, as_list
 from spaces.product import ProductSpace
+from spaces.tools.json_form import Json, as_list
 from spaces.width.architecture import Widths, channels, parse
 from spaces.width.declaration import WidthDeclaration
 from spaces.width.plan import LayerPlan, plan

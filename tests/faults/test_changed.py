@@ -16,9 +16,9 @@ from PIL import Image
 
 from analysis.runs.layout import RunError
 from analysis.runs.trials import load_trials
-from models.checkpoints.files import write_atomically
 from search.pipeline.changes import require_unchanged
 from search.runs.folder import open_run
+from spaces.tools.files import write_atomically
 
 FACTS = ["number", "id", "state", "accuracy", "operator", "seed"]
 

@@ -10,11 +10,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from models.checkpoints.files import write_atomically
 from models.checkpoints.folder import latest_checkpoint, save_step
 from search.runs.journal import Journal
 from search.runs.locking import writing
 from search.runs.study import read_records
+from spaces.tools.files import write_atomically
 
 
 def scenario(folder: Path, pretended) -> list:

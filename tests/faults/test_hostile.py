@@ -15,7 +15,6 @@ import torch
 
 from analysis.runs.layout import RunError
 from analysis.runs.trials import load_trials
-from models.checkpoints.files import write_atomically
 from models.checkpoints.folder import CheckpointError, load_checkpoint, save_checkpoint
 from models.checkpoints.networks import load_network, load_supernet
 from search.config.loading import check_config, load_config, parse_yaml
@@ -24,6 +23,7 @@ from search.data.config import DataConfig
 from search.data.errors import DataError
 from search.data.opening import open_data
 from search.runs.folder import open_run
+from spaces.tools.files import write_atomically
 
 
 class Canary:

@@ -7,7 +7,6 @@ import shutil
 import pytest
 import torch
 
-from models.checkpoints.files import replacing, write_atomically
 from models.checkpoints.folder import (
     CheckpointError,
     CheckpointWarning,
@@ -32,6 +31,7 @@ from models.nasbnn.network import BinaryNetwork
 from models.nasbnn.supernet import NasBnnSupernet, SupernetOptions
 from spaces import SpaceError, get_space
 from spaces.declarations import space_from
+from spaces.tools.files import replacing, write_atomically
 
 TENSORS = {
     "a": torch.arange(6.0).view(2, 3),

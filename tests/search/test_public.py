@@ -17,11 +17,11 @@ def test_type_checkers_see_the_public_names():
     for line in block.body:
         assert isinstance(line, ast.ImportFrom)
         seen.setdefault(line.module, []).extend(each.name for each in line.names)
-    assert {module: " ".join(names) for module, names in seen.items()} == search.PUBLIC
+    assert {module: " ".join(names) for module, names in seen.items()} == search._PLACES
 
 
 def test_every_public_name_is_there():
-    for name in dir(search):
+    for name in search.__all__:
         assert getattr(search, name).__module__.startswith("search.")
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         search.nothing  # noqa: B018

@@ -11,8 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from models.checkpoints.files import replacing
 from spaces.errors import BinarynasError
+from spaces.tools.files import replacing
 
 SOURCE = Path(__file__).with_name("engine.c")
 FLAGS = ("-O3", "-std=c11", "-ffp-contract=off", "-fno-trapping-math", "-fvisibility=hidden", "-shared", "-fPIC")

@@ -11,10 +11,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from models.checkpoints.files import write_atomically
 from models.onebit.file import Model
 from models.onebit.standalone.source import TEMPLATES, c_files, of_network
 from spaces.errors import BinarynasError
+from spaces.tools.files import write_atomically
 
 NAME = "page"
 """What the network is called in C."""

@@ -4,11 +4,11 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from models.checkpoints.files import write_atomically
 from models.onebit.file import Model
 from models.onebit.standalone import words
 from models.onebit.standalone.statements import Statements
 from spaces.errors import BinarynasError
+from spaces.tools.files import write_atomically
 
 TEMPLATES = Path(__file__).with_name("templates")
 _FILES = ("bnn.h", "bnn.c", "kernels.h", "main.c", "bench.c", "Makefile", "CMakeLists.txt")

@@ -152,7 +152,7 @@ def decode_all(
         torch.stack([as_channels(image, result.shape[1]) for image in kept], out=result[start : start + len(kept)])
     refuse(problems)
     if result is None:
-        raise ValueError("there are no images to decode")
+        raise ValueError("expected at least one image to decode")
     return result
 
 

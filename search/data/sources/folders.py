@@ -78,7 +78,7 @@ def folder_source(folder: Path) -> Source:
                 continue
             images = sorted(file.name for file in found[name].iterdir() if is_image(file))
             if not images:
-                problems.append(f"{found[name]}: there are no images in it ({', '.join(IMAGE_SUFFIXES)}).")
+                problems.append(f"{found[name]} has no images ({', '.join(IMAGE_SUFFIXES)}).")
             relative = found[name].relative_to(folder).as_posix()
             files += [f"{relative}/{image}" for image in images]
             labels += [label] * len(images)

@@ -180,7 +180,7 @@ def test_bad_folders_are_told_all_at_once(tmp_path, files):
     for words in (
         "unknown class 'fox'",
         "class 'dog' is missing",
-        f"{folder / 'test' / 'cat'}: there are no images",
+        f"{folder / 'test' / 'cat'} has no images",
     ):
         assert words in text
 
