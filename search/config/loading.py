@@ -55,7 +55,7 @@ def load_config(source: str, settings: Iterable[str] = (), overrides: Mapping[st
 def parse_yaml(text: str, source: str) -> Values:
     """A YAML text as nested values; raises `ConfigError` where it is not a configuration, or one of another version."""
     try:
-        values: Any = yaml.safe_load(text)
+        values: object = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise ConfigError(f"{source} is not readable as YAML: {' '.join(str(error).split())}") from error
     sections = cast("Values", values) if isinstance(values, dict) else {}
@@ -116,10 +116,11 @@ def _nested(setting: str) -> Values:
     if not equals or not all(key.split(".")):
         raise ConfigError(f"a setting is KEY=VALUE with dots in the key, such as search.trials=50; got {setting!r}")
     try:
-        nested: Any = value if key in _TEXTS else yaml.safe_load(value)
+        *outer, last = key.split(".")
+        nested: Values = {last: value if key in _TEXTS else yaml.safe_load(value)}
     except yaml.YAMLError as error:
         raise ConfigError(f"the value of setting {setting!r} is not readable as YAML") from error
-    for part in reversed(key.split(".")):
+    for part in reversed(outer):
         nested = {part: nested}
     return nested
 

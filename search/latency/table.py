@@ -126,7 +126,7 @@ def engine_here() -> Engine:
 def read_table(file: Path) -> LatencyTable:
     """The table in a file. Raises `LatencyError` for anything but a table of this version."""
     try:
-        data: Any = json.loads(file.read_text())
+        data: object = json.loads(file.read_text())
     except OSError as error:
         raise LatencyError(f"cannot read the table of latencies {file}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:

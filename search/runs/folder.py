@@ -46,7 +46,7 @@ class Run:
         """What was recorded when the run was created: versions, the data set's description and fingerprint."""
         file = self.path / RUN_FILE
         try:
-            info: Any = json.loads(file.read_text())
+            info: object = json.loads(file.read_text())
         except (OSError, ValueError, RecursionError) as error:
             raise RunError(f"cannot read {file}: {error}; a run's folder holds run.json and config.yaml") from error
         facts = cast("dict[str, Any]", info) if isinstance(info, dict) else {}

@@ -89,7 +89,7 @@ def let_go(folder: Path) -> None:
 def _holder(folder: Path) -> Holder:
     """What the file says: empty where there is none, and a holder without a name where it is damaged."""
     try:
-        found: Any = json.loads((folder / HOLDER_FILE).read_bytes())
+        found: object = json.loads((folder / HOLDER_FILE).read_bytes())
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError):

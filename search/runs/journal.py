@@ -151,15 +151,9 @@ def _must_last(log: Log) -> bool:
 
 def _read(file: int, offset: int) -> bytes:
     """Everything from a place on."""
-    size = os.fstat(file).st_size - offset
-    if size <= 0:
-        return b""
-    os.lseek(file, offset, os.SEEK_SET)
-    parts: list[bytes] = []
-    while size > 0 and (part := os.read(file, size)):
-        parts.append(part)
-        size -= len(part)
-    return b"".join(parts)
+    with os.fdopen(file, "rb", buffering=0, closefd=False) as stream:
+        stream.seek(offset)
+        return stream.read()
 
 
 def _write(file: int, data: bytes) -> None:
