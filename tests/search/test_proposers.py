@@ -99,10 +99,10 @@ def test_a_candidate_that_failed_is_not_tried_again(make_search, name):
     search = make_search(proposer=name, retries=0)
     failed = set()
     while (task := search.trials.next_task()) is not None:
-        for candidate in task["candidates"]:
-            reason = "it always does" if candidate["number"] % 3 == 0 else None
-            failed |= {candidate["id"]} if reason else set()
-            search.trials.report(task, search.outcome(candidate, reason=reason))
+        for trial in task.trials:
+            reason = "it always does" if trial.number % 3 == 0 else None
+            failed |= {trial.id} if reason else set()
+            search.trials.report(task, search.outcome(trial, reason=reason))
     ids = [record.id for record in search.trials.records]
     assert len(ids) == len(set(ids)) == 60
     assert {r.id for r in search.trials.records if r.state is State.FAILED} == failed
