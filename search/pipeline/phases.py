@@ -62,8 +62,8 @@ class Tasks:
 
 
 class Chain:
-    """Phases one after another as one work, so that workers stay alive in between. What stands between two phases of
-    the iterator runs when the one before has ended."""
+    """Phases one after another as one work, so that workers stay alive in between. The iterator's code between two
+    phases runs when the first of them has ended."""
 
     exclusive = False
 

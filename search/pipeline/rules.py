@@ -60,7 +60,7 @@ def _parent(given: Prepared) -> Iterator[str]:
             return
         inherit = family_of(given.parent.space).inherit
         if inherit is None:
-            yield f"the network in {folder} is one of space {given.parent.space.name!r}, which is no width space"
+            yield f"the network in {folder} is one of space {given.parent.space.name!r}, which is not a width space"
             return
         with torch.device("meta"):
             inherit(build_network(given.architectures, given.architectures.largest()), given.parent)
@@ -141,7 +141,7 @@ def _hyperparameters(given: Prepared) -> Iterator[str]:
     if only_searches and config.method is not Method.DIFFERENTIABLE:
         yield f"{listed(sorted(only_searches))} are settings of differentiable searches: set method: differentiable"
     if searched - of_searches and config.method is Method.DIFFERENTIABLE:
-        yield f"{listed(sorted(searched - of_searches))} are no settings of differentiable searches: leave them out"
+        yield f"{listed(sorted(searched - of_searches))} are not settings of differentiable searches: leave them out"
     if "epochs" in searched and config.method is Method.TRAINING and config.training.early_stopping:
         yield "epochs and training.early_stopping exclude each other: candidates are compared after equal epochs"
     if "binariser" in searched and "binariser" not in given.architectures.network_options:

@@ -37,7 +37,7 @@ class View(ABC):
         self._results = 0
 
     def phase(self, title: str, total: int) -> None:
-        """A phase of so many epochs, trials or networks begins."""
+        """A phase of `total` epochs, trials or networks begins."""
         self._records, self._objectives, self._results = {}, OBJECTIVES, 0
         self.begin(title, total)
 

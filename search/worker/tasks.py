@@ -99,7 +99,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class Measured:
-    """The table of latencies is saved, with so many operations."""
+    """The table of latencies is saved, with this many operations."""
 
     operations: int
 

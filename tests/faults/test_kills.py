@@ -14,7 +14,9 @@ import pytest
 
 import search.runs.journal as search_journal
 from search.runs.locking import writing
+from search.runs.records import Outcome
 from search.runs.study import read_records
+from search.worker.tasks import TrialInput
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks processes")
 TRIALS = 6
@@ -36,10 +38,10 @@ def carry_on(folder: Path, pretended, trials: int = TRIALS) -> list:
         search = pretended(folder, trials, 4)
         outcome = search.outcome
 
-        def noted(candidate: dict, **changes) -> dict:
+        def noted(trial: TrialInput, **changes) -> Outcome:
             with (folder / "evaluations").open("a") as file:
-                file.write(f"{candidate['number']}\n")
-            return outcome(candidate, **changes)
+                file.write(f"{trial.number}\n")
+            return outcome(trial, **changes)
 
         search.outcome = noted
         return search.run()

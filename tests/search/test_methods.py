@@ -236,7 +236,11 @@ def test_a_parent_may_come_from_another_run_of_the_same_base(width, tmp_path):
             ["space.ratios=[2, 4]", "final.uniform=[]"],
             "fitness and final.full_precision need",
         ),
-        ("bnas-digits", ["space.hyperparameters={augmentation: [none, flip]}"], "augmentation are no settings of diff"),
+        (
+            "bnas-digits",
+            ["space.hyperparameters={augmentation: [none, flip]}"],
+            "are not settings of differentiable",
+        ),
         ("bnas-digits", ["method=training", "space.hyperparameters={binariser: [xnor]}"], "binariser"),
     ],
 )
