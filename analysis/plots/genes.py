@@ -196,7 +196,7 @@ def plot_genes_along_front(data: GenesData) -> Figure:
         style.label_axes(axes, scale.label if lower else "", "stage" if axes in (panels[0][0], panels[1][0]) else "")
         axes.set_title(_WORDS[gene], fontsize=style.TEXT_SIZE, loc="left")
     blues = ScalarMappable(Normalize(0, 100), "Blues")
-    style.colour_bar(figure, blues, flat, "from the stage's least to its most (%)")
+    style.colour_bar(figure, blues, flat, "from the stage's least to its most (%)", aspect=35)
     _say_missing(figure, data)
     return figure
 

@@ -134,10 +134,15 @@ def nothing(words: str, height: float = 3) -> Figure:
 
 
 def colour_bar(
-    figure: Figure, drawn: ScalarMappable | Collection, axes: Axes | list[Axes], label: str, pad: float = 0.02
+    figure: Figure,
+    drawn: ScalarMappable | Collection,
+    axes: Axes | list[Axes],
+    label: str,
+    pad: float = 0.02,
+    aspect: float = 30,
 ) -> Colorbar:
-    """The scale of what was drawn in colours, beside its axes; slim, and `pad` of their width away from them."""
-    bar = figure.colorbar(drawn, ax=axes, pad=pad, aspect=35 if isinstance(axes, list) else 30)
+    """The scale of what was drawn in colours, beside its axes."""
+    bar = figure.colorbar(drawn, ax=axes, pad=pad, aspect=aspect)
     bar.set_label(label, fontsize=TEXT_SIZE)
     bar.ax.tick_params(labelsize=SMALL_SIZE)
     bar.outline.set_visible(False)

@@ -154,7 +154,7 @@ def test_report_on_a_joint_run(make_run, make_row):
     page = report_html([run])
     for said in ("each with 2 settings of its training", "learning_rate 0.001, 0.01", "conv6", "with learning_rate="):
         assert said in page, said
-    assert "cannot be priced" not in page
+    assert "costs cannot be counted" not in page
 
 
 def test_report_on_differentiable_searches(make_run, make_row):
