@@ -73,10 +73,10 @@ else:
             "measures.intervals": "Interval mean_interval share_interval",
             "measures.pareto": "knee non_dominated_rank pareto_front",
             "measures.ranks": "RankCorrelation rank_correlation",
-            "plots": "AttainmentData CellData ChannelsData Compared FrontierData GenesData HypervolumeData ParallelData "
-            "Reference SeedsData StagesData TrainingData attainment_data cell_data channels_data draw_cell "
-            "frontier_data genes_data hypervolume_data paired_data parallel_data plot_attainment plot_channels "
-            "plot_entropy plot_frontier plot_gene_effects plot_gene_frequency plot_genes_along_front "
+            "plots": "AttainmentData CellData ChannelsData Compared FrontierData GenesData HypervolumeData "
+            "ParallelData Reference SeedsData StagesData TrainingData attainment_data cell_data channels_data "
+            "draw_cell frontier_data genes_data hypervolume_data paired_data parallel_data plot_attainment "
+            "plot_channels plot_entropy plot_frontier plot_gene_effects plot_gene_frequency plot_genes_along_front "
             "plot_hypervolume plot_importance plot_layer_probabilities plot_operators plot_parallel "
             "plot_search_accuracy plot_seeds plot_stages plot_training save_figure seeds_data stages_data "
             "training_data",

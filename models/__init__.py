@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from models.onebit.engine import Backend, Engine, Layout
     from models.onebit.file import Model, read_model, write_model
     from models.onebit.lowering.lower import lower
-    from models.onebit.standalone.page import write_page
+    from models.onebit.standalone.page import wasm, write_page
     from models.onebit.standalone.source import write_c
     from models.onnx.export import Format, to_onnx, write_onnx
     from models.options import Options
@@ -44,7 +44,7 @@ if not TYPE_CHECKING:
             "onebit.engine": "Backend Engine Layout",
             "onebit.file": "Model read_model write_model",
             "onebit.lowering.lower": "lower",
-            "onebit.standalone.page": "write_page",
+            "onebit.standalone.page": "wasm write_page",
             "onebit.standalone.source": "write_c",
             "onnx.export": "Format to_onnx write_onnx",
             "options": "Options",

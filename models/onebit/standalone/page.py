@@ -73,7 +73,7 @@ def page(model: Model) -> str:
     return re.sub("@([A-Z]+)@", lambda match: blanks[match[1]], (TEMPLATES / "page.html").read_text("utf-8"))
 
 
-def wasm(model: Model, processor: str) -> bytes:
+def wasm(model: Model, processor: str = SIMD) -> bytes:
     """The network as a WebAssembly module for a processor; see templates/wasm.c. Raises `PageError`."""
     if importlib.util.find_spec("ziglang") is None:
         raise PageError("a page needs the package ziglang, whose compiler makes WebAssembly: pip install ziglang")
