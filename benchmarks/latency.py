@@ -25,7 +25,7 @@ from search.latency.programs import program_of
 from search.latency.stopwatch import time_programs
 from search.latency.table import measure_table
 from search.seeds import derive_rng
-from spaces import get_space
+from spaces import NasBnnSpace, get_space
 
 AIM = 0.05
 
@@ -93,7 +93,7 @@ def main():
     torch.manual_seed(0)
     space = get_space(options.space)
     predictions(space, options.networks)
-    if space.family == "nasbnn":
+    if isinstance(space, NasBnnSpace):
         evaluation(space, options.candidates, options.images, options.recalibrated)
 
 

@@ -1,5 +1,6 @@
 """How cells become a network: the template of BNAS (section 2.2 of v2, figure 2b), for CIFAR-10 and for ImageNet."""
 
+from dataclasses import replace
 from typing import Literal
 
 from spaces.cell.architecture import Edge, Genotype
@@ -93,8 +94,9 @@ def _cell(
 
 def _edge(name: str, edge: Edge, width: int, stride: int, size: int, groups: int) -> LayerPlan:
     if edge.layer in KERNEL_SIZES:
+        plan = _convolution(name, "binary", width, width, KERNEL_SIZES[edge.layer], stride, size)
         dilation = DILATION if edge.layer.startswith("dil") else 1
-        return _convolution(name, "binary", width, width, KERNEL_SIZES[edge.layer], stride, size, dilation, groups)
+        return replace(plan, padding=dilation * plan.padding, dilation=dilation, groups=groups)
     if edge.layer == "none":
         return LayerPlan(name, "none", width, width, 1, stride, size, size // stride)
     return LayerPlan(
@@ -103,16 +105,7 @@ def _edge(name: str, edge: Edge, width: int, stride: int, size: int, groups: int
 
 
 def _convolution(
-    name: str,
-    kind: Literal["float", "binary"],
-    cin: int,
-    cout: int,
-    kernel_size: int,
-    stride: int,
-    size: int,
-    dilation: int = 1,
-    groups: int = 1,
+    name: str, kind: Literal["float", "binary"], cin: int, cout: int, kernel_size: int, stride: int, size: int
 ) -> LayerPlan:
     """A convolution whose output is as large as its input, divided by the stride."""
-    padding = dilation * (kernel_size - 1) // 2
-    return LayerPlan(name, kind, cin, cout, kernel_size, stride, size, size // stride, padding, dilation, groups)
+    return LayerPlan(name, kind, cin, cout, kernel_size, stride, size, size // stride, padding=(kernel_size - 1) // 2)
