@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from models.conformance import check_binariser
     from models.families import Family, SupernetTraining, build_network, family_of
     from models.layers.binarisers import BINARISERS, Binariser
-    from models.layers.binary import BinaryConv2d, set_mode
+    from models.layers.binary import BinaryConv2d, Sizes, set_mode
     from models.layers.modes import Mode
     from models.layers.recalibration import recalibrate
     from models.nasbnn.published import import_checkpoint
@@ -36,7 +36,7 @@ if not TYPE_CHECKING:
             "conformance": "check_binariser",
             "families": "Family SupernetTraining build_network family_of",
             "layers.binarisers": "BINARISERS Binariser",
-            "layers.binary": "BinaryConv2d set_mode",
+            "layers.binary": "BinaryConv2d Sizes set_mode",
             "layers.modes": "Mode",
             "layers.recalibration": "recalibrate",
             "nasbnn.published": "import_checkpoint",

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.layers.binarisers import Binariser
-from models.layers.binary import BinaryConv2d
+from models.layers.binary import BinaryConv2d, Sizes
 from models.onebit import portable
 from models.onebit.engine import Engine
 from models.onebit.file import Model, decode, encode
@@ -77,7 +77,7 @@ def check_weights(binariser: Binariser) -> None:
 def check_layer(binariser: Binariser, weight_gradient: Callable[[Tensor, Tensor], Tensor] | None = None) -> None:
     """Sums of whole numbers in every geometry, to which padding adds nothing; gradients through the whole layer."""
     for stride, (padding, dilation), groups in product((1, 2), ((1, 1), (4, 2)), (1, 3)):
-        layer = BinaryConv2d(24, 12, 5, stride, padding, dilation, groups, binariser=binariser)
+        layer = BinaryConv2d(Sizes(24, 12, 5, stride, padding, dilation, groups), binariser=binariser)
         x, kernel = torch.randn(2, 24, 9, 9), layer.kernel()
         assert kernel.scale is not None
         columns = F.unfold(binariser.activations(x), 5, dilation, padding, stride).long().unflatten(1, (groups, -1))
@@ -86,7 +86,7 @@ def check_layer(binariser: Binariser, weight_gradient: Callable[[Tensor, Tensor]
         sums = torch.einsum("gon,bgnp->bgop", filters, columns).view_as(output)
         assert torch.equal(output, sums * kernel.scale.view(-1, 1, 1)), "a layer is scale * sums of whole numbers"
     for stride, padding, dilation, groups in ((1, 1, 1, 1), (2, 2, 2, 2)):
-        layer = BinaryConv2d(4 * groups, 6, 3, stride, padding, dilation, groups, binariser=binariser).double()
+        layer = BinaryConv2d(Sizes(4 * groups, 6, 3, stride, padding, dilation, groups), binariser=binariser).double()
         layer.weight.data = weight = random_weight(6, 4)
         x = torch.randn(3, 4 * groups, 9, 9, dtype=torch.float64, requires_grad=True)
         output, kernel = layer(x), binariser.weights(weight)

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.layers.binarisers import make_binariser
-from models.layers.binary import BinaryConv2d
+from models.layers.binary import BinaryConv2d, Sizes
 from models.layers.modes import Mode
 from spaces.cell import LayerPlan
 
@@ -113,7 +113,7 @@ def layer_of(plan: LayerPlan, binariser: str, mode: Mode) -> nn.Module:
 
 def binary_convolution(plan: LayerPlan, binariser: str, mode: Mode) -> BinaryConv2d:
     """The binary convolution of a plan."""
-    return BinaryConv2d(*_sizes(plan), binariser=make_binariser(binariser), mode=mode)
+    return BinaryConv2d(_sizes(plan), binariser=make_binariser(binariser), mode=mode)
 
 
 def float_convolution(plan: LayerPlan) -> nn.Conv2d:
@@ -121,9 +121,9 @@ def float_convolution(plan: LayerPlan) -> nn.Conv2d:
     return nn.Conv2d(*_sizes(plan), bias=False)
 
 
-def _sizes(plan: LayerPlan) -> tuple[int, int, int, int, int, int, int]:
+def _sizes(plan: LayerPlan) -> Sizes:
     """The first arguments of `nn.Conv2d`, and of `BinaryConv2d`."""
-    return plan.cin, plan.cout, plan.kernel_size, plan.stride, plan.padding, plan.dilation, plan.groups
+    return Sizes(plan.cin, plan.cout, plan.kernel_size, plan.stride, plan.padding, plan.dilation, plan.groups)
 
 
 def plain_norm(channels: int) -> nn.BatchNorm2d:

@@ -4,7 +4,8 @@
     >>> kernel.weight.flatten().tolist(), kernel.scale.tolist()
     ([1.0, -1.0], [0.5, 0.25])
 
-Another one is a class here and a line in `BINARISERS`; `models.conformance.check_binariser` says whether it is sound.
+Another one is a class here and a line in `spaces.hyperparameters.kinds.BINARISERS`;
+`models.conformance.check_binariser` says whether it is sound.
 """
 
 from abc import ABC, abstractmethod
@@ -16,6 +17,7 @@ from torch import Tensor
 from models.layers.autograd import step_gradient, tent_gradient, with_gradient
 from models.layers.kernels import Kernel, WeightNormalisation, binary_kernel, float_kernel, sign, sign_weights
 from spaces.errors import unknown
+from spaces.hyperparameters import kinds
 
 
 class Binariser(ABC):
@@ -126,7 +128,7 @@ class ReActNet(BiReal):
     normalisation = WeightNormalisation.PAPER
 
 
-BINARISERS: dict[str, type[Binariser]] = {"dorefa": DoReFa, "xnor": Xnor, "bireal": BiReal, "reactnet": ReActNet}
+BINARISERS: dict[str, type[Binariser]] = {name: globals()[kind] for name, kind in kinds.BINARISERS.items()}
 
 
 def make_binariser(name: str) -> Binariser:

@@ -1,5 +1,7 @@
 """The binary convolution of the width and cell spaces: one layer for all binarisers and modes."""
 
+from typing import NamedTuple
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -9,8 +11,20 @@ from models.layers.kernels import Kernel, KernelCache, new_weight
 from models.layers.modes import Activations, Mode, Weights
 
 
+class Sizes(NamedTuple):
+    """The arguments of torch's `Conv2d`, in its order."""
+
+    in_channels: int
+    out_channels: int
+    kernel_size: int
+    stride: int = 1
+    padding: int = 0
+    dilation: int = 1
+    groups: int = 1
+
+
 class BinaryConv2d(nn.Module):
-    """Binarise the input, convolve, scale: (N, in, H, W) -> (N, out, H', W'), with the arguments of torch's `Conv2d`.
+    """Binarise the input, convolve, scale: (N, in, H, W) -> (N, out, H', W'), with the sizes of torch's `Conv2d`.
 
     Padding is zeros after the binarisation: it adds nothing to a sum, whether activations are signs or 0 and 1.
     `mode` may be changed at any time (`set_mode`): FWBA convolves with `float_weights`; FWFA is a plain convolution of
@@ -19,20 +33,9 @@ class BinaryConv2d(nn.Module):
     filters read fewer channels than the binariser needs.
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int,
-        stride: int = 1,
-        padding: int = 0,
-        dilation: int = 1,
-        groups: int = 1,
-        *,
-        binariser: Binariser,
-        mode: Mode = Mode.BWBA,
-    ) -> None:
+    def __init__(self, sizes: Sizes, binariser: Binariser, mode: Mode = Mode.BWBA) -> None:
         super().__init__()
+        in_channels, out_channels, kernel_size, stride, padding, dilation, groups = sizes
         if in_channels % groups or out_channels % groups:
             raise ValueError(f"{in_channels} and {out_channels} channels do not divide into {groups} groups")
         if in_channels // groups < binariser.fewest_inputs:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.layers.binarisers import make_binariser
-from models.layers.binary import BinaryConv2d
+from models.layers.binary import BinaryConv2d, Sizes
 from models.layers.modes import Mode
 from models.network import Network
 from models.options import Options
@@ -39,10 +39,10 @@ class PooledConvolution(nn.Module):
     def __init__(self, plan: LayerPlan, options: WidthOptions) -> None:
         super().__init__()
         self.convolution: nn.Module
-        sizes = plan.cin, plan.cout, plan.kernel_size, plan.stride, plan.padding
+        sizes = Sizes(plan.cin, plan.cout, plan.kernel_size, plan.stride, plan.padding)
         if plan.kind is LayerKind.BINARY:
             binariser = make_binariser(options.binariser)
-            self.convolution = BinaryConv2d(*sizes, binariser=binariser, mode=options.mode)
+            self.convolution = BinaryConv2d(sizes, binariser=binariser, mode=options.mode)
         else:
             self.convolution = nn.Conv2d(*sizes, bias=False)
         self.pool = _pool(plan.pool)

@@ -7,7 +7,8 @@ from spaces.errors import listed, unknown
 
 Value = int | float | str
 
-BINARISERS = ("dorefa", "xnor", "bireal", "reactnet")
+BINARISERS = {"dorefa": "DoReFa", "xnor": "Xnor", "bireal": "BiReal", "reactnet": "ReActNet"}
+"""The binarisers by name: the class of each in `models.layers.binarisers`, named here so that no torch is loaded."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ KNOWN: dict[str, Whole | Number | Word] = {
     "batch_size": Whole(2, 65_536),
     "epochs": Whole(1, 10_000),
     "warmup_epochs": Number(0, 1_000),
-    "binariser": Word(BINARISERS),
+    "binariser": Word(tuple(BINARISERS)),
     # differentiable searches
     "seed": Whole(0, 2**31 - 1),
     "entropy_weight": Number(0, 1_000),

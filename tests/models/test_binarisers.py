@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from models.conformance import POINTS, check_binariser, random_weight
 from models.layers.binarisers import BINARISERS, BiReal, DoReFa, ReActNet, Xnor, make_binariser
-from models.layers.binary import BinaryConv2d, set_mode
+from models.layers.binary import BinaryConv2d, Sizes, set_mode
 from models.layers.kernels import Kernel, WeightNormalisation, normalise_weights, sign
 from models.layers.modes import Mode
 from spaces.hyperparameters.kinds import BINARISERS as NAMES
@@ -74,7 +74,7 @@ def test_every_binariser_conforms_and_has_the_gradients_that_it_states(kind):
 
 
 def test_the_spaces_list_the_binarisers():
-    assert tuple(BINARISERS) == NAMES
+    assert {name: kind.__name__ for name, kind in BINARISERS.items()} == NAMES
 
 
 def test_an_unknown_one_is_refused_with_the_nearest():
@@ -143,14 +143,14 @@ def test_weights_are_the_closed_forms(kind, weight):
 
 
 def test_padding_adds_nothing(binariser):
-    layer = BinaryConv2d(3, 2, 3, padding=1, binariser=binariser)
+    layer = BinaryConv2d(Sizes(3, 2, 3, padding=1), binariser=binariser)
     ones = torch.ones(1, 3, 1, 1)  # binary 1 for every binariser: the sum is that of the filter's centre
     kernel = layer.kernel()
     assert torch.equal(layer(ones).flatten(), kernel.weight[:, :, 1, 1].sum(1) * kernel.scale)
 
 
 def test_modes(binariser):
-    layer = BinaryConv2d(4, 6, 3, padding=1, binariser=binariser)
+    layer = BinaryConv2d(Sizes(4, 6, 3, padding=1), binariser=binariser)
     network = torch.nn.Sequential(torch.nn.Conv2d(4, 4, 1), layer)
     x = torch.randn(2, 4, 5, 5)
     binary = layer(x)
@@ -164,7 +164,7 @@ def test_modes(binariser):
 
 
 def test_a_kept_kernel_follows_mode_and_weight(binariser):
-    layer = BinaryConv2d(4, 6, 3, binariser=binariser)
+    layer = BinaryConv2d(Sizes(4, 6, 3), binariser=binariser)
     with torch.no_grad():
         binary = layer.kernel()
         assert layer.kernel() is binary
@@ -179,13 +179,13 @@ def test_a_kept_kernel_follows_mode_and_weight(binariser):
 
 def test_channels_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="6 and 8 channels do not divide into 4 groups"):
-        BinaryConv2d(6, 8, 3, groups=4, binariser=DoReFa())
+        BinaryConv2d(Sizes(6, 8, 3, groups=4), binariser=DoReFa())
     with pytest.raises(ValueError, match="Xnor must read at least 2 channels; 8 channels in 8 groups are too few"):
-        BinaryConv2d(8, 8, 3, groups=8, binariser=Xnor())
+        BinaryConv2d(Sizes(8, 8, 3, groups=8), binariser=Xnor())
 
 
 def test_under_autocast_small_sums_stay_exact_and_gradients_come_in_the_parameters_type(binariser):
-    layer = BinaryConv2d(8, 6, 3, padding=1, binariser=binariser)
+    layer = BinaryConv2d(Sizes(8, 6, 3, padding=1), binariser=binariser)
     x = torch.randn(2, 8, 6, 6, requires_grad=True)
     exact = layer(x)
     with torch.autocast("cpu", dtype=torch.bfloat16):

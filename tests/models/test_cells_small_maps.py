@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from models.layers.binarisers import Xnor
-from models.layers.binary import BinaryConv2d
+from models.layers.binary import BinaryConv2d, Sizes
 from models.layers.modes import Mode
 
 
@@ -16,7 +16,7 @@ from models.layers.modes import Mode
 def test_a_kernel_without_its_idle_border_is_the_kernel(kernel_size, dilation, size, stride, mode):
     torch.manual_seed(0)
     padding = dilation * (kernel_size // 2)
-    layer = BinaryConv2d(4, 6, kernel_size, stride, padding, dilation, 2, binariser=Xnor(), mode=mode).double()
+    layer = BinaryConv2d(Sizes(4, 6, kernel_size, stride, padding, dilation, 2), binariser=Xnor(), mode=mode).double()
     x = torch.randn(3, 4, *size, dtype=torch.float64, requires_grad=True)
     found = layer(x)
     kernel = layer.kernel()
@@ -32,5 +32,5 @@ def test_a_kernel_without_its_idle_border_is_the_kernel(kernel_size, dilation, s
 
 
 def test_a_kernel_with_other_padding_is_left_whole():
-    layer = BinaryConv2d(2, 2, 5, 1, 1, binariser=Xnor())
+    layer = BinaryConv2d(Sizes(2, 2, 5, 1, 1), binariser=Xnor())
     assert layer(torch.randn(1, 2, 3, 3)).shape == (1, 2, 1, 1)
