@@ -6,6 +6,7 @@ The names below and `spaces.conformance` are the public interface; everything el
 from spaces.catalogue import SPACES, get_space
 from spaces.cell import CellSpace, Genotype
 from spaces.cost import Cost, Costs, LayerCost
+from spaces.cost.detector import DetectorCost, DetectorDesign, Precision, detector_cost
 from spaces.declarations import space_from
 from spaces.errors import SpaceError
 from spaces.hyperparameters import Grid, Hyperparameters, HyperparameterSpace, Listed
@@ -24,6 +25,8 @@ __all__ = [
     "CellSpace",
     "Cost",
     "Costs",
+    "DetectorCost",
+    "DetectorDesign",
     "Genotype",
     "Grid",
     "HyperparameterSpace",
@@ -37,12 +40,14 @@ __all__ = [
     "Membership",
     "NasBnnSpace",
     "OnlySpace",
+    "Precision",
     "ProductSpace",
     "Space",
     "SpaceError",
     "Stage",
     "WidthSpace",
     "Widths",
+    "detector_cost",
     "get_space",
     "sample_within",
     "space_from",

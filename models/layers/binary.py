@@ -85,9 +85,9 @@ class BinaryConv2d(nn.Module):
 
 
 def set_mode(network: nn.Module, mode: Mode) -> None:
-    """Give every `BinaryConv2d` of a network this mode."""
+    """Give every binary convolution of a network this mode."""
     for module in network.modules():
-        if isinstance(module, BinaryConv2d):
+        if isinstance(getattr(module, "mode", None), Mode):
             module.mode = mode
 
 

@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.layers.convolution import convolve_in_order
-from models.layers.kernels import Kernel, KernelCache, WeightNormalisation, binary_kernel, new_weight
+from models.layers.kernels import Kernel, KernelCache, WeightNormalisation, binary_kernel, float_kernel, new_weight
 from models.layers.lsq import HIGH, LOW, initial_step, quantise_weights
-from models.layers.modes import Activations
+from models.layers.modes import Mode, Weights
 from models.layers.tail import Tail
 from models.layers.unit import BinaryUnit
 from models.network import Network
@@ -60,7 +60,8 @@ class Stem(nn.Module):
 
 
 class ConvolutionUnit(BinaryUnit):
-    """A `BinaryUnit` with a weight of its own: (out, in / groups, k, k)."""
+    """A `BinaryUnit` with a weight of its own: (out, in / groups, k, k). `mode` may be changed at any time; in FWFA the
+    convolution multiplies the values themselves, shifted, with the normalised weight."""
 
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: int, stride: int, groups: int, options: NetworkOptions
@@ -70,15 +71,17 @@ class ConvolutionUnit(BinaryUnit):
         self.stride = stride
         self.groups = groups
         self.options = options
+        self.mode = Mode.BWBA
         self._kernels = KernelCache()
 
     def kernel(self) -> Kernel:
         """Signs and scales of the weight; kept while gradients are off and the weight is the same and unchanged."""
-        return self._kernels.get(self.weight, binary_kernel, self.options.weight_normalisation)
+        make = binary_kernel if self.mode.weights is Weights.BINARY else float_kernel
+        return self._kernels.get(self.weight, make, self.options.weight_normalisation)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in, H, W) -> (N, out, H / stride, W / stride)."""
-        return self.run(x, self.kernel(), self.stride, self.groups, Activations.BINARY)
+        return self.run(x, self.kernel(), self.stride, self.groups, self.mode.activations)
 
 
 class SeparableConvolution(nn.Module):
@@ -123,6 +126,19 @@ class BinaryNetwork(Network[NasBnnSpace, Architecture, NetworkOptions]):
         for block in self.blocks():
             x = block(x)
         return self.classifier(x.mean((2, 3)))  # (N, last width) -> (N, classes)
+
+    def parts(self) -> dict[str, nn.Module]:
+        """See `Network.parts`: the stem and the blocks."""
+        places = [(stage, place) for stage, blocks in enumerate(self.stages, 1) for place, _ in enumerate(blocks, 1)]
+        names = [f"s{stage}l{place}.1x1" for stage, place in places]
+        return {"stem": self.stem, **dict(zip(names, self.blocks(), strict=True))}
+
+    def maps(self, images: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """See `Network.maps`."""
+        x = images
+        for name, part in self.parts().items():
+            x = part(x)
+            yield name, x
 
     def blocks(self) -> Iterator[SeparableConvolution]:
         """All blocks, from input to output."""

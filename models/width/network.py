@@ -3,6 +3,7 @@
 "Searching for accurate binary neural architectures" (2019) widens and narrows the VGG of DoReFa-Net and ResNets.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -85,14 +86,26 @@ class WidthNetwork(Network[WidthSpace, Widths, WidthOptions]):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits: float images (N, channels, H, W) -> (N, classes)."""
+        x = images
+        for _, x in self.maps(images):  # noqa: B007 - the last map is wanted
+            pass
+        x = self.pool(F.relu(x))
+        return self.classifier(x.flatten(1))  # pixels of a channel side by side
+
+    def parts(self) -> dict[str, nn.Module]:
+        """See `Network.parts`: the convolutions, each with its pool and its batch norm."""
+        return {plan.name: self.layers[_key(plan.name)] for plan in self.plans}
+
+    def maps(self, images: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """See `Network.maps`; maps are those before the ReLU that the classifier reads."""
         outputs = {IMAGE: images.contiguous(memory_format=torch.channels_last)}
         for plan in self.plans:
             shortcut = outputs[plan.shortcut] if plan.shortcut else None
-            outputs[plan.name] = self.layers[_key(plan.name)](outputs[plan.source], shortcut)
+            x = outputs[plan.name] = self.layers[_key(plan.name)](outputs[plan.source], shortcut)
             for name in self._done[plan.name]:
                 del outputs[name]
-        x = self.pool(F.relu(outputs.popitem()[1]))
-        return self.classifier(x.flatten(1))  # pixels of a channel side by side
+            yield plan.name, x
+            del x
 
 
 @torch.no_grad()

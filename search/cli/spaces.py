@@ -53,6 +53,9 @@ def show_cost(
         int | None, typer.Option(help="Height and width of the images; the space's own if left out.")
     ] = None,
     classes: Annotated[int | None, typer.Option(help="Number of classes; the space's own if left out.")] = None,
+    detector: Annotated[
+        str | None, typer.Option(help="Count a detector on this backbone: paper, float or binary.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Count what an architecture costs, layer by layer: operations per image, parameters and size.
@@ -61,6 +64,11 @@ def show_cost(
     """
     from analysis.units import cost_words, quantity
 
+    if detector is not None:
+        from search.cli.detect import show_detector_cost
+
+        show_detector_cost(_open(space), architecture, detector, image_size, classes, as_json=as_json)
+        return
     chosen = _open(space).for_data(image_size, classes)
     member = chosen.parse(architecture)
     cost = chosen.cost(member)
