@@ -72,6 +72,8 @@ def axis_scale(column: str, largest: float) -> Scale:
     >>> axis_scale("ops", 180e6)
     Scale(label='operations (M OPs)', factor=1000000.0)
     """
+    if column == "map":
+        return Scale("validation mAP (%)", 0.01)
     if column == "accuracy":
         return Scale("validation accuracy (%)", 0.01)
     factor, sign = prefix(largest)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # the schema is read where pyarrow is not needed
 SCHEMA_VERSION = 1
 VERSION_KEY = b"binarynas.schema_version"
 LATENCY = "latency_ms"
+MAP = "map"
 TEST_ACCURACY = "test_accuracy"  # a column of the front's table, not of the trials
 
 ArrowType = Literal["string", "int32", "int64", "float64", "strings", "time"]
@@ -52,8 +53,19 @@ COLUMNS = (
         "",
         "what was done: measured with a supernet's weights (inherited), or with these trained on (finetuned); trained "
         "as a candidate (trained) or to the end (final; scratch in older files); a differentiable search (searched); "
-        "or measured for comparison only (reference)",
-        choices=("inherited", "finetuned", "scratch", "trained", "searched", "final", "reference"),
+        "or measured for comparison only (reference); a detector that was trained on a network (detector), or measured "
+        "with a supernet's weights and a shared pyramid and heads (shared)",
+        choices=(
+            "inherited",
+            "finetuned",
+            "scratch",
+            "trained",
+            "searched",
+            "final",
+            "reference",
+            "detector",
+            "shared",
+        ),
     ),
     Column("number", "int64", "", "number of the trial, unique within a stage"),
     Column(
@@ -71,7 +83,13 @@ COLUMNS = (
     Column("proposer", "string", "", "name of the proposer of the architecture"),
     Column("operator", "string", "", "how it was proposed: random, mutation, crossover, smallest, largest, nsga2, ..."),
     Column("parents", "strings", "", "content ids of the architectures that it was made from"),
-    Column("accuracy", "float64", "fraction", "top-1 accuracy on the validation split, 0 to 1", "max"),
+    Column(
+        "accuracy",
+        "float64",
+        "fraction",
+        "top-1 accuracy on the validation split, 0 to 1; of a detector its map",
+        "max",
+    ),
     Column("loss", "float64", "nats", "mean cross entropy on the validation split", "min"),
     Column("flops", "int64", "multiply-accumulates", "float operations per image", "min"),
     Column("int8_ops", "int64", "multiply-accumulates", "8-bit operations per image", "min"),
@@ -81,6 +99,16 @@ COLUMNS = (
     Column("bits", "int64", "bits", "size when deployed", "min"),
     Column("bytes", "int64", "bytes", "size when deployed, rounded up to whole bytes", "min"),
     Column(LATENCY, "float64", "ms", "median latency of one image", "min"),
+    Column(
+        MAP, "float64", "fraction", "of a detector: average precision, the mean over overlaps of 0.5 to 0.95", "max"
+    ),
+    Column("ap50", "float64", "fraction", "average precision at an overlap of 0.5", "max"),
+    Column("ap75", "float64", "fraction", "average precision at an overlap of 0.75", "max"),
+    Column("ap_small", "float64", "fraction", "map of objects below 32×32 pixels", "max"),
+    Column("ap_medium", "float64", "fraction", "map of objects from 32×32 to 96×96 pixels", "max"),
+    Column("ap_large", "float64", "fraction", "map of objects above 96×96 pixels", "max"),
+    Column("ar", "float64", "fraction", "recall with at most 100 boxes per image, the mean over overlaps", "max"),
+    Column("detector_ops", "float64", "OPs", "of a detector: all operations, heads too, at the size in use", "min"),
     Column("epochs", "int32", "epochs", "epochs that the trial has trained so far; null where nothing was trained"),
     Column("facts", "string", "JSON", "results of the trial that are not numbers, such as the genotype of a search"),
     Column("seed", "int64", "", "seed of the trial"),

@@ -162,7 +162,7 @@ class Detector(FasterRCNN):
         if norms is BackboneNorms.FROZEN:
             frozen += [each for each in self.network.modules() if isinstance(each, Tail | nn.BatchNorm2d)]
         for part in frozen:
-            part.requires_grad_(False)
+            part.requires_grad_(requires_grad=False)
         self._frozen = tuple(frozen)
 
     def train(self, mode: bool = True) -> "Detector":  # noqa: FBT001, FBT002 - torch's own signature

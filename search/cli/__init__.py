@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from search.cli import deploy, latency, report, run, spaces
+from search.cli import deploy, detect, latency, report, run, spaces
 from search.cli.output import fail
 from spaces.errors import BinarynasError
 
@@ -18,6 +18,7 @@ app = typer.Typer(
 )
 COMMANDS = {  # in the order of the help text
     "search": run.search,
+    "detect": detect.detect,
     "resume": run.resume,
     "status": run.status,
     "presets": run.presets,

@@ -1,14 +1,98 @@
 """Commands about detectors: what they cost, and training them on the networks of a run."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-from search.cli.output import print_json, print_table
+import typer
+
+from search.cli.options import RunFolder
+from search.cli.output import fail, note, print_json, print_table
+from search.cli.run import begin
 
 if TYPE_CHECKING:
+    from search.config.detection import DetectionConfig
     from search.config.space import AnySpace
+    from search.runs.folder import Run
     from spaces import Cost, DetectorCost
 
 COCO_CLASSES = 80
+
+
+def detect(
+    run: RunFolder,
+    data: Annotated[
+        str | None, typer.Option(help="Pictures with boxes: a folder in COCO's format, or digits, the built-in set.")
+    ] = None,
+    networks: Annotated[int | None, typer.Option(min=1, help="How many of the run's front, over its cost.")] = None,
+    architecture: Annotated[
+        list[str] | None, typer.Option(metavar="TEXT|ID", help="This network; may be given several times.")
+    ] = None,
+    front: Annotated[bool, typer.Option("--front", help="Every network of the run's front.")] = False,
+    out: Annotated[Path | None, typer.Option(help="The new run's folder; RUN-detectors if left out.")] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(metavar="PRESET|FILE.yaml", help="Whose section detection to take; RUN's own if left out."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="The root of all randomness; RUN's if left out.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Detectors that are trained at once.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Of the section detection: epochs=6.")
+    ] = None,
+) -> None:
+    """Train detectors on networks of a run's front, each a trial with its mAP; ends with their front and a plot.
+
+    They are a run of their own: resume, status, best, report and compare work on it.
+    """
+    from search.pipeline.detection import detection_config, front_of, prepare_detection
+    from search.runs.folder import open_run
+
+    source = open_run(run)
+    if architecture and (front or networks):
+        fail("--architecture names the networks already: leave --front and --networks out")
+    if front and networks:
+        fail("--front takes every network: leave --networks out")
+    section = _section(source, preset, data, settings or ())
+    count = None if front else networks or section.networks
+    texts = _texts(source, architecture) if architecture else front_of(source, count)
+    config = detection_config(source, section, texts, source.config.seed if seed is None else seed)
+    if workers is not None:
+        config = config.model_copy(update={"execution": config.execution.model_copy(update={"workers": workers})})
+    made = prepare_detection(config, out or run.with_name(f"{run.name}-detectors"))
+    for each in made.info["data"].get("notes", ()):
+        note(each)
+    begin(made)
+
+
+def _section(source: "Run", preset: str | None, data: str | None, settings: Sequence[str]) -> "DetectionConfig":
+    """The section `detection` of a preset, a file or the run, with what was given on top."""
+    from search.config.loading import load_config
+    from search.data.detection.config import recognise_pictures
+
+    begun = source.config.detection if preset is None else load_config(preset).detection
+    values: dict[str, Any] = {"detection": begun.model_dump(mode="json")}
+    if data is not None:
+        given = recognise_pictures(data).model_dump(mode="json", exclude_unset=True)
+        values["detection"]["data"] = {**begun.data.model_dump(mode="json"), "path": None, "name": "digits", **given}
+    from search.config.loading import with_settings
+
+    return with_settings(values, [f"detection.{each}" for each in settings], "detect").detection
+
+
+def _texts(source: "Run", names: Sequence[str]) -> list[str]:
+    """The text forms of architectures given by text or id."""
+    from search.runs.study import read_records
+    from spaces import SpaceError
+
+    by_id = {record.id: record.architecture for record in read_records(source.journal)}
+    space, texts = source.architectures, list[str]()
+    for name in names:
+        if name.isalnum() and name not in by_id:
+            raise SpaceError(
+                f"{source.path} has no network {name!r}; give an id of its front, or an architecture's text"
+            )
+        texts.append(space.format(space.parse(by_id.get(name, name))))
+    return texts
 
 
 def show_detector_cost(
@@ -41,7 +125,9 @@ def show_detector_cost(
         print_json({**names, **shape, **totals, "parts": parts, "layers": layers})
         return
     rows = [(name, *_cells(cost)) for name, cost in _parts(used).items()]
-    print_table(("part", "float", "int8", "binary", "OPs", "params", "size"), rows, total=("in all", *_cells(used.whole)))
+    print_table(
+        ("part", "float", "int8", "binary", "OPs", "params", "size"), rows, total=("in all", *_cells(used.whole))
+    )
     print_table(
         ("total", ""),
         [

@@ -87,6 +87,11 @@ def resume(
     _carry_out(run, address, take_over=take_over)
 
 
+def begin(run: "Run", address: str | None = None) -> None:
+    """Carry out a run that was just made, and show its front."""
+    _carry_out(run, address)
+
+
 def _carry_out(run: "Run", address: str | None = None, *, take_over: bool = False) -> None:
     """Do what is left of a run, and show its front."""
     from search.execution.signals import INTERRUPTED, heed_termination, told_to_stop

@@ -47,6 +47,11 @@ def load_config(source: str, settings: Iterable[str] = (), overrides: Mapping[st
         )
     values = parse_yaml(text, source)
     _merge(values, _given(overrides or {}))
+    return with_settings(values, settings, source)
+
+
+def with_settings(values: Values, settings: Iterable[str], source: str) -> RunConfig:
+    """Nested values with `key=value` settings on top, checked. Raises `ConfigError` that lists every problem."""
     for setting in settings:
         _merge(values, _nested(setting))
     return check_config(values, source)

@@ -5,6 +5,7 @@ from enum import StrEnum
 import yaml
 from pydantic import Field
 
+from search.config.detection import DetectionConfig
 from search.config.execution import ExecutionConfig
 from search.config.search import EvaluationConfig, SearchConfig
 from search.config.sections import Section
@@ -29,11 +30,13 @@ class Method(StrEnum):
     ONE_SHOT: a supernet is trained once, and candidates are measured with its weights (NAS-BNN; cells as well).
     TRAINING: every candidate is trained for some epochs (the width search, hyperparameters).
     DIFFERENTIABLE: every trial is a whole bilevel search, and its genotype is what counts (BNAS).
+    DETECTION: a detector is trained on every one of some given networks (`binarynas detect`).
     """
 
     ONE_SHOT = "one-shot"
     TRAINING = "training"
     DIFFERENTIABLE = "differentiable"
+    DETECTION = "detection"
 
 
 class RunConfig(Section):
@@ -51,6 +54,7 @@ class RunConfig(Section):
     evaluation: EvaluationConfig = EvaluationConfig()
     finetune: FinetuneConfig = FinetuneConfig()
     final: FinalConfig = FinalConfig()
+    detection: DetectionConfig = DetectionConfig()
     execution: ExecutionConfig = ExecutionConfig()
 
     def searched_space(self, architectures: AnySpace) -> AnySpace:

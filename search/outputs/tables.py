@@ -9,8 +9,9 @@ from tempfile import TemporaryDirectory
 from analysis.findings.front import front_table
 from analysis.report.frontier import write_frontier
 from analysis.runs.layout import PLOTS, REFERENCES_FILE, TRIALS_FILE
-from analysis.runs.schema import LATENCY, TEST_ACCURACY, WHOLE, write_trials
+from analysis.runs.schema import LATENCY, MAP, TEST_ACCURACY, WHOLE, write_trials
 from analysis.runs.trials import load_trials
+from search.config.run import Method
 from search.runs.folder import Run
 from search.runs.records import Record, State
 from search.runs.study import read_records
@@ -73,18 +74,19 @@ def draw(run: Run) -> None:
 
     folder = run.path / PLOTS
     folder.mkdir(exist_ok=True)
-    space, config = run.architectures, run.config.search
+    space, search = run.architectures, run.config.search
     x = _cost(run)
     budget = None
-    if x == "ops" and (config.ops_min is not None or config.ops_max is not None):
+    if x == "ops" and (search.ops_min is not None or search.ops_max is not None):
         ends = [space.cost(end).ops for end in (space.smallest(), space.largest())]
-        budget = config.ops_min or ends[0], config.ops_max or ends[1]
-    elif x == LATENCY and config.latency_max is not None:
-        budget = 0.0, config.latency_max
+        budget = search.ops_min or ends[0], search.ops_max or ends[1]
+    elif x == LATENCY and search.latency_max is not None:
+        budget = 0.0, search.latency_max
     # only ImageNet has a thousand classes here, and the papers' points are comparable at its usual size alone
     imagenet = (space.classes, space.image_size) == (1000, 224)
     dataset = "imagenet" if imagenet else run.info["data"]["name"]
-    data = frontier_data(load_trials(run.path), x, dataset=dataset, budget=budget)
+    y = MAP if run.config.method is Method.DETECTION else "accuracy"
+    data = frontier_data(load_trials(run.path), x, y, dataset=dataset, budget=budget)
     with TemporaryDirectory(dir=folder) as scratch:
         for file in save_figure(plot_frontier(data), Path(scratch) / "frontier", data):
             file.replace(folder / file.name)

@@ -11,6 +11,7 @@ from models.families import family_of
 from search.config.run import Method
 from search.latency.table import Predictor, read_table
 from search.outputs.tables import REFERENCES_FILE, draw, export_trials, write_table
+from search.pipeline.detection import detector_proposals
 from search.pipeline.phases import Chain, Tasks
 from search.pipeline.references import reference_proposals
 from search.pipeline.trials import EarlyStopping, Encode, Plan, Trials, fit_task
@@ -26,7 +27,12 @@ from search.runs.study import Study
 from search.worker import tasks
 from search.worker.tasks import Executor, Work, inputs
 
-CANDIDATES = {Method.ONE_SHOT: Stage.INHERITED, Method.TRAINING: Stage.TRAINED, Method.DIFFERENTIABLE: Stage.SEARCHED}
+CANDIDATES = {
+    Method.ONE_SHOT: Stage.INHERITED,
+    Method.TRAINING: Stage.TRAINED,
+    Method.DIFFERENTIABLE: Stage.SEARCHED,
+    Method.DETECTION: Stage.DETECTOR,
+}
 """The stage of each method's candidates."""
 
 PROPOSED = (*CANDIDATES.values(), Stage.FINETUNED)
@@ -124,6 +130,10 @@ class Pipeline:
         write_table(run, FRONT_FILE, best, tested)  # last: it says that the run has finished
 
     def _search(self) -> Trials:
+        if self.run.config.method is Method.DETECTION:
+            trials = self._fixed("Detectors", Stage.DETECTOR, detector_proposals(self.run))
+            assert trials is not None, "`prepare_detection` sees to it that there are networks"
+            return trials
         run, config, search = self.run, self.run.config, self.run.config.search
         coster = None
         if search.latency_max is not None:
@@ -157,6 +167,8 @@ class Pipeline:
                     stopping=stopping,
                     ended=lambda records: keep_only(run, stage, records, search.objectives[1:]),
                 )
+            case Method.DETECTION:
+                raise AssertionError("detectors are fixed beforehand")
         return self._trials(stage, plan)
 
     def _finetune(self, front: Sequence[Record]) -> Trials | None:

@@ -21,7 +21,8 @@ from analysis.runs.layout import (
     TRIALS_FILE,
     RunError,
 )
-from search.config.run import RunConfig
+from search.config.run import Method, RunConfig
+from search.data.detection.opening import open_pictures
 from search.data.opening import fingerprint_of, listing, open_data
 from search.pipeline.prepare import prepare
 from search.runs.folder import Run
@@ -110,6 +111,11 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def _require_same_data(run: Run) -> None:
     """Raise `RunError`, with both fingerprints, where the data set or the run's copy of it changed."""
     begun, config = run.info["data"], run.config
+    if config.method is Method.DETECTION:
+        found = open_pictures(config.detection.data, run.architectures.channels, config.seed).fingerprint
+        if found != begun["fingerprint"]:
+            raise _other(f"the pictures of {run.path}", begun["fingerprint"], found)
+        return
     source = listing(config.data)
     if "listing" in begun and source is not None and source != begun["listing"]:
         raise _other(f"the data set in {config.data.path}", begun["listing"], source)

@@ -115,6 +115,10 @@ class Run:
         """The trained network from whose leading channels candidates start."""
         return self.weights(Stage.REFERENCE, "parent")
 
+    def backbone(self, identity: str) -> Path:
+        """The network on which a detector begins, as it was taken from the run that it comes from."""
+        return self.path / "backbones" / identity
+
     def searched(self, identity: str) -> Path:
         """A differentiable search: its history, its checkpoints and its genotypes."""
         return self.path / "searches" / identity

@@ -84,7 +84,8 @@ def _difference(detector: Detector, teacher: Detector, images: list[Tensor], own
         given, _ = teacher.transform(images)
         theirs = teacher.backbone(given.tensors)
     parts = [
-        F.mse_loss(_unit(own[name]), _unit(F.interpolate(theirs[name], own[name].shape[2:]))) for name in ("0", "1", "2")
+        F.mse_loss(_unit(own[name]), _unit(F.interpolate(theirs[name], own[name].shape[2:])))
+        for name in ("0", "1", "2")
     ]
     return torch.stack(parts).mean()
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -33,6 +33,9 @@ from search.worker.memory import keep_memory
 from spaces import Candidate
 from spaces.hyperparameters.space import HyperparameterSpace
 
+if TYPE_CHECKING:
+    from search.data.detection.pictures import PictureSet
+
 
 class Context:
     """One run, opened by a worker. Images and weights are mapped into memory and reach a worker without a copy."""
@@ -48,6 +51,13 @@ class Context:
         """The images."""
         size = self.run.architectures.image_size
         return open_data(self.config.data, image_size=size, seed=self.config.seed, cache=self.run.data_cache)
+
+    @cached_property
+    def pictures(self) -> "PictureSet":
+        """The pictures with boxes that detectors see."""
+        from search.data.detection.opening import open_pictures  # classification needs none of it
+
+        return open_pictures(self.config.detection.data, self.run.architectures.channels, self.config.seed)
 
     @cached_property
     def search_images(self) -> Split:

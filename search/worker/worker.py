@@ -7,6 +7,7 @@ from typing import assert_never
 
 import torch
 
+from search.runs.records import Stage
 from search.worker import tasks
 from search.worker.cells import search_cells
 from search.worker.context import Context
@@ -36,6 +37,10 @@ class Worker:
         match task:
             case tasks.Evaluate():
                 yield from evaluate_candidates(self._context, task)
+            case tasks.Fit(stage=Stage.DETECTOR):
+                from search.worker.detection import fit_detector  # loads torchvision
+
+                yield from fit_detector(self._context, task)
             case tasks.Fit():
                 yield from fit(self._context, task)
             case tasks.SearchCells():
@@ -44,6 +49,10 @@ class Worker:
                 yield from train_supernet(self._context)
             case tasks.MeasureLatencies():
                 yield measure_latencies(self._context)
+            case tasks.Deploy(stage=Stage.DETECTOR):
+                from search.worker.detection import deploy_detector
+
+                yield deploy_detector(self._context, task)
             case tasks.Deploy():
                 yield deploy(self._context, task)
             case _:

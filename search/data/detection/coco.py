@@ -236,7 +236,10 @@ class _Checked:
         return inside
 
     def _entries(
-        self, pictures: Mapping[int, Json], objects: Mapping[int, list[tuple[list[float], int, float, bool]]], images: Path
+        self,
+        pictures: Mapping[int, Json],
+        objects: Mapping[int, list[tuple[list[float], int, float, bool]]],
+        images: Path,
     ) -> Sequence[_Entry | None]:
         there = {path.name for path in images.iterdir()} if images.is_dir() else set[str]()
         missing = [str(row["file_name"]) for row in pictures.values() if Path(str(row["file_name"])).name not in there]

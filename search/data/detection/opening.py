@@ -82,5 +82,3 @@ def _drawn(places: list[int], count: int, seed: int, purpose: str) -> tuple[list
     order = np.random.Generator(np.random.PCG64(derive_seed(seed, "pictures", purpose))).permutation(len(places))
     chosen = {places[int(at)] for at in order[:count]}
     return [place for place in places if place in chosen], [place for place in places if place not in chosen]
-
-
