@@ -110,8 +110,9 @@ def frontier_data(
     """Gather what a frontier plot shows.
 
     `dataset` is the data set's name; for "imagenet" and operations against accuracy, the binary models of NAS-BNN's
-    Table 2 are shown unless `published` (a frame as `published_points` gives it) says otherwise. Published models of 32
-    bits, without operations, or far beyond the trials and the budget are left out. `budget` is the range of `x` that
+    Table 2 are shown, for "coco" and operations against map the detectors of its Table 3, unless `published` (a frame
+    as `published_points` gives it) says otherwise. Published models of 32 bits, without operations, or far beyond the
+    trials and the budget are left out. `budget` is the range of `x` that
     was searched, `baseline` the name and the trials of a run to compare with. `x` and `y` are any objectives of the
     schema, such as `params`, `bytes` or `latency_ms` against accuracy.
 
@@ -166,19 +167,20 @@ def _published(
     points: pd.DataFrame | None, dataset: str, objectives: tuple[str, str], reach: float
 ) -> tuple[Reference, ...]:
     """The binary models up to a number of operations, of the points that were given or else of NAS-BNN's tables."""
-    if objectives != ("ops", "accuracy"):
+    y = {("ops", "accuracy"): "top1", ("ops", "map"): "map"}.get(objectives)
+    if y is None:
         if points is not None:
-            x, y = objectives
-            raise ValueError(f"published points have ops and accuracy, and the plot shows {x} and {y}: leave them out")
+            shown = " and ".join(objectives)
+            raise ValueError(f"published points have ops and accuracy, and the plot shows {shown}: leave them out")
         return ()
-    if points is None and dataset == "imagenet":
-        points = published_points("imagenet")
+    if points is None and dataset == ("imagenet" if y == "top1" else "coco"):
+        points = published_points(dataset)
         points = points[points["source"].str.startswith("NAS-BNN ")]
     if points is None:
         return ()
     found: dict[tuple[float, float], Reference] = {}
-    shown = points[(points["precision"] == "1-bit") & (points["ops"] <= reach) & points["top1"].notna()]
-    for model, ops, top1, design in zip(shown["model"], shown["ops"], shown["top1"], shown["design"], strict=True):
+    shown = points[(points["precision"] == "1-bit") & (points["ops"] <= reach) & points[y].notna()]
+    for model, ops, reached, design in zip(shown["model"], shown["ops"], shown[y], shown["design"], strict=True):
         # several tables list one model, under different names
-        found.setdefault((ops, top1), Reference(str(model), float(ops), float(top1), str(design)))
+        found.setdefault((ops, reached), Reference(str(model), float(ops), float(reached), str(design)))
     return tuple(found.values())

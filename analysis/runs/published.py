@@ -14,7 +14,7 @@ def published_points(dataset: str = "imagenet") -> pd.DataFrame:
     Columns: `model`, `paper`, `design` (auto or manual), `dataset`, `ops` (equivalent operations per image, as that
     paper counts them; NaN where our source has no figure), `top1` (fraction 0 to 1, on the images that the paper calls
     validation or test), `precision` (1-bit or 32-bit weights and activations), `note` (null where there is none) and
-    `source`.
+    `source`, and `map` (fraction 0 to 1; of detectors, on "coco", which have no `top1`).
 
     Raises `ValueError` for a data set without figures.
     """
@@ -28,4 +28,4 @@ def published_points(dataset: str = "imagenet") -> pd.DataFrame:
 @cache
 def _all_points() -> pd.DataFrame:
     with files("analysis.runs").joinpath("published.csv").open(encoding="utf-8") as file:
-        return pd.read_csv(file, dtype={"ops": "float64", "top1": "float64"})
+        return pd.read_csv(file, dtype={"ops": "float64", "top1": "float64", "map": "float64"})

@@ -8,6 +8,7 @@ statistics are those of one image or box: batches of chosen boxes in training ar
 import math
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.detection.faster_rcnn import TwoMLPHead
@@ -18,7 +19,7 @@ from models.layers.binarisers import ReActNet
 from models.layers.binary import BinaryConv2d, Sizes
 from spaces.cost.detector import ROI_SIZE, DetectorDesign, Precision
 
-_GROUPS = 32
+_GROUP = 16  # channels of a group, since the box head's maps are of one pixel
 
 
 class BinaryBlock(nn.Module):
@@ -80,5 +81,12 @@ class BinaryBoxHead(nn.Module):
         return F.relu(self.second(x)).flatten(1)
 
 
+class _GroupNorm(nn.GroupNorm):
+    """Torch's, also of one number per channel, as a single box or a map of one pixel has."""
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's own name
+        return torch.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
+
+
 def _group_norm(channels: int) -> nn.GroupNorm:
-    return nn.GroupNorm(math.gcd(channels, _GROUPS), channels)
+    return _GroupNorm(math.gcd(channels, max(1, channels // _GROUP)), channels)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from models.onebit.file import Model
 
 ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="A .bnn file, as `binarynas export` writes it.")]
+ModelOrDetector = Annotated[
+    Path, typer.Argument(metavar="MODEL|DETECTOR", help="A .bnn file, or the folder of a detector.")
+]
 Threads = Annotated[int, typer.Option(min=1, max=256, help="Threads that share the images of a batch.")]
 
 
@@ -135,12 +138,26 @@ def bench(
 
 
 def predict(
-    model: ModelFile,
+    model: ModelOrDetector,
     source: Annotated[Path, typer.Argument(metavar="IMAGE|FOLDER", help="PNG, JPEG, WebP or GIF.")],
     threads: Threads = 1,
+    draw: Annotated[
+        Path | None, typer.Option(metavar="OUT.png", help="Of a detector: draw what it finds in the image.")
+    ] = None,
+    least: Annotated[float, typer.Option("--score", min=0, max=1, help="Of a detector: the least score.")] = 0.5,
     as_json: Json = False,
 ) -> None:
-    """Classify an image, or every image in a folder, with the probability that the network gives the class."""
+    """Classify an image, or every image in a folder, with the probability that the network gives the class.
+
+    With the folder of a detector: find objects, each with its class, score and box.
+    """
+    if model.is_dir():
+        from search.cli.detect import predict_objects
+
+        predict_objects(model, _image_files(source), threads, draw, least, as_json=as_json)
+        return
+    if draw is not None:
+        fail(f"{model} is not the folder of a detector, and only what detectors find can be drawn: leave --draw out")
     from search.data.errors import DataError
     from search.outputs.deployment import probabilities
 

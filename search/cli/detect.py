@@ -95,6 +95,37 @@ def _texts(source: "Run", names: Sequence[str]) -> list[str]:
     return texts
 
 
+def predict_objects(
+    folder: Path, files: Sequence[Path], threads: int, drawn: Path | None, least: float, *, as_json: bool
+) -> None:
+    """Find objects in images with the detector in a folder."""
+    import torch
+
+    from models.detection.checkpoints import load_detector
+    from search.outputs.boxes import draw_one
+    from search.outputs.detectors import find_objects
+
+    if drawn is not None and (len(files) > 1 or drawn.suffix.lower() != ".png"):
+        fail(f"--draw writes one image as a .png file; got {len(files)} images and {drawn}")
+    torch.set_num_threads(threads)
+    detector = load_detector(folder)
+    names, results = detector.seen.class_names, list[dict[str, Any]]()
+    for file in files:
+        image, found, seconds = find_objects(detector, file, least)
+        rows = zip(found["labels"].tolist(), found["scores"].tolist(), found["boxes"].tolist(), strict=True)
+        objects = [{"class": names[label - 1], "score": score, "box": box} for label, score, box in rows]
+        results.append({"file": str(file), "milliseconds": 1000 * seconds, "objects": objects})
+        if drawn is not None:
+            draw_one(drawn, image, found, names)
+        if not as_json:
+            typer.echo(f"{file}: {len(objects)} objects in {1000 * seconds:.1f} ms")
+            for each in objects:
+                corners = " ".join(f"{value:.1f}" for value in each["box"])
+                typer.echo(f"  {each['class']}  {100 * each['score']:.1f} %  {corners}")
+    if as_json:
+        print_json(results)
+
+
 def show_detector_cost(
     space: "AnySpace", text: str, design: str, image_size: int | None, classes: int | None, *, as_json: bool
 ) -> None:

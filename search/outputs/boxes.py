@@ -2,6 +2,7 @@
 
 # torch and torchvision annotate their functions only in part, and torchvision has no types
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
 
 import math
 from collections.abc import Mapping, Sequence

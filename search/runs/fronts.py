@@ -1,10 +1,13 @@
 """The Pareto front of a run's trials, and an evenly spaced selection from it."""
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from analysis.measures.pareto import pareto_front
 from analysis.stages import NEVER_ON_A_FRONT
 from search.runs.records import Record, State
+
+T = TypeVar("T")
 
 
 def front_records(records: Sequence[Record], costs: Sequence[str]) -> list[Record]:
@@ -19,7 +22,7 @@ def front_records(records: Sequence[Record], costs: Sequence[str]) -> list[Recor
     return sorted(best, key=lambda record: (record.metrics[cost], record.metrics["accuracy"], record.number))
 
 
-def spread(records: Sequence[Record], count: int) -> list[Record]:
+def spread(records: Sequence[T], count: int) -> list[T]:
     """At most `count` of the records, spread evenly from the first to the last."""
     if count >= len(records):
         return list(records)

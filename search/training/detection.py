@@ -43,7 +43,7 @@ def detector_step(
     """
     device = next(detector.parameters()).device
     sizes = (*config.training_sizes, config.image_size)
-    detector.transform.min_size = sizes
+    cast("Any", detector.transform).min_size = sizes
     maps: list[Any] = []
     detector.body.pyramid.register_forward_hook(lambda _module, _given, out: maps.append(out))
 

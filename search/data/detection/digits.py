@@ -5,6 +5,7 @@ Every split is made of digits that the others do not have.
 
 # scikit-learn has no types
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
 
 from dataclasses import dataclass
 

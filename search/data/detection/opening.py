@@ -46,7 +46,9 @@ def _digits(config: PicturesConfig, channels: int) -> PictureSet:
     for place in range(len(pictures)):
         target = pictures.target(place)
         digest.update(target.boxes.numpy().tobytes() + target.classes.numpy().tobytes())
-    return PictureSet("digits in pictures", tuple(map(str, range(10))), *splits, digest.hexdigest())
+    train, validation, test = splits
+    names = tuple(map(str, range(10)))
+    return PictureSet("digits in pictures", names, train, validation, test, digest.hexdigest())
 
 
 def _cut(
@@ -74,7 +76,8 @@ def _cut(
     for (part, limit), places in zip(limits.items(), (left, validation, test), strict=True):
         chosen = places if limit is None else _drawn(places, limit, seed, f"{part} limit")[0]
         splits.append(PictureSplit(pictures, torch.tensor(chosen, dtype=torch.int64), config.threads))
-    return PictureSet("coco", class_names, *splits, digest, notes)
+    train, *others = splits
+    return PictureSet("coco", class_names, train, others[0], others[1], digest, notes)
 
 
 def _drawn(places: list[int], count: int, seed: int, purpose: str) -> tuple[list[int], list[int]]:

@@ -1,5 +1,8 @@
 """Pictures of any size with boxes, and splits of them that the training loop takes batches from."""
 
+# torch annotates its functions only in part
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
