@@ -163,6 +163,8 @@ class _Checked:
         categories = self._by_id(data["categories"], "category", "name")
         pictures = self._by_id(data["images"], "image", "file_name", "height", "width")
         annotations = self._by_id(data["annotations"], "annotation", "image_id", "category_id", "bbox")
+        for key, row in pictures.items():
+            self._check_size(key, row["height"], row["width"])
         refuse(self._problems)
         order = sorted(categories)
         self.class_names = tuple(str(categories[key]["name"]) for key in order)
@@ -192,6 +194,15 @@ class _Checked:
             else:
                 found[key] = fields
         return found
+
+    def _check_size(self, key: int, height: object, width: object) -> None:
+        if type(height) is not int or type(width) is not int or height < 1 or width < 1:
+            self._problems.append(f"{self._file}: image {key} has the size {width!r}×{height!r}; write whole numbers.")
+        elif height * width > MOST_PIXELS:
+            self._problems.append(
+                f"{self._file}: image {key} has {width}×{height} pixels, more than {MOST_PIXELS}: make it smaller, or "
+                "take it out."
+            )
 
     def _objects(
         self, annotations: Mapping[int, Json], pictures: Mapping[int, Json], classes: Mapping[int, int]
@@ -246,26 +257,17 @@ class _Checked:
         if missing:
             shown = ", ".join(missing[:_SHOWN])
             self._notes[f"pictures without a file in {images.name}, left out, such as {shown}"] += len(missing)
-        return [self._entry(key, row, objects[key], images, there) for key, row in pictures.items()]
+        return [self._entry(row, objects[key], images, there) for key, row in pictures.items()]
 
     def _entry(
-        self, key: int, row: Json, objects: list[tuple[list[float], int, float, bool]], images: Path, there: set[str]
+        self, row: Json, objects: list[tuple[list[float], int, float, bool]], images: Path, there: set[str]
     ) -> _Entry | None:
-        height, width, name = row["height"], row["width"], Path(str(row["file_name"])).name
-        if type(height) is not int or type(width) is not int or height < 1 or width < 1:
-            self._problems.append(f"{self._file}: image {key} has the size {width!r}×{height!r}; write whole numbers.")
-            return None
-        if height * width > MOST_PIXELS:
-            self._problems.append(
-                f"{self._file}: image {key} has {width}×{height} pixels, more than {MOST_PIXELS}: make it smaller, or "
-                "take it out."
-            )
-            return None
+        name = Path(str(row["file_name"])).name
         if name not in there:
             return None
         if not objects:
             self._notes["pictures without an object, which are kept"] += 1
-        return _Entry(images / name, height, width, _target(objects))
+        return _Entry(images / name, row["height"], row["width"], _target(objects))
 
 
 def _target(objects: list[tuple[list[float], int, float, bool]]) -> Target:
