@@ -140,6 +140,7 @@ def _searched(run: RunFacts) -> Html:
         ("proposer", str(search.get("proposer", proposers))),
         ("trials asked for", f"{wanted:,}" if wanted is not None else ""),
         ("trials", ", ".join(_counted(counts)) or "none"),
+        ("ended early", "; ".join(run.early_ends)),
         ("by weights", ", ".join(_counted(stages))),
         *method_facts(run),
         ("begun", str(run.info.get("created", ""))[:19].replace("T", " ")),
