@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from models.checkpoints.folder import CheckpointError
     from models.checkpoints.networks import load_network, load_supernet, save_network, save_supernet
     from models.conformance import check_binariser
+    from models.detection.checkpoints import load_detector, save_detector
+    from models.detection.detector import Detector, DetectorOptions, Seen
     from models.families import Family, SupernetTraining, build_network, family_of
     from models.layers.binarisers import BINARISERS, Binariser
     from models.layers.binary import BinaryConv2d, Sizes, set_mode
@@ -34,6 +36,8 @@ if not TYPE_CHECKING:
             "checkpoints.folder": "CheckpointError",
             "checkpoints.networks": "load_network load_supernet save_network save_supernet",
             "conformance": "check_binariser",
+            "detection.checkpoints": "load_detector save_detector",
+            "detection.detector": "Detector DetectorOptions Seen",
             "families": "Family SupernetTraining build_network family_of",
             "layers.binarisers": "BINARISERS Binariser",
             "layers.binary": "BinaryConv2d Sizes set_mode",

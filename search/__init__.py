@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from spaces.tools.public import public_names
 
 if TYPE_CHECKING:
+    from search.config.detection import DetectionConfig
     from search.config.execution import ExecutionConfig
     from search.config.loading import load_config, presets
     from search.config.run import Method, RunConfig
@@ -28,11 +29,14 @@ if TYPE_CHECKING:
     )
     from search.conformance import check_proposer
     from search.data.config import DataConfig
+    from search.data.detection.config import PicturesConfig
+    from search.data.detection.opening import open_pictures
     from search.data.errors import DataError
     from search.data.opening import open_data
     from search.execution.executors import make_executor
     from search.execution.inline import InlineExecutor
     from search.pipeline.carry_out import carry_out
+    from search.pipeline.detection import detection_config, prepare_detection
     from search.pipeline.prepare import prepare
     from search.pipeline.view import make_view
     from search.proposers.base import History, Picker, Proposer, make_proposer
@@ -47,6 +51,7 @@ if not TYPE_CHECKING:
     __all__, __getattr__ = public_names(
         "search",
         {
+            "config.detection": "DetectionConfig",
             "config.execution": "ExecutionConfig",
             "config.loading": "load_config presets",
             "config.run": "Method RunConfig",
@@ -57,11 +62,14 @@ if not TYPE_CHECKING:
             "SupernetConfig",
             "conformance": "check_proposer",
             "data.config": "DataConfig",
+            "data.detection.config": "PicturesConfig",
+            "data.detection.opening": "open_pictures",
             "data.errors": "DataError",
             "data.opening": "open_data",
             "execution.executors": "make_executor",
             "execution.inline": "InlineExecutor",
             "pipeline.carry_out": "carry_out",
+            "pipeline.detection": "detection_config prepare_detection",
             "pipeline.prepare": "prepare",
             "pipeline.view": "make_view",
             "proposers.base": "History Picker Proposer make_proposer",

@@ -102,7 +102,7 @@ def predict_objects(
     import torch
 
     from models.detection.checkpoints import load_detector
-    from search.outputs.boxes import draw_one
+    from search.data.detection.boxes import draw_one
     from search.outputs.detectors import find_objects
 
     if drawn is not None and (len(files) > 1 or drawn.suffix.lower() != ".png"):

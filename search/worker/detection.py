@@ -14,7 +14,7 @@ from models.detection.checkpoints import load_detector, save_detector
 from models.detection.detector import BackboneNorms, Detector, DetectorOptions, Seen
 from models.families import build_network
 from search.config.detection import DetectionConfig
-from search.outputs.boxes import draw_found
+from search.data.detection.boxes import draw_found
 from search.runs.records import EpochReport, Stage
 from search.training.detection import detector_step, evaluate_detector
 from search.training.loop import train
@@ -134,8 +134,9 @@ def deploy_detector(context: Context, task: Deploy) -> Deployed:
     detector = load_detector(context.run.weights(Stage.DETECTOR, task.id) / "network").to(context.device)
     save_detector(context.run.deployed(task.id), detector, {"stage": task.stage.value, "data": context.pictures.name})
     shown = context.pictures.validation.subset(torch.arange(min(_SHOWN, len(context.pictures.validation))))
-    plots = context.run.path / PLOTS
+    plots, seen = context.run.path / PLOTS, detector.eval().seen
     plots.mkdir(exist_ok=True)
-    draw_found(plots / f"detections-{task.id}.png", detector, shown)
+    drawn = plots / f"detections-{task.id}.png"
+    draw_found(drawn, lambda images: detector([each.to(context.device) for each in images]), seen.class_names, shown)
     metrics = evaluate_detector(detector, context.pictures.test, config.eval_batch_size)
     return Deployed(task.id, task.stage, metrics[MAP])

@@ -5,17 +5,19 @@
 # pyright: reportUnknownArgumentType=false
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from models.detection.detector import Detector
 from search.data.detection.pictures import PictureSplit
 from search.data.sources.decode import as_channels
 from spaces.tools.files import replacing
+
+Detects = Callable[[list[Tensor]], Sequence[Mapping[str, Tensor]]]
+"""Finds objects in images, float (channels, H, W): `boxes` (found, 4), `labels` and `scores` (found,) for each."""
 
 TRUE, FOUND = "#E69F00", "#56B4E9"
 """Colours of true and of found boxes."""
@@ -24,17 +26,16 @@ _COLUMNS = 4
 _SMALLEST_SIDE = 320  # of a drawn picture, so that its labels can be read
 
 
-def draw_found(file: Path, detector: Detector, split: PictureSplit, least: float = LEAST_SCORE) -> None:
+def draw_found(
+    file: Path, detect: Detects, names: Sequence[str], split: PictureSplit, least: float = LEAST_SCORE
+) -> None:
     """Draw every picture of a split with its true boxes and those that were found with at least this score, in one PNG
     file."""
-    detector.eval()
-    device = next(detector.parameters()).device
     drawn: list[Tensor] = []
     for place, image in split.one_by_one():
         target = split.pictures.target(place)
         with torch.no_grad():
-            (found,) = detector([image.to(device)])
-        names = detector.seen.class_names
+            (found,) = detect([image])
         canvas, scale = _enlarged(image)
         canvas = with_boxes(canvas, target.boxes * scale, ["" for _ in target.classes], TRUE)
         sure = {name: values[found["scores"] >= least].cpu() for name, values in found.items()}
