@@ -8,7 +8,7 @@ if TYPE_CHECKING:  # the names of stages are read where pandas is not needed
     import pandas as pd
 
 STAGES = BY_NAME["stage"].choices
-SEARCH_STAGES = ("inherited", "trained", "detector", "shared")  # the candidates of a search, one trial each
+SEARCH_STAGES = ("inherited", "trained", "detector")  # the candidates of a search, one trial each
 # references are measured to compare with; a differentiable search is not a network, but finds one that is trained later
 NEVER_ON_A_FRONT = ("searched", "reference")
 PARENT = "parent"  # the operator of the network from whose weights candidates start
@@ -23,7 +23,6 @@ WORDS = {
     "final": "trained to the end",
     "reference": "for comparison",
     "detector": "trained detectors",
-    "shared": "supernet in a shared detector",
 }
 # whose weights a network of a table has
 SHORT = WORDS | {"inherited": "supernet's", "scratch": "from scratch", "trained": "candidate's", "final": "final"}

@@ -53,8 +53,7 @@ COLUMNS = (
         "",
         "what was done: measured with a supernet's weights (inherited), or with these trained on (finetuned); trained "
         "as a candidate (trained) or to the end (final; scratch in older files); a differentiable search (searched); "
-        "or measured for comparison only (reference); a detector that was trained on a network (detector), or measured "
-        "with a supernet's weights and a shared pyramid and heads (shared)",
+        "or measured for comparison only (reference); a detector that was trained on a network (detector)",
         choices=(
             "inherited",
             "finetuned",
@@ -64,7 +63,6 @@ COLUMNS = (
             "final",
             "reference",
             "detector",
-            "shared",
         ),
     ),
     Column("number", "int64", "", "number of the trial, unique within a stage"),

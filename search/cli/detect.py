@@ -103,7 +103,7 @@ def predict_objects(
 
     from models.detection.checkpoints import load_detector
     from search.data.detection.boxes import draw_one
-    from search.outputs.detectors import find_objects
+    from search.outputs.detectors import find_objects, objects_of
 
     if drawn is not None and (len(files) > 1 or drawn.suffix.lower() != ".png"):
         fail(f"--draw writes one image as a .png file; got {len(files)} images and {drawn}")
@@ -112,8 +112,7 @@ def predict_objects(
     names, results = detector.seen.class_names, list[dict[str, Any]]()
     for file in files:
         image, found, seconds = find_objects(detector, file, least)
-        rows = zip(found["labels"].tolist(), found["scores"].tolist(), found["boxes"].tolist(), strict=True)
-        objects = [{"class": names[label - 1], "score": score, "box": box} for label, score, box in rows]
+        objects = objects_of(found, names)
         results.append({"file": str(file), "milliseconds": 1000 * seconds, "objects": objects})
         if drawn is not None:
             draw_one(drawn, image, found, names)

@@ -18,7 +18,6 @@ class DetectionConfig(TrainConfig):
 
     source: Path | None = Field(default=None, description="the run whose networks are the backbones")
     architectures: tuple[str, ...] = Field(default=(), description="their text forms, as they were chosen")
-    search: bool = Field(default=False, description="search backbones of the source's supernet for one shared detector")
     networks: int = Field(default=6, ge=1, description="how many of the source's front, spread over its cost")
     start: Literal["inherited", "random"] = Field(
         default="inherited", description="the backbone's first weights: those of the source, or random ones"

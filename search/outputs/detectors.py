@@ -1,7 +1,12 @@
 """Detectors in use: from an image file to the objects in it."""
 
+# torch annotates its functions only in part
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -35,3 +40,9 @@ def find_objects(detector: Detector, file: Path, least: float) -> tuple[Tensor, 
     seconds = time.perf_counter() - started
     sure = found["scores"] >= least
     return pixels, {name: values[sure] for name, values in found.items()}, seconds
+
+
+def objects_of(found: Mapping[str, Tensor], names: Sequence[str]) -> list[dict[str, Any]]:
+    """What was found as JSON values: the class by name, the score, and the box as x1, y1, x2, y2 in pixels."""
+    rows = zip(found["labels"].tolist(), found["scores"].tolist(), found["boxes"].tolist(), strict=True)
+    return [{"class": names[label - 1], "score": score, "box": box} for label, score, box in rows]

@@ -16,7 +16,6 @@ class Stage(StrEnum):
     SEARCHED = "searched"  # a whole differentiable search
     FINAL = "final"  # final training
     DETECTOR = "detector"  # a detector's own, trained on a given backbone
-    SHARED = "shared"  # a supernet's as the backbone, and those of a detector that all candidates share
     REFERENCE = "reference"  # a network to start from or to compare with, never on a front
 
 

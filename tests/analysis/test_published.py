@@ -42,6 +42,16 @@ def test_table_2_of_nas_bnn_is_there_in_full_and_in_order_of_operations():
     assert sum(name.startswith("NAS-BNN-") for name in table["model"]) == 12
 
 
+def test_table_3_of_nas_bnn_is_there_in_full():
+    points = published_points("coco")
+    assert len(points) == 17
+    assert points["top1"].isna().all()
+    assert points["map"].between(0.17, 0.33).all()
+    assert points["ops"].is_monotonic_increasing
+    best = points.set_index("model")["map"]
+    assert (best["NAS-BNN-A"], best["NAS-BNN-D"], best["NAS-BNN-F"]) == (0.25, 0.316, 0.322)
+
+
 def test_a_caller_cannot_spoil_the_figures_for_the_next():
     points = published_points()
     points.loc[:, "top1"] = 0
@@ -49,5 +59,5 @@ def test_a_caller_cannot_spoil_the_figures_for_the_next():
 
 
 def test_a_data_set_without_figures_is_named():
-    with pytest.raises(ValueError, match="'digits'; there are some for cifar10, imagenet"):
+    with pytest.raises(ValueError, match="'digits'; there are some for cifar10, coco, imagenet"):
         published_points("digits")

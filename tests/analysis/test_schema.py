@@ -19,6 +19,8 @@ from analysis.runs.schema import (
     write_trials,
 )
 
+DETECTORS = ("map", "ap50", "ap75", "ap_small", "ap_medium", "ap_large", "ar", "detector_ops")
+
 
 def test_the_schema_is_version_1_with_the_columns_that_came_later():
     types = {field.name: str(field.type) for field in trial_schema()}
@@ -30,7 +32,7 @@ def test_the_schema_is_version_1_with_the_columns_that_came_later():
         **dict.fromkeys([*text, "versions", "facts"], "string"),
         **dict.fromkeys(whole, "int64"),
         **dict.fromkeys(["generation", "attempt", "epochs"], "int32"),
-        **dict.fromkeys(["accuracy", "loss", "ops", "seconds", "latency_ms"], "double"),
+        **dict.fromkeys(["accuracy", "loss", "ops", "seconds", "latency_ms", *DETECTORS], "double"),
         "parents": "list<item: string>",
         "started": "timestamp[us, tz=UTC]",
     }
@@ -47,6 +49,7 @@ def test_rows_come_back_as_they_went_in(make_row):
     row = make_row(
         3, 2e7, 0.6, parents=["a", "b"], versions=json.dumps({"torch": "2.10"}), host="h", worker="w", reason=None,
         stage="searched", latency_ms=0.25, epochs=50, facts=json.dumps({"genotype": "normal: none@1"}),
+        **dict.fromkeys(DETECTORS, 0.5),
     )  # fmt: skip
     file = io.BytesIO()
     write_trials([row], file)
