@@ -95,9 +95,8 @@ def apply_diff(file: Path, diff: str) -> None:
 
 def in_a_copy(place: Path, blocks: list[tuple[str, str, str]]) -> None:
     """Carry out a page that adds files to the packages: in a copy of these, every block in a process of its own."""
-    for package in PACKAGES:
+    for package in ("binarynas", *PACKAGES):
         shutil.copytree(HOME / package, place / package, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(HOME / "binarynas.py", place)
     environment = {**ENVIRONMENT, "PYTHONPATH": str(place)}
     for language, file, content in blocks:
         if language == "diff":
