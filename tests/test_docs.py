@@ -140,8 +140,9 @@ def test_every_page_with_code_is_run():
 def ours(code: str) -> Iterator[tuple[str, str]]:
     """The module and the name of everything of ours that a piece of code imports."""
     for node in ast.walk(ast.parse(code)):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] in PACKAGES:
-            yield from ((node.module, name.name) for name in node.names)
+        module = node.module.removeprefix("binarynas.") if isinstance(node, ast.ImportFrom) and node.module else ""
+        if module.partition(".")[0] in PACKAGES:
+            yield from ((module, name.name) for name in node.names)
 
 
 def test_pages_and_notebooks_import_public_names():

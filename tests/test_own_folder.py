@@ -60,7 +60,7 @@ def test_what_hides_ours_is_named_in_one_sentence(project, code, cause):
 
 
 SEARCH = (
-    "search", "nasbnn-digits", "--trials", "4", "--set", "supernet.epochs=1", "--set", "data.train_limit=64",
+    "search", "nasbnn-digits", "--trials", "4", "--set", "supernet.epochs=1", "--set", "data.train_limit=256",
     "--set", "data.validation_limit=64", "--set", "data.test_limit=64", "--set", "evaluation.recalibration_batches=1",
     "--set", "finetune.networks=0", "--set", "execution.workers=1",
 )  # fmt: skip

@@ -13,6 +13,17 @@ COLOURS = 7  # of the style sheet, c0 to c6
 
 Point = tuple[float, float]
 
+# corners of marks around their place, in radii of a dot; what has none of these words in its kind is a circle
+_SHAPES: dict[str, tuple[Point, ...]] = {
+    "diamond": ((0, -1.35), (1.35, 0), (0, 1.35), (-1.35, 0)),
+    "square": ((-1, -1), (1, -1), (1, 1), (-1, 1)),
+    "triangle": ((0, -1.3), (1.25, 1), (-1.25, 1)),
+    "star": tuple(
+        (radius * math.sin(math.pi * at / 5), -radius * math.cos(math.pi * at / 5))
+        for at, radius in enumerate((2.0, 0.8) * 5)
+    ),
+}
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -65,6 +76,7 @@ class Chart:
     def __init__(self, x: Axis, y: Axis, *, width: int = WIDTH, height: int = HEIGHT) -> None:
         self.x, self.y, self.width, self.height = x, y, width, height
         self._marks: list[Html] = []
+        self._role = "img"
 
     def at(self, point: Point) -> Point:
         """The place of a point in the picture."""
@@ -91,8 +103,16 @@ class Chart:
         """A dot that shows words when it is pointed at, and may be a link."""
         x, y = self.at(point)
         look, size = f"dot c{colour % COLOURS} {kind}".strip(), 5 if "front" in kind else 3
-        drawn = tag("circle", tag("title", words), cx=f"{x:.1f}", cy=f"{y:.1f}", r=size, class_=look)
-        self._marks.append(drawn if link is None else tag("a", drawn, href=link))
+        shape = next((shape for name, shape in _SHAPES.items() if name in kind), None)
+        if shape is None:
+            drawn = tag("circle", tag("title", words), cx=f"{x:.1f}", cy=f"{y:.1f}", r=size, class_=look)
+        else:
+            corners = " ".join(f"{x + size * a:.1f},{y + size * b:.1f}" for a, b in shape)
+            drawn = tag("polygon", tag("title", words), points=corners, class_=look)
+        if link is not None:
+            self._role = "group"  # a picture that is an image has no links for those who hear it
+            drawn = tag("a", drawn, href=link, aria_label=words.replace("\n", "; "))
+        self._marks.append(drawn)
 
     def name(self, point: Point, words: str) -> None:
         """Words under a point."""
@@ -123,7 +143,7 @@ class Chart:
         look = {"class_": "middle label"}
         parts.append(tag("text", self.x.label, x=(LEFT + right) / 2, y=self.height - 9, **look))
         parts.append(tag("text", self.y.label, x=15, y=middle, transform=f"rotate(-90 15 {middle})", **look))
-        return picture([*parts, *self._marks], self.width, self.height, name)
+        return picture([*parts, *self._marks], self.width, self.height, name, self._role)
 
 
 def text_at(x: float, y: float, words: str, look: str) -> Html:
@@ -131,9 +151,9 @@ def text_at(x: float, y: float, words: str, look: str) -> Html:
     return tag("text", words, x=f"{x:.1f}", y=f"{y:.1f}", class_=look)
 
 
-def picture(parts: Iterable[Html], width: float, height: float, name: str) -> Html:
+def picture(parts: Iterable[Html], width: float, height: float, name: str, role: str = "img") -> Html:
     """A picture of a size; `name` is its description for those who cannot see it."""
-    return tag("svg", parts, viewBox=f"0 0 {width:.0f} {height:.0f}", role="img", aria_label=name, class_="chart")
+    return tag("svg", parts, viewBox=f"0 0 {width:.0f} {height:.0f}", role=role, aria_label=name, class_="chart")
 
 
 def legend(entries: Iterable[tuple[str, int, str]]) -> Html:

@@ -53,15 +53,26 @@ def tag(name: str, /, *children: Child, **attributes: str | float | None) -> Htm
     return Html(f"{opened}{inner}</{name}>")
 
 
-def table(headings: Iterable[str], rows: Iterable[Iterable[str]], *, left: Iterable[int] = (0,)) -> Html:
-    """A table that scrolls sideways on a narrow screen; `left` are the numbers of the columns of words."""
+def table(headings: Iterable[str], rows: Iterable[Iterable[str]], name: str, *, left: Iterable[int] = (0,)) -> Html:
+    """A table that scrolls sideways on a narrow screen.
+
+    `name` is its caption for those who hear the page, `left` are the numbers of the columns of words.
+    """
     words = set(left)
 
     def cells(kind: str, row: Iterable[str]) -> Html:
-        return tag("tr", [tag(kind, cell, class_=None if i in words else "number") for i, cell in enumerate(row)])
+        scope = "col" if kind == "th" else None
+        looks = ((cell, None if i in words else "number") for i, cell in enumerate(row))
+        return tag("tr", [tag(kind, cell, scope=scope, class_=look) for cell, look in looks])
 
     body = [cells("td", row) for row in rows]
-    return tag("div", tag("table", tag("thead", cells("th", headings)), tag("tbody", body)), class_="wide")
+    caption = tag("caption", name, class_="unseen")
+    return scrolling(tag("table", caption, tag("thead", cells("th", headings)), tag("tbody", body)), name)
+
+
+def scrolling(content: Html, name: str) -> Html:
+    """What scrolls sideways on a narrow screen, also with the keys."""
+    return tag("div", content, class_="wide", tabindex="0", role="region", aria_label=name)
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> Html:
@@ -71,7 +82,7 @@ def facts(pairs: Iterable[tuple[str, str]]) -> Html:
 
 def copyable(content: str, element: str = "pre") -> Html:
     """A text with a button that copies it, shown where the page's script runs."""
-    shown = tag("pre", tag("code", content)) if element == "pre" else tag("code", content)
+    shown = tag("pre", tag("code", content), tabindex="0") if element == "pre" else tag("code", content)
     return tag("div", shown, Html('<button class="copy" type="button" hidden>copy</button>'), class_="copyable")
 
 

@@ -19,12 +19,20 @@
     const title = mark.querySelector("title");
     if (!title) continue;
     mark.dataset.told = title.textContent;
-    mark.setAttribute("aria-label", title.textContent);
     title.remove(); // or the browser would show it a second time
     mark.addEventListener("pointerenter", (event) => show(mark, event.clientX, event.clientY));
-    mark.addEventListener("pointerleave", () => { tip.hidden = true; });
+    mark.addEventListener("pointerleave", (event) => { if (event.pointerType === "mouse") tip.hidden = true; });
     const link = mark.closest("a");
     if (link) {
+      // a tap shows what a dot stands for and stays here; a click or the Enter key goes to the network
+      let tapped = false;
+      link.addEventListener("pointerdown", (event) => { tapped = event.pointerType !== "mouse"; });
+      link.addEventListener("keydown", () => { tapped = false; });
+      link.addEventListener("click", (event) => {
+        if (!tapped) return;
+        event.preventDefault();
+        show(mark, event.clientX, event.clientY);
+      });
       link.addEventListener("focus", () => {
         const box = mark.getBoundingClientRect();
         show(mark, box.right, box.bottom);
@@ -32,6 +40,12 @@
       link.addEventListener("blur", () => { tip.hidden = true; });
     }
   }
+  document.addEventListener("pointerdown", (event) => {
+    if (!event.target.closest(".dot")) tip.hidden = true;
+  });
+  window.addEventListener("beforeprint", () => {
+    for (const part of document.querySelectorAll("details")) part.open = true;
+  });
   window.addEventListener("scroll", () => { tip.hidden = true; }, { passive: true });
 
   const openTarget = () => {

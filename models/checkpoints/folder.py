@@ -52,11 +52,15 @@ class Step(NamedTuple):
     meta: Json
 
 
-def save_checkpoint(folder: Path | str, tensors: Mapping[str, Tensor], meta: Mapping[str, object]) -> None:
+def save_checkpoint(
+    folder: Path | str, tensors: Mapping[str, Tensor], meta: Mapping[str, object], about: str | None = None
+) -> None:
     """Write tensors of any devices, and values that JSON can hold, as a checkpoint; replaces one that is there.
 
     A reader sees the old checkpoint until the new one is whole: the tensors' file is named by its content, and the
-    manifest changes last. Raises `CheckpointError` where `meta` is not JSON, `OSError` where the disk refuses.
+    manifest changes last. With a text `about`, the tensors' file itself holds it and the meta, for readers that see
+    nothing else: one entry `binarynas` of its metadata, as JSON. Raises `CheckpointError` where `meta` is not JSON,
+    `OSError` where the disk refuses.
     """
     folder = Path(folder)
     try:
@@ -67,7 +71,9 @@ def save_checkpoint(folder: Path | str, tensors: Mapping[str, Tensor], meta: Map
         ) from error
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / "tensors.safetensors") as temporary:
-        save_file(_storable(tensors), temporary)
+        said = {} if about is None else {"about": about, **json.loads(meta_text)}
+        # one entry, as safetensors writes several in any order, and the file is named by its content
+        save_file(_storable(tensors), temporary, {"binarynas": json.dumps(said)} if said else None)
         digest, size = _hash(temporary), temporary.stat().st_size
     name = f"tensors-{digest[:16]}.safetensors"
     (folder / "tensors.safetensors").replace(folder / name)

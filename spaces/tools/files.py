@@ -29,8 +29,10 @@ def replacing(path: Path | str) -> Generator[Path]:
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}{PART}")
     temporary.touch(exist_ok=False)
+    mode = temporary.stat().st_mode  # as the umask says; what writes the content may ask for less
     try:
         yield temporary
+        temporary.chmod(mode & 0o777)
         _sync(temporary)
         temporary.replace(path)
     except OSError as error:
