@@ -84,8 +84,8 @@ class FrontierData:
     def table(self) -> pd.DataFrame:
         """One row per mark: `kind` (trial, front, knee, reference, published, baseline or budget), `name`, x and y.
 
-        `id` is a trial's. The name is a trial's stage, a reference, a published model or the baseline; a budget has two rows, its ends,
-        without y.
+        `id` is a trial's. The name is a trial's stage, a reference, a published model or the baseline; a budget has two
+        rows, its ends, without y.
         """
         ids = self.ids or ("",) * len(self.stages)
         rows: list[tuple[str, str, float, float]] = [

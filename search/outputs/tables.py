@@ -54,7 +54,7 @@ def export_trials(run: Run) -> None:
 
 
 def _export_genes(run: Run, rows: Sequence[Mapping[str, object]]) -> None:
-    """Write `genes.parquet`: what each text form of `trials.parquet` says, a column a gene, for tools that read none."""
+    """Write `genes.parquet`: what the text forms of `trials.parquet` say, a column a gene."""
     keys = {name: [row[name] for row in rows] for name in ("stage", "number", "id")}
     genes = gene_table([str(row["architecture"]) for row in rows], run.space)
     buffer = BytesIO()
