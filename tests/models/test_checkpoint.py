@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 import torch
+from safetensors import safe_open
 
 from models.checkpoints.folder import (
     CheckpointError,
@@ -278,6 +279,21 @@ def test_a_network_comes_back(tmp_path, images_of):
     loaded = load_network(tmp_path / "network")
     assert loaded.architecture == network.architecture
     assert torch.equal(loaded(images_of(space).float()), network(images_of(space).float()))
+
+
+def test_the_file_of_a_network_says_what_it_is_and_may_be_read_as_the_umask_says(tmp_path):
+    space = get_space("nasbnn-digits")
+    for name in ("one", "two"):
+        torch.manual_seed(0)
+        save_network(tmp_path / name, BinaryNetwork(space, space.smallest()), {"class_names": ["a", "b"]})
+    first, second = (next((tmp_path / name).glob("*.safetensors")) for name in ("one", "two"))
+    assert first.name == second.name, "equal networks are equal files"
+    with safe_open(first, "pt") as file:
+        said = json.loads(file.metadata()["binarynas"])
+    assert said["architecture"] == space.format(space.smallest())
+    assert (said["space"]["name"], said["extra"]["class_names"]) == ("nasbnn-digits", ["a", "b"])
+    (tmp_path / "plain").touch()
+    assert first.stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
 def test_kinds_are_not_confused(tmp_path):
