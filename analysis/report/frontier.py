@@ -26,9 +26,8 @@ MOST_DOTS = 3000  # of trials that are not on the front; more slow a browser dow
 COSTS = ("ops", "params", "bytes", "bits", LATENCY)
 # a run has either the first or the second stage of a colour
 _COLOURS = {"inherited": 0, "trained": 0, "finetuned": 1, "final": 1, "scratch": 2}
-# as the plot's markers
-_SHAPES = {"finetuned": "diamond", "final": "diamond", "scratch": "square"}
 _TESTED, _PUBLISHED, _COMPARED, _OTHER = 3, 4, 5, 6
+_SHAPES = {"finetuned": "diamond", "final": "diamond", "scratch": "square"}  # those of `analysis.plots.frontier`
 
 
 def frontier_figure(run: RunFacts, link: str | None = None) -> Html:
@@ -54,15 +53,15 @@ def frontier_figure(run: RunFacts, link: str | None = None) -> Html:
         point = (float(data.points[index, 0]), float(data.points[index, 1]))
         kind, address = ("front", f"{link}{identities[index]}" if link else None) if mask[index] else ("", None)
         stage = data.stages[index]
-        look = f"{kind} {_SHAPES.get(stage, '')}".strip()
-        chart.dot(point, _COLOURS.get(stage, _OTHER), words[index], look, address)
-    if data.knee:
-        chart.dot(data.knee, _OTHER, f"knee\n{percent(data.knee[1])} at {cost_words(x, data.knee[0])}", "star front")
+        if point == data.knee:
+            chart.dot(point, _OTHER, f"{words[index]}\nthe knee of the front", kind, address, "star")
+        else:
+            chart.dot(point, _COLOURS.get(stage, _OTHER), words[index], kind, address, _SHAPES.get(stage, "circle"))
     for (cost, accuracy), said in zip(test_points, _words(tested, run, x), strict=True):
         chart.dot((cost, accuracy), _TESTED, f"on the test split\n{said}", "test")
     for reference in data.published:
         said = f"{reference.model}\npublished: {percent(reference.y)}"
-        chart.dot((reference.x, reference.y), _PUBLISHED, said, "front triangle")
+        chart.dot((reference.x, reference.y), _PUBLISHED, said, "front", shape="triangle")
     _draw_compared(chart, data)
     drawn = chart.render(f"validation accuracy against {x} of {len(done)} trials, and their front")
     caption = _caption(run.count("pruned"), len(done) - len(shown))
@@ -88,16 +87,16 @@ def _entries(data: FrontierData, tested: int) -> Iterator[tuple[str, int, str]]:
     """The legend of a frontier."""
     for stage in STAGES:
         if stage in data.stages:
-            yield WORDS[stage], _COLOURS.get(stage, _OTHER), _SHAPES.get(stage, "")
+            yield WORDS[stage], _COLOURS.get(stage, _OTHER), _SHAPES.get(stage, "circle")
     yield f"front ({plural(len(data.front), 'trial')})", _OTHER, "line"
     if data.knee:
         yield "knee", _OTHER, "star"
     if tested:
-        yield "front on the test split", _TESTED, "test"
+        yield "front on the test split", _TESTED, "circle test"
     if data.published:
         yield "published test accuracy", _PUBLISHED, "triangle"
     if any(not compared.full_precision for compared in data.compared):
-        yield WORDS["reference"], _COMPARED, "test square"
+        yield WORDS["reference"], _COMPARED, "square test"
     if any(compared.full_precision for compared in data.compared):
         yield "full precision", _COMPARED, "line dashed"
 
@@ -112,7 +111,7 @@ def _draw_compared(chart: Chart, data: FrontierData) -> None:
         if compared.full_precision:
             chart.level(compared.y, _COMPARED, words, f"{compared.name}, {cost_words(data.x, compared.x)}")
         else:
-            chart.dot((compared.x, compared.y), _COMPARED, words, "test front square")
+            chart.dot((compared.x, compared.y), _COMPARED, words, "test front", shape="square")
             chart.name((compared.x, compared.y), compared.name)
 
 

@@ -13,12 +13,6 @@ from models.network import AnyNetwork, AnySpace, AnySupernet
 from models.options import Options
 from spaces.declarations import space_from
 
-ABOUT = (
-    "The weights of a binary network. Names are those of the torch module's state_dict; weights of binary convolutions "
-    "are real numbers, of which the network takes the signs. `space`, `architecture` and `options` say which module. "
-    "`extra` has, for a network of a run, `class_names`, and `mean` and `std` of a channel of images scaled to 0..1: "
-    "they take (pixel - mean) / std. binarynas.load_network reads the folder."
-)
 M = TypeVar("M", bound=nn.Module)
 T = TypeVar("T", bound=Options)
 
@@ -85,7 +79,7 @@ def load_supernet(folder: Path | str, verify: Verify = Verify.HASHES) -> AnySupe
 
 def save_network(folder: Path | str, network: AnyNetwork, extra_meta: Mapping[str, object] | None = None) -> None:
     """Write a network as a checkpoint; `extra_meta` is kept under `extra`. Raises as `save_checkpoint` does."""
-    save_checkpoint(folder, network.state_dict(), {**network_meta(network), "extra": dict(extra_meta or {})}, ABOUT)
+    save_checkpoint(folder, network.state_dict(), {**network_meta(network), "extra": dict(extra_meta or {})})
 
 
 def load_network(folder: Path | str, verify: Verify = Verify.HASHES) -> AnyNetwork:

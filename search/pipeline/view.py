@@ -81,6 +81,10 @@ class View(ABC):
     def show(self, done: int, text: str, short: str = "") -> None:
         """Draw the state of the current phase; `short` says the most important of the text."""
 
+    @abstractmethod
+    def note(self, text: str) -> None:
+        """Say something once, on a line of its own."""
+
     def epoch(self, report: EpochReport) -> None:
         """An epoch of some training has ended."""
         if report.phase == "supernet":  # all other phases count trials or networks
@@ -177,6 +181,10 @@ class LiveView(View):
         self._pace.reach(done)
         self._texts = (text, short or text)
 
+    def note(self, text: str) -> None:
+        """See `View.note`."""
+        self.live.console.print(text, soft_wrap=True)
+
     def leave(self) -> None:
         """Let the line of the phase that has ended stand."""
         if self._title:
@@ -217,6 +225,14 @@ class NotebookView(View):
             return
         self._last = now
         self._lines[-1:] = [line(self._title, self._pace, text, short or text, 100)]
+        self._draw()
+
+    def note(self, text: str) -> None:
+        """See `View.note`."""
+        self._lines.insert(max(len(self._lines) - 1, 0), text)
+        self._draw()
+
+    def _draw(self) -> None:
         self._display.update({"text/plain": "\n".join(self._lines)}, raw=True)
 
 
@@ -243,6 +259,10 @@ class PlainView(View):
         more = f"; {text}" if text else ""
         words = f"{self._title}: {done}/{pace.total} in {pace.elapsed:.0f} s{left}{more}"
         self._console.print(words, soft_wrap=True)
+
+    def note(self, text: str) -> None:
+        """See `View.note`."""
+        self._console.print(text, soft_wrap=True)
 
 
 def _notebook() -> Any:

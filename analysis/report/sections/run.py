@@ -100,20 +100,10 @@ def _summary(run: RunFacts) -> Html:
         (f"{len(run.front):,}", "network on the front" if len(run.front) == 1 else "networks on the front"),
         (percent(max(accuracy)) if accuracy else "-", "best validation accuracy"),
         (quantity(min(ops), "OPs") if ops else "-", "cheapest on the front"),
-        (duration(run.span) or "-", f"from the first trial to the last{_aside(run)}"),
+        (duration(run.span) or "-", "from the first trial to the last"),
     ]
     drawn = [tag("div", tag("b", value), tag("span", name), class_="card") for value, name in cards]
     return join([*warnings, tag("p", _lead(run), class_="lead"), tag("div", drawn, class_="cards")])
-
-
-def _aside(run: RunFacts) -> str:
-    """What the time from the first trial to the last leaves out."""
-    return ", supernet training aside" if (run.trials["stage"] == "inherited").any() else ""
-
-
-def _span(run: RunFacts) -> str:
-    span = duration(run.span)
-    return f"{span}{_aside(run)}" if span else ""
 
 
 def _lead(run: RunFacts) -> str:
@@ -150,11 +140,12 @@ def _searched(run: RunFacts) -> Html:
         ("proposer", str(search.get("proposer", proposers))),
         ("trials asked for", f"{wanted:,}" if wanted is not None else ""),
         ("trials", ", ".join(_counted(counts)) or "none"),
+        ("ended early", "; ".join(run.early_ends)),
         ("by weights", ", ".join(_counted(stages))),
         *method_facts(run),
         ("begun", str(run.info.get("created", ""))[:19].replace("T", " ")),
-        ("first trial to last", _span(run)),
-        ("all trials added up", duration(float(np.nansum(seconds))) if len(seconds) else ""),
+        ("trials took", duration(run.span)),
+        ("added up", duration(float(np.nansum(seconds))) if len(seconds) else ""),
         ("seed", str(run.seed) if run.seed is not None else ""),
     ]
     return facts(pairs)
@@ -188,7 +179,7 @@ def _front(run: RunFacts, key: str) -> Html:
     stages = found.groupby("stage", observed=True, sort=False).size().items()
     per_stage = ", ".join(f"{count} ({WORDS.get(str(stage), stage)})" for stage, count in stages)
     words = tag("p", f"{note} On the front: {per_stage}.", class_="note")
-    return join([table(headings, rows, "The front", left=(5, 6, 7)), words])
+    return join([table("The front", headings, rows, left=(5, 6, 7)), words])
 
 
 def _compared(run: RunFacts) -> Html:
@@ -207,7 +198,7 @@ def _compared(run: RunFacts) -> Html:
     return join(
         [
             tag("h3", "For comparison"),
-            table(headings, rows, "For comparison", left=(0, 5)),
+            table("For comparison", headings, rows, left=(0, 5)),
             tag("p", words, class_="note"),
         ]
     )

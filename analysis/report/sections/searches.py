@@ -92,7 +92,7 @@ def _sweep(trials: pd.DataFrame) -> Html:
         "Validation accuracies, the mean over seeds with Student's 95 % interval below it: of the mixture as it "
         "searches, and of the genotypes trained to the end. Shares are of the edges of the genotypes."
     )
-    return join([tag("h3", "Settings"), table(head, rows, "Settings"), tag("p", words, class_="note")])
+    return join([tag("h3", "Settings"), table("Settings", head, rows), tag("p", words, class_="note")])
 
 
 def _differences(trials: pd.DataFrame) -> Html:
@@ -108,7 +108,7 @@ def _differences(trials: pd.DataFrame) -> Html:
     return join(
         [
             tag("h3", "What a setting gains"),
-            table(head, rows, "What a setting gains", left=(0, 1, 2)),
+            table("What a setting gains", head, rows, left=(0, 1, 2)),
             tag("p", words, class_="note"),
         ]
     )
