@@ -11,6 +11,7 @@ from torch import Tensor
 from models.checkpoints.folder import CheckpointError
 from models.checkpoints.networks import fill
 from models.layers.kernels import WeightNormalisation
+from models.layers.lsq import keep_positive
 from models.nasbnn.supernet import NasBnnSupernet, SupernetOptions
 from spaces import NasBnnSpace
 from spaces.nasbnn.presets import NASBNN
@@ -49,6 +50,7 @@ def import_checkpoint(path: Path | str, space: NasBnnSpace | None = None) -> Nas
         shown = "; ".join(problems[:_SHOWN])
         more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
         raise CheckpointError(f"{path} is not a published NAS-BNN checkpoint of space {space.name!r}: {shown}{more}")
+    keep_positive(tensors["stem.step"])  # as the authors' network does before it uses them
     return fill(supernet, tensors)
 
 
