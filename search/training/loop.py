@@ -35,6 +35,10 @@ CYCLE_START, CYCLE_RISE = 20.0, 0.3
 LINEAR_RISE, CYCLE_MOMENTUM = 0.45, (0.95, 0.85)
 
 
+DIVERGED = "lower the learning rate"
+"""What to do where a loss is not finite; resuming alone would repeat it."""
+
+
 class TrainingError(BinarynasError, RuntimeError):
     """Training that cannot go on, with the reason and the remedy."""
 
@@ -187,7 +191,7 @@ def train(
         loss = loss_sum.item() / images_seen
         if not math.isfinite(loss):
             raise TrainingError(
-                f"the loss of epoch {epoch + 1} is {loss}; lower the learning rate (it was {config.learning_rate:g})"
+                f"the loss of epoch {epoch + 1} is {loss}; {DIVERGED} (it was {config.learning_rate:g})"
             )
         report = Epoch(epoch + 1, config.epochs, loss, images_seen / (time.perf_counter() - start), rate)
         if isinstance(step, Stateful):
