@@ -11,7 +11,7 @@ import typer
 
 from search.cli import deploy, latency, report, run, spaces
 from search.cli.output import fail
-from search.execution.signals import INTERRUPTED, heed_termination
+from search.execution.signals import INTERRUPTED, heed_termination, say_stopped, told_to_stop
 from spaces.errors import BinarynasError
 
 app = typer.Typer(
@@ -68,6 +68,11 @@ def main() -> None:
         app()
     except KeyboardInterrupt:
         fail("stopped", INTERRUPTED)
+    except SystemExit as end:  # Typer makes one of an interruption, without a word
+        if end.code == INTERRUPTED or told_to_stop():
+            say_stopped()
+            sys.exit(INTERRUPTED)
+        raise
     except BinarynasError as error:
         fail(str(error))
     except OSError as error:

@@ -45,15 +45,21 @@ def sentence_said() -> None:
     _sentence[0] = ""
 
 
+def say_stopped() -> None:
+    """Print the sentence, once."""
+    if _sentence[0]:
+        sys.stderr.write(f"binarynas: {_sentence[0]}\n")
+        sys.stderr.flush()
+        sentence_said()
+
+
 def _watch(reading: int) -> None:
     while number := os.read(reading, 1):
         if number[0] != signal.SIGTERM:
             continue
         _came.append(signal.SIGTERM)
         threading.Event().wait(PATIENCE)
-        if _sentence[0]:
-            sys.stderr.write(f"binarynas: {_sentence[0]}\n")
-            sys.stderr.flush()
+        say_stopped()
         os._exit(INTERRUPTED)
 
 
