@@ -95,7 +95,7 @@ def _entries(path: Path) -> dict[str, Tensor]:
         raise
     except Exception as error:  # torch raises errors of every kind for files of another kind
         raise CheckpointError(
-            f"{path} is not a torch file of tensors alone, which is all that is read, as other content could run code. "
+            f"{path} is not a torch file whose tensors can be read without running code from it. "
             "Where it is the published file, save its 'state_dict' alone with torch.save"
         ) from error
     if isinstance(content, Mapping):

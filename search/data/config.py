@@ -114,7 +114,7 @@ def recognise(path: str | Path) -> DataConfig:
     if place.is_dir():
         if parquet_files(place):
             return DataConfig(name="parquet", path=place)
-        if any(is_image(file) for child in visible_folders(place) for file in child.rglob("*")):
+        if any(is_image(file) for child in visible_folders(place) for at in ("*", "*/*") for file in child.glob(at)):
             return DataConfig(name="folder", path=place)
     for name in KNOWN:
         if str(path).lower().replace("_", "-") in (name, name.replace("-", "")):
