@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import typer
 
+from search.execution.signals import INTERRUPTED, sentence_said
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -20,7 +22,7 @@ def stdout() -> "Console":
     """The console for tables."""
     from rich.console import Console
 
-    return Console(highlight=False)
+    return Console(highlight=False, markup=False, emoji=False)
 
 
 @cache
@@ -28,7 +30,7 @@ def stderr() -> "Console":
     """The console for progress, so that standard output can be piped."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 def note(message: str) -> None:
@@ -39,6 +41,8 @@ def note(message: str) -> None:
 def fail(message: str, code: int = BAD_INPUT) -> NoReturn:
     """Say on standard error what is wrong, in one sentence, and end with an exit code."""
     typer.echo(f"binarynas: {message}", err=True)
+    if code == INTERRUPTED:
+        sentence_said()
     raise SystemExit(code)
 
 

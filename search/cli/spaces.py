@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from search.cli.options import Json, OpsMax, OpsMin, complete_space
-from search.cli.output import print_json, print_table
+from search.cli.output import note, print_json, print_table
+from search.data.errors import DataError
 
 if TYPE_CHECKING:
     from search.config.space import AnySpace
@@ -115,9 +116,20 @@ def _open(source: str) -> "AnySpace":
 
     if Path(source).suffix not in (".yaml", ".yml"):
         return get_space(source)
-    from search.config.loading import load_config
+    from search.runs.folder import RUN_FILE, open_run
 
-    return load_config(source).space.build()
+    folder = Path(source).parent
+    if (folder / RUN_FILE).is_file():  # a run's own file: its data are known
+        return open_run(folder).space
+    from search.config.loading import load_config
+    from search.data.opening import shape_of
+
+    config = load_config(source)
+    try:
+        return config.space.build(*shape_of(config.data))
+    except DataError as error:
+        note(f"{error} Counted with the classes and channels of the space")
+        return config.space.build()
 
 
 def _describe(space: "AnySpace") -> dict[str, object]:

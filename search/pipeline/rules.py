@@ -19,7 +19,19 @@ from spaces.space import number_text
 def problems_of(given: Prepared) -> list[str]:
     """Every problem, as a sentence that says what to do."""
     methods = (_one_shot, _differentiable, _inheritance, _references, _networks, _hyperparameters)
-    return [problem for rule in (_limits, _supernet, _parent, *methods, _batch_sizes) for problem in rule(given)]
+    return [problem for rule in (_data, _limits, _supernet, _parent, *methods, _batch_sizes) for problem in rule(given)]
+
+
+def _data(given: Prepared) -> Iterator[str]:
+    """The image size has one owner, the space, for which operations are counted; the digits have no path."""
+    config, size = given.config.data, given.architectures.image_size
+    if given.data.image_size != size:
+        yield (
+            f"data.image_size is {config.image_size}, but the networks of {given.architectures.name!r} are for {size} "
+            f"pixels: leave it out, or set space.image_size"
+        )
+    if config.name == "digits" and config.path is not None:
+        yield f"data.path is {config.path}, but data.name is digits, which have no path: give --data PATH"
 
 
 def _limits(given: Prepared) -> Iterator[str]:

@@ -71,7 +71,7 @@ KNOWN: dict[str, Whole | Number | Word] = {
     "learning_rate": _RATE,
     "weight_decay": Number(0, 1),
     "optimiser": Word(("sgd", "adam", "adamw")),
-    "schedule": Word(("cosine", "steps", "one-cycle", "constant")),
+    "schedule": Word(("cosine", "steps", "one-cycle", "linear-one-cycle", "constant")),
     "momentum": Number(0, 0.999),
     "label_smoothing": Number(0, 0.99),
     "augmentation": Word(("none", "flip", "crop", "crop+flip")),
