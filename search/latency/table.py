@@ -26,7 +26,7 @@ from search.latency.programs import program_of, shape_key
 from search.latency.stopwatch import PROTOCOL, time_operations, time_programs
 from search.seeds import derive_rng
 from spaces import Space
-from spaces.errors import BinarynasError, listed
+from spaces.errors import BinarynasError
 from spaces.tools.files import write_atomically
 
 A = TypeVar("A")
@@ -81,7 +81,8 @@ class LatencyTable:
     def _grow(self, program: Program) -> None:
         if self.kit:
             keys = {shape_key(operation, program.shapes) for operation in program.operations}
-            lacking = listed(sorted(keys - self.operations.keys()))
+            found = sorted(keys - self.operations.keys())
+            lacking = found[0] if len(found) == 1 else f"{len(found)} operations, the first {found[0]}"
             raise LackingError(
                 f"{self._words()}, which a kit measured on {self.processor}, lacks {lacking}: write the kit again for "
                 "the classes and channels of your images (`binarynas latency-kit --classes --channels`), or with "
