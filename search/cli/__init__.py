@@ -33,6 +33,7 @@ COMMANDS = {  # in the order of the help text
     "bench": deploy.bench,
     "predict": deploy.predict,
     "latency-table": latency.latency_table,
+    "latency-kit": latency.latency_kit,
     "spaces": spaces.list_spaces,
     "ops": spaces.show_cost,
     "sample": spaces.draw,
