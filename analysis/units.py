@@ -24,6 +24,8 @@ def quantity(value: float, unit: str) -> str:
     >>> quantity(20_772_760, "OPs")
     '20.8 M OPs'
     """
+    if isinstance(value, int) and value > 10**300:  # members of a space with several ranges of numbers
+        return f"over 1e300 {unit}".strip()
     if not math.isfinite(value):
         return "-"
     if abs(value) >= 1e12:

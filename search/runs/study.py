@@ -29,6 +29,7 @@ from search.seeds import derive_seed
 from spaces.parameters import Choice, Ordered, Parameter, Range, Values, by_place, is_active, to_places
 
 _RUNGS = "rungs"
+_REAL = ("parameters", "real values")  # an attribute of a study whose trials do not have places
 _FAR = 1e30  # JSON has no infinity
 _MEASURED = ("metrics", "facts", "reason", "attempt", "seconds", "host", "worker")
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
@@ -68,6 +69,7 @@ class Study:
         with quiet():
             identity = self._storage.create_new_study(directions, self.stage.value)
         self._storage.set_study_system_attr(identity, "study:metric_names", list(self.objectives))
+        self._storage.set_study_user_attr(identity, *_REAL)
         return identity
 
     def _is_there(self) -> bool:
@@ -75,10 +77,8 @@ class Study:
 
     @cached_property
     def _by_place(self) -> bool:
-        """Whether the first trial has places where lists have numbers: a run that began so goes on so."""
-        trials = self._storage.get_all_trials(self._id, deepcopy=False)
-        first, declared = trials[0].distributions if trials else {}, distributions(self._parameters)
-        return any(first[name] != declared.get(name) for name in first)
+        """Whether trials have places where lists have numbers: a study that began so, as earlier ones did, goes on so."""
+        return _REAL[0] not in self._storage.get_study_user_attrs(self._id)
 
     def records(self) -> list[Record]:
         """Every trial, by number."""
