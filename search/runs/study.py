@@ -77,7 +77,7 @@ class Study:
 
     @cached_property
     def _by_place(self) -> bool:
-        """Whether trials have places where lists have numbers: a study that began so, as earlier ones did, goes on so."""
+        """Whether trials have places where lists have numbers: a study that began so, as earlier ones, goes on so."""
         return _REAL[0] not in self._storage.get_study_user_attrs(self._id)
 
     def records(self) -> list[Record]:
