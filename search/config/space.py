@@ -23,7 +23,7 @@ from spaces import (
     space_from,
 )
 from spaces.declarations import FAMILIES
-from spaces.errors import SpaceError
+from spaces.errors import SpaceError, listed
 from spaces.hyperparameters.kinds import KNOWN, Word
 from spaces.hyperparameters.values import Hyperparameter
 
@@ -92,7 +92,7 @@ class ListConfig(Section):
         return Listed(name, tuple(_value(name, value) for value in self.values), self.when)
 
 
-_KINDS = {"values": ListConfig, "range": RangeConfig}
+_KINDS = {"values": ListConfig, "range": RangeConfig, "low": GridConfig}
 
 
 def _kind_of_values(given: object) -> object:
@@ -100,7 +100,16 @@ def _kind_of_values(given: object) -> object:
     if not isinstance(given, Mapping):
         return given
     fields = cast("Mapping[str, object]", given)
-    return next((kind for key, kind in _KINDS.items() if key in fields), GridConfig).model_validate(fields)
+    kinds = [key for key in _KINDS if key in fields]
+    if len(kinds) != 1:
+        raise ValueError("give values, or range, or low and high, and one of them alone")
+    kind = _KINDS[kinds[0]]
+    foreign = [key for key in fields if key not in kind.model_fields]
+    if foreign:
+        raise ValueError(
+            f"{listed(foreign)} cannot be said beside {kinds[0]}: the keys are {listed(kind.model_fields)}"
+        )
+    return kind.model_validate(fields)
 
 
 HyperparameterConfig = Annotated[

@@ -232,7 +232,11 @@ def test_hyperparameters_of_ones_own_need_somebody_who_reads_them(own):
 @pytest.mark.parametrize(
     ("hyperparameters", "message"),
     [
-        ("{optimiser: {values: [sgd], wen: {}}}", "unknown key 'space.hyperparameters.optimiser.wen'"),
+        ("{optimiser: {values: [sgd], wen: {}}}", "wen cannot be said beside values: the keys are values, when"),
+        (
+            "{momentum: {values: [0, 0.9], range: [0, 1]}}",
+            "give values, or range, or low and high, and one of them alone",
+        ),
         ("{learning_rate: {range: [0.1]}}", "space.hyperparameters.learning_rate.range"),
         (
             "{momentum: {range: [0, 0.9], when: {optimiser: sgd}}}",
