@@ -34,6 +34,7 @@ def list_spaces(
     elif space:
         from spaces import HyperparameterSpace, JointSpace
         from spaces.hyperparameters.axes import value_text
+        from spaces.parameters import Range
 
         chosen = _open(space)
         _print_summary([chosen])
@@ -41,7 +42,8 @@ def list_spaces(
         words = {gene: " ".join(map(value_text, choices)) for gene, choices in chosen.genes().items()}
         settings = chosen.hyperparameters if isinstance(chosen, JointSpace) else chosen
         if isinstance(settings, HyperparameterSpace):
-            words |= settings.described()
+            more = {p.name for p in settings.parameters() if isinstance(p, Range) or p.when}
+            words |= {name: text for name, text in settings.described().items() if name in more}
         rows = list(words.items())
         print_table(("gene", "choices"), rows, left=(0, 1))
     else:
