@@ -24,7 +24,7 @@ from spaces import (
 )
 from spaces.declarations import FAMILIES
 from spaces.errors import SpaceError, listed
-from spaces.hyperparameters.kinds import KNOWN, Word
+from spaces.hyperparameters.kinds import BINARISERS, KNOWN, Word
 from spaces.hyperparameters.values import Hyperparameter
 
 AnySpace = Space[Any]
@@ -139,7 +139,7 @@ class SpaceConfig(Section):
         default=None, description="NAS-BNN's constraint of equation 3; false is the paper's ablation"
     )
     ratios: tuple[float, ...] | None = Field(default=None, description="of a width space, in rising order")
-    binariser: str | None = Field(default=None, description="of a width space: dorefa, xnor, bireal or reactnet")
+    binariser: str | None = Field(default=None, description=f"of a width space: {listed(BINARISERS)}")
     layer_types: tuple[str, ...] | None = Field(default=None, description="of a cell space: none, max, avg, dil3, ...")
     nodes: int | None = Field(default=None, description="of a cell")
     cells: int | None = Field(default=None, description="of the final network of a cell space")

@@ -49,6 +49,10 @@ class View(ABC):
     def show(self, done: int, text: str) -> None:
         """Draw the state of the current phase."""
 
+    @abstractmethod
+    def note(self, text: str) -> None:
+        """Say something once, on a line of its own."""
+
     def epoch(self, report: EpochReport) -> None:
         """An epoch of some training has ended."""
         if report.phase == "supernet":  # all other phases count trials or networks
@@ -117,6 +121,10 @@ class LiveView(View):
         if self._task is not None:
             self._progress.update(self._task, completed=done, text=text)
 
+    def note(self, text: str) -> None:
+        """See `View.note`."""
+        self._progress.console.print(text, soft_wrap=True)
+
 
 class PlainView(View):
     """A line now and then, for logs and pipes."""
@@ -139,6 +147,10 @@ class PlainView(View):
         left = f", {elapsed / done * (self._total - done):.0f} s left" if 0 < done < self._total else ""
         more = f"; {text}" if text else ""
         self._console.print(f"{self._title}: {done}/{self._total} in {elapsed:.0f} s{left}{more}", soft_wrap=True)
+
+    def note(self, text: str) -> None:
+        """See `View.note`."""
+        self._console.print(text, soft_wrap=True)
 
 
 @contextmanager

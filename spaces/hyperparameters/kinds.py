@@ -10,7 +10,16 @@ from spaces.parameters import Value
 
 __all__ = ["BINARISERS", "KNOWN", "Number", "Value", "Whole", "Word", "kind_of", "objections"]
 
-BINARISERS = {"dorefa": "DoReFa", "xnor": "Xnor", "bireal": "BiReal", "reactnet": "ReActNet"}
+BINARISERS = {
+    "dorefa": "DoReFa",
+    "xnor": "Xnor",
+    "bireal": "BiReal",
+    "reactnet": "ReActNet",
+    "reste": "ReSTE",
+    "recu": "ReCU",
+    "ovsw": "OvSW",
+    "biper": "BiPer",
+}
 """The binarisers by name: the class of each in `models.layers.binarisers`, named here so that no torch is loaded."""
 
 

@@ -27,7 +27,6 @@ _STAGE_LOOKS = {
     "final": (style.ORANGE, "D", 18, 0.95),
     "trial": (style.SKY, "o", 12, 0.6),
 }
-_STAGE_WORDS = WORDS | {"inherited": "inherited weights"}
 _DATASETS = {"imagenet": "ImageNet", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 
 
@@ -130,7 +129,7 @@ def _draw_trials(figure: Figure, axes: Axes, data: FrontierData, points: Floats,
         chosen = points[np.array(data.stages) == stage]
         if len(chosen):
             drawn = axes.scatter(*chosen.T, color=ink, marker=marker, s=size, alpha=alpha, linewidths=0, zorder=2)
-            drawn.set_label(style.plain(f"{_STAGE_WORDS.get(stage, stage)} ({len(chosen):,})"))
+            drawn.set_label(style.plain(f"{WORDS.get(stage, stage)} ({len(chosen):,})"))
 
 
 def _stairs(axes: Axes, data: FrontierData, front: Floats, label: str, look: tuple[str, str]) -> None:
@@ -158,7 +157,7 @@ def _draw_compared(axes: Axes, data: FrontierData, scales: Floats) -> None:
     x, y = (np.array([(c.x, c.y) for c in data.compared if c not in twins]).reshape(-1, 2) / scales).T
     if len(x):
         hollow = {"marker": "s", "markersize": 5, "markerfacecolor": "white", "markeredgewidth": 1.0}
-        look = {"linewidth": 0.9, "alpha": 0.8, "zorder": 3.5, "label": "for comparison, not searched"}
+        look = {"linewidth": 0.9, "alpha": 0.8, "zorder": 3.5, "label": WORDS["reference"]}
         style.curve(axes, x, y, (style.BLACK, "-"), **look, **hollow)
     for place, twin in enumerate(sorted(twins, key=lambda twin: -twin.y)):
         level = twin.y / scales[1]
