@@ -8,7 +8,7 @@ from spaces.cell import CellSpace, Genotype
 from spaces.cost import Cost, Costs, LayerCost
 from spaces.declarations import space_from
 from spaces.errors import SpaceError
-from spaces.hyperparameters import Grid, Hyperparameters, HyperparameterSpace, Listed
+from spaces.hyperparameters import Between, Grid, Hyperparameters, HyperparameterSpace, Listed
 from spaces.joint import Joint, JointSpace, OnlySpace
 from spaces.limits import Limits, sample_within, steer
 from spaces.nasbnn import Architecture, Layer, NasBnnSpace, Stage
@@ -20,6 +20,7 @@ __all__ = [
     "SPACES",
     "Architecture",
     "BaseSpace",
+    "Between",
     "Candidate",
     "CellSpace",
     "Cost",

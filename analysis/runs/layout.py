@@ -23,3 +23,7 @@ PLOTS = "plots"
 
 class RunError(BinarynasError, ValueError):
     """A run that cannot be read or written."""
+
+
+class ColumnError(BinarynasError, ValueError):
+    """A column that a table lacks, or that cannot be used as it is asked for."""

@@ -36,12 +36,19 @@ def list_spaces(
     if as_json:
         print_json(_describe(_open(space)) if space else [_describe(each) for each in SPACES.values()])
     elif space:
-        from spaces.hyperparameters.space import value_text
+        from spaces import HyperparameterSpace, JointSpace
+        from spaces.hyperparameters.axes import value_text
+        from spaces.parameters import Range
 
         chosen = _open(space)
         _print_summary([chosen])
         typer.echo()
-        rows = [(gene, " ".join(map(value_text, choices))) for gene, choices in chosen.genes().items()]
+        words = {gene: " ".join(map(value_text, choices)) for gene, choices in chosen.genes().items()}
+        settings = chosen.hyperparameters if isinstance(chosen, JointSpace) else chosen
+        if isinstance(settings, HyperparameterSpace):
+            more = {p.name for p in settings.parameters() if isinstance(p, Range) or p.when}
+            words |= {name: text for name, text in settings.described().items() if name in more}
+        rows = list(words.items())
         print_table(("gene", "choices"), rows, left=(0, 1))
     else:
         _print_summary(list(SPACES.values()))

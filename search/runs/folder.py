@@ -18,6 +18,8 @@ from analysis.runs.layout import CONFIG_FILE, EVENTS_FILE, FRONT, JOURNAL_FILE, 
 from search.config.loading import check_config, parse_yaml
 from search.config.run import RunConfig
 from search.config.space import AnySpace
+from search.extensions import extension_facts
+from search.registry import is_extension
 from search.runs.holder import require_held
 from search.runs.records import EpochReport, Stage, now
 from spaces.tools.files import sync_folder, write_atomically
@@ -199,6 +201,8 @@ def write_facts(run: Run, config: RunConfig, data: Mapping[str, object], space: 
         "space": dict(space),
         "versions": versions(),
     }
+    if is_extension(config.search.proposer):
+        info["extensions"] = {"search.proposer": extension_facts(config.search.proposer)}
     write_atomically(run.path / CONFIG_FILE, config.to_yaml())
     write_atomically(run.path / RUN_FILE, json.dumps(info, indent=2))
 
