@@ -23,6 +23,7 @@ WORDS = {
     "final": "trained to the end",
     "reference": "for comparison",
     "detector": "trained detectors",
+    "trial": "trials",  # that no run of ours made
 }
 # whose weights a network of a table has
 SHORT = WORDS | {"inherited": "supernet's", "scratch": "from scratch", "trained": "candidate's", "final": "final"}
@@ -40,7 +41,8 @@ def search_stage(trials: "pd.DataFrame") -> str:
     found = set(trials["stage"].dropna().astype("str"))
     if "searched" in found and not found & set(SEARCH_STAGES):
         return LATER["searched"]
-    return next((stage for stage in SEARCH_STAGES if stage in found), SEARCH_STAGES[0])
+    others = [stage for stage in found if stage not in STAGES]  # that no run of ours made
+    return next((stage for stage in SEARCH_STAGES if stage in found), (*others, SEARCH_STAGES[0])[0])
 
 
 def of_stage(trials: "pd.DataFrame", stage: str | None = None) -> "pd.DataFrame":

@@ -24,6 +24,8 @@ def quantity(value: float, unit: str) -> str:
     >>> quantity(20_772_760, "OPs")
     '20.8 M OPs'
     """
+    if isinstance(value, int) and value > 10**300:  # members of a space with several ranges of numbers
+        return f"over 1e300 {unit}".strip()
     if not math.isfinite(value):
         return "-"
     if abs(value) >= 1e12:
@@ -75,7 +77,7 @@ def axis_scale(column: str, largest: float) -> Scale:
     if column == "map":
         return Scale("validation mAP (%)", 0.01)
     if column == "accuracy":
-        return Scale("validation accuracy (%)", 0.01)
+        return Scale("validation accuracy (%)", 0.01) if not largest > 1 else Scale("accuracy", 1.0)  # in percent, say
     factor, sign = prefix(largest)
     words = {
         "ops": ("operations", "OPs"),

@@ -1,17 +1,14 @@
 """A user's own code, named in a configuration as `package.module:name`."""
 
+import hashlib
 import sys
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from search.config.sections import ConfigError
+from search.registry import is_extension
 from spaces.errors import nearest, shown
-
-
-def is_extension(text: str) -> bool:
-    """Whether a text names a user's own code: `package.module:name`, two Python names with dots around one colon."""
-    module, colon, name = text.partition(":")
-    return bool(colon) and all(part.isidentifier() for part in [*module.split("."), *name.split(".")])
 
 
 def load_extension(text: str, what: str) -> object:
@@ -41,3 +38,17 @@ def load_extension(text: str, what: str) -> object:
             raise ConfigError(f"{what} {text}: {module_name} has no {part}{nearest(part, dir(found))}")
         found = getattr(found, part)
     return found
+
+
+def extension_facts(text: str) -> dict[str, str]:
+    """What a run keeps of a user's code that it uses: its name, the version of the package that has it, and the SHA-256
+    of its module's file; what cannot be told is left out."""
+    module_name = text.partition(":")[0]
+    facts = {"name": text}
+    try:
+        facts["version"] = version(module_name.partition(".")[0])
+    except PackageNotFoundError:  # a file beside the user's data
+        file = getattr(sys.modules.get(module_name), "__file__", None)
+        if file and Path(file).is_file():
+            facts["sha256"] = hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    return facts

@@ -10,3 +10,11 @@ PROPOSERS = {
     "nsga2": ("search.proposers.samplers", "Nsga2Proposer"),
     "tpe": ("search.proposers.samplers", "TpeProposer"),
 }
+LOADED = ("search.proposers.loaded", "loaded_proposer")
+"""What makes a proposer of a name that is a user's own code, or a sampler: `package.module:Name`."""
+
+
+def is_extension(text: str) -> bool:
+    """Whether a text names a user's own code: `package.module:name`, two Python names with dots around one colon."""
+    module, colon, name = text.partition(":")
+    return bool(colon) and all(part.isidentifier() for part in [*module.split("."), *name.split(".")])

@@ -9,7 +9,7 @@ from spaces.cost import Cost, Costs, LayerCost
 from spaces.cost.detector import DetectorCost, DetectorDesign, Precision, detector_cost
 from spaces.declarations import space_from
 from spaces.errors import SpaceError
-from spaces.hyperparameters import Grid, Hyperparameters, HyperparameterSpace, Listed
+from spaces.hyperparameters import Between, Grid, Hyperparameters, HyperparameterSpace, Listed
 from spaces.joint import Joint, JointSpace, OnlySpace
 from spaces.limits import Limits, sample_within, steer
 from spaces.nasbnn import Architecture, Layer, NasBnnSpace, Stage
@@ -21,6 +21,7 @@ __all__ = [
     "SPACES",
     "Architecture",
     "BaseSpace",
+    "Between",
     "Candidate",
     "CellSpace",
     "Cost",

@@ -15,13 +15,15 @@ import dataclasses
 import json
 import pickle
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
 from typing import TypeVar, cast
 
+import numpy as np
+
 from spaces.declarations import space_from
 from spaces.errors import SpaceError
-from spaces.parameters import Choice, Integer, Parameter, Values
+from spaces.parameters import Choice, Parameter, Range, Value, Values, by_place, from_places, is_active, to_places
 from spaces.space import Space
 
 A = TypeVar("A")
@@ -121,28 +123,35 @@ def operators_follow_their_stream(space: Space[A]) -> None:
 def settings_cover_the_members(space: Space[A]) -> None:
     """Every setting of `parameters` decodes to a member, and every member is decoded from some setting.
 
-    Parameters have at least two values and names of their own, which are those of genes with as many choices.
+    Parameters have at least two values and names of their own, which are those of genes with the same choices.
     """
     parameters, genes = space.parameters(), space.genes()
     names = [parameter.name for parameter in parameters]
     assert len(set(names)) == len(names)
     for parameter in parameters:
         assert len(values_of(parameter)) > 1
-        assert len(values_of(parameter)) == len(genes[parameter.name])
-        assert not isinstance(parameter, Choice) or parameter.choices == genes[parameter.name]
+        assert isinstance(parameter, Range) or values_of(parameter) == genes[parameter.name]
     settings = (dict(zip(names, values, strict=True)) for values in product(*map(values_of, parameters)))
     assert {space.decode(setting) for setting in settings} == set(everyone(space))
 
 
 def encodings_decode(space: Space[A]) -> None:
-    """`encode` gives a setting of all parameters, in their order, that `decode` and `suggest` read as the member."""
+    """`encode` gives a setting of all parameters, in their order, that `decode` and `suggest` read as the member; so do
+    the settings that numpy, pandas and JSON make of it, and that by places."""
+    parameters = space.parameters()
     for member in some(everyone(space), 100):
         setting = space.encode(member)
         trial = Enqueued(setting)
-        assert list(setting) == [parameter.name for parameter in space.parameters()]
+        assert list(setting) == [parameter.name for parameter in parameters]
         assert space.decode(setting) == member
+        assert space.decode({name: np.array([value])[0] for name, value in setting.items()}) == member
+        assert space.decode({name: v if isinstance(v, str) else float(v) for name, v in setting.items()}) == member
+        assert space.decode(json.loads(json.dumps(setting))) == member
         assert space.suggest(trial) == member
-        assert tuple(trial.asked) == space.parameters()
+        assert trial.asked == [parameter.name for parameter in parameters if is_active(parameter, setting)]
+        places = to_places(parameters, setting)
+        assert space.decode(from_places(parameters, places)) == member
+        assert [p.name for p in by_place(parameters)] == list(places)
 
 
 def declarations_make_the_space(space: Space[A]) -> None:
@@ -240,9 +249,15 @@ def some(members: Sequence[A], number: int = 40) -> list[A]:
     return random.Random(0).sample(members, min(number, len(members)))
 
 
-def values_of(parameter: Parameter) -> Sequence[int | str]:
-    """Every value of a parameter."""
-    return parameter.choices if isinstance(parameter, Choice) else range(parameter.low, parameter.high + 1)
+def values_of(parameter: Parameter) -> Sequence[Value]:
+    """Every value of a parameter; of a range, its ends."""
+    match parameter:
+        case Range(whole=True):
+            return range(int(parameter.low), int(parameter.high) + 1)
+        case Range():
+            return (parameter.low, parameter.high)
+        case _:
+            return parameter.choices if isinstance(parameter, Choice) else parameter.values
 
 
 def refuses(error: type[Exception], call: Callable[[], object]) -> None:
@@ -259,14 +274,23 @@ class Enqueued:
 
     def __init__(self, setting: Values) -> None:
         self._setting = setting
-        self.asked: list[Parameter] = []
+        self.asked: list[str] = []
 
-    def suggest_int(self, name: str, low: int, high: int) -> int:
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
         """The integer of the setting."""
-        self.asked.append(Integer(name, low, high))
+        assert low <= int(self._setting[name]) <= high
+        assert (int(self._setting[name]) - low) % step == 0
+        self.asked.append(name)
         return int(self._setting[name])
 
-    def suggest_categorical(self, name: str, choices: Iterable[str]) -> object:
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        """The number of the setting."""
+        assert low <= float(self._setting[name]) <= high
+        self.asked.append(name)
+        return float(self._setting[name])
+
+    def suggest_categorical(self, name: str, choices: Sequence[Value]) -> object:
         """The choice of the setting."""
-        self.asked.append(Choice(name, tuple(choices)))
+        assert self._setting[name] in choices
+        self.asked.append(name)
         return self._setting[name]

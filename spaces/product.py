@@ -5,9 +5,9 @@ from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from math import prod
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar, cast
 
-from spaces.parameters import Choice, Integer, Parameter, Values, read_choice, read_index
+from spaces.parameters import Choice, Given, Ordered, Parameter, read_choice, read_number
 from spaces.space import BaseSpace
 
 A = TypeVar("A")
@@ -87,28 +87,27 @@ class ProductSpace(BaseSpace[A], Generic[A, V]):
         )
 
     def parameters(self) -> tuple[Parameter, ...]:
-        """The space as parameters for Tune and Optuna: indices of numbers, and words; single choices are left out."""
+        """The space as parameters for Tune and Optuna: numbers in order, and words; single choices are left out."""
         several = {name: choices for name, choices in self._choices.items() if len(choices) > 1}
         return tuple(
-            Choice(name, words) if (words := _words(choices)) else Integer(name, 0, len(choices) - 1)
+            Choice(name, words) if (words := _words(choices)) else Ordered(name, _numbers(choices))
             for name, choices in several.items()
         )
 
-    def encode(self, member: A) -> dict[str, int | str]:
+    def encode(self, member: A) -> dict[str, int | float | str]:
         """The setting of `parameters()` that stands for this member."""
-        indices = dict(zip(self._choices, self._indices(member), strict=True))
-        return {
-            p.name: p.choices[indices[p.name]] if isinstance(p, Choice) else indices[p.name] for p in self.parameters()
-        }
+        values = dict(zip(self._choices, self._values(self.require(member)), strict=True))
+        # as they were declared: equal values may be of another type
+        return {name: choices[choices.index(values[name])] for name, choices in self._choices.items() if choices[1:]}
 
-    def decode(self, values: Values) -> A:
+    def decode(self, values: Given) -> A:
         """The member that a setting of `parameters()` stands for. Raises `SpaceError` for a missing or impossible
         value."""
         return self._at(
             tuple(
                 words.index(read_choice(name, values, words))
                 if (words := _words(choices))
-                else read_index(name, values, len(choices))
+                else choices.index(cast("V", read_number(name, values, _numbers(choices))))
                 for name, choices in self._choices.items()
             )
         )
@@ -117,3 +116,8 @@ class ProductSpace(BaseSpace[A], Generic[A, V]):
 def _words(choices: Iterable[int | float | str]) -> tuple[str, ...]:
     """The choices of a gene of words; none where they are numbers."""
     return tuple(choice for choice in choices if isinstance(choice, str))
+
+
+def _numbers(choices: Iterable[int | float | str]) -> tuple[int | float, ...]:
+    """The choices of a gene of numbers."""
+    return tuple(choice for choice in choices if not isinstance(choice, str))

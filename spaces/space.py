@@ -13,7 +13,7 @@ from typing import ClassVar, Generic, Protocol, Self, TypeVar, cast
 
 from spaces.cost import Cost, Costs
 from spaces.errors import SpaceError
-from spaces.parameters import Parameter, Suggests, Values, suggest_values, tune_space
+from spaces.parameters import Given, Parameter, Suggests, Values, suggest_values, tune_space
 from spaces.tools.json_form import Json, as_object, built, plain
 
 A = TypeVar("A")
@@ -88,7 +88,7 @@ class Space(Protocol[A]):
     def id(self, member: A) -> str: ...
     def parameters(self) -> tuple[Parameter, ...]: ...
     def encode(self, member: A) -> Values: ...
-    def decode(self, values: Values) -> A: ...
+    def decode(self, values: Given) -> A: ...
     def param_space(self) -> dict[str, object]: ...
     def suggest(self, trial: Suggests) -> A: ...
     def cost(self, member: A, image_size: int | None = None, classes: int | None = None) -> Cost: ...
@@ -167,8 +167,9 @@ class BaseSpace(ABC, Generic[A]):
         """The space as independent parameters, for Tune and Optuna."""
 
     @abstractmethod
-    def decode(self, values: Values) -> A:
-        """The member that a setting of `parameters()` stands for."""
+    def decode(self, values: Given) -> A:
+        """The member that a setting of `parameters()` stands for: real values, as Python, numpy, pandas or JSON have
+        them, other names being ignored."""
 
     def __getstate__(self) -> dict[str, object]:
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # caches are not pickled
@@ -283,11 +284,15 @@ class BaseSpace(ABC, Generic[A]):
         )
 
     def param_space(self) -> dict[str, object]:
-        """The space for Ray Tune; `decode` turns a sampled configuration into a member."""
+        """The space for Ray Tune, with real values; `decode` turns a sampled configuration into a member.
+
+        Where several settings stand for one member (NAS-BNN, cells, hyperparameters with conditions), settings drawn
+        evenly are not members drawn evenly, as `sample` draws them; see `parameters`.
+        """
         return tune_space(self.parameters())
 
     def suggest(self, trial: Suggests) -> A:
-        """A member, from an Optuna trial."""
+        """A member, from an Optuna trial, whose parameters are real values; as uneven as `param_space`."""
         return self.decode(suggest_values(self.parameters(), trial))
 
 

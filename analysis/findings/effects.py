@@ -14,11 +14,10 @@ import numpy as np
 import pandas as pd
 from numpy.polynomial.legendre import legvander
 
-from analysis.findings.genes import Gene, gene_table
+from analysis.findings.genes import Gene, genes_or_columns
 from analysis.measures.intervals import student
 from analysis.measures.pareto import Floats
-from analysis.runs.schema import objective_direction
-from analysis.runs.trials import numbers
+from analysis.runs.trials import Source, load_trials, numbers
 from analysis.stages import competing, of_stage
 from spaces import Space
 
@@ -49,23 +48,25 @@ def equal_cost_residuals(trials: pd.DataFrame, x: str = "ops", y: str = "accurac
 
 
 def gene_effects(
-    trials: pd.DataFrame,
+    trials: Source,
     x: str = "ops",
     y: str = "accuracy",
     stage: str | None = None,
     space: Space[object] | None = None,
+    columns: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """What each value of each gene does to `y` at equal `x`, against the mean over the trials that have the gene.
 
     Columns `gene`, `value`, `trials`, `effect`, `low`, `high` (95 %, in the unit of `y`), in the order of the genes.
-    Genes are those of the text forms, or of the `space` where it is given; hyperparameters are among them. Genes with
+    Genes are those of the text forms, or of the `space` where it is given; hyperparameters are among them; `columns`
+    are taken instead where they are given. `trials` is all that `load_trials` takes. Genes with
     one value and values with fewer than 5 trials are left out. A number with more than 8 values is divided into 5
     ranges with similar numbers of trials, whose `value` is a text. Intervals take trials as independent, which those of
     a search are not quite, and one interval in twenty misses by chance.
     """
-    done = _usable(of_stage(trials, stage), x, y).reset_index(drop=True)
+    done = _usable(of_stage(load_trials(trials), stage), x, y).reset_index(drop=True)
     rows: list[Row] = []
-    genes = gene_table(done["architecture"], space)
+    genes = genes_or_columns(done, space, columns)
     for gene in genes.columns:
         genes[gene], order = _in_ranges(genes[gene])
         counts = genes[gene].value_counts().to_dict()
@@ -91,8 +92,6 @@ def _in_ranges(gene: "pd.Series[float]") -> "tuple[pd.Series[float], Sequence[Ge
 
 
 def _usable(trials: pd.DataFrame, x: str, y: str) -> pd.DataFrame:
-    for name in (x, y):
-        objective_direction(name)  # raises for a column that is not an objective
     done = trials[competing(trials)]
     values = numbers(done, x, y)
     done = done.assign(**{x: values[:, 0], y: values[:, 1]})

@@ -1,16 +1,16 @@
 """The front of a run: the finished trials that no other one dominates, and its table."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from analysis.measures.pareto import pareto_front
-from analysis.runs.layout import FRONT_FILE, RunError
-from analysis.runs.schema import LATENCY, TEST_ACCURACY, objective_direction
-from analysis.runs.trials import load_trials, numbers
+from analysis.measures.pareto import Direction, Floats, pareto_front
+from analysis.runs.layout import FRONT_FILE, ColumnError, RunError
+from analysis.runs.schema import LATENCY, TEST_ACCURACY
+from analysis.runs.trials import Source, directions_of, load_trials, numbers
 from analysis.stages import competing
 from analysis.units import cost_words, percent, quantity
 from spaces.errors import listed
@@ -19,19 +19,47 @@ TABLE_COLUMNS = ("architecture", "id", "accuracy", TEST_ACCURACY, "ops", "params
 _OPTIONAL = (TEST_ACCURACY, LATENCY, "number")
 
 
-def front(trials: pd.DataFrame, x: str = "ops", y: str = "accuracy") -> pd.DataFrame:
+def front(
+    trials: Source,
+    x: str = "ops",
+    y: str = "accuracy",
+    *,
+    maximise: Sequence[str] = (),
+    minimise: Sequence[str] = (),
+) -> pd.DataFrame:
     """The finished trials on the Pareto front of two objectives, sorted by `x`, then `y`, then number.
 
-    The schema says for a column whether less or more is better. Trials of equal values are all kept, whatever their
-    stage. Trials with a value that is not finite are left out, and those that do not compete (see
-    `analysis.stages.competing`): unfinished and pruned ones, references, differentiable searches. Raises `ValueError`
-    where `x` or `y` is not an objective.
+        front(trials)                                               # accuracy at operations
+        front(table, maximise=["recall"], minimise=["energy"])      # any columns of any table, one or more
+
+    With `maximise` or `minimise` the objectives are the columns named there instead, and rows are sorted by them,
+    `minimise` first. Else the schema, or the study that the trials are from, says whether less or more is better.
+    `trials` is all that `load_trials` takes.
+
+    Trials of equal values are all kept, whatever their stage. Trials with a value that is not finite are left out, and
+    those that do not compete (see `analysis.stages.competing`): unfinished and pruned ones, references, differentiable
+    searches. Raises `ValueError` where a column is not there, holds no numbers, or has no known direction.
     """
-    directions = (objective_direction(x), objective_direction(y))
-    values = numbers(trials, x, y)
+    trials = load_trials(trials)
+    named = (*minimise, *maximise)
+    columns = named or (x, y)
+    if isinstance(maximise, str) or isinstance(minimise, str) or len(set(named)) < len(named):
+        raise ColumnError(f"maximise and minimise are lists of different columns, got {maximise!r} and {minimise!r}")
+    given: list[Direction] = ["min" if name in minimise else "max" for name in named]
+    directions = directions_of(trials, columns, given or None)
+    values = numbers(trials, *columns)
     values[~competing(trials).to_numpy()] = float("nan")  # never on a front
     kept = trials[pareto_front(values, directions)]
-    return kept.sort_values([x, y, "number"], kind="stable").reset_index(drop=True)
+    return kept.sort_values([*columns, "number"], kind="stable").reset_index(drop=True)
+
+
+def front_points(trials: Source, x: str, y: str, directions: Sequence[Direction]) -> Floats:
+    """The values of both objectives on the front, of shape (points, 2), sorted by `x`, then `y`."""
+    ways: dict[Direction, list[str]] = {"min": [], "max": []}
+    for name, direction in zip((x, y), directions, strict=True):
+        ways[direction].append(name)
+    best = numbers(front(trials, minimise=ways["min"], maximise=ways["max"]), x, y)
+    return best[np.lexsort((best[:, 1], best[:, 0]))]
 
 
 def front_table(front: pd.DataFrame) -> pd.DataFrame:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.findings.front import front
+from analysis.findings.front import front_points
 from analysis.measures.pareto import Direction, Floats, knee
 from analysis.runs.published import published_points
-from analysis.runs.schema import BY_NAME, objective_direction
-from analysis.runs.trials import numbers
+from analysis.runs.schema import BY_NAME
+from analysis.runs.trials import Source, directions_of, load_trials, numbers
 from analysis.stages import competing, references
 
 
@@ -47,6 +47,7 @@ class FrontierData:
 
     `points` has the shape (finished trials with two finite values, 2), with one entry of `stages` and `generations`
     (NaN where there is none) per point; `front` and `baseline_front` have the shape (points on it, 2), sorted by x.
+    `ids` has one entry per point where the trials have ids.
     `counts` has the number of trials of every state, `unusable` that of finished ones without two finite values.
     `compared` are the run's own references, which are not among the points.
     """
@@ -68,6 +69,7 @@ class FrontierData:
     baseline_name: str
     baseline_front: Floats
     compared: tuple[Compared, ...]
+    ids: tuple[str, ...] = ()
 
     @property
     def trials(self) -> int:
@@ -82,9 +84,10 @@ class FrontierData:
     def table(self) -> pd.DataFrame:
         """One row per mark: `kind` (trial, front, knee, reference, published, baseline or budget), `name`, x and y.
 
-        The name is a trial's stage, a reference, a published model or the baseline; a budget has two rows, its ends,
-        without y.
+        `id` is a trial's. The name is a trial's stage, a reference, a published model or the baseline; a budget has two
+        rows, its ends, without y.
         """
+        ids = self.ids or ("",) * len(self.stages)
         rows: list[tuple[str, str, float, float]] = [
             ("trial", stage, x, y) for stage, (x, y) in zip(self.stages, self.points.tolist(), strict=True)
         ]
@@ -94,40 +97,48 @@ class FrontierData:
         rows += [("published", reference.model, reference.x, reference.y) for reference in self.published]
         rows += [("baseline", self.baseline_name, x, y) for x, y in self.baseline_front.tolist()]
         rows += [("budget", "", end, float("nan")) for end in self.budget or ()]
-        return pd.DataFrame(rows, columns=["kind", "name", self.x, self.y])
+        table = pd.DataFrame(rows, columns=["kind", "name", self.x, self.y])
+        table.insert(2, "id", [*ids, *("" for _ in range(len(rows) - len(ids)))])
+        return table
 
 
 def frontier_data(
-    trials: pd.DataFrame,
+    trials: Source,
     x: str = "ops",
     y: str = "accuracy",
     *,
     dataset: str = "",
     budget: tuple[float, float] | None = None,
     published: pd.DataFrame | None = None,
-    baseline: tuple[str, pd.DataFrame] | None = None,
+    baseline: tuple[str, Source] | None = None,
+    directions: tuple[Direction, Direction] | None = None,
 ) -> FrontierData:
-    """Gather what a frontier plot shows.
+    """Gather what a frontier plot shows, of trials in all that `load_trials` takes.
 
     `dataset` is the data set's name; for "imagenet" and operations against accuracy, the binary models of NAS-BNN's
     Table 2 are shown, for "coco" and operations against map the detectors of its Table 3, unless `published` (a frame
     as `published_points` gives it) says otherwise. Published models of 32 bits, without operations, or far beyond the
     trials and the budget are left out. `budget` is the range of `x` that
     was searched, `baseline` the name and the trials of a run to compare with. `x` and `y` are any objectives of the
-    schema, such as `params`, `bytes` or `latency_ms` against accuracy.
+    schema, such as `params`, `bytes` or `latency_ms` against accuracy, or columns of a table of one's own:
+    `directions`, "min" or "max" for each, says which way is better where neither the schema nor a study does.
 
     Raises `ValueError` where `x` or `y` is not an objective, the budget is not a range, or published points, which are
     accuracy at operations, are asked for beside other objectives.
     """
     if budget is not None and not 0 <= budget[0] < budget[1]:
         raise ValueError(f"a budget is a range from low to high, got {budget}")
-    directions = (objective_direction(x), objective_direction(y))
+    trials = load_trials(trials)
+    one, other = directions_of(trials, (x, y), directions)
+    directions = (one, other)
+    named = [name for name in ("id",) if name in trials.columns]
+    numbers(trials, x, y)  # raises where they are not columns of numbers
     # few columns, as copying all of them takes longer than everything else
-    done = trials.loc[competing(trials), list(dict.fromkeys(["stage", "generation", x, y]))]
+    done = trials.loc[competing(trials), list(dict.fromkeys([*named, "stage", "generation", x, y]))]
     values = numbers(done, x, y)
     usable = np.flatnonzero(np.isfinite(values).all(axis=1))
     points = values[usable]
-    best = numbers(front(trials, x, y), x, y)
+    best = front_points(trials, x, y, directions)
     at = knee(best, directions)
     states = trials["state"].astype("str").tolist()
     reach = max([*points[:, 0].tolist(), *(budget or ())], default=np.inf)
@@ -147,8 +158,9 @@ def frontier_data(
         budget=budget,
         published=_published(published, dataset, (x, y), 1.15 * reach),
         baseline_name=baseline[0] if baseline else "",
-        baseline_front=numbers(front(baseline[1], x, y), x, y) if baseline else np.empty((0, 2)),
+        baseline_front=front_points(baseline[1], x, y, directions) if baseline else np.empty((0, 2)),
         compared=_compared(references(trials), x, y),
+        ids=tuple(done["id"].astype("str").iloc[usable]) if named else (),
     )
 
 

@@ -1,54 +1,22 @@
 """The genes of architectures, read from their text forms, for effects, importance and plots."""
 
 import re
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Sequence
 from typing import cast
 
 import pandas as pd
 
+from analysis.runs.texts import Gene, hyperparameters_of, split_text
+from analysis.runs.trials import numbers
 from spaces import JointSpace, NasBnnSpace, OnlySpace, Space
 from spaces.cell.architecture import parse as parse_genotype
 from spaces.nasbnn.architecture import parse as parse_stages
 from spaces.width.architecture import parse as parse_widths
 
-Gene = int | float | str
 SUMMARIES = ("depth", "width", "kernel_size", "groups")
-
-WITH = " with "  # between an architecture and its hyperparameters
 
 # genes of stages and layers, of convolutions by their names, and of the nodes of cells
 _LAYER = re.compile(r"s\d+(l\d+)?_|l\d+_|[a-z]+_n\d+_|.*_ratio$")
-_HYPERPARAMETER = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(\S+)")
-
-
-def split_text(text: str) -> tuple[str, str]:
-    """The architecture and the hyperparameters of a text form; either is empty where the text has none.
-
-    >>> split_text("1-0.5-2 with learning_rate=0.01"), split_text("seed=3"), split_text("1-2")
-    (('1-0.5-2', 'learning_rate=0.01'), ('', 'seed=3'), ('1-2', ''))
-    """
-    architecture, separator, hyperparameters = text.partition(WITH)
-    if not separator and _HYPERPARAMETER.match(text):
-        return "", text
-    return architecture.strip(), hyperparameters.strip()
-
-
-def hyperparameters_of(text: str) -> dict[str, Gene]:
-    """The hyperparameters of a text form, alone or after an architecture; numbers are numbers.
-
-    Raises `ValueError` for a word that is not a hyperparameter.
-
-    >>> hyperparameters_of("1-0.5-2 with learning_rate=0.01 optimiser=sgd epochs=4")
-    {'learning_rate': 0.01, 'optimiser': 'sgd', 'epochs': 4}
-    """
-    found: dict[str, Gene] = {}
-    for word in split_text(text)[1].split():
-        match = _HYPERPARAMETER.fullmatch(word)
-        if match is None:
-            raise ValueError(f"{word!r} is not a hyperparameter; write name=value, as in learning_rate=0.01")
-        found[match[1]] = _number(match[2])
-    return found
 
 
 def genes_of(text: str, space: Space[object] | None = None) -> dict[str, Gene]:
@@ -86,9 +54,7 @@ def without_hyperparameters(space: Space[object]) -> Space[object]:
 
 def _encoded(architecture: str, space: Space[object]) -> dict[str, Gene]:
     """The choice of every gene, by the space's names; genes without a choice are left out, as in its parameters."""
-    choices = space.genes()
-    chosen = space.encode(space.parse(architecture))
-    return {name: choices[name][value] if isinstance(value, int) else value for name, value in chosen.items()}
+    return dict(space.encode(space.parse(architecture)))
 
 
 def _read(architecture: str) -> dict[str, Gene]:
@@ -113,13 +79,6 @@ def _read(architecture: str) -> dict[str, Gene]:
     return genes
 
 
-def _number(text: str) -> Gene:
-    for kind in (int, float):
-        with suppress(ValueError):
-            return kind(text)
-    return text
-
-
 def gene_table(architectures: Iterable[str], space: Space[object] | None = None) -> pd.DataFrame:
     """One row per architecture, one column per gene (see `genes_of`).
 
@@ -128,6 +87,16 @@ def gene_table(architectures: Iterable[str], space: Space[object] | None = None)
     """
     table = _table(architectures, lambda text: genes_of(text, space))
     return table[sorted(table.columns, key=_place)]  # stable, so that the genes of a layer keep their order
+
+
+def genes_or_columns(trials: pd.DataFrame, space: Space[object] | None, columns: Sequence[str] | None) -> pd.DataFrame:
+    """The genes of trials (see `gene_table`), or the columns that are asked for instead."""
+    if columns is None:
+        return gene_table(trials["architecture"], space)
+    for name in columns:
+        if name not in trials.columns:
+            numbers(trials, name)  # raises the error that names the columns there are
+    return trials[list(columns)].copy()
 
 
 def summary_table(architectures: Iterable[str]) -> pd.DataFrame:

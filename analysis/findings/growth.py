@@ -9,9 +9,8 @@ import pandas as pd
 from analysis.findings.groups import Groups, as_groups
 from analysis.measures.hypervolume import hypervolume_history
 from analysis.measures.intervals import mean_interval
-from analysis.measures.pareto import Floats
-from analysis.runs.schema import objective_direction
-from analysis.runs.trials import numbers
+from analysis.measures.pareto import Directions, Floats
+from analysis.runs.trials import Source, directions_of, load_trials, numbers
 from analysis.stages import NEVER_ON_A_FRONT, STAGES, competing, of_stage
 
 Corner = tuple[float, float]  # a value of each objective
@@ -38,26 +37,30 @@ class HypervolumeData:
 
 
 def hypervolume_data(
-    runs: pd.DataFrame | Mapping[str, pd.DataFrame],
+    runs: Source | Mapping[str, Source],
     x: str = "ops",
     y: str = "accuracy",
     reference: Corner | None = None,
     stage: str | None = None,
+    directions: Directions | None = None,
 ) -> HypervolumeData:
-    """Hypervolume after every trial, for one frame of trials or several by name.
+    """Hypervolume after every trial, for one frame of trials or several by name; all that `load_trials` takes.
 
     Trials count in the order of their numbers, stage after stage or of `stage` alone; failed and pruned ones have a
     place and add nothing. References and differentiable searches are left out. All runs share one box, so that their
     curves compare: from the worst to the best value of any finished trial of any run, or from `reference` where it is
-    given (fix it to compare with runs that are not at hand).
+    given (fix it to compare with runs that are not at hand). `directions` are "min" or "max" for x and y, where neither
+    the schema nor a study says which way is better.
     """
-    frames = dict(runs) if isinstance(runs, Mapping) else {"": runs}
+    several = isinstance(runs, Mapping)
+    frames = {name: load_trials(each) for name, each in (runs.items() if several else [("", runs)])}
     values = {name: _values(frame, x, y, stage) for name, frame in frames.items()}
+    ways = [directions_of(frame, (x, y), directions) for frame in frames.values()]
     every = np.concatenate([np.empty((0, 2)), *values.values()])
     every = every[np.isfinite(every).all(axis=1)]
     if len(every) == 0:
         return HypervolumeData(x, y, None, None, {name: np.zeros(len(part)) for name, part in values.items()})
-    directions = (objective_direction(x), objective_direction(y))
+    directions = (ways[0][0], ways[0][1])
     extremes = {"min": (every.max(axis=0), every.min(axis=0)), "max": (every.min(axis=0), every.max(axis=0))}
     worst, best = ((float(extremes[directions[0]][end][0]), float(extremes[directions[1]][end][1])) for end in (0, 1))
     corner = reference or worst
@@ -82,7 +85,12 @@ def _values(frame: pd.DataFrame, x: str, y: str, stage: str | None) -> Floats:
 
 
 def hypervolume_curves(
-    groups: Groups, x: str = "ops", y: str = "accuracy", stage: str | None = None, reference: Corner | None = None
+    groups: Groups,
+    x: str = "ops",
+    y: str = "accuracy",
+    stage: str | None = None,
+    reference: Corner | None = None,
+    directions: Directions | None = None,
 ) -> dict[str, Floats]:
     """Hypervolume of every group's runs after 1, 2, ... trials, as the share of the box that all runs share.
 
@@ -93,7 +101,7 @@ def hypervolume_curves(
     flat = {
         f"{name}\0{index}": of_stage(frame, stage) for name, part in frames.items() for index, frame in enumerate(part)
     }
-    curves = hypervolume_data(flat, x, y, reference).curves
+    curves = hypervolume_data(flat, x, y, reference, directions=directions).curves
     grouped: dict[str, Floats] = {}
     for name, part in frames.items():
         own = [curves[f"{name}\0{index}"] for index in range(len(part))]
@@ -103,14 +111,19 @@ def hypervolume_curves(
 
 
 def hypervolume_table(
-    groups: Groups, x: str = "ops", y: str = "accuracy", trials: int | None = None, stage: str | None = None
+    groups: Groups,
+    x: str = "ops",
+    y: str = "accuracy",
+    trials: int | None = None,
+    stage: str | None = None,
+    directions: Directions | None = None,
 ) -> pd.DataFrame:
     """Hypervolume of groups of runs after the same number of trials (`trials`, or as many as the shortest run has).
 
     Columns `group`, `runs`, `trials`, `hypervolume` (mean share of the box that all runs share, 0 to 1), `low`, `high`
     (95 % of that mean over the runs, by Student's t; NaN for one run, which says nothing about the spread).
     """
-    curves = hypervolume_curves(groups, x, y, stage)
+    curves = hypervolume_curves(groups, x, y, stage, directions=directions)
     length = min((curve.shape[1] for curve in curves.values() if len(curve)), default=0)
     length = length if trials is None else min(length, trials)
     rows: list[tuple[object, ...]] = []

@@ -8,16 +8,18 @@ forest was not trained on. scikit-learn takes seconds to load, so it is loaded o
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportMissingTypeStubs=false
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from analysis.findings.effects import equal_cost_residuals
-from analysis.findings.genes import gene_table
+from analysis.findings.genes import genes_or_columns
 from analysis.measures.intervals import mean_interval
 from analysis.measures.pareto import Floats
-from analysis.stages import of_stage
+from analysis.runs.trials import Source, load_trials, numbers
+from analysis.stages import competing, of_stage
 from spaces import Space
 
 FOLDS = 5
@@ -83,19 +85,26 @@ def importance(features: pd.DataFrame, target: "pd.Series[float]", seed: int = 0
 
 
 def gene_importance(
-    trials: pd.DataFrame,
-    x: str = "ops",
+    trials: Source,
+    x: str | None = "ops",
     y: str = "accuracy",
     stage: str | None = None,
     space: Space[object] | None = None,
+    columns: Sequence[str] | None = None,
 ) -> Importance:
-    """Importance of every gene for `y` at equal `x` (see `analysis.findings.effects.equal_cost_residuals`).
+    """Importance of every gene for `y` at equal `x` (see `analysis.findings.effects.equal_cost_residuals`), or for `y`
+    itself where `x` is None; of trials in all that `load_trials` takes.
 
-    Genes are those of the text forms, or of the `space` where it is given; hyperparameters are among them.
+    Genes are those of the text forms, or of the `space` where it is given; hyperparameters are among them. `columns`
+    are taken instead where they are given.
     """
-    chosen = of_stage(trials, stage).reset_index(drop=True)
-    residuals = equal_cost_residuals(chosen, x, y)
-    genes = gene_table(chosen["architecture"].loc[residuals.index], space)
+    chosen = of_stage(load_trials(trials), stage).reset_index(drop=True)
+    if x is None:
+        done = chosen[competing(chosen)]
+        residuals = pd.Series(numbers(done, y)[:, 0], done.index, name=y)
+    else:
+        residuals = equal_cost_residuals(chosen, x, y)
+    genes = genes_or_columns(chosen.loc[residuals.index], space, columns)
     # a gene with one value varies only in whether its layer is there, which the gene of depth says
     return importance(genes[[name for name in genes.columns if genes[name].nunique() > 1]], residuals)
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 Direction = Literal["min", "max"]
+Directions = tuple[Direction, Direction]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]

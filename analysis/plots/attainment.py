@@ -4,20 +4,21 @@
 # pyright: reportUnknownMemberType=false
 
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.findings.front import front
+from analysis.findings.front import front_points
 from analysis.findings.groups import Groups, as_groups
 from analysis.findings.growth import Corner, hypervolume_curves
 from analysis.measures.attainment import attainment_surface
 from analysis.measures.intervals import student
-from analysis.measures.pareto import Direction, Floats
+from analysis.measures.pareto import Direction, Directions, Floats
 from analysis.plots import style
-from analysis.runs.schema import objective_direction
-from analysis.runs.trials import numbers
+from analysis.runs.trials import directions_of
 from analysis.units import axis_scale, plural
 
 SHARES = (0.25, 0.5, 0.75)  # of the runs: quartile, median, quartile
@@ -48,35 +49,70 @@ class AttainmentData:
         return pd.DataFrame(rows, columns=["group", "runs", "share", self.x, self.y])
 
 
-def attainment_data(groups: Groups, x: str = "ops", y: str = "accuracy") -> AttainmentData:
+def attainment_data(
+    groups: Groups, x: str = "ops", y: str = "accuracy", directions: Directions | None = None
+) -> AttainmentData:
     """Gather what `plot_attainment` shows.
 
     `groups` is a frame with a column `run`, a list of frames, one per run, or such lists by the name of what is
-    compared. Raises `ValueError` where `x` or `y` is not an objective.
+    compared; instead of a frame, all that `load_trials` takes. `directions` are "min" or "max" for x and y, where
+    neither the schema nor a study says which way is better. Raises `ValueError` where nothing does.
     """
-    directions = (objective_direction(x), objective_direction(y))
     frames = as_groups(groups)
-    fronts = {name: [numbers(front(run, x, y), x, y) for run in runs] for name, runs in frames.items()}
+    every = [run for runs in frames.values() for run in runs] or [pd.DataFrame()]
+    one, other = directions_of(every[0], (x, y), directions)
+    directions = (one, other)
+    fronts = {name: [front_points(run, x, y, directions) for run in runs] for name, runs in frames.items()}
     surfaces = {
         name: {share: attainment_surface(runs, directions, share) for share in SHARES} for name, runs in fronts.items()
     }
     return AttainmentData(x, y, directions, {name: len(runs) for name, runs in frames.items()}, surfaces)
 
 
-def plot_attainment(data: AttainmentData) -> Figure:
+@overload
+def plot_attainment(
+    data: AttainmentData | Groups,
+    *,
+    x: str = "ops",
+    y: str = "accuracy",
+    directions: Directions | None = None,
+    ax: None = None,
+) -> Figure: ...
+@overload
+def plot_attainment(
+    data: AttainmentData | Groups,
+    *,
+    x: str = "ops",
+    y: str = "accuracy",
+    directions: Directions | None = None,
+    ax: Axes,
+) -> Axes: ...
+def plot_attainment(
+    data: AttainmentData | Groups,
+    *,
+    x: str = "ops",
+    y: str = "accuracy",
+    directions: Directions | None = None,
+    ax: Axes | None = None,
+) -> Figure | Axes:
     """The median surface of every group as stairs, and the quartiles of its runs as a band.
 
     Half of a group's runs reach its stairs or beyond. A group of one run has no band: its stairs are that run's front.
+
+    Instead of the data, takes trials as `attainment_data` does, with its columns `x` and `y`. On `ax` where it is
+    given, which is then returned.
     """
-    figure, axes = style.new_figure(height=4.2)
+    if not isinstance(data, AttainmentData):
+        data = attainment_data(data, x=x, y=y, directions=directions)
+    figure, axes = style.on(ax, height=4.2)
     every = np.concatenate([np.empty((0, 2)), *(s for shares in data.surfaces.values() for s in shares.values())])
-    x, y = (axis_scale(name, float(every[:, i].max(initial=0.0))) for i, name in enumerate((data.x, data.y)))
+    across, up = (axis_scale(name, float(every[:, i].max(initial=0.0))) for i, name in enumerate((data.x, data.y)))
     title = "the best within a cost: median of the runs, and their middle half as a band"
-    style.label_axes(axes, x.label, y.label, title)
+    style.label_axes(axes, across.label, up.label, title)
     if len(every) == 0:
         style.say_instead(axes, "no run with a finished trial to show")
-        return figure
-    scales = np.array([x.factor, y.factor])
+        return style.drawn(figure, ax)
+    scales = np.array([across.factor, up.factor])
     xs = _positions(every[:, 0], data.directions[0])
     step = "post" if data.directions[0] == "min" else "pre"
     for index, (name, shares) in enumerate(data.surfaces.items()):
@@ -95,7 +131,7 @@ def plot_attainment(data: AttainmentData) -> Figure:
     if empty:
         style.add_note(axes, style.plain(f"nothing finished in {', '.join(empty)}"))
     style.legend_below(figure, axes, 3)
-    return figure
+    return style.drawn(figure, ax)
 
 
 def _positions(values: Floats, direction: Direction) -> Floats:
@@ -142,13 +178,18 @@ class SeedsData:
 
 
 def seeds_data(
-    groups: Groups, x: str = "ops", y: str = "accuracy", reference: Corner | None = None, stage: str | None = None
+    groups: Groups,
+    x: str = "ops",
+    y: str = "accuracy",
+    reference: Corner | None = None,
+    stage: str | None = None,
+    directions: Directions | None = None,
 ) -> SeedsData:
     """Groups as for `attainment_data`; each is cut to the number of trials of its shortest run.
 
     The interval is Student's over the runs of a group, cut off at 0 and 1.
     """
-    curves = hypervolume_curves(groups, x, y, stage, reference)
+    curves = hypervolume_curves(groups, x, y, stage, reference, directions)
     counts = {name: len(runs) for name, runs in curves.items()}
     mean = {name: runs.mean(axis=0) if len(runs) else np.empty(0) for name, runs in curves.items()}
     half = {
@@ -161,15 +202,22 @@ def seeds_data(
     return SeedsData(x, y, counts, mean, low, {name: np.minimum(mean[name] + half[name], 1) for name in curves})
 
 
-def plot_seeds(data: SeedsData) -> Figure:
-    """One line per group, its interval as a band; a note names the groups without a finished trial."""
-    figure, axes = style.new_figure(height=3.8)
+@overload
+def plot_seeds(data: SeedsData, *, ax: None = None) -> Figure: ...
+@overload
+def plot_seeds(data: SeedsData, *, ax: Axes) -> Axes: ...
+def plot_seeds(data: SeedsData, *, ax: Axes | None = None) -> Figure | Axes:
+    """One line per group, its interval as a band; a note names the groups without a finished trial.
+
+    On `ax` where it is given, which is then returned.
+    """
+    figure, axes = style.on(ax, height=3.8)
     title = f"{data.y} and {data.x}: mean of the runs, with its 95 % interval as a band"
     style.label_axes(axes, "trials", "hypervolume (% of the box)", title)
     shown = {name: mean for name, mean in data.mean.items() if mean.any()}
     if not shown:
         style.say_instead(axes, "no run with a finished trial to measure")
-        return figure
+        return style.drawn(figure, ax)
     for index, (name, mean) in enumerate(shown.items()):
         look = style.LINES[index % len(style.LINES)]
         trials, runs = np.arange(1, len(mean) + 1), plural(data.runs[name], "run")
@@ -182,4 +230,4 @@ def plot_seeds(data: SeedsData) -> Figure:
     if notes:
         style.add_note(axes, style.plain("; ".join(notes)))
     style.legend_below(figure, axes, 3)
-    return figure
+    return style.drawn(figure, ax)

@@ -5,7 +5,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import NamedTuple, cast, overload
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -104,17 +104,23 @@ def _of_widths(texts: Mapping[str, str], space: WidthSpace) -> ChannelsData:
     return ChannelsData(layers, stages)
 
 
-def plot_channels(data: ChannelsData) -> Figure:
+@overload
+def plot_channels(data: ChannelsData, *, ax: None = None) -> Figure: ...
+@overload
+def plot_channels(data: ChannelsData, *, ax: Axes) -> Axes: ...
+def plot_channels(data: ChannelsData, *, ax: Axes | None = None) -> Figure | Axes:
     """One line per architecture over its layers, stages side by side, widths on a scale that doubles.
 
     Layers of the same place stand above each other; a stage is as broad as its deepest one. A filled dot is a layer
     with a kernel of 5 or more.
+
+    On `ax` where it is given, which is then returned.
     """
-    figure, axes = style.new_figure(height=3.9)
+    figure, axes = style.on(ax, height=3.9)
     style.label_axes(axes, y="channels")
     if not data.rows:
         style.say_instead(axes, "no architecture to show")
-        return figure
+        return style.drawn(figure, ax)
     depths = {stage: max(row.layer for row in data.rows if row.stage == stage) for stage in data.stages}
     starts: dict[int, float] = {}
     end = 0.0
@@ -141,7 +147,7 @@ def plot_channels(data: ChannelsData) -> Figure:
         title += "; filled: kernel of 5 or more"
     axes.set_title(title, fontsize=style.TEXT_SIZE, loc="left")
     style.legend_below(figure, axes)
-    return figure
+    return style.drawn(figure, ax)
 
 
 def _line(

@@ -3,6 +3,8 @@
 # matplotlib leaves the keyword arguments of its methods untyped
 # pyright: reportUnknownMemberType=false
 
+from typing import overload
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -13,10 +15,18 @@ from analysis.plots import style
 from analysis.runs.trials import numbers
 
 
-def plot_gene_effects(effects: pd.DataFrame, most: int = 16, y: str = "accuracy") -> Figure:
+@overload
+def plot_gene_effects(effects: pd.DataFrame, most: int = 16, y: str = "accuracy", *, ax: None = None) -> Figure: ...
+@overload
+def plot_gene_effects(effects: pd.DataFrame, most: int = 16, y: str = "accuracy", *, ax: Axes) -> Axes: ...
+def plot_gene_effects(
+    effects: pd.DataFrame, most: int = 16, y: str = "accuracy", *, ax: Axes | None = None
+) -> Figure | Axes:
     """Draw what `gene_effects` found for `y`: one row per gene, one dot per value, with 95 % intervals.
 
     Of many genes, the `most` whose values differ most are shown, in the order of the layers.
+
+    On `ax` where it is given, which is then returned.
     """
     parts = {str(gene): part for gene, part in effects.groupby("gene", sort=False)}
     spread = {gene: float(np.ptp(part["effect"])) for gene, part in parts.items()}
@@ -24,13 +34,13 @@ def plot_gene_effects(effects: pd.DataFrame, most: int = 16, y: str = "accuracy"
     # a gene of many values is as high as their labels need
     heights = [max(1.0, 0.45 * len(parts[gene])) for gene in chosen]
     middles = [sum(heights[:row]) + height / 2 for row, height in enumerate(heights)]
-    figure, axes = style.new_figure(height=1.5 + 0.27 * max(sum(heights), 4))
+    figure, axes = style.on(ax, height=1.5 + 0.27 * max(sum(heights), 4))
     unit = "percentage points" if y == "accuracy" else y
     title = "" if len(chosen) == len(parts) else f"the {len(chosen)} genes of {len(parts)} that do most"
     style.label_axes(axes, f"{y} against the mean of networks of equal cost ({unit})", title=title)
     if not chosen:
         style.say_instead(axes, "too few trials to say what genes do")
-        return figure
+        return style.drawn(figure, ax)
     axes.axvline(0, color=style.GREY, linewidth=0.8, zorder=1)
     for gene, row, height in zip(chosen, middles, heights, strict=True):
         _gene(axes, parts[gene], row, height / 2 - 0.28, 100 if y == "accuracy" else 1)
@@ -40,7 +50,7 @@ def plot_gene_effects(effects: pd.DataFrame, most: int = 16, y: str = "accuracy"
     axes.grid(visible=False, axis="y")
     for row, height in list(zip(middles, heights, strict=True))[1::2]:
         axes.axhspan(row - height / 2, row + height / 2, color=style.GREY, alpha=0.07, linewidth=0, zorder=0)
-    return figure
+    return style.drawn(figure, ax)
 
 
 def _gene(axes: Axes, part: pd.DataFrame, row: float, reach: float, scale: float) -> None:
@@ -55,17 +65,24 @@ def _gene(axes: Axes, part: pd.DataFrame, row: float, reach: float, scale: float
         style.name_point(axes, words, (high, row + offset), (3, 0), fontsize=6, color=style.GREY)
 
 
-def plot_importance(data: Importance, most: int = 15) -> Figure:
-    """Draw the importances of `importance`, the most important first, with 95 % intervals over the folds."""
+@overload
+def plot_importance(data: Importance, most: int = 15, *, ax: None = None) -> Figure: ...
+@overload
+def plot_importance(data: Importance, most: int = 15, *, ax: Axes) -> Axes: ...
+def plot_importance(data: Importance, most: int = 15, *, ax: Axes | None = None) -> Figure | Axes:
+    """Draw the importances of `importance`, the most important first, with 95 % intervals over the folds.
+
+    On `ax` where it is given, which is then returned.
+    """
     rows = data.frame.head(most)
-    figure, axes = style.new_figure(height=1.5 + 0.24 * max(len(rows), 4))
+    figure, axes = style.on(ax, height=1.5 + 0.24 * max(len(rows), 4))
     title = f"{data.trials:,} trials"
     title += f"; the forest has an R² of {data.r2:.2f} on unseen ones" if data.r2 > 0 else ""
     what = f" ({data.target})" if data.target else ""
     style.label_axes(axes, style.plain(f"importance: fall of R² when shuffled{what}"), title=title)
     if len(rows) == 0:
         style.say_instead(axes, data.note or "nothing to show")
-        return figure
+        return style.drawn(figure, ax)
     at = np.arange(len(rows))
     values, low, high = numbers(rows, "importance", "low", "high").T
     colours = [style.BLUE if end > 0 else style.GREY for end in low]
@@ -78,16 +95,23 @@ def plot_importance(data: Importance, most: int = 15) -> Figure:
     notes = [data.note] if data.note else ["grey: cannot be told from no importance"]
     notes += [f"{len(data.frame) - len(rows)} less important features left out"] if len(data.frame) > len(rows) else []
     style.add_note(axes, style.plain("\n".join(notes)))
-    return figure
+    return style.drawn(figure, ax)
 
 
-def plot_operators(table: pd.DataFrame) -> Figure:
-    """Draw the table of `operator_table`: how often each operator's trials are on the front."""
-    figure, axes = style.new_figure(height=1.3 + 0.3 * max(len(table), 3))
+@overload
+def plot_operators(table: pd.DataFrame, *, ax: None = None) -> Figure: ...
+@overload
+def plot_operators(table: pd.DataFrame, *, ax: Axes) -> Axes: ...
+def plot_operators(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure | Axes:
+    """Draw the table of `operator_table`: how often each operator's trials are on the front.
+
+    On `ax` where it is given, which is then returned.
+    """
+    figure, axes = style.on(ax, height=1.3 + 0.3 * max(len(table), 3))
     style.label_axes(axes, "trials that are on the front (%), with 95 % intervals")
     if len(table) == 0:
         style.say_instead(axes, "no trial to show")
-        return figure
+        return style.drawn(figure, ax)
     at = np.arange(len(table))
     rate, low, high = 100 * numbers(table, "rate", "low", "high").T
     axes.hlines(at, low, high, color=style.BLUE, linewidth=1.4)
@@ -100,4 +124,4 @@ def plot_operators(table: pd.DataFrame) -> Figure:
     axes.set_yticks(at, names, fontsize=style.SMALL_SIZE)
     axes.set(ylim=(len(table) - 0.5, -0.5), xlim=(0, max(float(high.max()) * 1.04, 5)))
     axes.grid(visible=False, axis="y")
-    return figure
+    return style.drawn(figure, ax)

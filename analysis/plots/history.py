@@ -3,8 +3,11 @@
 # matplotlib leaves the keyword arguments of its methods untyped
 # pyright: reportUnknownMemberType=false
 
+from typing import overload
+
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.findings.cells import words
@@ -48,15 +51,21 @@ def plot_layer_probabilities(history: pd.DataFrame) -> Figure:
     return figure
 
 
-def plot_entropy(history: pd.DataFrame) -> Figure:
+@overload
+def plot_entropy(history: pd.DataFrame, *, ax: None = None) -> Figure: ...
+@overload
+def plot_entropy(history: pd.DataFrame, *, ax: Axes) -> Axes: ...
+def plot_entropy(history: pd.DataFrame, *, ax: Axes | None = None) -> Figure | Axes:
     """Entropy of the layer types over the epochs: the mean over a cell's edges, and the range of its edges as a band.
 
     Draws `search_entropy(history)`.
+
+    On `ax` where it is given, which is then returned.
     """
     if not len(history):
-        return style.nothing(_NOTHING)
+        return style.drawn(style.nothing(_NOTHING, ax=ax), ax)
     data = search_entropy(history)
-    figure, axes = style.new_figure(height=3.4)
+    figure, axes = style.on(ax, height=3.4)
     style.label_axes(axes, "epoch", "entropy of an edge (nats)", "mean over the edges; band: least to most of any edge")
     uniform = float(data["uniform"].iloc[0])
     axes.axhline(uniform, color=style.GREY, linewidth=0.9, linestyle=":", label="all layer types alike", zorder=1)
@@ -69,15 +78,22 @@ def plot_entropy(history: pd.DataFrame) -> Figure:
     axes.set_ylim(0, 1.06 * max(uniform, float(data["most"].max())))
     style.whole_numbers(axes)
     style.legend_below(figure, axes)
-    return figure
+    return style.drawn(figure, ax)
 
 
-def plot_search_accuracy(history: pd.DataFrame) -> Figure:
-    """Accuracy of the mixture over the epochs: `search_accuracy(history)`."""
+@overload
+def plot_search_accuracy(history: pd.DataFrame, *, ax: None = None) -> Figure: ...
+@overload
+def plot_search_accuracy(history: pd.DataFrame, *, ax: Axes) -> Axes: ...
+def plot_search_accuracy(history: pd.DataFrame, *, ax: Axes | None = None) -> Figure | Axes:
+    """Accuracy of the mixture over the epochs: `search_accuracy(history)`.
+
+    On `ax` where it is given, which is then returned.
+    """
     if not len(history):
-        return style.nothing(_NOTHING)
+        return style.drawn(style.nothing(_NOTHING, ax=ax), ax)
     data = search_accuracy(history)
-    figure, axes = style.new_figure(height=3.2)
+    figure, axes = style.on(ax, height=3.2)
     style.label_axes(axes, "epoch", "accuracy (%)", "the mixture of all layer types, as it searches")
     named = {"accuracy": "validation images", "architecture_accuracy": "images that move the architecture"}
     for (name, label), look in zip(named.items(), style.LINES, strict=False):
@@ -86,7 +102,7 @@ def plot_search_accuracy(history: pd.DataFrame) -> Figure:
             style.curve(axes, epochs, 100 * values, look, marker="." if len(epochs) < 30 else "", label=label)
     if not axes.lines:
         style.say_instead(axes, "no accuracy was measured while it searched")
-        return figure
+        return style.drawn(figure, ax)
     style.whole_numbers(axes)
     style.legend_below(figure, axes)
-    return figure
+    return style.drawn(figure, ax)

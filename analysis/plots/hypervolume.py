@@ -3,17 +3,54 @@
 # matplotlib leaves the keyword arguments of its methods untyped
 # pyright: reportUnknownMemberType=false
 
+from collections.abc import Mapping
+from typing import overload
+
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.findings.growth import Corner, HypervolumeData
+from analysis.findings.growth import Corner, HypervolumeData, hypervolume_data
+from analysis.measures.pareto import Directions
 from analysis.plots import style
+from analysis.runs.trials import Source
 from analysis.units import percent, quantity
 
 
-def plot_hypervolume(data: HypervolumeData) -> Figure:
-    """Draw the hypervolume of runs over the number of trials; the figure names runs without a finished trial."""
-    figure, axes = style.new_figure(height=3.6)
+@overload
+def plot_hypervolume(
+    data: HypervolumeData | Source | Mapping[str, Source],
+    *,
+    x: str = "ops",
+    y: str = "accuracy",
+    directions: Directions | None = None,
+    ax: None = None,
+) -> Figure: ...
+@overload
+def plot_hypervolume(
+    data: HypervolumeData | Source | Mapping[str, Source],
+    *,
+    x: str = "ops",
+    y: str = "accuracy",
+    directions: Directions | None = None,
+    ax: Axes,
+) -> Axes: ...
+def plot_hypervolume(
+    data: HypervolumeData | Source | Mapping[str, Source],
+    *,
+    x: str = "ops",
+    y: str = "accuracy",
+    directions: Directions | None = None,
+    ax: Axes | None = None,
+) -> Figure | Axes:
+    """Draw the hypervolume of runs over the number of trials; the figure names runs without a finished trial.
+
+    Instead of the data, takes trials as `hypervolume_data` does, with its columns `x` and `y`. On `ax` where it is
+    given, which is then returned.
+    """
+    if not isinstance(data, HypervolumeData):
+        data = hypervolume_data(data, x=x, y=y, directions=directions)
+    figure, axes = style.on(ax, height=3.6)
     for index, (name, curve) in enumerate(data.curves.items()):
         look = style.LINES[index % len(style.LINES)]
         if len(curve):
@@ -30,7 +67,7 @@ def plot_hypervolume(data: HypervolumeData) -> Figure:
     if len(data.curves) > 1 and axes.lines:
         handles, labels = axes.get_legend_handles_labels()
         axes.legend(handles, labels, fontsize=style.SMALL_SIZE, frameon=False, loc="lower right")
-    return figure
+    return style.drawn(figure, ax)
 
 
 def _title(data: HypervolumeData) -> str:

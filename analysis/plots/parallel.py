@@ -5,6 +5,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 import pandas as pd
@@ -15,10 +16,11 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from analysis.findings.genes import SUMMARIES, gene_table, summary_table
-from analysis.measures.pareto import Floats, pareto_front
+from analysis.measures.pareto import Directions, Floats, pareto_front
 from analysis.plots import style
-from analysis.runs.schema import BY_NAME, objective_direction
-from analysis.runs.trials import numbers
+from analysis.runs.foreign import OTHER
+from analysis.runs.schema import BY_NAME
+from analysis.runs.trials import Source, directions_of, load_trials, numbers
 from analysis.stages import competing
 from analysis.units import axis_scale, plural, quantity
 
@@ -51,7 +53,11 @@ class ParallelData:
 
 
 def parallel_data(
-    trials: pd.DataFrame, columns: Sequence[str] | None = None, x: str = "ops", y: str = "accuracy"
+    trials: Source,
+    columns: Sequence[str] | None = None,
+    x: str = "ops",
+    y: str = "accuracy",
+    directions: Directions | None = None,
 ) -> ParallelData:
     """Gather what `plot_parallel` shows; the front is that of `x` and `y`.
 
@@ -61,10 +67,13 @@ def parallel_data(
 
     Raises `ValueError` for a column that does not exist.
     """
-    directions = (objective_direction(x), objective_direction(y))
+    trials = load_trials(trials)
+    ways = directions_of(trials, (x, y), directions)
     done = trials[competing(trials)]
     wanted = list(dict.fromkeys(columns or (*DEFAULT[:-1], x, y)))
-    known = [name for name, column in BY_NAME.items() if column.type in ("int32", "int64", "float64")]
+    known = [str(name) for name in done.columns if pd.api.types.is_numeric_dtype(done[name])]
+    if columns is None and OTHER in set(done["stage"]):  # the columns of a table that no run of ours wrote
+        wanted = [name for name in wanted if name in known]
     texts = done["architecture"]
     genes = gene_table(texts) if set(wanted) - {*known, *SUMMARIES} else None
     summary = summary_table(texts) if set(wanted) & {*SUMMARIES} else None
@@ -81,18 +90,44 @@ def parallel_data(
     values = np.column_stack([np.empty((len(done), 0)), *parts.values()])
     whole = np.isfinite(values).all(axis=1) & np.isfinite(numbers(done, x, y)).all(axis=1)
     missing = "" if whole.all() else f"{plural(int((~whole).sum()), 'finished trial')} without all values"
-    on_front = pareto_front(numbers(done, x, y), directions)
+    on_front = pareto_front(numbers(done, x, y), ways)
     return ParallelData(tuple(parts), values[whole], tuple(on_front[whole].tolist()), y, missing)
 
 
-def plot_parallel(data: ParallelData) -> Figure:
-    """All trials lightly; those on the front in colours that show their value of the column `colour`."""
-    figure, axes = style.new_figure(height=3.9)
+@overload
+def plot_parallel(
+    data: ParallelData | Source,
+    *,
+    x: str = "ops",
+    y: str = "accuracy",
+    directions: Directions | None = None,
+    ax: None = None,
+) -> Figure: ...
+@overload
+def plot_parallel(
+    data: ParallelData | Source, *, x: str = "ops", y: str = "accuracy", directions: Directions | None = None, ax: Axes
+) -> Axes: ...
+def plot_parallel(
+    data: ParallelData | Source,
+    *,
+    x: str = "ops",
+    y: str = "accuracy",
+    directions: Directions | None = None,
+    ax: Axes | None = None,
+) -> Figure | Axes:
+    """All trials lightly; those on the front in colours that show their value of the column `colour`.
+
+    Instead of the data, takes trials as `parallel_data` does, with its columns `x` and `y`. On `ax` where it is
+    given, which is then returned.
+    """
+    if not isinstance(data, ParallelData):
+        data = parallel_data(data, x=x, y=y, directions=directions)
+    figure, axes = style.on(ax, height=3.9)
     front = np.array(data.front, dtype=np.bool_)
     axes.set_title(f"{plural(len(front), 'trial')}, {front.sum():,} on the front", fontsize=style.TEXT_SIZE, loc="left")
     if len(data.values) == 0 or len(data.columns) < 2:
         style.say_instead(axes, "no finished trial to show" if not data.missing else f"nothing to show: {data.missing}")
-        return figure
+        return style.drawn(figure, ax)
     low, high = data.values.min(axis=0), data.values.max(axis=0)
     heights = np.column_stack([_heights(data, column, data.values[:, column]) for column in range(len(low))])
     at = np.arange(len(data.columns))
@@ -108,8 +143,12 @@ def plot_parallel(data: ParallelData) -> Figure:
     if len(front) - front.sum() > _MOST_LINES:
         notes.append(f"{_MOST_LINES:,} of the other trials are drawn")
     if notes:
-        figure.supxlabel("; ".join(notes), fontsize=style.SMALL_SIZE, color=style.GREY)
-    return figure
+        words = "; ".join(notes)
+        if style.is_ours(figure):
+            figure.supxlabel(words, fontsize=style.SMALL_SIZE, color=style.GREY)
+        else:
+            style.add_note(axes, words)
+    return style.drawn(figure, ax)
 
 
 def _heights(data: ParallelData, column: int, values: Floats) -> Floats:

@@ -4,6 +4,7 @@
 # pyright: reportUnknownMemberType=false
 
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 import pandas as pd
@@ -61,18 +62,24 @@ def paired_data(
     return StagesData(first, second, y, pairs[np.isfinite(pairs).all(axis=1)], correlation)
 
 
-def plot_stages(data: StagesData) -> Figure:
+@overload
+def plot_stages(data: StagesData, *, ax: None = None) -> Figure: ...
+@overload
+def plot_stages(data: StagesData, *, ax: Axes) -> Axes: ...
+def plot_stages(data: StagesData, *, ax: Axes | None = None) -> Figure | Axes:
     """One dot per architecture, and both rank correlations with their intervals.
 
     A line shows where both stages are equal, unless their values lie too far apart for one scale.
+
+    On `ax` where it is given, which is then returned.
     """
-    figure, axes = style.new_figure(width=4.6, height=4.4)
+    figure, axes = style.on(ax, width=4.6, height=4.4)
     scale = axis_scale(data.y, float(data.pairs.max(initial=0.0)))
     labels = [f"{scale.label},\n{_WORDS.get(stage, stage)}" for stage in (data.first, data.second)]
     style.label_axes(axes, *labels, title=plural(len(data.pairs), "architecture"))
     if len(data.pairs) == 0:
         style.say_instead(axes, style.plain(f"no architecture finished both\n{data.first} and {data.second}"))
-        return figure
+        return style.drawn(figure, ax)
     points = data.pairs / scale.factor
     (low, other_low), (high, other_high) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
     if max(low, other_low) <= min(high, other_high) or len(points) < 2:
@@ -84,7 +91,7 @@ def plot_stages(data: StagesData) -> Figure:
     words = "\n".join(_correlation(name, interval) for name, interval in found.items())
     box = {"facecolor": "white", "alpha": 0.85, "linewidth": 0, "pad": 1.5}
     style.write(axes, 0.98, 0.03, words, transform=axes.transAxes, ha="right", va="bottom", bbox=box, zorder=4)
-    return figure
+    return style.drawn(figure, ax)
 
 
 def _equal_line(axes: Axes, low: float, high: float) -> None:

@@ -58,19 +58,43 @@ def new_figure(width: float = 7.2, height: float = 4.6) -> tuple[Figure, Axes]:
     return figure, axes[0][0]
 
 
+def on(ax: Axes | None, width: float = 7.2, height: float = 4.6) -> tuple[Figure, Axes]:
+    """The axes to draw on, in the project's look, and their figure: those of the user, or of a new figure of a size in
+    inches."""
+    if ax is None:
+        return new_figure(width, height)
+    _look(ax)
+    figure = ax.get_figure(root=True)
+    assert isinstance(figure, Figure), "axes are in a figure"
+    return figure, ax
+
+
+def _look(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(visible=True, color="#e6e6e6", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.tick_params(labelsize=TEXT_SIZE, color=GREY)
+
+
+def is_ours(figure: Figure) -> bool:
+    """Whether a figure is one of `new_panels`, and not the user's."""
+    return getattr(figure, _OURS, False)
+
+
+_OURS = "_binarynas"
+
+
 def new_panels(rows: int, columns: int, width: float = 7.2, height: float = 4.6) -> tuple[Figure, list[list[Axes]]]:
     """An empty figure of a size in inches, with rows of axes; it is not registered with pyplot."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
+    setattr(figure, _OURS, True)
     panels = [
         [figure.add_subplot(rows, columns, 1 + row * columns + column) for column in range(columns)]
         for row in range(rows)
     ]
     for axes in (axes for row in panels for axes in row):
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(visible=True, color="#e6e6e6", linewidth=0.6)
-        axes.set_axisbelow(True)
-        axes.tick_params(labelsize=TEXT_SIZE, color=GREY)
+        _look(axes)
     return figure, panels
 
 
@@ -83,9 +107,12 @@ def label_axes(axes: Axes, x: str = "", y: str = "", title: str = "") -> None:
 
 
 def legend_below(figure: Figure, axes: Axes, most: int = 4) -> None:
-    """The legend of some axes under the figure, in rows of at most `most` entries; none without entries."""
+    """The legend of some axes under the figure, in rows of at most `most` entries; none without entries. On axes of the
+    user's it stays within them."""
     handles, labels = axes.get_legend_handles_labels()
-    if handles:
+    if handles and not is_ours(figure):
+        axes.legend(handles, labels, fontsize=SMALL_SIZE, frameon=False)
+    elif handles:
         columns, place = min(len(handles), most), "outside lower center"
         figure.legend(handles, labels, loc=place, ncols=columns, fontsize=SMALL_SIZE, frameon=False)
 
@@ -126,9 +153,14 @@ def add_note(axes: Axes, words: str) -> None:
     write(axes, 0.99, 0.015, words, transform=axes.transAxes, ha="right", va="bottom", color=GREY)
 
 
-def nothing(words: str, height: float = 3) -> Figure:
+def drawn(figure: Figure, ax: Axes | None) -> Figure | Axes:
+    """What a plot returns: the axes of the user that it drew on, or else the new figure, which a notebook shows."""
+    return figure if ax is None else ax
+
+
+def nothing(words: str, height: float = 3, ax: Axes | None = None) -> Figure:
     """A figure that says why there is nothing to show."""
-    figure, axes = new_figure(height=height)
+    figure, axes = on(ax, height=height)
     say_instead(axes, words)
     return figure
 
@@ -166,12 +198,14 @@ class Tabular(Protocol):
 
 
 def save_figure(
-    figure: Figure, path: str | os.PathLike[str], data: Tabular | pd.DataFrame | None = None
+    figure: Figure | Axes, path: str | os.PathLike[str], data: Tabular | pd.DataFrame | None = None
 ) -> tuple[Path, ...]:
-    """Write a figure as PNG (150 dpi) and SVG, and its data as CSV; returns the paths, in this order.
+    """Write a figure, or that of some axes, as PNG (150 dpi) and SVG, and its data as CSV; returns the paths, in order.
 
     `path` has no suffix, and its folder exists. Text stays text in the SVG, and equal figures give equal files.
     """
+    if isinstance(figure, Axes):
+        figure, _ = on(figure)
     png = Path(f"{os.fspath(path)}.png")
     svg = Path(f"{os.fspath(path)}.svg")
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "binarynas"}):

@@ -10,6 +10,7 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -17,19 +18,35 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from analysis.measures.pareto import Floats
+from analysis.measures.pareto import Direction, Floats
+from analysis.runs.foreign import (
+    DIRECTIONS,
+    OptunaStudy,
+    Results,
+    as_table,
+    from_results,
+    from_study,
+    is_results,
+    is_study,
+    with_hyperparameters,
+)
 from analysis.runs.journal import journal_rows
 from analysis.runs.journal_lines import JournalError
-from analysis.runs.layout import CONFIG_FILE, FRONT_FILE, JOURNAL_FILE, RUN_FILE, TRIALS_FILE, RunError
-from analysis.runs.schema import SCHEMA_VERSION, VERSION_KEY, to_table, trial_schema
+from analysis.runs.layout import CONFIG_FILE, FRONT_FILE, JOURNAL_FILE, RUN_FILE, TRIALS_FILE, ColumnError, RunError
+from analysis.runs.schema import SCHEMA_VERSION, VERSION_KEY, objective_direction, to_table, trial_schema
 from analysis.runs.seal import is_damaged
-from spaces.errors import listed
+from spaces.errors import listed, nearest
 
 Runs = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+Source = Runs | pd.DataFrame | Results | OptunaStudy
+"""Where trials are: in runs of ours, in a table or its file, in results of Ray Tune, in a study of Optuna."""
 
 
-def load_trials(runs: Runs) -> pd.DataFrame:
+def load_trials(runs: Source) -> pd.DataFrame:
     """The trials of one or several runs, finished or not: one row per trial, the columns of the schema.
+
+        load_trials("runs/demo")            load_trials("table.csv")
+        load_trials(tuner.fit())            load_trials(optuna_study)
 
     `runs` is a run's folder, a Parquet file of trials, a glob such as `"runs/*"`, or a list of these. A list or a glob
     gives one frame whose first column `run` is the name of the run's folder, with as much of the path before it as is
@@ -38,20 +55,41 @@ def load_trials(runs: Runs) -> pd.DataFrame:
 
     Whole numbers are pandas' nullable integers (a seed has 63 bits, more than a float holds), missing floats are NaN,
     other missing values null. Columns that a file has beyond the schema are kept at the end; columns that it lacks are
-    null. A run without trials gives an empty frame with all columns.
+    null. Hyperparameters have columns of their own (`config/epochs` where the schema has a column of the name). A run
+    without trials gives an empty frame with all columns.
+
+    A CSV file, a table of any origin, the `ResultGrid` of a Tuner and an `optuna.Study` give a frame with their own
+    columns and those that every analysis reads: `state` (finished, where they say nothing), `stage` (`trial`), `number`
+    and `id`. Parameters of a trial are columns beside its metrics.
 
     Raises `RunError` where a run does not exist, a folder is not a run, or a file is broken, from a newer version or
     not one of trials.
     """
+    if isinstance(runs, pd.DataFrame):
+        return as_table(runs)
+    if is_results(runs):
+        return from_results(runs)
+    if is_study(runs):
+        return from_study(runs)
+    if isinstance(runs, str | os.PathLike) and Path(runs).suffix == ".csv":
+        return as_table(_read_csv(Path(runs)))
     if isinstance(runs, str | os.PathLike) and not _is_glob(runs):
         table = _trials(Path(runs))
     else:
-        each = {name: _trials(path) for name, path in run_paths(runs).items()}
+        each = {name: _trials(path) for name, path in run_paths(cast("Runs", runs)).items()}
         table = pa.concat_tables([_named(name, part) for name, part in each.items()], promote_options="permissive")
     lists = pa.list_(pa.string())
     # lists stay with Arrow: as numpy arrays, those of a million trials take half of the time
     types = {pa.int64(): pd.Int64Dtype(), pa.int32(): pd.Int32Dtype(), lists: pd.ArrowDtype(lists)}
-    return table.to_pandas(types_mapper=types.get)
+    return with_hyperparameters(table.to_pandas(types_mapper=types.get))
+
+
+def _read_csv(file: Path) -> pd.DataFrame:
+    try:
+        # an id of digits alone, or one such as 12e4, is still a text
+        return pd.read_csv(file, dtype={"id": "str"})
+    except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise RunError(f"{file} is not a table that can be read: {error}") from error
 
 
 def run_paths(runs: Runs) -> dict[str, Path]:
@@ -193,9 +231,40 @@ def _in_schema(table: pa.Table, file: Path) -> pa.Table:
 
 
 def numbers(frame: pd.DataFrame, *columns: str) -> Floats:
-    """Columns as floats of shape (rows, columns), NaN where a value is missing."""
-    arrays = [frame[name].to_numpy(dtype="float64", na_value=float("nan")) for name in columns]
+    """Columns as floats of shape (rows, columns), NaN where a value is missing.
+
+    Raises `ColumnError` for a column that is not there, or holds something else than numbers.
+    """
+    arrays: list[Floats] = []
+    for name in columns:
+        if name not in frame.columns:
+            near, there = nearest(name, map(str, frame.columns)), listed(frame.columns)
+            raise ColumnError(f"the table has no column {name!r}{near or '.'} Its columns are {there}")
+        try:
+            arrays.append(frame[name].to_numpy(dtype="float64", na_value=float("nan")))
+        except (ValueError, TypeError) as error:
+            raise ColumnError(f"the column {name!r} does not hold numbers alone: {error}") from error
     return np.column_stack(arrays)
+
+
+def directions_of(frame: pd.DataFrame, columns: Sequence[str], given: Sequence[Direction] | None) -> list[Direction]:
+    """Whether less ("min") or more ("max") of each column is better: as given, as the study said that the trials are
+    from, or as the schema says. Raises `ColumnError` where none of them does."""
+    if given is not None:
+        if len(given) != len(columns):
+            raise ColumnError(f"give a direction, 'min' or 'max', for each of {listed(columns)}; got {listed(given)}")
+        return list(given)
+    said = frame.attrs.get(DIRECTIONS, {})
+    found: list[Direction] = []
+    for name in columns:
+        try:
+            found.append(said[name] if name in said else objective_direction(name))
+        except ValueError as error:
+            numbers(frame, name)  # raises where there is no such column
+            raise ColumnError(
+                f"whether less or more of {name!r} is better is not known: say so, as with directions=('min', 'max')"
+            ) from error
+    return found
 
 
 def split_runs(trials: pd.DataFrame) -> dict[str, pd.DataFrame]:

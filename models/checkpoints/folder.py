@@ -75,7 +75,9 @@ def save_checkpoint(folder: Path | str, tensors: Mapping[str, Tensor], meta: Map
         ) from error
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / "tensors.safetensors") as temporary:
-        save_file(_storable(tensors), temporary, {"format": "pt", "about": ABOUT, "meta": meta_text})
+        # one entry, as safetensors writes several in any order, and the file is named by its content
+        said = json.dumps({"about": ABOUT, **json.loads(meta_text)})
+        save_file(_storable(tensors), temporary, {"meta": said})
         digest, size = _hash(temporary), temporary.stat().st_size
     name = f"tensors-{digest[:16]}.safetensors"
     (folder / "tensors.safetensors").replace(folder / name)

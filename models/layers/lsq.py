@@ -9,6 +9,8 @@ from models.layers.autograd import Function, once_differentiable
 
 BITS = 8
 LOW, HIGH = -(2 ** (BITS - 1)), 2 ** (BITS - 1) - 1
+SMALLEST_STEP = torch.finfo(torch.float32).eps
+"""About 1.2e-7: the least step in training, as in the code of NAS-BNN's authors."""
 
 
 class _Quantise(Function):
@@ -38,6 +40,12 @@ def initial_step(weight: Tensor) -> Tensor:
     rows = weight.detach().flatten(1)
     mean, deviation = rows.mean(1), rows.std(1, correction=0)
     return torch.maximum((mean - 3 * deviation).abs(), (mean + 3 * deviation).abs()).clamp_(min=1e-8) / -LOW
+
+
+@torch.no_grad()
+def keep_positive(step: Tensor) -> None:
+    """Raise learned steps, in place, to at least `SMALLEST_STEP`; for use after every step of the optimiser."""
+    step.clamp_(min=SMALLEST_STEP)
 
 
 def quantise_weights(weight: Tensor, step: Tensor) -> Tensor:

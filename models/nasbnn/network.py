@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from models.layers.convolution import convolve_in_order
 from models.layers.kernels import Kernel, KernelCache, WeightNormalisation, binary_kernel, float_kernel, new_weight
-from models.layers.lsq import HIGH, LOW, initial_step, quantise_weights
+from models.layers.lsq import HIGH, LOW, initial_step, keep_positive, quantise_weights
 from models.layers.modes import Mode, Weights
 from models.layers.tail import Tail
 from models.layers.unit import BinaryUnit
@@ -50,6 +50,11 @@ class Stem(nn.Module):
     def levels(self, width: int | None = None) -> Tensor:
         """The weights as multiples of their channel's step: whole numbers from -128 to 127, (out, in, k, k)."""
         return (self.weight[:width] / self.step[:width, None, None, None]).clamp_(LOW, HIGH).round_()
+
+    def step_taken(self) -> None:
+        """The optimiser has moved the weights: keep the steps positive. Without this they cross zero within a few
+        updates, and the range of levels turns round."""
+        keep_positive(self.step)
 
     def _evaluate(self, images: Tensor, width: int | None) -> Tensor:
         """What the 1-bit engine computes, to the bit: sums of levels in its order; the batch norm holds the step."""

@@ -1,6 +1,5 @@
 """Reads the checkpoint that NAS-BNN's authors published into a supernet of ours."""
 
-import pickle  # for the error that torch.load raises, nothing else
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from torch import Tensor
 from models.checkpoints.folder import CheckpointError
 from models.checkpoints.networks import fill
 from models.layers.kernels import WeightNormalisation
+from models.layers.lsq import keep_positive
 from models.nasbnn.supernet import NasBnnSupernet, SupernetOptions
 from spaces import NasBnnSpace
 from spaces.nasbnn.presets import NASBNN
@@ -49,6 +49,7 @@ def import_checkpoint(path: Path | str, space: NasBnnSpace | None = None) -> Nas
         shown = "; ".join(problems[:_SHOWN])
         more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
         raise CheckpointError(f"{path} is not a published NAS-BNN checkpoint of space {space.name!r}: {shown}{more}")
+    keep_positive(tensors["stem.step"])  # as the authors' network does before it uses them
     return fill(supernet, tensors)
 
 
@@ -90,10 +91,11 @@ def _entries(path: Path) -> dict[str, Tensor]:
     """Names, without the prefix of a parallel wrapper, and tensors of the file."""
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        reason = str(error).split("\n", 1)[0]
+    except OSError:
+        raise
+    except Exception as error:  # torch raises errors of every kind for files of another kind
         raise CheckpointError(
-            f"{path} is not a torch file, or cannot be read without running code from it: {reason}. "
+            f"{path} is not a torch file whose tensors can be read without running code from it. "
             "Where it is the published file, save its 'state_dict' alone with torch.save"
         ) from error
     if isinstance(content, Mapping):

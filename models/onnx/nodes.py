@@ -104,7 +104,7 @@ class Translator:
         flat = self.graph.add("Flatten", [self.names[operation.input]], f"{self._at()}.flat", [given.size], axis=1)
         weight = operation.weight.reshape(given.height, given.width, given.channels, -1).transpose(2, 0, 1, 3)
         name = self.graph.constant(f"{self._at()}.weight", weight.reshape(given.size, -1))
-        return self.graph.add("Gemm", [flat, name], f"{self._at()}.sums", [operation.out_channels])
+        return self.graph.add(self.quantisers.product, [flat, name], f"{self._at()}.sums", [operation.out_channels])
 
     def _zero(self, shape: op.Shape) -> str:
         """Zeros for as many images as there are."""

@@ -1,6 +1,7 @@
 """How a file says that a number has one bit: by comparing in plain ONNX, or by the operators of QONNX."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,12 @@ _DOREFA = np.nextafter(np.float32(0.5), np.float32(1))
 
 
 class Quantisers(ABC):
-    """What differs between the formats; every method returns a tensor's name, `at` begins the names it makes."""
+    """What differs between the formats; every method returns a tensor's name, `at` begins the names it makes.
+
+    `product` is the operator of a linear layer, whose bias is added after it.
+    """
+
+    product: ClassVar[str]
 
     def __init__(self, graph: GraphBuilder) -> None:
         self.graph = graph
@@ -35,6 +41,8 @@ class Quantisers(ABC):
 
 class Comparisons(Quantisers):
     """Plain ONNX, which has no type of one bit: weights are floats, and activations come of a comparison."""
+
+    product = "Gemm"
 
     def bits(self, at: str, given: str, shape: Shape, threshold: Floats, encoding: Encoding) -> str:
         """Where(given >= threshold, 1, -1), or 0 in place of -1."""
@@ -58,7 +66,10 @@ class QonnxMarks(Quantisers):
 
     `BipolarQuant` gives -1 or +1, `Quant` whole numbers of some bits; scales are 1, as the affine map after a
     convolution holds them. A difference is rounded, but never across 0, so x - threshold >= 0 is x >= threshold.
+    A linear layer is a `MatMul`, which compilers for FPGAs want: a `Gemm` without a bias stops `GemmToMatMul` of qonnx.
     """
+
+    product = "MatMul"
 
     def bits(self, at: str, given: str, shape: Shape, threshold: Floats, encoding: Encoding) -> str:
         """BipolarQuant(given - threshold); unsigned `Quant` of one bit where the values are 0 and 1."""

@@ -3,12 +3,15 @@
 Nothing heavy is imported before a command needs it, so that `binarynas --help` answers at once.
 """
 
+import io
+import sys
 from typing import Annotated
 
 import typer
 
 from search.cli import deploy, detect, latency, report, run, spaces
 from search.cli.output import fail
+from search.execution.signals import INTERRUPTED, heed_termination, say_stopped, told_to_stop
 from spaces.errors import BinarynasError
 
 app = typer.Typer(
@@ -31,6 +34,7 @@ COMMANDS = {  # in the order of the help text
     "bench": deploy.bench,
     "predict": deploy.predict,
     "latency-table": latency.latency_table,
+    "latency-kit": latency.latency_kit,
     "spaces": spaces.list_spaces,
     "ops": spaces.show_cost,
     "sample": spaces.draw,
@@ -58,8 +62,19 @@ def _options(
 
 def main() -> None:
     """Run the command line. A `BinarynasError`, which the user can solve, becomes one sentence without a traceback."""
+    for stream in (sys.stdout, sys.stderr):  # names of files may be any bytes
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    heed_termination()
     try:
         app()
+    except KeyboardInterrupt:
+        fail("stopped", INTERRUPTED)
+    except SystemExit as end:  # Typer makes one of an interruption, without a word
+        if end.code == INTERRUPTED or told_to_stop():
+            say_stopped()
+            sys.exit(INTERRUPTED)
+        raise
     except BinarynasError as error:
         fail(str(error))
     except OSError as error:

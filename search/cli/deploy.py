@@ -61,9 +61,16 @@ def export(
     """
     from search.outputs.deployment import find_network, model_of
 
+    out, suffix = out.expanduser(), out.suffix.lower()
+    if form is None:
+        if suffix not in ("", ".bnn", *FORMATS):
+            fail(
+                f"{out} ends in {out.suffix}; by its name a file is one of .bnn, {', '.join(FORMATS)}, or give --format"
+            )
+        form = FORMATS.get(suffix, FileFormat.BNN)
     found = find_network(source, architecture, ops_max)
     model, bits = model_of(found, _numbers(mean), _numbers(std))
-    words = _write(out, model, form or FORMATS.get(out.suffix.lower(), FileFormat.BNN), bits)
+    words = _write(out, model, form, bits)
     typer.echo(model.facts["architecture"])
     typer.echo(f"{out}: {words}")
     if found.note:
@@ -198,13 +205,13 @@ def _open(path: Path) -> "tuple[Model, Engine]":
 
 def _image_files(source: Path) -> list[Path]:
     """The file, or the images of a folder and its subfolders, by name."""
-    from search.data.config import IMAGE_SUFFIXES
+    from search.data.config import IMAGE_SUFFIXES, is_image
 
     if not source.exists():
         fail(f"{source} does not exist; give an image or a folder of images")
     if source.is_file():
         return [source]
-    files = sorted(path for path in source.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
+    files = sorted(path for path in source.rglob("*") if is_image(path) and path.is_file())
     if not files:
         fail(f"{source} has no images; they end in {', '.join(IMAGE_SUFFIXES)}")
     return files

@@ -4,9 +4,12 @@ import json
 import math
 from collections.abc import Container, Iterable, Sequence
 from functools import cache
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import typer
+
+from search.execution.signals import INTERRUPTED, sentence_said
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,7 +22,7 @@ def stdout() -> "Console":
     """The console for tables."""
     from rich.console import Console
 
-    return Console(highlight=False)
+    return Console(highlight=False, markup=False, emoji=False)
 
 
 @cache
@@ -27,7 +30,7 @@ def stderr() -> "Console":
     """The console for progress, so that standard output can be piped."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 def note(message: str) -> None:
@@ -38,6 +41,8 @@ def note(message: str) -> None:
 def fail(message: str, code: int = BAD_INPUT) -> NoReturn:
     """Say on standard error what is wrong, in one sentence, and end with an exit code."""
     typer.echo(f"binarynas: {message}", err=True)
+    if code == INTERRUPTED:
+        sentence_said()
     raise SystemExit(code)
 
 
@@ -66,7 +71,7 @@ def print_table(
     """Print a table, ruled in a terminal that is wide enough for it and as plain lines elsewhere; nothing is cut off.
 
     `total` is a last row; `left` holds the numbers of the columns that are flush left. `wrapped` is the number of the
-    column that takes several lines in a terminal that is too narrow; None for none.
+    column that stands on lines of its own in a terminal that is too narrow, and is the last one; None for none.
     """
     body = list(rows)
     lines = [columns, *body, total] if total else [columns, *body]
@@ -80,13 +85,34 @@ def print_table(
             ]
             typer.echo("  ".join(cells).rstrip())
         return
+    if too_narrow and wrapped is not None:
+        _print_in_two(columns, body, widths, left)
+        return
     from rich import box
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False, show_footer=bool(total))
     for index, column in enumerate(columns):
         justify = "left" if index in left else "right"
-        table.add_column(column, total[index] if total else "", justify=justify, no_wrap=index != wrapped)
+        table.add_column(column, total[index] if total else "", justify=justify, no_wrap=True)
     for row in body:
         table.add_row(*row)
     stdout().print(table)
+
+
+def _print_in_two(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], widths: Sequence[int], left: Container[int]
+) -> None:
+    """Print a table whose last columns, as many as do not fit, follow on lines of their own; words are not cut."""
+    width, fits = stdout().width, len(columns) - 1
+    while fits > 1 and sum(widths[:fits]) + 2 * (fits - 1) > width:
+        fits -= 1
+    for line in (columns, *rows):
+        cells = [
+            cell.ljust(size) if index in left else cell.rjust(size)
+            for index, (cell, size) in enumerate(zip(line[:fits], widths, strict=False))
+        ]
+        typer.echo("  ".join(cells).rstrip())
+        rest = "  ".join(line[fits:])
+        for part in wrap(rest, max(width - 4, 20), break_long_words=False, break_on_hyphens=False):
+            typer.echo(f"    {part}")

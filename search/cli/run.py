@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from search.cli.options import Json, OpsMax, OpsMin, RunFolder
-from search.cli.output import fail, print_json, print_table, stderr
+from search.cli.options import Json, OpsMax, OpsMin, RunFolder, complete_preset
+from search.cli.output import fail, note, print_json, print_table, stderr
 
 if TYPE_CHECKING:
     from search.runs.folder import Run
@@ -16,7 +16,14 @@ _ADDRESS = "A Ray cluster: auto, or HOST:PORT of its head. The run's folder must
 
 
 def search(
-    source: Annotated[str, typer.Argument(metavar="PRESET|FILE.yaml", help="A preset's name, or a configuration.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="PRESET|FILE.yaml",
+            help="A preset's name, or a configuration.",
+            autocompletion=complete_preset,
+        ),
+    ],
     data: Annotated[
         str | None, typer.Option(help="Your images: a folder, a Parquet file, or the name of a data set.")
     ] = None,
@@ -61,7 +68,9 @@ def search(
         require_reachable(config.execution.address)
     except ExecutionError as error:
         fail(str(error))
-    run = prepare(config, out or Path("runs") / Path(source).stem)
+    run = prepare(config, (out or Path("runs") / Path(source).stem).expanduser())
+    if left_out := run.info["data"].get("left_out"):
+        note(f"of the data set is not used: {'; '.join(left_out)}")
     _carry_out(run)
 
 
@@ -83,7 +92,7 @@ def resume(
     if fork is None:
         changes.require_unchanged(run)
     else:
-        run = changes.fork(run, fork)
+        run = changes.fork(run, fork.expanduser())
     _carry_out(run, address, take_over=take_over)
 
 
@@ -96,15 +105,15 @@ def _carry_out(run: "Run", address: str | None = None, *, take_over: bool = Fals
     """Do what is left of a run, and show its front."""
     from search.execution.signals import INTERRUPTED, heed_termination, told_to_stop
 
-    heed_termination()
+    remedy = f"go on with: binarynas resume {run.path}"
+    heed_termination(f"stopped; {remedy}")
     from search.execution.executors import make_executor
     from search.pipeline.carry_out import carry_out
     from search.pipeline.view import make_view
     from search.runs.locking import writing
-    from search.training.loop import TrainingError
+    from search.training.loop import DIVERGED, TrainingError
     from search.worker.tasks import ExecutionError
 
-    remedy = f"go on with: binarynas resume {run.path}"
     try:
         with writing(run, take_over=take_over), make_view(stderr()) as view:
             carry_out(run, make_executor(run, address), view)
@@ -113,6 +122,8 @@ def _carry_out(run: "Run", address: str | None = None, *, take_over: bool = Fals
     except (TrainingError, ExecutionError) as error:
         if told_to_stop():
             fail(f"stopped; {remedy}", INTERRUPTED)
+        if DIVERGED in str(error):
+            fail(f"{error} in {run.path / 'config.yaml'}, and go on with: binarynas resume {run.path} --fork FOLDER", 1)
         fail(f"{error}; {remedy}", 1)
     except OSError as error:
         if error.filename is None:

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from search.cli.options import Json, OpsMax, OpsMin
-from search.cli.output import print_json, print_table
+from search.cli.options import Json, OpsMax, OpsMin, complete_space
+from search.cli.output import note, print_json, print_table
+from search.data.errors import DataError
 
 if TYPE_CHECKING:
     from search.config.space import AnySpace
@@ -15,14 +16,17 @@ if TYPE_CHECKING:
 SpaceName = Annotated[
     str,
     typer.Argument(
-        metavar="SPACE|FILE.yaml", help="A space by name (`binarynas spaces` lists them), or a run's configuration."
+        metavar="SPACE|FILE.yaml",
+        help="A space by name (`binarynas spaces` lists them), or a run's configuration.",
+        autocompletion=complete_space,
     ),
 ]
 
 
 def list_spaces(
     space: Annotated[
-        str | None, typer.Argument(metavar="[SPACE|FILE.yaml]", help="Only this one, gene by gene.")
+        str | None,
+        typer.Argument(metavar="[SPACE|FILE.yaml]", help="Only this one, gene by gene.", autocompletion=complete_space),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -32,12 +36,19 @@ def list_spaces(
     if as_json:
         print_json(_describe(_open(space)) if space else [_describe(each) for each in SPACES.values()])
     elif space:
-        from spaces.hyperparameters.space import value_text
+        from spaces import HyperparameterSpace, JointSpace
+        from spaces.hyperparameters.axes import value_text
+        from spaces.parameters import Range
 
         chosen = _open(space)
         _print_summary([chosen])
         typer.echo()
-        rows = [(gene, " ".join(map(value_text, choices))) for gene, choices in chosen.genes().items()]
+        words = {gene: " ".join(map(value_text, choices)) for gene, choices in chosen.genes().items()}
+        settings = chosen.hyperparameters if isinstance(chosen, JointSpace) else chosen
+        if isinstance(settings, HyperparameterSpace):
+            more = {p.name for p in settings.parameters() if isinstance(p, Range) or p.when}
+            words |= {name: text for name, text in settings.described().items() if name in more}
+        rows = list(words.items())
         print_table(("gene", "choices"), rows, left=(0, 1))
     else:
         _print_summary(list(SPACES.values()))
@@ -120,9 +131,20 @@ def _open(source: str) -> "AnySpace":
 
     if Path(source).suffix not in (".yaml", ".yml"):
         return get_space(source)
-    from search.config.loading import load_config
+    from search.runs.folder import RUN_FILE, open_run
 
-    return load_config(source).space.build()
+    folder = Path(source).parent
+    if (folder / RUN_FILE).is_file():  # a run's own file: its data are known
+        return open_run(folder).space
+    from search.config.loading import load_config
+    from search.data.opening import shape_of
+
+    config = load_config(source)
+    try:
+        return config.space.build(*shape_of(config.data))
+    except DataError as error:
+        note(f"{error} Counted with the classes and channels of the space")
+        return config.space.build()
 
 
 def _describe(space: "AnySpace") -> dict[str, object]:
@@ -155,6 +177,7 @@ def _print_summary(spaces: "list[AnySpace]") -> None:
             for space in spaces
         ],
         left=(0, 1),
+        wrapped=5,
     )
 
 

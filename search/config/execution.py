@@ -30,7 +30,9 @@ class ExecutionConfig(Section):
         default="table", description="predicted from a table of operations, or each candidate measured by itself"
     )
     latency_table: Path | None = Field(
-        default=None, description="a table that `binarynas latency-table` made here; measured again where left out"
+        default=None,
+        description="a table that `binarynas latency-table` made here, or the program of `binarynas latency-kit` "
+        "elsewhere; measured here where left out",
     )
     retries: int = Field(default=1, ge=0, description="how often a candidate that failed is tried again")
     timeout: float | None = Field(

@@ -1,6 +1,6 @@
 """From a preset, a YAML file and settings to a checked configuration, with every problem named at once."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -8,6 +8,7 @@ from typing import Any, cast, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
+from yaml.constructor import ConstructorError
 
 from search.config.run import FORMAT_VERSION, RunConfig
 from search.config.sections import ConfigError
@@ -60,7 +61,7 @@ def with_settings(values: Values, settings: Iterable[str], source: str) -> RunCo
 def parse_yaml(text: str, source: str) -> Values:
     """A YAML text as nested values; raises `ConfigError` where it is not a configuration, or one of another version."""
     try:
-        values: object = yaml.safe_load(text)
+        values: object = _safe_load(text)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise ConfigError(f"{source} is not readable as YAML: {' '.join(str(error).split())}") from error
     sections = cast("Values", values) if isinstance(values, dict) else {}
@@ -70,6 +71,24 @@ def parse_yaml(text: str, source: str) -> Values:
     if version != FORMAT_VERSION:
         raise ConfigError(f"{source} has version {version!r}; this binarynas reads version {FORMAT_VERSION}")
     return sections
+
+
+class _Loader(yaml.SafeLoader):
+    """A safe loader for which a key that stands twice is an error: YAML would keep the last one in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002
+        seen: set[object] = set()
+        for key, _ in node.value:
+            name = key.value if isinstance(key, yaml.ScalarNode) else None
+            if name is not None and name in seen:
+                line = key.start_mark.line + 1
+                raise ConstructorError(None, None, f"the key {name!r} stands twice (line {line}): leave one of them")
+            seen.add(name)
+        return super().construct_mapping(node, deep)
+
+
+def _safe_load(text: str) -> Any:
+    return yaml.load(text, _Loader)  # noqa: S506 - it is a safe loader
 
 
 def check_config(values: Mapping[str, object], source: str) -> RunConfig:
@@ -122,7 +141,7 @@ def _nested(setting: str) -> Values:
         raise ConfigError(f"a setting is KEY=VALUE with dots in the key, such as search.trials=50; got {setting!r}")
     try:
         *outer, last = key.split(".")
-        nested: Values = {last: value if key in _TEXTS else yaml.safe_load(value)}
+        nested: Values = {last: value if key in _TEXTS else _safe_load(value)}
     except yaml.YAMLError as error:
         raise ConfigError(f"the value of setting {setting!r} is not readable as YAML") from error
     for part in reversed(outer):

@@ -2,11 +2,11 @@
 
 from typing import Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, JsonValue, field_validator, model_validator
 
-from analysis.runs.schema import LATENCY
+from analysis.runs.schema import COLUMNS, LATENCY
 from search.config.sections import Section
-from search.registry import PROPOSERS
+from search.registry import PROPOSERS, is_extension
 from spaces.errors import unknown
 from spaces.limits import Limits
 
@@ -27,6 +27,21 @@ class EvaluationConfig(Section):
     )
 
 
+class ConstraintConfig(Section):
+    """The range in which a metric is to be; at least one end is given."""
+
+    min: float | None = None
+    max: float | None = None
+
+    @model_validator(mode="after")
+    def _ends(self) -> Self:
+        if self.min is None and self.max is None:
+            raise ValueError("give min, max or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min is {self.min:g} and max is {self.max:g}: nothing lies between")
+        return self
+
+
 class PlateauConfig(Section):
     """When a front has stopped growing: see `search.pipeline.plateau`."""
 
@@ -39,7 +54,19 @@ class PlateauConfig(Section):
 class SearchConfig(Section):
     """Which candidates are tried."""
 
-    proposer: str = "evolution"
+    proposer: str = Field(
+        default="evolution",
+        description="a name of ours, optuna:NAME for a sampler of Optuna's, or package.module:Name for any other "
+        "sampler or a proposer of yours",
+    )
+    proposer_options: dict[str, JsonValue] = Field(
+        default_factory=dict, description="arguments of the sampler, such as {population_size: 20}"
+    )
+    constraints: dict[str, ConstraintConfig] = Field(
+        default_factory=dict,
+        description="metrics and the range that samplers are to keep them in, such as {bytes: {max: 20000}}; "
+        "candidates outside are tried, too, and lead the sampler back",
+    )
     seed: int | None = Field(
         default=None, ge=0, description="of the proposals alone, to repeat a search on the same data; else the run's"
     )
@@ -82,9 +109,19 @@ class SearchConfig(Section):
     @field_validator("proposer")
     @classmethod
     def _proposer(cls, name: str) -> str:
-        if name not in PROPOSERS:
-            raise ValueError(unknown("proposer", name, PROPOSERS))
+        if name not in PROPOSERS and not is_extension(name):
+            words = unknown("proposer", name, PROPOSERS)
+            raise ValueError(f"{words}; or optuna:NAME for a sampler, package.module:Name for code of yours")
         return name
+
+    @field_validator("constraints")
+    @classmethod
+    def _constraints(cls, constraints: dict[str, ConstraintConfig]) -> dict[str, ConstraintConfig]:
+        metrics = [column.name for column in COLUMNS if column.direction]
+        for name in constraints:
+            if SHORT_NAMES.get(name, name) not in metrics:
+                raise ValueError(unknown("metric", name, metrics))
+        return {SHORT_NAMES.get(name, name): each for name, each in constraints.items()}
 
     @model_validator(mode="after")
     def _limits(self) -> Self:
@@ -99,4 +136,4 @@ class SearchConfig(Section):
     @property
     def needs_latency(self) -> bool:
         """Whether candidates have a latency."""
-        return LATENCY in self.objectives or self.latency_max is not None
+        return LATENCY in (*self.objectives, *self.constraints) or self.latency_max is not None

@@ -33,6 +33,7 @@ class Schedule(StrEnum):
     COSINE = "cosine"
     STEPS = "steps"
     ONE_CYCLE = "one-cycle"
+    LINEAR_ONE_CYCLE = "linear-one-cycle"
     CONSTANT = "constant"
 
 
@@ -44,7 +45,7 @@ class TrainConfig(Section):
     optimiser: Optimiser = Optimiser.ADAM
     learning_rate: float = Field(gt=0)
     final_learning_rate: float = Field(default=0.0, ge=0, description="where the cosine and the cycle end")
-    momentum: float = Field(default=0.9, ge=0, lt=1, description="of SGD")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="of SGD; linear-one-cycle has its own")
     weight_decay: float = Field(default=0.0, ge=0, description="on convolution and linear weights only")
     schedule: Schedule = Schedule.COSINE
     milestones: tuple[float, ...] = Field(

@@ -4,16 +4,28 @@ import dataclasses
 from collections.abc import Mapping
 from contextlib import suppress
 from importlib import import_module
-from typing import Any, Self
+from typing import Annotated, Any, Self, cast
 
-from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from search.config.sections import Section
-from spaces import SPACES, Grid, HyperparameterSpace, JointSpace, Listed, OnlySpace, Space, get_space, space_from
+from spaces import (
+    SPACES,
+    Between,
+    Grid,
+    HyperparameterSpace,
+    JointSpace,
+    Listed,
+    OnlySpace,
+    Space,
+    get_space,
+    space_from,
+)
 from spaces.declarations import FAMILIES
 from spaces.errors import SpaceError, listed
 from spaces.hyperparameters.kinds import BINARISERS, KNOWN, Word
+from spaces.hyperparameters.values import Hyperparameter
 
 AnySpace = Space[Any]
 """A space of any family."""
@@ -38,6 +50,10 @@ class StageConfig(Section):
     stride: int
 
 
+When = dict[str, int | float | str | tuple[int | float | str, ...]]
+_WHEN = Field(default_factory=dict, description="counts only beside these values of others, such as {optimiser: sgd}")
+
+
 class GridConfig(Section):
     """Values of a hyperparameter from `low` to `high`, both included, evenly spaced (with `log`: their logarithms)."""
 
@@ -45,6 +61,60 @@ class GridConfig(Section):
     high: float
     steps: int = Field(default=9, ge=2)
     log: bool = True
+    when: When = _WHEN
+
+    def declared(self, name: str) -> Hyperparameter:
+        """The hyperparameter of a name."""
+        return Grid(name, self.low, self.high, self.steps, self.log, self.when)
+
+
+class RangeConfig(Section):
+    """Any number, or with `whole` any whole one, between two ends; with `log`, drawn evenly by its logarithm."""
+
+    range: tuple[float, float]
+    log: bool = False
+    whole: bool = False
+    when: When = _WHEN
+
+    def declared(self, name: str) -> Hyperparameter:
+        """The hyperparameter of a name."""
+        return Between(name, *self.range, self.log, self.whole, self.when)
+
+
+class ListConfig(Section):
+    """A list of values, where there is more to say."""
+
+    values: tuple[int | float | str, ...]
+    when: When = _WHEN
+
+    def declared(self, name: str) -> Hyperparameter:
+        """The hyperparameter of a name."""
+        return Listed(name, tuple(_value(name, value) for value in self.values), self.when)
+
+
+_KINDS = {"values": ListConfig, "range": RangeConfig, "low": GridConfig}
+
+
+def _kind_of_values(given: object) -> object:
+    """Which of the sections above a mapping is, so that what is wrong in it is said of that one alone."""
+    if not isinstance(given, Mapping):
+        return given
+    fields = cast("Mapping[str, object]", given)
+    kinds = [key for key in _KINDS if key in fields]
+    if len(kinds) != 1:
+        raise ValueError("give values, or range, or low and high, and one of them alone")
+    kind = _KINDS[kinds[0]]
+    foreign = [key for key in fields if key not in kind.model_fields]
+    if foreign:
+        raise ValueError(
+            f"{listed(foreign)} cannot be said beside {kinds[0]}: the keys are {listed(kind.model_fields)}"
+        )
+    return kind.model_validate(fields)
+
+
+HyperparameterConfig = Annotated[
+    tuple[int | float | str, ...] | GridConfig | RangeConfig | ListConfig, BeforeValidator(_kind_of_values)
+]
 
 
 class SpaceConfig(Section):
@@ -77,8 +147,10 @@ class SpaceConfig(Section):
     groups: int | None = Field(default=None, description="of the cells' convolutions (BNAS v2)")
     inter_cell_skip: bool | None = Field(default=None, description="of a cell space; false is the paper's ablation")
     architecture: str | None = Field(default=None, description="one member: only its hyperparameters are searched")
-    hyperparameters: dict[str, tuple[int | float | str, ...] | GridConfig] = Field(
-        default_factory=dict, description="searched as well: a list of values, or low, high, steps and log"
+    hyperparameters: dict[str, HyperparameterConfig] = Field(
+        default_factory=dict,
+        description="searched as well: a list of values; low, high, steps and log; or range, log and whole; "
+        "with `when` only beside some values of others",
     )
 
     @model_validator(mode="after")
@@ -157,9 +229,9 @@ class SpaceConfig(Section):
         if not self.hyperparameters:
             return None
         declared = tuple(
-            Grid(name, **values.model_dump())
-            if isinstance(values, GridConfig)
-            else Listed(name, tuple(_value(name, value) for value in values))
+            Listed(name, tuple(_value(name, value) for value in values))
+            if isinstance(values, tuple)
+            else values.declared(name)
             for name, values in self.hyperparameters.items()
         )
         return HyperparameterSpace(f"{self.name} hyperparameters", declared)

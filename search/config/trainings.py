@@ -96,6 +96,9 @@ class NetworkTrainConfig(TrainConfig):
         default=False, description="first binary activations with float weights, then both (BNAS v2); epochs each"
     )
     drop_path: float = Field(default=0.0, ge=0, lt=1, description="chance to drop an edge of a cell while training")
+    drop_path_schedule: Literal["constant", "linear"] = Field(
+        default="constant", description="linear: the chance rises with every epoch, from none (BNAS's public code)"
+    )
 
 
 class CandidateConfig(NetworkTrainConfig):

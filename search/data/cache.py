@@ -26,12 +26,16 @@ class Decoded:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     fingerprint: str
+    left_out: tuple[str, ...]
+    white: float | None
     tensors: Mapping[str, Tensor]
 
 
 def cache_key(config: DataConfig, image_size: int | None, channels: int | None, seed: int) -> str:
     """A name for what `open_data` decodes from these arguments, the same for every augmentation."""
     settings = config.model_dump(mode="json", exclude=NOT_STORED)
+    if config.on_damage == "stop":  # the default has no part in the key, so that runs from before it keep theirs
+        del settings["on_damage"]
     text = json.dumps([FORMAT, settings, image_size, channels, seed], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -66,6 +70,7 @@ def load(folder: Path, key: str) -> Decoded | None:
                 return None
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         names, mean, std = (tuple(facts[name]) for name in ("class_names", "mean", "std"))
-        return Decoded(facts["name"], names, mean, std, facts["fingerprint"], tensors)
+        left_out, white = tuple(facts.get("left_out", ())), facts.get("white")
+        return Decoded(facts["name"], names, mean, std, facts["fingerprint"], left_out, white, tensors)
     except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError):
         return None

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Literal, Self, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -10,7 +10,7 @@ from search.data.errors import DataError
 
 Known = Literal["digits", "cifar10", "cifar100", "mnist", "fashion-mnist"]
 KNOWN: tuple[Known, ...] = get_args(Known)
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 SPLIT_NAMES = {"train": ("train",), "validation": ("validation", "valid", "val"), "test": ("test",)}
 """The words that name a split: a folder's name, or the beginning of a Parquet file's name."""
 
@@ -59,8 +59,22 @@ class DataConfig(BaseModel):
     )
     colour_jitter: float = Field(default=0.0, ge=0, lt=1, description="random brightness, contrast, saturation")
 
+    on_damage: Literal["stop", "skip"] = Field(
+        default="stop", description="skip: train without images that cannot be decoded, and say how many"
+    )
     memory_limit_mb: int = Field(default=2048, ge=0, description="beyond this many MiB, images are streamed from disk")
     loader_workers: int = Field(default=2, ge=0, description="processes that decode streamed images")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, values: object) -> object:
+        """A path without a name is recognised, as `--data PATH` is; the digits would be searched in its place."""
+        if not isinstance(values, dict):
+            return values
+        given = cast("dict[str, object]", values)
+        if given.get("path") is None or given.get("name") is not None:
+            return given
+        return {**given, **recognise(str(given["path"])).model_dump(exclude_unset=True)}
 
     @field_validator("path")
     @classmethod
@@ -100,7 +114,7 @@ def recognise(path: str | Path) -> DataConfig:
     if place.is_dir():
         if parquet_files(place):
             return DataConfig(name="parquet", path=place)
-        if _has_class_folders(place):
+        if any(is_image(file) for child in visible_folders(place) for at in ("*", "*/*") for file in child.glob(at)):
             return DataConfig(name="folder", path=place)
     for name in KNOWN:
         if str(path).lower().replace("_", "-") in (name, name.replace("-", "")):
@@ -130,13 +144,11 @@ def parquet_files(folder: Path) -> list[Path]:
     return []
 
 
-def _has_class_folders(folder: Path) -> bool:
-    children = [child for child in folder.iterdir() if child.is_dir() and not child.name.startswith(".")]
-    training = [child for child in children if split_of(child.name) == "train"]
-    classes = [child for child in training[0].iterdir() if child.is_dir()] if training else children
-    return any(is_image(file) for place in classes for file in place.iterdir())
+def visible_folders(folder: Path) -> list[Path]:
+    """The folders in a folder, sorted by name, without hidden ones."""
+    return sorted(child for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
 
 
 def is_image(file: Path) -> bool:
-    """Whether a file's name is that of an image that can be decoded."""
+    """Whether a file counts as an image, in training and in `predict`: by the end of its name, and not hidden."""
     return file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".")

@@ -85,7 +85,8 @@ class DataSet:
 
     All images have `channels` channels, and `image_size` pixels in height and width. `mean` and `std` are those of the
     training split's pixels scaled to 0..1, one number per channel. `fingerprint` is the SHA-256 in hex of images and
-    labels, of the list of images where `storage` is "streamed" and not "memory".
+    labels, of the list of images where `storage` is "streamed" and not "memory". `left_out` says what of the data set
+    is not used and why; `white` is the brightest value of images of more than 8 bits, None where all have 8.
     """
 
     name: str
@@ -99,6 +100,8 @@ class DataSet:
     test: Split
     fingerprint: str
     storage: str
+    left_out: tuple[str, ...] = ()
+    white: float | None = None
 
     @property
     def classes(self) -> int:
@@ -120,4 +123,6 @@ class DataSet:
             "test": len(self.test),
             "storage": self.storage,
             "fingerprint": self.fingerprint,
+            "left_out": list(self.left_out),
+            "white": self.white,
         }

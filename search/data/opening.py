@@ -13,17 +13,32 @@ from torch import Tensor
 
 from search.data.augment import Augmentation
 from search.data.cache import Decoded, cache_key, load, store
+from search.data.checks import may_skip, require_classes, require_contrast, white_value
 from search.data.config import DataConfig
 from search.data.dataset import DataSet, Normalisation, TensorSplit
 from search.data.errors import DataError, refuse
-from search.data.sources.decode import CHUNK, EncodedImages, as_channels, decode_all, fit, read_image, sample
+from search.data.sources.decode import (
+    CHUNK,
+    EncodedImages,
+    Fitting,
+    as_channels,
+    decode_all,
+    fit,
+    read_image,
+    sample,
+)
 from search.data.sources.source import DecodedImages, Images, Source
 from search.data.splits import ClassRanking, Positions, shares
-from search.data.stream import StreamSplit
+from search.data.stream import Skipping, StreamSplit
 
 SPLITS = ("train", "validation", "test")
 SAMPLE = 512
 """Images of each streamed split that are decoded beforehand, to find damage and to measure mean and deviation."""
+
+SKIPPED_FILE = "skipped.txt"
+"""In the cache: the streamed images that were skipped since they are damaged, one a line; some lines may repeat."""
+SHAPES = {"digits": (10, 1), "mnist": (10, 1), "fashion-mnist": (10, 1), "cifar10": (10, 3), "cifar100": (100, 3)}
+"""Classes and channels of the known data sets."""
 
 Cut = Mapping[str, tuple[Images, Positions]]
 """For each split the images that it is cut from and the positions that belong to it, ascending."""
@@ -44,7 +59,8 @@ def open_data(
     that keeps decoded images for later processes: changes of the source are not seen. Streamed data are not kept.
 
     Raises `DataError` with everything that can be found wrong with the data before training. Of streamed data only a
-    sample is decoded; another image that is damaged raises it when its batch is read.
+    sample is decoded; another image that is damaged raises it when its batch is read, or is skipped there and noted in
+    `SKIPPED_FILE` of the cache.
     """
     size, channels = config.image_size or image_size, config.channels or channels
     key = cache_key(config, size, channels, seed)
@@ -54,7 +70,7 @@ def open_data(
         source.check_classes()
         cut = _cut(source, config, seed)
         if not _fits(cut, config, size, channels):
-            return _streamed(source, cut, config, size, channels, seed)
+            return _streamed(source, cut, config, size, channels, seed, cache)
         decoded = _decoded(source, cut, config, size, channels)
         if cache:
             store(cache, key, decoded)
@@ -72,8 +88,20 @@ def listing(config: DataConfig) -> str | None:
     for part, images in _source(config).splits.items():
         if not isinstance(images, DecodedImages):
             for index in range(len(images)):
-                digest.update(f"{part} {images.facts(index)} {images.labels[index]}\n".encode())
+                digest.update(_line(part, images, index))
     return digest.hexdigest()
+
+
+def shape_of(config: DataConfig) -> tuple[int, int]:
+    """How many classes and channels a data set has; decodes a single image at most. Raises `DataError`."""
+    if config.name in SHAPES:
+        classes, channels = SHAPES[config.name]
+        return classes, config.channels or channels
+    source = _source(config)
+    images = source.splits["train"]
+    return len(source.class_names), config.channels or (
+        images.images.shape[1] if isinstance(images, DecodedImages) else read_image(images, 0).shape[0]
+    )
 
 
 def fingerprint_of(data: DataSet) -> str:
@@ -153,18 +181,29 @@ def _fits(cut: Cut, config: DataConfig, size: int | None, channels: int | None) 
 
 def _decoded(source: Source, cut: Cut, config: DataConfig, size: int | None, channels: int | None) -> Decoded:
     tensors: dict[str, Tensor] = {}
+    problems: list[str] = []
+    broken: list[str] = []
+    fitting = Fitting(size, channels, config.centre_crop, white_value(cut.values(), None))
     for part, (images, positions) in cut.items():
         if isinstance(images, DecodedImages):
             found = _fitted(images.images[torch.from_numpy(positions)], size, channels, config.centre_crop)
         else:
-            found = decode_all(images, positions.tolist(), size, channels, config.centre_crop)
-        if found.shape[2] != found.shape[3]:
-            raise DataError(
+            damaged: dict[int, str] = {}
+            found = decode_all(images, positions.tolist(), fitting, problems, damaged)
+            broken += damaged.values()
+            positions = np.delete(positions, list(damaged))
+        if len(positions) and found.shape[2] != found.shape[3]:
+            problems.append(
                 f"{images.where(int(positions[0]))}: the images are {found.shape[2]}×{found.shape[3]} pixels and must "
                 "be square: set image_size to resize them."
             )
         tensors[f"{part}.images"] = found
         tensors[f"{part}.labels"] = torch.from_numpy(images.labels[positions])
+    if config.on_damage == "stop":
+        problems += broken
+    refuse(problems)
+    left_out = [*source.left_out, *may_skip(broken, sum(len(members) for _, members in cut.values()))]
+    require_classes(source, {part: tensors[f"{part}.labels"] for part in SPLITS})
     most = max(tensors[f"{part}.images"].shape[1] for part in SPLITS)
     sizes = {part: tensors[f"{part}.images"].shape[2] for part in SPLITS}
     if len(set(sizes.values())) > 1:
@@ -173,7 +212,12 @@ def _decoded(source: Source, cut: Cut, config: DataConfig, size: int | None, cha
     for part in SPLITS:
         tensors[f"{part}.images"] = as_channels(tensors[f"{part}.images"], most).contiguous()
     mean, std = _moments([tensors["train.images"]])
-    return Decoded(source.name, source.class_names, mean, std, _fingerprint(tensors), tensors)
+    left_out += require_contrast(
+        source, tensors["train.images"][:: max(1, len(tensors["train.images"]) // SAMPLE)], std
+    )
+    return Decoded(
+        source.name, source.class_names, mean, std, _fingerprint(tensors), tuple(left_out), fitting.white, tensors
+    )
 
 
 def _fitted(images: Tensor, size: int | None, channels: int | None, centre_crop: float) -> Tensor:
@@ -200,11 +244,19 @@ def _in_memory(decoded: Decoded, config: DataConfig) -> DataSet:
         test=test,
         fingerprint=decoded.fingerprint,
         storage="memory",
+        left_out=decoded.left_out,
+        white=decoded.white,
     )
 
 
 def _streamed(
-    source: Source, cut: Cut, config: DataConfig, size: int | None, channels: int | None, seed: int
+    source: Source,
+    cut: Cut,
+    config: DataConfig,
+    size: int | None,
+    channels: int | None,
+    seed: int,
+    cache: Path | None,
 ) -> DataSet:
     if size is None:
         raise DataError(
@@ -218,13 +270,18 @@ def _streamed(
     }
     samples: dict[str, list[Tensor]] = {}
     problems: list[str] = []
+    white = white_value(cut.values(), SAMPLE)
     for part, (images, positions) in encoded.items():
         chosen = np.sort(np.random.Generator(np.random.PCG64(seed)).permutation(len(positions))[:SAMPLE])
-        samples[part] = sample(images, positions[chosen].tolist(), problems)
-    refuse(problems)
+        samples[part] = sample(images, positions[chosen].tolist(), problems, white)
+    if config.on_damage == "stop":
+        refuse(problems)
+    left_out = [*source.left_out, *may_skip(problems, sum(map(len, samples.values())) + len(problems))]
     most = channels or max(image.shape[0] for found in samples.values() for image in found)
     fitted = [as_channels(fit(image, size, config.centre_crop), most)[None] for image in samples["train"]]
     mean, std = _moments(fitted)
+    left_out += require_contrast(source, torch.cat(fitted), std)
+    skipping = Skipping(config.on_damage == "skip", cache / SKIPPED_FILE if cache else None)
     train, validation, test = (
         StreamSplit(
             images=images,
@@ -236,6 +293,8 @@ def _streamed(
             normalisation=Normalisation(mean, std),
             augmentation=Augmentation.of(config),
             workers=config.loader_workers,
+            white=white,
+            skipping=skipping,
         )
         for images, positions in encoded.values()
     )
@@ -243,7 +302,7 @@ def _streamed(
     for part, (images, positions) in encoded.items():
         digest.update(f"{part} {len(positions)}\n".encode())
         for index in positions.tolist():
-            digest.update(f"{images.facts(index)} {images.labels[index]}\n".encode())
+            digest.update(_line("", images, index))
     return DataSet(
         name=source.name,
         class_names=source.class_names,
@@ -256,7 +315,15 @@ def _streamed(
         test=test,
         fingerprint=digest.hexdigest(),
         storage="streamed",
+        left_out=tuple(left_out),
+        white=white,
     )
+
+
+def _line(part: str, images: EncodedImages, index: int) -> bytes:
+    """What a fingerprint includes of an image, after the name of its split; file names may be any bytes."""
+    start = f"{part} " if part else ""
+    return f"{start}{images.facts(index)} {images.labels[index]}\n".encode("utf-8", "surrogateescape")
 
 
 def _moments(batches: Iterable[Tensor]) -> tuple[tuple[float, ...], tuple[float, ...]]:

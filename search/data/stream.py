@@ -6,7 +6,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Self
+from pathlib import Path
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +15,18 @@ from torch.utils.data import DataLoader, Dataset
 
 from search.data.augment import Augmentation
 from search.data.dataset import Normalisation
+from search.data.errors import DataError
 from search.data.order import Order, numbered_batches, permutation
 from search.data.sources.decode import EncodedImages, as_channels, fit, read_image
+
+
+@dataclass(frozen=True)
+class Skipping:
+    """What happens to an image that cannot be decoded: it is an error, or it is `allowed` to be skipped, which is noted
+    in a file of the run where there is one."""
+
+    allowed: bool = False
+    file: Path | None = None
 
 
 @dataclass(eq=False)
@@ -37,24 +48,40 @@ class StreamSplit:
     normalisation: Normalisation
     augmentation: Augmentation
     workers: int
+    white: float | None = None
+    skipping: Skipping = Skipping()
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def batches(self, batch_size: int, *, order: Order, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
-        """See `Split.batches`. Raises `DataError` that names an image which cannot be decoded."""
+        """See `Split.batches`. An image which cannot be decoded is missing in its batch, where that is allowed; else
+        it raises `DataError` that names it."""
         batches = [positions for _, positions in numbered_batches(order, self._positions(order), batch_size)]
         loader = DataLoader(
             _Samples(self, order),
+            collate_fn=_unchanged,
             batch_sampler=[positions.tolist() for positions in batches],
             num_workers=self.workers if len(batches) > 1 else 0,
             pin_memory=device.type == "cuda",
             # without one of its own the loader would draw from the process's global generator
             generator=torch.Generator().manual_seed(0),
         )
-        for positions, images in zip(batches, loader, strict=True):
-            batch = images.to(device, non_blocking=True)
-            yield self.normalisation(batch), self.labels[positions].to(device)
+        for positions, (images, problems) in zip(batches, loader, strict=True):
+            kept = positions
+            if problems:
+                self._skip(list(problems.values()))
+                kept = torch.tensor([place for place in positions.tolist() if place not in problems], dtype=torch.int64)
+            if len(kept):
+                yield self.normalisation(images.to(device, non_blocking=True)), self.labels[kept].to(device)
+
+    def _skip(self, problems: list[str]) -> None:
+        """Note that images are left out; raises `DataError` where they may not be."""
+        if not self.skipping.allowed:
+            raise DataError("; ".join(problems))
+        if self.skipping.file is not None:
+            with self.skipping.file.open("a", encoding="utf-8", errors="backslashreplace") as file:
+                file.writelines(f"{problem}\n" for problem in problems)
 
     def subset(self, positions: Tensor) -> Self:
         """See `Split.subset`; no image is read."""
@@ -73,16 +100,30 @@ class StreamSplit:
 
 
 class _Samples(Dataset[Tensor]):
-    """uint8 images (C, H, W) of one pass over a split, by position."""
+    """uint8 images (C, H, W) of one pass over a split, by position.
+
+    Batches are made here, (N, C, H, W) and what is wrong with an image by its position: torch would raise an error of a
+    worker process with its traceback as the message.
+    """
 
     def __init__(self, split: StreamSplit, order: Order) -> None:
         self._split = split
         self._order = order
         self._transform = None if order.seed is None else _transform(split)
 
+    def __getitems__(self, positions: list[int]) -> tuple[Tensor, dict[int, str]]:
+        images: list[Tensor] = []
+        problems: dict[int, str] = {}
+        for position in positions:
+            try:
+                images.append(self[position])
+            except DataError as error:
+                problems[position] = str(error)
+        return (torch.stack(images) if images else torch.empty(0)), problems
+
     def __getitem__(self, position: int) -> Tensor:
         split = self._split
-        image = read_image(split.images, int(split.members[position]))
+        image = read_image(split.images, int(split.members[position]), split.white)
         if self._transform is None or split.augmentation.resized_crop is None:
             image = fit(image, split.image_size, split.centre_crop)
         image = as_channels(image, split.channels)
@@ -93,6 +134,11 @@ class _Samples(Dataset[Tensor]):
                 torch.default_generator.set_state(generator.get_state())
                 image = self._transform(image)
         return image.contiguous()
+
+
+def _unchanged(batch: list[Any]) -> Any:
+    """What `_Samples.__getitems__` made, which is a batch already; torch declares a list of samples."""
+    return batch
 
 
 def _transform(split: StreamSplit) -> nn.Module:

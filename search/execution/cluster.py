@@ -25,7 +25,7 @@ from ray.exceptions import RayError
 
 from search.config.execution import ExecutionConfig
 from search.execution.address import require_reachable, unreachable
-from search.execution.code import travelling_code
+from search.execution.code import taking_ours, travelling_code
 from search.execution.signals import INTERRUPTED, told_to_stop
 from search.worker.tasks import ExecutionError
 
@@ -34,6 +34,10 @@ _PATIENCE = 20.0
 
 _LAST_WAIT = 10.0
 """Seconds that Tune gets to end by itself when the cluster is gone."""
+
+
+_STARTS = 3
+"""How often Ray is started on this machine before that is an error."""
 
 
 def connect(execution: ExecutionConfig, address: str | None) -> None:
@@ -48,11 +52,7 @@ def connect(execution: ExecutionConfig, address: str | None) -> None:
     on_termination = signal.getsignal(signal.SIGTERM)
     if address is None:
         cores = max((execution.workers or os.cpu_count() or 1) * execution.threads, execution.training_threads)
-        try:  # "local", or Ray would join a cluster that happens to run on this machine
-            ray.init(address="local", num_cpus=cores, include_dashboard=False, **settings)
-        except Exception as error:  # Ray has no class for a machine that is too busy
-            why = " ".join(str(error).split()).rstrip(".")
-            raise ExecutionError(f"Ray did not start on this machine: {why}") from error
+        _start_here(cores, settings)
     else:
         require_reachable(address)
         # every node gets our code, even where this command runs as a Ray job with a working folder of its own
@@ -69,6 +69,25 @@ def connect(execution: ExecutionConfig, address: str | None) -> None:
     signal.signal(signal.SIGTERM, on_termination)  # Ray's own would end the process at once
     for name in ("ray.tune", "ray.train", "ray"):  # we say what goes wrong, in one sentence
         logging.getLogger(name).setLevel(level if execution.ray_output else logging.CRITICAL)
+
+
+def _start_here(cores: int, settings: dict[str, Any]) -> None:
+    """Start Ray on this machine; again, on ports that it draws anew, where others that start at once got in its way."""
+    environment = {"worker_process_setup_hook": taking_ours()}
+    for attempt in range(1, _STARTS + 1):
+        try:  # "local", or Ray would join a cluster that happens to run on this machine
+            ray.init(address="local", num_cpus=cores, include_dashboard=False, runtime_env=environment, **settings)
+        except SystemExit as error:  # from Ray's own handler of SIGTERM
+            raise KeyboardInterrupt from error
+        except Exception as error:  # Ray has no class for a machine that is too busy
+            ray.shutdown()
+            if told_to_stop():
+                raise KeyboardInterrupt from error
+            if attempt == _STARTS:
+                why = " ".join(str(error).split()).rstrip(".")
+                raise ExecutionError(f"Ray did not start on this machine in {_STARTS} tries: {why}") from error
+        else:
+            return
 
 
 def gone() -> str | None:

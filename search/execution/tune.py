@@ -26,12 +26,12 @@ from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
 from search.execution.address import HERE
-from search.execution.code import shadowed
 from search.runs.folder import Run
 from search.worker import tasks
 from search.worker.device import pick_device
 from search.worker.tasks import ExecutionError, Outcome, Task, TrialTask, Work, timed_out
 from search.worker.worker import Worker
+from spaces.tools.origin import hidden
 
 _GRACE = 10.0
 """Seconds that a worker gets to end itself at its time limit; then it is frozen, and is killed from here."""
@@ -53,7 +53,7 @@ class _Trainable(tune.Trainable):
     def setup(self, config: dict[str, Any]) -> None:
         run = Path(config["run"])
         self._limit: float | None = config["limit"]
-        self._problem = shadowed() or _unseen(run)
+        self._problem = hidden() or _unseen(run)
         if self._problem is None:
             self._worker = Worker(run)
         self.reset_config(config)

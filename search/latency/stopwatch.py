@@ -16,16 +16,18 @@ from models.onebit.operations import LARGEST_PROGRAM, GlobalAverage, Operation, 
 from models.onebit.program import Program
 from models.onebit.timing import WARM_UP, Timing
 
-_ROUNDS = 21
-_BLOCK = 1e-3
+ROUNDS = 21
+"""How often everything is read."""
+BLOCK = 1e-3
 """Seconds that one reading takes at least, where the number of copies allows it."""
-_MOST_COPIES = 64
-_AT_ONCE = 32
+MOST_COPIES = 64
+"""Copies of an operation in a program, at most."""
+AT_ONCE = 32
 """Operations or networks timed in turns; more would fill the memory."""
 PROTOCOL = (
-    f"one image, one thread, pinned to one core; {WARM_UP} calls to warm up, then {_ROUNDS} rounds in each of which "
-    f"every one of up to {_AT_ONCE} is read once; a reading is the processor's time of the thread, over about "
-    f"{_BLOCK * 1e3:g} ms; an operation is the difference between a program with many copies of it and one with one, "
+    f"one image, one thread, pinned to one core; {WARM_UP} calls to warm up, then {ROUNDS} rounds in each of which "
+    f"every one of up to {AT_ONCE} is read once; a reading is the processor's time of the thread, over about "
+    f"{BLOCK * 1e3:g} ms; an operation is the difference between a program with many copies of it and one with one, "
     "a copy; medians, with quartiles as low and high"
 )
 
@@ -36,14 +38,14 @@ def time_operations(
     """The time of each operation by itself, by name. Each comes with the shapes of its program's tensors."""
     found: dict[str, Timing] = {}
     names = list(operations)
-    for start in range(0, len(names), _AT_ONCE):
-        group = names[start : start + _AT_ONCE]
+    for start in range(0, len(names), AT_ONCE):
+        group = names[start : start + AT_ONCE]
         with pinned():
             pairs = [_pair(*operations[name], backend) for name in group]
             readings: list[list[float]] = [[] for _ in pairs]
-            for _ in range(_ROUNDS):
-                for (one, many, copies), values in zip(pairs, readings, strict=True):
-                    values.append(max(many.read() - one.read(), 0.0) / copies)
+            for _ in range(ROUNDS):
+                for (one, many, more), values in zip(pairs, readings, strict=True):
+                    values.append(max(many.read() - one.read(), 0.0) / more)
         found |= dict(zip(group, map(Timing.of, readings), strict=True))
     return found
 
@@ -51,11 +53,11 @@ def time_operations(
 def time_programs(programs: Sequence[Program], backend: Backend = Backend.BEST) -> list[Timing]:
     """The time of one image through each program."""
     found: list[Timing] = []
-    for start in range(0, len(programs), _AT_ONCE):
+    for start in range(0, len(programs), AT_ONCE):
         with pinned():
-            clocks = [_Clock.of(program, backend) for program in programs[start : start + _AT_ONCE]]
+            clocks = [_Clock.of(program, backend) for program in programs[start : start + AT_ONCE]]
             readings: list[list[float]] = [[] for _ in clocks]
-            for _ in range(_ROUNDS):
+            for _ in range(ROUNDS):
                 for clock, values in zip(clocks, readings, strict=True):
                     values.append(clock.read())
         found += map(Timing.of, readings)
@@ -77,7 +79,7 @@ class _Clock:
         clock = cls(Engine(program, backend), image)
         for _ in range(WARM_UP):
             clock.read()
-        clock.calls = max(1, min(math.ceil(_BLOCK / (clock.read() / 1e3)), 100))
+        clock.calls = max(1, min(math.ceil(BLOCK / (clock.read() / 1e3)), 100))
         return clock
 
     def read(self) -> float:
@@ -89,16 +91,16 @@ class _Clock:
 
 
 def _pair(operation: Operation, shapes: tuple[Shape, ...], backend: Backend) -> tuple[_Clock, _Clock, int]:
-    """A program with one copy of an operation, one with `copies` more, and the number `copies`."""
-    one = _Clock.of(_copies(operation, shapes, 1), backend)
-    few = _Clock.of(_copies(operation, shapes, 3), backend)
+    """A program with one copy of an operation, one with some more, and how many these are."""
+    one = _Clock.of(copies(operation, shapes, 1), backend)
+    few = _Clock.of(copies(operation, shapes, 3), backend)
     each = statistics.median(max(few.read() - one.read(), 1e-5) / 2 for _ in range(5)) / 1e3
-    size = max(shape.size for shape in _copies(operation, shapes, 1).shapes)
-    copies = max(2, min(math.ceil(_BLOCK / each), _MOST_COPIES, LARGEST_PROGRAM // (4 * size)))
-    return one, _Clock.of(_copies(operation, shapes, 1 + copies), backend), copies
+    size = max(shape.size for shape in copies(operation, shapes, 1).shapes)
+    more = max(2, min(math.ceil(BLOCK / each), MOST_COPIES, LARGEST_PROGRAM // (4 * size)))
+    return one, _Clock.of(copies(operation, shapes, 1 + more), backend), more
 
 
-def _copies(operation: Operation, shapes: tuple[Shape, ...], count: int) -> Program:
+def copies(operation: Operation, shapes: tuple[Shape, ...], count: int) -> Program:
     """A program of `count` copies of an operation on tensors of its shapes, with the end that every program needs."""
     given = list(dict.fromkeys(shapes[tensor] for tensor in inputs_of(operation))) or [Shape(1, 1, 1)]
     sources = {tensor: given.index(shapes[tensor]) for tensor in inputs_of(operation)}

@@ -17,6 +17,7 @@ import numpy as np
 from filelock import FileLock
 
 from models.onebit.engine import Backend, Engine
+from models.onebit.native import build
 from models.onebit.operations import Operation, Shape, Zero
 from models.onebit.program import Program
 from models.onebit.timing import Timing, processor
@@ -35,12 +36,16 @@ _NOTHING_NEW = 16
 _NETWORKS = 200
 """Networks that are looked at, at most."""
 _TIMINGS = ("operations", "networks")
-_FITTED = 16
+FITTED = 16
 """Networks that constant and factor are fitted on."""
 
 
 class LatencyError(BinarynasError, ValueError):
     """A table of latencies that cannot be used: says which one and what to do."""
+
+
+class LackingError(LatencyError):
+    """An operation that a kit's table lacks; it cannot be measured here."""
 
 
 @dataclass
@@ -49,7 +54,8 @@ class LatencyTable:
 
     `constant` is what a call takes besides its operations, `factor` how much longer an operation takes within a network
     than alone: its input was written by another one, and its weights come from further away. `networks` are those that
-    were timed whole, by an architecture's id.
+    were timed whole, by an architecture's id. `kit` is empty for a table that was measured with Python; else it is the
+    version of the engine in the kit that measured it, on whatever machine.
     """
 
     processor: str
@@ -59,12 +65,13 @@ class LatencyTable:
     factor: float = 1.0
     fit: Mapping[str, float] = field(default_factory=dict[str, float])
     networks: dict[str, Timing] = field(default_factory=dict[str, Timing])
+    kit: str = ""
     file: Path | None = None
 
     def predict(self, program: Program) -> float:
         """Milliseconds per image: `constant + factor * sum`. Operations that the table lacks are measured first.
 
-        Raises `LatencyError` where that is needed on another machine than the table's.
+        Raises `LatencyError` where that is needed on another machine than the table's, or that of a kit.
         """
         keys = [shape_key(operation, program.shapes) for operation in program.operations]
         if any(key not in self.operations for key in keys):
@@ -72,6 +79,15 @@ class LatencyTable:
         return self.constant + self.factor * math.fsum(self.operations[key].median for key in keys)
 
     def _grow(self, program: Program) -> None:
+        if self.kit:
+            keys = {shape_key(operation, program.shapes) for operation in program.operations}
+            found = sorted(keys - self.operations.keys())
+            lacking = found[0] if len(found) == 1 else f"{len(found)} operations, the first {found[0]}"
+            raise LackingError(
+                f"{self._words()}, which a kit measured on {self.processor}, lacks {lacking}: write the kit again for "
+                "the classes and channels of your images (`binarynas latency-kit --classes --channels`), or with "
+                "more networks (`--networks`)"
+            )
         self.require_here("lacks operations that must be measured")
         if self.file is None:
             self.measure([program])
@@ -93,12 +109,36 @@ class LatencyTable:
                     lacking[key] = operation, program.shapes
         self.operations |= time_operations(lacking, backend)
 
+    def _words(self) -> str:
+        return f"the table of latencies{f' {self.file}' if self.file else ''}"
+
+    def require_usable(self, why: str) -> None:
+        """Raise `LatencyError` unless the table is of this machine, or of another one's kit with the engine of here."""
+        if not self.kit:
+            self.require_here(why)
+        elif self.kit != build.version():
+            raise LatencyError(
+                f"{self._words()} {why}, and a kit with version {self.kit} of the engine measured it on "
+                f"{self.processor}; this is version {build.version()}: write the kit again with `binarynas "
+                "latency-kit` and measure with that one"
+            )
+
+    def require_ends(self, space: Space[A]) -> None:
+        """Raise `LatencyError` unless the smallest and the largest network of a space can be predicted."""
+        for architecture in (space.smallest(), space.largest()):
+            self.predict(program_of(space, architecture))
+
     def require_here(self, why: str) -> None:
-        """Raise `LatencyError` unless the table is of this machine's processor and engine."""
+        """Raise `LatencyError` unless the table is of this machine's processor and engine, measured with Python."""
+        if self.kit:
+            raise LatencyError(
+                f"{self._words()} {why}, and a kit measured it on {self.processor}: leave execution.latency at table, "
+                "or measure a table here with `binarynas latency-table`"
+            )
         here = (processor(), engine_here().name)
         if here != (self.processor, self.engine):
             raise LatencyError(
-                f"the table of latencies{f' {self.file}' if self.file else ''} {why}, and was measured on "
+                f"{self._words()} {why}, and was measured on "
                 f"{self.processor} with the engine {self.engine}; this is {here[0]} with {here[1]}: measure one here "
                 "with `binarynas latency-table`"
             )
@@ -144,7 +184,8 @@ def read_table(file: Path) -> LatencyTable:
         )
         numbers = float(facts["constant"]), float(facts["factor"])
         here = str(facts["processor"]), str(facts["engine"])
-        table = LatencyTable(*here, operations, *numbers, dict(facts["fit"]), networks, file)
+        fit, kit = dict(facts["fit"]), str(facts.get("kit", ""))  # which older files lack
+        table = LatencyTable(*here, operations, *numbers, fit, networks, kit, file)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise LatencyError(f"{file} is damaged: {type(error).__name__}: {error}; measure it again") from error
     if not all(math.isfinite(number) and number >= 0 for number in numbers):
@@ -165,17 +206,17 @@ def measure_table(space: Space[A], seed: int = 0, backend: Backend = Backend.BES
     Takes seconds to minutes, by the number of different shapes. What else a later network has is measured then.
     """
     rng = derive_rng(seed, "latency")
-    programs = _varied(space, rng)
+    programs = varied(space, rng)
     table = LatencyTable(processor(), Engine(programs[0], backend).name)
     table.measure(programs, backend)
-    table.constant, table.factor, table.fit = _fit(table, programs[:_FITTED], backend)
+    table.constant, table.factor, table.fit = _fit(table, programs[:FITTED], backend)
     return table
 
 
-def _varied(space: Space[A], rng: random.Random) -> list[Program]:
-    """Programs of the ends of a space and of random members, until these have no new operations."""
+def varied(space: Space[A], rng: random.Random, most: int = _NETWORKS, patience: int = _NOTHING_NEW) -> list[Program]:
+    """Programs of the ends of a space and of random members: at most so many, or until enough have nothing new."""
     programs, known, since = list[Program](), set[str](), 0
-    while len(programs) < _FITTED or (since < _NOTHING_NEW and len(programs) < _NETWORKS):
+    while len(programs) < FITTED or (since < patience and len(programs) < most):
         ends = (space.smallest, space.largest)
         architecture = ends[len(programs)]() if len(programs) < len(ends) else space.sample(rng)
         program = program_of(space, architecture)
@@ -206,11 +247,15 @@ class Predictor:
         self._known: dict[str, float] = {}
 
     def latency_ms(self, member: object) -> float:
-        """Milliseconds per image; hyperparameters do not change them."""
+        """Milliseconds per image; hyperparameters do not change them. Infinite where a kit's table cannot tell."""
         candidate = self._space.split(member)
         identity = candidate.space.id(candidate.architecture)
         if identity not in self._known:
-            self._known[identity] = self._table.predict(program_of(candidate.space, candidate.architecture))
+            program = program_of(candidate.space, candidate.architecture)
+            try:
+                self._known[identity] = self._table.predict(program)
+            except LackingError:
+                self._known[identity] = math.inf
         return self._known[identity]
 
 

@@ -153,6 +153,8 @@ def model_of(
         )
     architecture = space.format(network.architecture)
     facts = {"space": space.name, "architecture": architecture, "id": space.id(network.architecture)}
+    if data.get("white") is not None:
+        facts["white"] = str(data["white"])
     try:
         model = Model(
             lower(network),
@@ -190,11 +192,16 @@ def probabilities(model: Model, engine: Engine, file: Path, threads: int = 1) ->
     return powers / powers.sum()
 
 
+def _white(model: Model) -> float | None:
+    """The brightest value of the images that the model was trained on, where these have more than 8 bits."""
+    return float(model.facts["white"]) if "white" in model.facts else None
+
+
 def _read_image(file: Path, model: Model) -> "Tensor":
     """Pixels, uint8 (C, H, W), of the channels and the size that a model reads."""
     try:
         size = file.stat().st_size
-        image = decode(file.read_bytes()) if size <= _LARGEST_IMAGE else None
+        image = decode(file.read_bytes(), _white(model)) if size <= _LARGEST_IMAGE else None
     except OSError as error:
         raise DataError(f"cannot read {file}: {error.strerror}") from error
     except ValueError as error:

@@ -12,10 +12,12 @@ from typing import Any
 import pandas as pd
 from tensorboardX import SummaryWriter
 
+from analysis.findings.genes import gene_table
 from analysis.findings.growth import hypervolume_data
 from analysis.runs.events import load_epochs
 from analysis.runs.layout import RunError
 from analysis.runs.trials import load_trials
+from analysis.stages import competing, of_stage
 
 FOLDER = "tensorboard"
 _EPOCH_SCALARS = ("loss", "images_per_second", "learning_rate")
@@ -28,7 +30,8 @@ def export(run: Path, out: Path | None = None) -> Path:
     """Write event files for a run into a folder, by default `tensorboard` in the run's own; returns the folder.
 
     Every training is a TensorBoard run of its own (`supernet`, `finetuned/ID`, ...), and so are the trials of every
-    stage, whose step is the trial's number. What an earlier call wrote is replaced. Raises `RunError` where the run
+    stage, whose step is the trial's number. Each finished trial of the search has a line in the HPARAMS tab: its genes,
+    its hyperparameters and what was measured. What an earlier call wrote is replaced. Raises `RunError` where the run
     cannot be read, or the folder holds something else.
     """
     trials = load_trials(run)
@@ -47,15 +50,21 @@ def export(run: Path, out: Path | None = None) -> Path:
                 _write_epochs(folder / str(phase) / str(identity), rows)
     for stage, rows in trials.groupby("stage", sort=False):
         _write_trials(folder / f"trials-{stage}", rows, str(stage))
+    _write_choices(folder / "hparams", of_stage(trials))
     return folder
 
 
 def _write_epochs(folder: Path, rows: pd.DataFrame) -> None:
     with SummaryWriter(str(folder)) as writer:
         for row in rows.to_dict("records"):
+            when, epoch = _seconds(row["time"]), int(row["epoch"])
             for name in _EPOCH_SCALARS:
                 if _is_number(row[name]):
-                    writer.add_scalar(f"training/{name}", row[name], int(row["epoch"]), walltime=_seconds(row["time"]))
+                    writer.add_scalar(f"training/{name}", row[name], epoch, walltime=when)
+            if _is_number(row["learning_rate"]) and row["learning_rate"] > 0:  # small ones are shown as 0 there
+                writer.add_scalar(
+                    "training/log10_learning_rate", math.log10(row["learning_rate"]), epoch, walltime=when
+                )
 
 
 def _write_trials(folder: Path, rows: pd.DataFrame, stage: str) -> None:
@@ -77,6 +86,22 @@ def _write_trials(folder: Path, rows: pd.DataFrame, stage: str) -> None:
                 best = max(best, float(row["accuracy"]))
                 writer.add_scalar("search/best_accuracy", best, step, walltime=when)
             writer.add_text("trial/architecture", f"{row['id']}: `{row['architecture']}`", step, walltime=when)
+
+
+def _write_choices(folder: Path, trials: pd.DataFrame) -> None:
+    """A session of the HPARAMS tab for every finished trial."""
+    done = trials[competing(trials)]
+    genes = gene_table(done["architecture"])
+    genes = genes[[name for name in genes.columns if genes[name].nunique() > 1]]
+    with SummaryWriter(str(folder)) as writer:
+        for row, chosen in zip(done.to_dict("records"), genes.to_dict("records"), strict=True):
+            choices = {
+                str(name): value for name, value in chosen.items() if isinstance(value, str) or _is_number(value)
+            }
+            metrics = {f"trial/{name}": float(row[name]) for name in _TRIAL_SCALARS if _is_number(row[name])}
+            if choices and metrics and _PART.fullmatch(str(row["id"])):
+                number = int(row["number"])
+                writer.add_hparams(choices, metrics, name=f"{number:04d}-{row['id']}", global_step=number)
 
 
 def _is_number(value: Any) -> bool:

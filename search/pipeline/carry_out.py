@@ -238,7 +238,8 @@ class Pipeline:
         if stage not in self._studies:
             config = self.run.config
             parameters = self.run.space.parameters() if stage in PROPOSED else ()
-            study = Study(self.run.journal, stage, config.search.objectives, parameters, config.seed)
+            search = config.search
+            study = Study(self.run.journal, stage, search.objectives, parameters, config.seed, search.constraints)
             self._studies[stage] = study
         return self._studies[stage]
 

@@ -32,6 +32,9 @@ from spaces.tools.files import write_atomically
 _FREE = ("execution",)
 """Sections that may change: where and how trials run."""
 
+_FREE_KEYS = ("data.loader_workers", "data.memory_limit_mb", "data.download", "data.path")
+"""Further settings that leave results alone: whether the images are the same is looked at by itself."""
+
 _AFTER_TRAINING = ("search", "evaluation", "finetune", "final", *_FREE)
 """Sections that a trained supernet does not depend on."""
 
@@ -93,7 +96,7 @@ def _changed(run: Run) -> dict[str, tuple[Any, Any]]:
             f"{run.path / 'run.json'} holds no configuration: it is damaged, restore it from a copy"
         ) from error
     was, now = _flat(before.model_dump(mode="json")), _flat(run.config.model_dump(mode="json"))
-    keys = [key for key in {**was, **now} if was.get(key) != now.get(key)]
+    keys = [key for key in {**was, **now} if was.get(key) != now.get(key) and key not in _FREE_KEYS]
     return {key: (was.get(key), now.get(key)) for key in keys if key.partition(".")[0] not in _FREE}
 
 
@@ -121,6 +124,11 @@ def _require_same_data(run: Run) -> None:
         raise _other(f"the data set in {config.data.path}", begun["listing"], source)
     size = run.architectures.image_size
     data = open_data(config.data, image_size=size, seed=config.seed, cache=run.data_cache)
+    if data.storage != begun.get("storage", data.storage):
+        raise RunError(
+            f"with data.memory_limit_mb {config.data.memory_limit_mb} the images of {run.path} would be elsewhere "
+            f"({data.storage}) than when the run began ({begun['storage']}), where batches differ: put it back"
+        )
     found = fingerprint_of(data)
     if found != begun["fingerprint"]:
         raise _other(f"the data of {run.path}", begun["fingerprint"], found)

@@ -48,13 +48,18 @@ def _open(config: RunConfig, cache: Path) -> Prepared:
 
 
 def _take_table(prepared: Prepared, run: Run) -> list[str]:
-    """Copy the given table of latencies into the run, if it is this machine's; else say why not."""
+    """Copy the given table of latencies into the run, if it is this machine's or a kit's; else say why not."""
     config, file = prepared.config, prepared.config.execution.latency_table
     if file is None:
         return []
     try:
         table = read_table(file)
-        table.require_here("was given as execution.latency_table")
+        why = "was given as execution.latency_table"
+        table.require_usable(why)
+        if config.execution.latency == "measured":
+            table.require_here(why)
+        if table.kit:
+            table.require_ends(prepared.architectures)
         table.write(run.latencies)
         table.file = run.latencies
         if config.search.latency_max is not None:

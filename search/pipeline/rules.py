@@ -7,11 +7,15 @@ import torch
 from models.checkpoints.folder import CheckpointError
 from models.families import SupernetTraining, build_network, family_of
 from search.config.run import Method
-from search.config.sections import TrainConfig
+from search.config.sections import ConfigError, TrainConfig
 from search.config.trainings import DifferentiableConfig
 from search.pipeline.prepared import Prepared
+from search.proposers import make_proposer
+from search.proposers.loaded import rehearse
+from search.registry import is_extension
 from spaces import SpaceError
-from spaces.errors import listed
+from spaces.errors import listed, unknown
+from spaces.hyperparameters.kinds import KNOWN
 from spaces.limits import Limits, require_reachable
 from spaces.space import number_text
 
@@ -19,7 +23,32 @@ from spaces.space import number_text
 def problems_of(given: Prepared) -> list[str]:
     """Every problem, as a sentence that says what to do."""
     methods = (_one_shot, _differentiable, _inheritance, _references, _networks, _hyperparameters)
-    return [problem for rule in (_limits, _supernet, _parent, *methods, _batch_sizes) for problem in rule(given)]
+    rules = (_data, _limits, _proposer, _supernet, _parent, *methods, _batch_sizes)
+    return [problem for rule in rules for problem in rule(given)]
+
+
+def _data(given: Prepared) -> Iterator[str]:
+    """The image size has one owner, the space, for which operations are counted; the digits have no path."""
+    config, size = given.config.data, given.architectures.image_size
+    if given.data.image_size != size:
+        yield (
+            f"data.image_size is {config.image_size}, but the networks of {given.architectures.name!r} are for {size} "
+            f"pixels: leave it out, or set space.image_size"
+        )
+    if config.name == "digits" and config.path is not None:
+        yield f"data.path is {config.path}, but data.name is digits, which have no path: give --data PATH"
+
+
+def _proposer(given: Prepared) -> Iterator[str]:
+    """Whether a sampler or a proposer of the user's own can be made, and proposes for this space and objectives."""
+    search = given.config.search
+    try:
+        if is_extension(search.proposer):
+            rehearse(given.space, search, given.config.seed)
+        elif search.proposer_options or search.constraints:
+            make_proposer(given.space, search.model_copy(update={"latency_max": None}), given.config.seed)
+    except ConfigError as error:
+        yield str(error)
 
 
 def _limits(given: Prepared) -> Iterator[str]:
@@ -136,6 +165,10 @@ def _networks(given: Prepared) -> Iterator[str]:
 def _hyperparameters(given: Prepared) -> Iterator[str]:
     """Which hyperparameters can be searched with which method."""
     config, searched = given.config, set(given.config.space.hyperparameters)
+    reads_others = any(isinstance(value, str) and is_extension(value) for value in dict(config.training).values())
+    for own in () if reads_others else sorted(searched - KNOWN.keys()):
+        yield f"{unknown('hyperparameter', own, KNOWN)}; others need a training step of yours, which reads them"
+    searched &= KNOWN.keys()
     of_searches = set(DifferentiableConfig.model_fields) | {"seed"}
     only_searches = searched & (of_searches - set(TrainConfig.model_fields))
     if only_searches and config.method is not Method.DIFFERENTIABLE:

@@ -15,7 +15,7 @@ from search.worker import tasks
 from search.worker.tasks import Evaluate, Fit, Report, SearchCells, Task, TrialTask, inputs
 
 Propose = Callable[[int, History], Sequence[Proposal]]
-Encode = Callable[[str], Mapping[str, int | str]]
+Encode = Callable[[str], Mapping[str, int | float | str]]
 MakeTask = Callable[[Sequence[Record]], Evaluate | Fit | SearchCells]
 _SPENT = ("seconds", "worker_started")
 

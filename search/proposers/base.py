@@ -5,11 +5,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from search.config.search import SearchConfig
+from search.config.sections import ConfigError
 from search.proposers.budget import Budget, Coster
-from search.registry import PROPOSERS
+from search.registry import LOADED, PROPOSERS
 from search.runs.records import Proposal, Record, State
 from spaces import Space
 from spaces.limits import sample_within
@@ -43,8 +44,11 @@ class Proposer(ABC, Generic[A]):
     """A strategy. It keeps no state: what it proposes follows from its settings, the seed and the history.
 
     A subclass gives its formulas and their source in its docstring. `coster` predicts latencies; it is needed where the
-    configuration limits them, and `SpaceError` is raised where it is missing.
+    configuration limits them, and `SpaceError` is raised where it is missing. One that uses `config.constraints` says
+    so with `heeds_constraints`; options of its own are in `config.proposer_options`.
     """
+
+    heeds_constraints: ClassVar[bool] = False
 
     def __init__(self, space: Space[A], config: SearchConfig, seed: int, coster: Coster | None = None) -> None:
         self.space = space
@@ -59,10 +63,16 @@ class Proposer(ABC, Generic[A]):
 
 
 def make_proposer(space: Space[A], config: SearchConfig, seed: int, coster: Coster | None = None) -> Proposer[A]:
-    """The proposer that the configuration names; see `Proposer` for the arguments."""
-    module, name = PROPOSERS[config.proposer]
+    """The proposer that the configuration names; see `Proposer` for the arguments. Raises `ConfigError` for one that
+    cannot be loaded, or that does not take the options or the constraints of the configuration."""
+    module, name = PROPOSERS.get(config.proposer, LOADED)
     kind: type[Proposer[A]] = getattr(import_module(module), name)
-    return kind(space, config, seed, coster)
+    if config.proposer in PROPOSERS and config.proposer_options:
+        raise ConfigError(f"search.proposer_options are for samplers and code of yours; {config.proposer!r} has none")
+    proposer = kind(space, config, seed, coster)
+    if config.constraints and not proposer.heeds_constraints:
+        raise ConfigError(f"search.constraints are for samplers (nsga2, tpe, optuna:...), not for {config.proposer!r}")
+    return proposer
 
 
 class Picker(Generic[A]):

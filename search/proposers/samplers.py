@@ -1,15 +1,17 @@
-"""Optuna's samplers as proposers: NSGA-II and TPE.
+"""Optuna's samplers as proposers: NSGA-II and TPE by name, and any other sampler of Optuna's or of a package.
 
 Every generation makes a new study in memory from the trials of the finished generations, with a sampler whose seed
-comes from the root seed and the generation, so nothing depends on the order in which trials end. A suggestion that was
-tried before, or lies outside the budget, is repaired by a short walk of mutations.
+comes from the root seed and the generation, so nothing depends on the order in which trials end. Numbers of a list are
+searched by their places. A suggestion that was tried before, or lies outside the budget, is repaired by a short walk of
+mutations.
 """
 
 import copy
+import inspect
 import warnings
 from abc import abstractmethod
+from collections.abc import Mapping
 from datetime import datetime
-from typing import ClassVar
 
 import optuna
 from optuna.samplers import BaseSampler, NSGAIISampler, TPESampler
@@ -17,12 +19,15 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from search.config.search import SearchConfig
+from search.config.sections import ConfigError
 from search.proposers.base import A, History, Picker, Proposer
 from search.proposers.budget import Coster
 from search.runs.records import Proposal, Record
-from search.runs.study import direction, distributions, quiet
+from search.runs.study import constraint_attributes, direction, distributions, quiet
 from search.seeds import derive_rng, derive_seed
 from spaces import Space
+from spaces.errors import listed
+from spaces.parameters import by_place, from_places, suggest_values, to_places
 
 
 class _Past(FrozenTrial):
@@ -32,14 +37,17 @@ class _Past(FrozenTrial):
         return copy.copy(self)
 
 
-class _SamplerProposer(Proposer[A]):
-    """What the two have in common; `name` is that of the operator, and of the random streams."""
+class SamplerProposer(Proposer[A]):
+    """What all of them have in common; `name` is that of the operator, and of the random streams."""
 
-    name: ClassVar[str]
+    heeds_constraints = True
+    name: str
 
     def __init__(self, space: Space[A], config: SearchConfig, seed: int, coster: Coster | None = None) -> None:
         super().__init__(space, config, seed, coster)
-        self._declared = distributions(space.parameters())
+        self._parameters = space.parameters()
+        self._asked = by_place(self._parameters)
+        self._declared = distributions(self._asked)
         self._past: dict[int, tuple[Record, _Past]] = {}  # by number; each record's trial is made once
 
     @abstractmethod
@@ -61,7 +69,7 @@ class _SamplerProposer(Proposer[A]):
             storage.create_new_trial(study_id, self._trial(record))
         for _ in range(size):
             trial = study.ask()
-            suggested = self.space.suggest(trial)
+            suggested = self.space.decode(from_places(self._parameters, suggest_values(self._asked, trial)))
             member = picker.repair(suggested, rng)
             if member is None:
                 break
@@ -75,8 +83,9 @@ class _SamplerProposer(Proposer[A]):
         NSGA-II would wait for its generation to become whole."""
         known, past = self._past.get(record.number, (None, None))
         if past is None or known is not record:
-            params = self.space.encode(self.space.parse(record.architecture))
+            params = to_places(self._parameters, self.space.encode(self.space.parse(record.architecture)))
             now = datetime.now()  # noqa: DTZ005 - Optuna's times have no zone
+            constraints = constraint_attributes(self.config.constraints, record.metrics)
             past = _Past(
                 number=-1,  # number and trial_id are given by the study
                 trial_id=-1,
@@ -86,7 +95,7 @@ class _SamplerProposer(Proposer[A]):
                 params=dict(params),
                 distributions={name: self._declared[name] for name in params},
                 user_attrs={},
-                system_attrs=dict(record.sampler_state),
+                system_attrs={**record.sampler_state, **constraints},
                 intermediate_values={},
                 datetime_start=now,
                 datetime_complete=now,
@@ -95,7 +104,7 @@ class _SamplerProposer(Proposer[A]):
         return past
 
 
-class Nsga2Proposer(_SamplerProposer[A]):
+class Nsga2Proposer(SamplerProposer[A]):
     """NSGA-II; a population is a generation (Deb et al., "A fast and elitist multiobjective genetic algorithm", 2002).
 
     Trials are sorted by the number of the front that they are on once all fronts before it are taken away, then by
@@ -107,11 +116,11 @@ class Nsga2Proposer(_SamplerProposer[A]):
     name = "nsga2"
 
     def sampler(self, seed: int) -> BaseSampler:
-        """See `_SamplerProposer.sampler`."""
+        """See `SamplerProposer.sampler`."""
         return NSGAIISampler(population_size=max(2, self.config.generation), seed=seed)
 
 
-class TpeProposer(_SamplerProposer[A]):
+class TpeProposer(SamplerProposer[A]):
     """Multivariate TPE with several objectives (Bergstra et al., "Algorithms for hyper-parameter optimization", 2011;
     Ozaki et al., "Multiobjective tree-structured Parzen estimator", 2022).
 
@@ -123,5 +132,40 @@ class TpeProposer(_SamplerProposer[A]):
     name = "tpe"
 
     def sampler(self, seed: int) -> BaseSampler:
-        """See `_SamplerProposer.sampler`."""
+        """See `SamplerProposer.sampler`."""
         return TPESampler(multivariate=True, constant_liar=True, seed=seed)
+
+
+class AnySamplerProposer(SamplerProposer[A]):
+    """A sampler that a configuration names, with the arguments of `search.proposer_options`; see `for_sampler`."""
+
+    def __init__(
+        self, kind: type[BaseSampler], space: Space[A], config: SearchConfig, seed: int, coster: Coster | None
+    ) -> None:
+        super().__init__(space, config, seed, coster)
+        self.name = kind.__name__.removesuffix("Sampler").lower()
+        self._kind = kind
+        check_arguments(kind, config.proposer, config.proposer_options, ("seed",))
+
+    def sampler(self, seed: int) -> BaseSampler:
+        """The sampler, with its own seed where it takes one; else what it draws cannot be repeated."""
+        takes_seed = "seed" in inspect.signature(self._kind).parameters
+        seeded: Mapping[str, object] = {"seed": seed} if takes_seed else {}
+        try:
+            return self._kind(**self.config.proposer_options, **seeded)
+        except ImportError as error:
+            raise ConfigError(f"search.proposer {self.config.proposer} needs a package: {error}") from error
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"search.proposer_options of {self.config.proposer}: {error}") from error
+
+
+def check_arguments(kind: type[object], name: str, options: Mapping[str, object], taken: tuple[str, ...]) -> None:
+    """Raise `ConfigError` for options that a class has no arguments for, or that are set already."""
+    arguments = inspect.signature(kind).parameters.values()
+    if any(each.kind is inspect.Parameter.VAR_KEYWORD for each in arguments):
+        return
+    known = [each.name for each in arguments if each.name not in taken]
+    wrong = [option for option in options if option not in known]
+    if wrong:
+        words = f"its arguments are {listed(known)}" if known else "it has none"
+        raise ConfigError(f"search.proposer_options: {name} has no {listed(wrong)}; {words}")

@@ -18,11 +18,14 @@ from analysis.runs.layout import CONFIG_FILE, EVENTS_FILE, FRONT, JOURNAL_FILE, 
 from search.config.loading import check_config, parse_yaml
 from search.config.run import RunConfig
 from search.config.space import AnySpace
+from search.extensions import extension_facts
+from search.registry import is_extension
 from search.runs.holder import require_held
 from search.runs.records import EpochReport, Stage, now
 from spaces.tools.files import sync_folder, write_atomically
 
 RUN_FORMAT = 1
+_STAGING = ".preparing"
 _PACKAGES = ("binarynas", "torch", "torchvision", "ray", "optuna", "numpy", "pyarrow")
 
 
@@ -153,22 +156,42 @@ def creating(path: Path) -> Generator[Run]:
             f"{path} is a URL: a run's folder must be on a file system whose files can be appended to, synced and "
             "locked, as its journal is, which object stores cannot: give a path, on a cluster one that all nodes mount"
         )
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        what = "is a run already: go on with `binarynas resume`" if (path / RUN_FILE).exists() else "is not empty"
+    entries = {entry.name for entry in path.iterdir()} - {"lost+found"} if path.is_dir() else set[str]()
+    if entries or (path.exists() and not path.is_dir()):
+        if entries == {_STAGING}:
+            what = f"is being prepared by another process, or one was killed there (then remove {path / _STAGING})"
+        else:
+            what = "is a run already: go on with `binarynas resume`" if RUN_FILE in entries else "is not empty"
         raise RunError(f"{path} {what}, or choose another folder with --out")
+    place = path.resolve()  # a link stays one
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        if place.exists():  # it may be a mount point, or where this process is: it cannot be replaced
+            staging = place / _STAGING
+            staging.mkdir()
+        else:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            staging = Path(tempfile.mkdtemp(dir=place.parent, prefix=".binarynas-"))
     except OSError as error:
         raise RunError(f"cannot write the run's folder {path}: {error}; choose another with --out") from error
     try:
         yield Run(staging)
         staging.chmod(0o755)
-        staging.replace(path)
+        if staging.parent == place:
+            _move_up(staging)
+        else:
+            staging.replace(place)
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
-    sync_folder(path.parent)
+    sync_folder(place.parent)
+
+
+def _move_up(staging: Path) -> None:
+    """Move what lies in a folder to the folder around it; run.json last, which makes that a run."""
+    for entry in sorted(staging.iterdir(), key=lambda entry: entry.name == RUN_FILE):
+        entry.rename(staging.parent / entry.name)
+    staging.rmdir()
+    sync_folder(staging.parent)
 
 
 def write_facts(run: Run, config: RunConfig, data: Mapping[str, object], space: Mapping[str, object]) -> None:
@@ -182,6 +205,8 @@ def write_facts(run: Run, config: RunConfig, data: Mapping[str, object], space: 
         "space": dict(space),
         "versions": versions(),
     }
+    if is_extension(config.search.proposer):
+        info["extensions"] = {"search.proposer": extension_facts(config.search.proposer)}
     write_atomically(run.path / CONFIG_FILE, config.to_yaml())
     write_atomically(run.path / RUN_FILE, json.dumps(info, indent=2))
 

@@ -36,7 +36,7 @@ def progress(run: Run) -> Progress:
     costs = run.config.search.objectives[1:]
     return Progress(
         run=str(run.path),
-        state="finished" if (run.path / FRONT_FILE).exists() else "unfinished",
+        state=_state(run, records),
         method=run.config.method.value,
         start=_start(run),
         trials={
@@ -51,6 +51,12 @@ def progress(run: Run) -> Progress:
         of=run.config.search.trials,
         front=[_facts(record, costs) for record in front_records(records, costs)],
     )
+
+
+def _state(run: Run, records: Sequence[Record]) -> str:
+    if not (run.path / FRONT_FILE).exists():
+        return "unfinished"
+    return "finished" if any(record.state is State.FINISHED for record in records) else "ended, all trials failed"
 
 
 def _facts(record: Record, costs: Sequence[str]) -> dict[str, float | str]:

@@ -6,26 +6,31 @@ finished only when all of it is on disk; `search.runs.journal` syncs when a tria
 """
 
 import dataclasses
+import math
 import re
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from optuna import logging
-from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import JournalStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from analysis.runs.journal_lines import JournalError
+from search.config.search import ConstraintConfig
 from search.runs.journal import Journal, ReadOnlyJournal
 from search.runs.records import Outcome, Proposal, Record, Stage, State
 from search.seeds import derive_seed
-from spaces.parameters import Integer, Parameter
+from spaces.parameters import Choice, Ordered, Parameter, Range, Values, by_place, is_active, to_places
 
 _RUNGS = "rungs"
+_REAL = ("parameters", "real values")  # an attribute of a study whose trials do not have places
+_FAR = 1e30  # JSON has no infinity
 _MEASURED = ("metrics", "facts", "reason", "attempt", "seconds", "host", "worker")
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
 _STATES = {
@@ -41,27 +46,51 @@ class Study:
     """The trials of one stage of a run, in a journal. One process writes at a time (the run's lock sees to that)."""
 
     def __init__(
-        self, journal: Path, stage: Stage, objectives: Sequence[str], parameters: Sequence[Parameter], seed: int
+        self,
+        journal: Path,
+        stage: Stage,
+        objectives: Sequence[str],
+        parameters: Sequence[Parameter],
+        seed: int,
+        constraints: Mapping[str, ConstraintConfig] | None = None,
     ) -> None:
         self.stage = stage
         self.objectives = tuple(objectives)
         self._seed = seed
-        self._distributions = distributions(parameters)
+        self._parameters, self._constraints = tuple(parameters), constraints or {}
         self._storage = JournalStorage(Journal(journal))
-        if any(study.study_name == stage.value for study in self._storage.get_all_studies()):
-            self._id = self._storage.get_study_id_from_name(stage.value)
-        else:
-            directions = [direction(objective) for objective in self.objectives]
-            with quiet():
-                self._id = self._storage.create_new_study(directions, stage.value)
-            self._storage.set_study_system_attr(self._id, "study:metric_names", list(self.objectives))
+
+    @cached_property
+    def _id(self) -> int:
+        """The study in the journal, which is made with its first trial: one without trials is of no use to anyone."""
+        if self._is_there():
+            return self._storage.get_study_id_from_name(self.stage.value)
+        directions = [direction(objective) for objective in self.objectives]
+        with quiet():
+            identity = self._storage.create_new_study(directions, self.stage.value)
+        self._storage.set_study_system_attr(identity, "study:metric_names", list(self.objectives))
+        self._storage.set_study_user_attr(identity, *_REAL)
+        return identity
+
+    def _is_there(self) -> bool:
+        return any(study.study_name == self.stage.value for study in self._storage.get_all_studies())
+
+    @cached_property
+    def _by_place(self) -> bool:
+        """Whether trials have places where lists have numbers: a study that began so, as earlier ones, goes on so."""
+        return _REAL[0] not in self._storage.get_study_user_attrs(self._id)
 
     def records(self) -> list[Record]:
         """Every trial, by number."""
+        if not self._is_there():
+            return []
         return [to_record(trial, self.stage) for trial in self._storage.get_all_trials(self._id, deepcopy=False)]
 
-    def create(self, proposal: Proposal, generation: int, proposer: str, params: Mapping[str, int | str]) -> Record:
-        """Add a trial that waits to be run."""
+    def create(self, proposal: Proposal, generation: int, proposer: str, setting: Values) -> Record:
+        """Add a trial that waits to be run, with what counts of its parameters' setting."""
+        parameters = [p for p in self._parameters if p.name in setting and is_active(p, setting)]
+        params = dict(setting) if not self._by_place else to_places(self._parameters, setting)
+        declared = distributions(by_place(parameters) if self._by_place else parameters)
         attributes = {
             "architecture": proposal.architecture,
             "id": proposal.id,
@@ -73,8 +102,8 @@ class Study:
         }
         template = create_trial(
             state=TrialState.WAITING,
-            params=dict(params),
-            distributions={name: self._distributions[name] for name in params},
+            params={name: params[name] for name in declared},
+            distributions=declared,
             user_attrs=attributes,
             system_attrs=dict(proposal.sampler_state),
         )
@@ -103,6 +132,8 @@ class Study:
         if not self._storage.get_trial(trial_id).state.is_finished():
             self.start(outcome.number)
             self._storage.set_trial_user_attr(trial_id, "outcome", {**dataclasses.asdict(outcome), "attempt": attempt})
+            for name, excess in constraint_attributes(self._constraints, outcome.metrics).items():
+                self._storage.set_trial_system_attr(trial_id, name, excess)
             if pruned:
                 self._storage.set_trial_state_values(trial_id, TrialState.PRUNED)
             elif outcome.reason is None:
@@ -171,8 +202,37 @@ def direction(objective: str) -> StudyDirection:
 
 
 def distributions(parameters: Sequence[Parameter]) -> dict[str, BaseDistribution]:
-    """The declaration of a space's parameters that Optuna keeps with each trial."""
-    return {
-        p.name: IntDistribution(p.low, p.high) if isinstance(p, Integer) else CategoricalDistribution(p.choices)
-        for p in parameters
-    }
+    """The declaration of a space's parameters that Optuna keeps with each trial: what `Space.suggest` asks for."""
+
+    def of(p: Parameter) -> BaseDistribution:
+        match p:
+            case Ordered(step=None):
+                return CategoricalDistribution(p.values)
+            case Ordered():
+                return IntDistribution(int(p.values[0]), int(p.values[-1]), step=p.step or 1)
+            case Choice():
+                return CategoricalDistribution(p.choices)
+            case Range(whole=True):
+                return IntDistribution(int(p.low), int(p.high), log=p.log)
+            case Range():
+                return FloatDistribution(p.low, p.high, log=p.log)
+
+    return {p.name: of(p) for p in parameters}
+
+
+def constraint_attributes(
+    constraints: Mapping[str, ConstraintConfig], metrics: Mapping[str, float]
+) -> dict[str, float]:
+    """What `optuna.Trial.set_constraint` keeps of a trial, by attribute: how far each metric is beyond an end of its
+    range, at most 0 within; very far where it was not measured."""
+    found: dict[str, float] = {}
+    for name, each in constraints.items() if metrics else ():
+        value = metrics.get(name, math.nan)
+        ends = {
+            "max": None if each.max is None else value - each.max,
+            "min": None if each.min is None else each.min - value,
+        }
+        for end, excess in ends.items():
+            if excess is not None:
+                found[f"constraints:{name} {end}"] = _FAR if math.isnan(excess) else excess
+    return found

@@ -38,8 +38,10 @@ def evaluate_calls(
     """As `evaluate`, of anything that turns images on a device into logits: a module, or an engine."""
     correct = torch.zeros((), dtype=torch.int64, device=device)
     loss = torch.zeros((), dtype=torch.float64, device=device)
+    seen = 0  # damaged images may be missing
     for images, labels in split.batches(batch_size, order=in_order(), device=device):
         logits = network(images).float()
         correct += (logits.argmax(dim=1) == labels).sum()
         loss += F.cross_entropy(logits, labels, reduction="sum").double()
-    return {"accuracy": correct.item() / len(split), "loss": loss.item() / len(split)}
+        seen += len(labels)
+    return {"accuracy": correct.item() / seen, "loss": loss.item() / seen}

@@ -18,12 +18,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.cell.frame import Cell
 from models.checkpoints.folder import latest_checkpoint, save_step
 from models.layers.binary import set_progress
 from models.layers.modes import Mode
+from models.nasbnn.network import Stem
 from models.nasbnn.supernet import NasBnnSupernet
 from search.config.sections import Optimiser, Schedule, TrainConfig
-from search.config.trainings import SupernetConfig
+from search.config.trainings import NetworkTrainConfig, SupernetConfig
 from search.data.dataset import Split
 from search.data.order import batch_count, shuffled
 from search.seeds import derive_rng, derive_seed
@@ -31,6 +33,11 @@ from spaces.errors import BinarynasError
 
 STEP_SHARES, STEP_FACTOR = (0.3, 0.6, 0.9), 0.1
 CYCLE_START, CYCLE_RISE = 20.0, 0.3
+LINEAR_RISE, CYCLE_MOMENTUM = 0.45, (0.95, 0.85)
+
+
+DIVERGED = "lower the learning rate"
+"""What to do where a loss is not finite; resuming alone would repeat it."""
 
 
 class TrainingError(BinarynasError, RuntimeError):
@@ -118,10 +125,18 @@ def sandwich_step(supernet: NasBnnSupernet, config: SupernetConfig) -> Step:
 
 
 def plain_step(network: nn.Module, config: TrainConfig) -> Step:
-    """Cross entropy with the labels: finetuning, and training from scratch."""
+    """Cross entropy with the labels: finetuning, and training from scratch.
+
+    Where the configuration lets drop path rise, it is set at the beginning of every epoch: none in the first one.
+    """
     device = next(network.parameters()).device
+    rising = isinstance(config, NetworkTrainConfig) and config.drop_path_schedule == "linear"
+    cells = [module for module in network.modules() if isinstance(module, Cell)] if rising else []
+    drop_path = config.drop_path if isinstance(config, NetworkTrainConfig) else 0.0
 
     def step(batch: Batch) -> Tensor:
+        for cell in cells:
+            cell.drop_path = drop_path * batch.epoch / config.epochs
         with autocast(device):
             logits = network(batch.images).float()
             loss = F.cross_entropy(logits, batch.labels, label_smoothing=config.label_smoothing)
@@ -150,6 +165,9 @@ def train(
     device = next(network.parameters()).device
     optimizer = _optimizer(network, config)
     done = _restore(network, optimizer, step, checkpoints) if checkpoints else 0
+    stems = [module for module in network.modules() if isinstance(module, Stem)]
+    for stem in stems:
+        stem.step.data.abs_()  # weights that were trained before steps were kept positive
     steps = batch_count(shuffled(seed), len(split), config.batch_size)
     for epoch in range(done, config.epochs if until is None else min(until, config.epochs)):
         network.train()
@@ -163,15 +181,19 @@ def train(
                 rate = learning_rate(config, (epoch * steps + index) / steps)
                 for group in optimizer.param_groups:
                     group["lr"] = rate
+                    if "momentum" in group:
+                        group["momentum"] = momentum(config, (epoch * steps + index) / steps)
                 optimizer.zero_grad(set_to_none=True)
                 batch = Batch(images, labels, derive_seed(seed, "step", epoch, index), epoch, index)
                 loss_sum += step(batch) * len(labels)
                 optimizer.step()
+                for stem in stems:
+                    stem.step_taken()
                 images_seen += len(labels)
         loss = loss_sum.item() / images_seen
         if not math.isfinite(loss):
             raise TrainingError(
-                f"the loss of epoch {epoch + 1} is {loss}; lower the learning rate (it was {config.learning_rate:g})"
+                f"the loss of epoch {epoch + 1} is {loss}; {DIVERGED} (it was {config.learning_rate:g})"
             )
         report = Epoch(epoch + 1, config.epochs, loss, images_seen / (time.perf_counter() - start), rate)
         if isinstance(step, Stateful):
@@ -189,7 +211,8 @@ def learning_rate(config: TrainConfig, epochs_done: float) -> float:
 
     Cosine falls to `final_learning_rate`. Steps multiply by 0.1 after each of `milestones` (0.3, 0.6 and 0.9 of the
     epochs where none are given: 60, 120 and 180 of the width search's 200). One-cycle rises from a twentieth over three
-    tenths of the epochs and falls to `final_learning_rate`, both as a cosine.
+    tenths of the epochs and falls to `final_learning_rate`, both as a cosine. Linear one-cycle, that of BNAS's public
+    code, rises from a twentieth over 45 % of the epochs, falls back over as many, and then to a hundredth of that.
     """
     warmup = min(config.warmup_epochs, config.epochs)
     if epochs_done < warmup:
@@ -206,8 +229,29 @@ def learning_rate(config: TrainConfig, epochs_done: float) -> float:
             if progress < CYCLE_RISE:
                 return _cosine(top / CYCLE_START, top, progress / CYCLE_RISE)
             return _cosine(top, last, (progress - CYCLE_RISE) / (1 - CYCLE_RISE))
+        case Schedule.LINEAR_ONE_CYCLE:
+            start = top / CYCLE_START
+            if progress > 2 * LINEAR_RISE:
+                return start * (1 - 0.99 * (progress - 2 * LINEAR_RISE) / (1 - 2 * LINEAR_RISE))
+            return start + (top - start) * _height(progress)
         case Schedule.CONSTANT:
             return top
+
+
+def momentum(config: TrainConfig, epochs_done: float) -> float:
+    """That of SGD after a number of epochs: constant but for linear one-cycle, where it falls from 0.95 to 0.85 while
+    the rate rises, and rises again while it falls."""
+    if config.schedule is not Schedule.LINEAR_ONE_CYCLE:
+        return config.momentum
+    warmup = min(config.warmup_epochs, config.epochs)
+    progress = min(max(epochs_done - warmup, 0.0) / max(config.epochs - warmup, 1e-8), 1.0)
+    high, low = CYCLE_MOMENTUM
+    return high - (high - low) * _height(progress)
+
+
+def _height(progress: float) -> float:
+    """How far up the linear cycle is: 0 at its start, 1 at its top, 0 again from twice `LINEAR_RISE` on."""
+    return max(0.0, 1 - abs(progress - LINEAR_RISE) / LINEAR_RISE)
 
 
 def _cosine(start: float, end: float, progress: float) -> float:

@@ -6,7 +6,7 @@ from itertools import combinations
 from spaces.cell.architecture import Cell, Edge, Genotype
 from spaces.cell.canonical import INPUTS
 from spaces.cell.declaration import CellDeclaration
-from spaces.parameters import Choice, Values, read_choice
+from spaces.parameters import Choice, Given, read_choice
 
 CELLS = ("normal", "reduce")
 
@@ -39,11 +39,11 @@ class Encoding:
                 chosen |= dict(zip(slot, values, strict=True))
         return {p.name: chosen[p.name] for p in self.parameters}
 
-    def decode(self, values: Values) -> Genotype:
+    def decode(self, values: Given) -> Genotype:
         """The genotype of a setting. Raises `SpaceError` for a missing or impossible choice."""
         return Genotype(*(self._cell(self._slots[cell], values) for cell in CELLS))
 
-    def _cell(self, slots: Sequence[tuple[str, str, str]], values: Values) -> Cell:
+    def _cell(self, slots: Sequence[tuple[str, str, str]], values: Given) -> Cell:
         nodes: list[tuple[Edge, Edge]] = []
         for slot in slots:
             inputs, first, second = (read_choice(gene, values, self.genes[gene]) for gene in slot)

@@ -14,7 +14,7 @@ from spaces.cell.plan import LayerPlan, NetworkPlan
 from spaces.cell.ranking import CellRanking, cell_ranking
 from spaces.cell.template import network_plan
 from spaces.cost import Cost, Costs, itemise
-from spaces.parameters import Choice, Values
+from spaces.parameters import Choice, Given
 from spaces.space import BaseSpace
 from spaces.tools.json_form import Json, as_list, built
 
@@ -128,7 +128,7 @@ class CellSpace(CellDeclaration, BaseSpace[Genotype]):
         """One setting of `parameters()` that decodes to this member."""
         return self._encoding.encode(self.require(member))
 
-    def decode(self, values: Values) -> Genotype:
+    def decode(self, values: Given) -> Genotype:
         """The member that a setting of `parameters()` stands for; every setting stands for one."""
         return self._encoding.decode(values)
 

@@ -1,6 +1,6 @@
-"""Hyperparameters as a space: the kinds that exist, lists and grids of values, and their product."""
+"""Hyperparameters as a space: lists, grids and ranges of values, conditions, and their product."""
 
 from spaces.hyperparameters.space import Hyperparameters, HyperparameterSpace
-from spaces.hyperparameters.values import Grid, Listed
+from spaces.hyperparameters.values import Between, Grid, Listed
 
-__all__ = ["Grid", "HyperparameterSpace", "Hyperparameters", "Listed"]
+__all__ = ["Between", "Grid", "HyperparameterSpace", "Hyperparameters", "Listed"]

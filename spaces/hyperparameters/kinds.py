@@ -1,11 +1,14 @@
-"""The hyperparameters that can be searched, and the values that each can have."""
+"""The hyperparameters that trainings of ours read, and the values that each can have; and what others can have."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from spaces.errors import listed, unknown
+from spaces.parameters import Value
 
-Value = int | float | str
+__all__ = ["BINARISERS", "KNOWN", "Number", "Value", "Whole", "Word", "kind_of", "objections"]
 
 BINARISERS = {
     "dorefa": "DoReFa",
@@ -32,7 +35,7 @@ class Whole:
         return type(value) is int and self.low <= value <= self.high
 
     def __str__(self) -> str:
-        return f"whole numbers from {self.low} to {self.high}"
+        return "whole numbers" if self.high == _MOST else f"whole numbers from {self.low} to {self.high}"
 
 
 @dataclass(frozen=True)
@@ -44,10 +47,10 @@ class Number:
 
     def allows(self, value: Value) -> bool:
         """Whether a value is of this kind and within the range."""
-        return type(value) in (int, float) and self.low <= float(value) <= self.high
+        return isinstance(value, int | float) and not isinstance(value, bool) and self.low <= value <= self.high
 
     def __str__(self) -> str:
-        return f"numbers from {self.low:g} to {self.high:g}"
+        return "numbers" if self.high >= 1e308 else f"numbers from {self.low:g} to {self.high:g}"
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ KNOWN: dict[str, Whole | Number | Word] = {
     "learning_rate": _RATE,
     "weight_decay": Number(0, 1),
     "optimiser": Word(("sgd", "adam", "adamw")),
-    "schedule": Word(("cosine", "steps", "one-cycle", "constant")),
+    "schedule": Word(("cosine", "steps", "one-cycle", "linear-one-cycle", "constant")),
     "momentum": Number(0, 0.999),
     "label_smoothing": Number(0, 0.99),
     "augmentation": Word(("none", "flip", "crop", "crop+flip")),
@@ -88,11 +91,45 @@ KNOWN: dict[str, Whole | Number | Word] = {
 }
 
 
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_MOST = 2**53  # the whole numbers below are exact as floats, too
+
+
+def kind_of(name: str, values: Sequence[Value]) -> Whole | Number | Word:
+    """What a hyperparameter takes: as `KNOWN` says or, for a name of the user's own, what these values are."""
+    if name in KNOWN:
+        return KNOWN[name]
+    words = tuple(value for value in values if isinstance(value, str))
+    if words:
+        return Word(words)
+    whole = bool(values) and all(type(value) is int for value in values)
+    return Whole(-_MOST, _MOST) if whole else Number(-1e308, 1e308)
+
+
 def objections(name: str, values: tuple[Value, ...]) -> Iterator[str]:
-    """Everything wrong with the values that a hyperparameter is to be searched over."""
-    if name not in KNOWN:
+    """Everything wrong with the values that a hyperparameter is to be searched over.
+
+    A name that `KNOWN` lacks is the user's own, for a training step that reads it; one that looks like a known name is
+    taken for a slip.
+    """
+    if name not in KNOWN and get_close_matches(name, KNOWN, n=1, cutoff=0.85):
         yield unknown("hyperparameter", name, KNOWN)
         return
-    bad = [value for value in values if not KNOWN[name].allows(value)]
+    if not _NAME.fullmatch(name):
+        yield f"{name!r} is no name of a hyperparameter: it has letters, digits and underscores, as drop_rate does"
+        return
+    kind = kind_of(name, values)
+    bad = [value for value in values if not kind.allows(value)]
+    if name not in KNOWN and isinstance(kind, Word):
+        bad += [word for word in kind.words if not _is_word(word)]
     if bad:
-        yield f"{name} takes {KNOWN[name]}, got {listed(map(repr, bad))}"
+        yield f"{name} takes {kind}, got {listed(map(repr, bad))}"
+
+
+def _is_word(text: str) -> bool:
+    """Whether a text is read again from among others as it is: one word, and not a number."""
+    try:
+        float(text)
+    except ValueError:
+        return bool(text) and not re.search(r"\s", text)
+    return False

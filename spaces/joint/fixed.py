@@ -9,7 +9,7 @@ from typing import ClassVar, Generic, Self, TypeVar
 from spaces.cost import Cost, Costs
 from spaces.declarations import space_from
 from spaces.errors import SpaceError
-from spaces.parameters import Parameter, Values
+from spaces.parameters import Given, Parameter
 from spaces.space import BaseSpace, Candidate, Space
 from spaces.tools.json_form import Json, built
 
@@ -161,7 +161,7 @@ class OnlySpace(Wrapping[A], BaseSpace[A]):
         self.require(member)
         return {}
 
-    def decode(self, values: Values) -> A:
+    def decode(self, values: Given) -> A:
         """The one member."""
         return self.architecture
 

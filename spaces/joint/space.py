@@ -12,7 +12,7 @@ from spaces.errors import SpaceError
 from spaces.hyperparameters.kinds import Value
 from spaces.hyperparameters.space import Hyperparameters, HyperparameterSpace
 from spaces.joint.fixed import Wrapping
-from spaces.parameters import Parameter, Values
+from spaces.parameters import Given, Parameter
 from spaces.space import BaseSpace, Candidate, Space
 from spaces.tools.json_form import Json, built
 
@@ -182,12 +182,12 @@ class JointSpace(Wrapping[A], BaseSpace[Joint[A]]):
         """The parameters of both spaces, those of the architecture first."""
         return (*self.architectures.parameters(), *self.hyperparameters.parameters())
 
-    def encode(self, member: Joint[A]) -> dict[str, int | str]:
+    def encode(self, member: Joint[A]) -> dict[str, Value]:
         """A setting of `parameters()` that stands for this member."""
         one = self.architectures.encode(member.architecture)
         return {**one, **self.hyperparameters.encode(member.hyperparameters)}
 
-    def decode(self, values: Values) -> Joint[A]:
+    def decode(self, values: Given) -> Joint[A]:
         """The member that a setting of `parameters()` stands for. Raises `SpaceError` for a missing or impossible
         value."""
         return Joint(self.architectures.decode(values), self.hyperparameters.decode(values))

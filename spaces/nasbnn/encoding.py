@@ -1,10 +1,10 @@
-"""A NAS-BNN space as independent integers, and back."""
+"""A NAS-BNN space as independent numbers, and back."""
 
 from dataclasses import dataclass
 
 from spaces.nasbnn.architecture import Architecture, Layer
 from spaces.nasbnn.declaration import NasBnnDeclaration
-from spaces.parameters import Integer, Values, read_index
+from spaces.parameters import Given, Ordered, read_number
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class _Gene:
 
 
 class Encoding:
-    """One integer per gene, the index of its choice. Genes of layers beyond the chosen depth are read and ignored."""
+    """One number per gene. Genes of layers beyond the chosen depth are read and ignored."""
 
     def __init__(self, space: NasBnnDeclaration) -> None:
         stages = space.stages
@@ -37,26 +37,26 @@ class Encoding:
         for depth, layers in zip(self._depths, self._layers, strict=True):
             genes += [depth, *(gene for layer in layers for gene in layer)]
         self.genes = {gene.name: gene.choices for gene in genes}
-        self.parameters = tuple(Integer(g.name, 0, len(g.choices) - 1) for g in genes if len(g.choices) > 1)
+        self.parameters = tuple(Ordered(g.name, g.choices) for g in genes if len(g.choices) > 1)
 
     def encode(self, architecture: Architecture) -> dict[str, int]:
-        """Indices for a member; the genes of absent layers repeat those of the stage's last layer."""
+        """A setting for a member; the genes of absent layers repeat those of the stage's last layer."""
         chosen = {self._stem.name: architecture.stem}
         for depth, slots, layers in zip(self._depths, self._layers, architecture.stages, strict=True):
             chosen[depth.name] = len(layers)
             for place, slot in enumerate(slots):
                 layer = layers[min(place, len(layers) - 1)]
                 chosen |= {gene.name: value for gene, value in zip(slot, layer, strict=True)}
-        return {p.name: self.genes[p.name].index(chosen[p.name]) for p in self.parameters}
+        return {p.name: chosen[p.name] for p in self.parameters}
 
-    def decode(self, values: Values) -> tuple[int, list[list[Layer]]]:
+    def decode(self, values: Given) -> tuple[int, list[list[Layer]]]:
         """Stem width and layers, without regard to the constraint on widths. Raises `SpaceError` for a missing or
-        impossible index."""
+        impossible value."""
         stages = [
             [Layer(*(self._pick(gene, values) for gene in slot)) for slot in slots[: self._pick(depth, values)]]
             for depth, slots in zip(self._depths, self._layers, strict=True)
         ]
         return self._pick(self._stem, values), stages
 
-    def _pick(self, gene: _Gene, values: Values) -> int:
-        return gene.choices[read_index(gene.name, values, len(gene.choices))]
+    def _pick(self, gene: _Gene, values: Given) -> int:
+        return int(read_number(gene.name, values, gene.choices))

@@ -13,7 +13,7 @@ from spaces.nasbnn.declaration import NasBnnDeclaration, Stage
 from spaces.nasbnn.encoding import Encoding
 from spaces.nasbnn.pricing import prices
 from spaces.nasbnn.ranking import Ranking
-from spaces.parameters import Integer, Values
+from spaces.parameters import Given, Ordered
 from spaces.space import BaseSpace
 from spaces.tools.json_form import Json, as_list, built
 
@@ -109,11 +109,12 @@ class NasBnnSpace(NasBnnDeclaration, BaseSpace[Architecture]):
         """Every choice there is by name, those of layers beyond the least depth as well."""
         return dict(self._encoding.genes)
 
-    def parameters(self) -> tuple[Integer, ...]:
-        """The space as independent integers (indices of choices), for Tune and Optuna; single choices are left out.
+    def parameters(self) -> tuple[Ordered, ...]:
+        """The space as independent numbers, for Tune and Optuna; single choices are left out.
 
         Widths are independent and sorted on decoding, which Optuna's samplers learned best from among the encodings
-        that they accept. So several settings stand for one architecture; its id tells repeats.
+        that they accept. So several settings stand for one architecture; its id tells repeats. Settings drawn evenly
+        are not architectures drawn evenly: of `nasbnn-digits` they have a median of 18.1 K OPs, `sample` one of 30.2 K.
         """
         return self._encoding.parameters
 
@@ -121,7 +122,7 @@ class NasBnnSpace(NasBnnDeclaration, BaseSpace[Architecture]):
         """One setting of `parameters()` that decodes to this member."""
         return self._encoding.encode(self.require(member))
 
-    def decode(self, values: Values) -> Architecture:
+    def decode(self, values: Given) -> Architecture:
         """The member that a setting of `parameters()` stands for; every setting stands for one."""
         return self.fit(*self._encoding.decode(values))
 

@@ -72,7 +72,7 @@ class LadderSpace:
         return (post, *map(int, rungs))
 
     def encode(self, member):
-        return {"post": member[0]} | {f"rung_{place}": RUNGS.index(rung) for place, rung in enumerate(member[1:], 1)}
+        return {"post": member[0]} | {f"rung_{place}": rung for place, rung in enumerate(member[1:], 1)}
 
     def cost(self, member):
         return Cost(tuple(LayerCost(f"rung {n}", n, 8, 0, 0, 64_000 * n, n, n) for n in member[1:]))

@@ -32,7 +32,7 @@ def test_the_front_holds_finished_trials_that_nothing_beats(make_row, make_frame
 def test_other_objectives_know_their_direction(make_row, make_frame):
     trials = make_frame([make_row(0, 1e7, 0.5, bytes=9, loss=2.0), make_row(1, 1e7, 0.5, bytes=8, loss=1.0)])
     assert front(trials, "bytes", "loss")["number"].tolist() == [1]
-    with pytest.raises(ValueError, match="unknown objective 'seconds'"):
+    with pytest.raises(ValueError, match="whether less or more of 'seconds' is better is not known: say so"):
         front(trials, "seconds", "accuracy")
 
 

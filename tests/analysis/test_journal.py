@@ -12,14 +12,14 @@ from analysis.runs.journal_lines import JournalError
 from analysis.runs.schema import to_table
 from search.runs.records import Outcome, Proposal, Stage, State
 from search.runs.study import Study, read_records
-from spaces.parameters import Integer
+from spaces.parameters import Range
 
 ARTEFACTS = Path(__file__).parent / "artefacts"
 METRICS = {
     "accuracy": 0.5, "loss": 1.25, "flops": 650, "int8_ops": 4608, "bops": 200_000, "ops": 4351.0, "params": 9000,
     "bits": 80_001, "bytes": 10_001,
 }  # fmt: skip
-PARAMETERS = (Integer("width", 0, 2), Integer("kernel", 0, 1))
+PARAMETERS = (Range("width", 0, 2, whole=True), Range("kernel", 0, 1, whole=True))
 
 
 def study(journal: Path, stage: Stage = Stage.INHERITED) -> Study:

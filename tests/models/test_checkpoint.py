@@ -370,4 +370,6 @@ def test_a_file_of_tensors_says_what_it_is_to_whoever_has_it_alone(tmp_path):
     assert meta["architecture"] == tiny.format(tiny.smallest())
     assert meta["space"] == json.loads(json.dumps(tiny.declaration()))
     assert meta["extra"] == {"class_names": ["ä", "b"], "mean": [0.5]}
-    assert "models.load_network" in said["about"]
+    assert "models.load_network" in meta["about"]
+    save_network(tmp_path, network, {"class_names": ["ä", "b"], "mean": [0.5]})
+    assert list(tmp_path.glob("*.safetensors")) == [file], "equal networks are equal files"

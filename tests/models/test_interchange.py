@@ -195,6 +195,28 @@ def test_every_operation(name, form):
     np.testing.assert_allclose(logits, run_portable(program, images), rtol=1e-5, atol=1e-5)
 
 
+def test_the_transformations_of_qonnx_down_to_channels_last_keep_the_classes(network):
+    """What its command line does: clean up, products in place of linear layers, maps with channels last."""
+    pytest.importorskip("qonnx", reason="qonnx is not installed")
+    from qonnx.core.modelwrapper import ModelWrapper
+    from qonnx.transformation.channels_last import ConvertToChannelsLastAndClean
+    from qonnx.transformation.gemm_to_matmul import GemmToMatMul
+    from qonnx.util.cleanup import cleanup_model
+
+    program = lower(network)
+    if any(isinstance(operation, Concatenate) for operation in program.operations):
+        pytest.skip("the transformations take minutes for cells")
+    images = images_of(program, 1)
+    wrapper = cleanup_model(ModelWrapper(to_onnx(model_of(program), Format.QONNX)))
+    for step in (GemmToMatMul(), ConvertToChannelsLastAndClean(make_input_channels_last=False)):
+        wrapper = wrapper.transform(step)
+        assert not wrapper.get_nodes_by_op_type("Gemm")
+        assert_close(run_qonnx(wrapper.model, images), run_portable(program, images))
+    convolutions = wrapper.get_nodes_by_op_type("Conv")
+    assert convolutions
+    assert all(node.domain == "qonnx.custom_op.channels_last" for node in convolutions)
+
+
 def test_the_cleanup_of_qonnx_leaves_the_marks_and_the_meaning():
     pytest.importorskip("qonnx", reason="qonnx is not installed")
     from qonnx.core.modelwrapper import ModelWrapper

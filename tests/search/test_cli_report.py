@@ -108,9 +108,16 @@ def test_tensorboard_files_hold_trials_and_epochs(make_run):
     for _ in range(2):  # again: replaced, not doubled
         assert runner.invoke(app, ["tensorboard", str(run)]).exit_code == 0
     files = sorted(str(file.parent.relative_to(run)) for file in run.rglob("events.out.tfevents.*"))
-    assert files == ["tensorboard/finetuned/abc", "tensorboard/supernet", "tensorboard/trials-inherited"]
+    sessions = [file for file in files if file.startswith("tensorboard/hparams/")]
+    others = [file for file in files if file not in (*sessions, "tensorboard/hparams")]
+    assert others == ["tensorboard/finetuned/abc", "tensorboard/supernet", "tensorboard/trials-inherited"]
+    session = next((run / sessions[0]).iterdir()).read_bytes()
+    assert b"_hparams_/session_start_info" in session
+    assert b"s1l1_width" in session
+    assert b"trial/accuracy" in session
     content = next((run / "tensorboard" / "supernet").iterdir()).read_bytes()
     assert b"training/loss" in content
+    assert b"training/log10_learning_rate" in content
     assert not (run.parent.parent / "elsewhere").exists()
 
 

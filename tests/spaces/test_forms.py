@@ -3,6 +3,7 @@
 import json
 import pickle
 import random
+import statistics
 from itertools import product
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from search.seeds import derive_rng
 from spaces import SPACES, Architecture, Layer, NasBnnSpace, SpaceError, get_space
+from spaces.conformance import Enqueued
 
 NASBNN = SPACES["nasbnn"]
 DIGITS = SPACES["nasbnn-digits"]
@@ -74,42 +76,29 @@ def test_a_used_space_can_be_pickled(space):
     assert again.count() == space.count()
 
 
-# Integers ---------------------------------------------------------------------------------------------------------
-
-
-class FakeTrial:
-    """Takes the values of a setting, as an Optuna trial that was enqueued does."""
-
-    def __init__(self, setting: dict[str, int]) -> None:
-        self.setting = setting
-        self.asked: dict[str, tuple[int, int]] = {}
-
-    def suggest_int(self, name: str, low: int, high: int) -> int:
-        self.asked[name] = (low, high)
-        return self.setting[name]
+# Settings ---------------------------------------------------------------------------------------------------------
 
 
 def test_every_setting_decodes_to_a_member_and_every_member_is_reached(space, members):
     parameters = space.parameters()
     assert len({p.name for p in parameters}) == len(parameters)
-    inside = set(members)
     reached = set()
-    for values in product(*(range(p.low, p.high + 1) for p in parameters)):
-        trial = FakeTrial(dict(zip((p.name for p in parameters), values, strict=True)))
+    for values in product(*(p.values for p in parameters)):
+        trial = Enqueued(dict(zip((p.name for p in parameters), values, strict=True)))
         reached.add(space.suggest(trial))
-        assert trial.asked == {p.name: (p.low, p.high) for p in parameters}
-    assert reached == inside
+        assert trial.asked == [p.name for p in parameters]
+    assert reached == set(members)
 
 
-def test_encoding_uses_every_parameter_within_its_bounds(space, members):
+def test_encoding_uses_every_parameter_with_one_of_its_values(space, members):
     for member in members[:: max(1, len(members) // 100)]:
         setting = space.encode(member)
         assert list(setting) == [p.name for p in space.parameters()]
-        assert all(p.low <= setting[p.name] <= p.high for p in space.parameters())
+        assert all(setting[p.name] in p.values for p in space.parameters())
         assert space.decode(setting) == member
 
 
-def test_an_optuna_study_suggests_members():
+def test_an_optuna_study_suggests_members_as_real_values():
     optuna = pytest.importorskip("optuna")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
@@ -120,20 +109,29 @@ def test_an_optuna_study_suggests_members():
     for member in wanted:
         trial = study.ask()
         assert DIGITS.suggest(trial) == member
-        bounds = {name: (d.low, d.high) for name, d in trial.distributions.items()}
-        assert bounds == {p.name: (p.low, p.high) for p in DIGITS.parameters()}
         assert trial.params == DIGITS.encode(member)
+        # even steps keep their order, other numbers are categories
+        kernels, widths = trial.distributions["s2l1_kernel_size"], trial.distributions["s2l1_width"]
+        assert kernels == optuna.distributions.IntDistribution(3, 5, step=2)
+        assert widths == optuna.distributions.IntDistribution(32, 64, step=16)
     for _ in range(20):
         assert DIGITS.contains(DIGITS.suggest(study.ask()))
+
+
+def test_settings_are_drawn_less_evenly_than_members():
+    """The figures in the docstring of `NasBnnSpace.parameters`."""
+    rng = random.Random(0)
+    settings = [DIGITS.decode({p.name: rng.choice(p.values) for p in DIGITS.parameters()}) for _ in range(2000)]
+    members = [DIGITS.sample(rng) for _ in range(2000)]
+    assert statistics.median(DIGITS.costs(settings).ops) == pytest.approx(18.1e3, rel=0.06)
+    assert statistics.median(DIGITS.costs(members).ops) == pytest.approx(30.2e3, rel=0.06)
 
 
 def test_a_tune_search_space_samples_members(space, members):
     pytest.importorskip("ray.tune")
     inside = set(members)
     domains = space.param_space()
-    assert {name: (d.lower, d.upper - 1) for name, d in domains.items()} == {
-        p.name: (p.low, p.high) for p in space.parameters()
-    }
+    assert {name: tuple(d.categories) for name, d in domains.items()} == {p.name: p.values for p in space.parameters()}
     for _ in range(20):
         assert space.decode({name: domain.sample() for name, domain in domains.items()}) in inside
 
@@ -142,11 +140,11 @@ def test_decode_ignores_layers_that_are_not_built_and_names_what_is_missing():
     setting = DIGITS.encode(DIGITS.smallest())
     del setting["s3l3_width"]
     assert DIGITS.decode(setting) == DIGITS.smallest()
-    for wrong in ({"s3l1_width": 3}, {"s3l1_width": -1}):
-        with pytest.raises(SpaceError, match=r"^s3l1_width must be an index from 0 to 2, got -?\d$"):
-            DIGITS.decode(setting | wrong)
+    for wrong in (3, -1, True, None, float("nan"), "64x"):
+        with pytest.raises(SpaceError, match=r"^s3l1_width must be one of 64, 96, 128, got "):
+            DIGITS.decode(setting | {"s3l1_width": wrong})
     del setting["s3l1_width"]
-    with pytest.raises(SpaceError, match="s3l1_width must be an index from 0 to 2, got None"):
+    with pytest.raises(SpaceError, match="s3l1_width must be one of 64, 96, 128, and is missing"):
         DIGITS.decode(setting)
 
 

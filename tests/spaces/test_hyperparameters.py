@@ -5,12 +5,15 @@ import math
 import random
 from itertools import pairwise
 
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from spaces import (
     SPACES,
+    Between,
     Candidate,
     Grid,
     Hyperparameters,
@@ -23,9 +26,11 @@ from spaces import (
     SpaceError,
     WidthSpace,
     sample_within,
+    space_from,
 )
+from spaces.conformance import Enqueued, check
 from spaces.hyperparameters.kinds import KNOWN, Number, Whole, Word
-from spaces.parameters import Choice, Integer
+from spaces.parameters import Choice, Ordered, to_places
 
 DIGITS = SPACES["vgg-digits"]
 SETTINGS = HyperparameterSpace(
@@ -85,10 +90,6 @@ def test_grids_rise_evenly_from_end_to_end_or_are_refused(low, high, steps, log)
     [
         ((), "space 's': needs at least one hyperparameter"),
         ((Listed("learning_rat", (0.1,)),), "unknown hyperparameter 'learning_rat'; did you mean 'learning_rate'?"),
-        (
-            (Listed("x", (1,)),),
-            "unknown hyperparameter 'x'. The hyperparameters are learning_rate, weight_decay,",
-        ),
         ((Listed("learning_rate", ()),), "learning_rate needs at least one value"),
         ((Listed("learning_rate", (0.1, 0.01)),), "learning_rate must have ascending values, got 0.1, 0.01"),
         ((Listed("learning_rate", (0.1, 0.1)),), "learning_rate must have ascending values"),
@@ -233,33 +234,189 @@ def test_true_is_not_one():
         space.from_values({"seed": True})
 
 
-def test_numbers_are_indices_and_words_choices_for_tune_and_optuna():
+def test_parameters_have_real_values_and_places_for_samplers_of_ours():
     assert SETTINGS.parameters() == (
-        Integer("learning_rate", 0, 3),
+        Ordered("learning_rate", (1e-4, 1e-3, 1e-2, 1e-1)),
         Choice("optimiser", ("sgd", "adam")),
-        Integer("batch_size", 0, 2),
-        Integer("weight_decay", 0, 2),
+        Ordered("batch_size", (32, 64, 128)),
+        Ordered("weight_decay", (0.0, 1e-5, 1e-4)),
     )
-    assert SETTINGS.encode(SETTINGS.parse(TEXT)) == {
+    setting = {"learning_rate": 0.01, "optimiser": "sgd", "batch_size": 64, "weight_decay": 1e-5}
+    assert SETTINGS.encode(SETTINGS.parse(TEXT)) == setting
+    assert to_places(SETTINGS.parameters(), setting) == {
+        **setting,
         "learning_rate": 2,
-        "optimiser": "sgd",
         "batch_size": 1,
         "weight_decay": 1,
     }
 
 
 @pytest.mark.parametrize(
+    "change",
+    [
+        {"learning_rate": np.float32(0.01), "batch_size": np.int64(64)},
+        {"learning_rate": "0.01", "batch_size": 64.0, "optimiser": np.str_("sgd")},
+        {"batch_size": np.array(64), "another": object()},
+        dict(pd.DataFrame([{**dict(SETTINGS.encode(SETTINGS.parse(TEXT))), "loss": 1.5}]).iloc[0]),
+    ],
+)
+def test_decode_takes_what_numpy_and_pandas_make_of_values(change):
+    member = SETTINGS.parse(TEXT)
+    assert SETTINGS.decode({**SETTINGS.encode(member), **change}) == member
+
+
+@pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"learning_rate": 4}, "learning_rate must be an index from 0 to 3, got 4"),
-        ({"learning_rate": "0.01"}, "learning_rate must be an index from 0 to 3, got '0.01'"),
+        ({"learning_rate": 0.05}, "learning_rate must be one of 0.0001, 0.001, 0.01, 0.1, got 0.05"),
+        ({"learning_rate": True}, "learning_rate must be one of 0.0001, 0.001, 0.01, 0.1, got True"),
+        ({"batch_size": np.bool_(1)}, "batch_size must be one of 32, 64, 128, got"),
+        ({"batch_size": pd.NA}, "batch_size must be one of 32, 64, 128, got <NA>"),
+        ({"batch_size": [64]}, "batch_size must be one of 32, 64, 128, got "),
+        ({"batch_size": np.array([64])}, "batch_size must be one of 32, 64, 128, got "),
         ({"optimiser": 0}, "optimiser must be one of 'sgd', 'adam', got 0"),
         ({"optimiser": "adamw"}, "optimiser must be one of 'sgd', 'adam', got 'adamw'"),
     ],
 )
 def test_decode_refuses_what_is_impossible(change, message):
-    with pytest.raises(SpaceError, match=message):
+    with pytest.raises(SpaceError) as caught:
         SETTINGS.decode({**SETTINGS.encode(SETTINGS.smallest()), **change})
+    assert str(caught.value).startswith(message)
+
+
+# Names of one's own, ranges and conditions ----------------------------------------------------------------------------
+
+OWN = HyperparameterSpace(
+    "own",
+    (
+        Listed("optimiser", ("sgd", "adam")),
+        Listed("momentum", (0.0, 0.5, 0.9), when={"optimiser": "sgd"}),
+        Listed("nesterov", ("no", "yes"), when={"momentum": (0.5, 0.9)}),
+        Listed("blocks", (1, 2)),
+        Listed("teacher", ("none", "self")),
+    ),
+)
+RANGES = HyperparameterSpace(
+    "ranges",
+    (
+        Between("learning_rate", 1e-4, 1e-1, log=True),
+        Between("shift", -1.0, 1.0),
+        Between("epochs", 1, 30),
+        Between("width_of_head", 8, 512, log=True, whole=True),
+        Listed("optimiser", ("sgd", "adam")),
+        Between("momentum", 0, 0.99, when={"optimiser": "sgd"}),
+    ),
+)
+
+
+def test_a_condition_keeps_every_law():
+    assert OWN.count() == (1 + 2 * 2 + 1) * 2 * 2
+    check(OWN)
+    check(JointSpace(OnlySpace(DIGITS, DIGITS.uniform(1)), OWN))
+    assert space_from(json.loads(json.dumps(OWN.declaration()))) == OWN
+
+
+def test_what_does_not_count_is_not_there():
+    adam = OWN.parse("blocks=2 optimiser=adam teacher=self")
+    assert OWN.format(adam) == "optimiser=adam blocks=2 teacher=self"
+    assert OWN.encode(adam)["momentum"] == 0.0
+    assert OWN.decode({**OWN.encode(adam), "momentum": 0.9, "nesterov": "nonsense"}) == adam
+    sgd = OWN.parse("optimiser=sgd momentum=0.9 nesterov=yes blocks=1 teacher=none")
+    trial = Enqueued(OWN.encode(sgd))
+    assert OWN.suggest(trial) == sgd
+    for text, message in (
+        ("optimiser=adam momentum=0.5 blocks=1 teacher=none", "momentum counts only where optimiser is sgd"),
+        ("optimiser=sgd blocks=1 teacher=none", "momentum is missing"),
+    ):
+        with pytest.raises(SpaceError, match=message):
+            OWN.parse(text)
+
+
+def test_a_range_counts_its_numbers_and_ranks_each_of_them():
+    shift, epochs = (HyperparameterSpace("one", (each,)) for each in RANGES.hyperparameters[1:3])
+    assert epochs.count() == 30
+    check(epochs)
+    halves = 1022 * 2**52 + 2**52  # doubles above 0 up to 1: every exponent below that of 1, and 1 itself
+    assert shift.count() == 2 * halves + 1
+    rng = random.Random(0)
+    for _ in range(50):
+        member = RANGES.sample(rng)
+        assert RANGES.contains(member)
+        assert RANGES.unrank(RANGES.rank(member)) == member
+        assert RANGES.parse(RANGES.format(member)) == member
+        assert RANGES.from_json(json.loads(json.dumps(RANGES.to_json(member)))) == member
+        assert RANGES.decode(RANGES.encode(member)) == RANGES.suggest(Enqueued(RANGES.encode(member))) == member
+        mutant = RANGES.mutate(member, rng, 0.1)
+        assert mutant != member
+        assert RANGES.contains(mutant)
+        assert RANGES.contains(RANGES.crossover(member, mutant, rng))
+        assert all(other != member and RANGES.contains(other) for other in RANGES.neighbours(member))
+    exact = math.nextafter(0.01, 1)
+    near = RANGES.decode({**RANGES.encode(RANGES.smallest()), "learning_rate": exact})
+    assert RANGES.values(near)["learning_rate"] == exact
+    again = RANGES.from_values({**RANGES.values(near), "learning_rate": 0.01})
+    assert RANGES.id(near) != RANGES.id(again)
+    assert RANGES.rank(near) > RANGES.rank(again)
+    assert space_from(json.loads(json.dumps(RANGES.declaration()))) == RANGES
+
+
+def test_ranges_are_drawn_evenly_or_by_their_logarithms():
+    rng = random.Random(1)
+    drawn = [RANGES.values(RANGES.sample(rng)) for _ in range(2000)]
+    assert sum(values["learning_rate"] < 10**-2.5 for values in drawn) == pytest.approx(1000, abs=80)
+    assert sum(values["shift"] < 0 for values in drawn) == pytest.approx(1000, abs=80)
+    assert sum(values["epochs"] <= 15 for values in drawn) == pytest.approx(1000, abs=80)
+    assert sum(values["width_of_head"] < 64 for values in drawn) == pytest.approx(1000, abs=80)
+    assert {type(values["epochs"]) for values in drawn} == {int}
+    assert all(("momentum" in values) == (values["optimiser"] == "sgd") for values in drawn)
+
+
+def test_optuna_and_tune_know_ranges_and_conditions():
+    optuna = pytest.importorskip("optuna")
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for _ in range(20):
+        trial = study.ask()
+        assert RANGES.values(RANGES.suggest(trial)) == trial.params
+        assert trial.distributions["epochs"] == optuna.distributions.IntDistribution(1, 30)
+        assert trial.distributions["learning_rate"] == optuna.distributions.FloatDistribution(1e-4, 1e-1, log=True)
+    pytest.importorskip("ray.tune")
+    for _ in range(20):
+        member = RANGES.decode({name: domain.sample() for name, domain in RANGES.param_space().items()})
+        assert RANGES.contains(member)
+
+
+@pytest.mark.parametrize(
+    ("declared", "message"),
+    [
+        ((Listed("two words", (1,)),), "'two words' is no name of a hyperparameter"),
+        ((Listed("own", ("a b",)),), "own takes words out of a b, got 'a b'"),
+        ((Listed("own", ("1", "2")),), "own takes words out of 1, 2, got '1', '2'"),
+        ((Listed("own", ("a", 1)),), "own takes words out of a, got 1"),
+        ((Listed("own", (1, math.nan)),), "own takes numbers, got nan"),
+        ((Listed("own", (2, 1)),), "own must have ascending values"),
+        ((Between("own", 1, 1),), "own: a range goes from a low to a higher end, got 1 to 1"),
+        ((Between("own", 0, 1, log=True),), "own: a logarithmic range begins above 0"),
+        ((Between("own", 0.5, 2, whole=True),), "own: the ends of a range of whole numbers are whole"),
+        ((Between("momentum", 0, 2),), "momentum takes numbers from 0 to 0.999, got 2.0"),
+        ((Between("optimiser", 0, 2),), "optimiser has no range: it takes words"),
+        ((Listed("momentum", (0, 0.9), when={"optimiser": "sgd"}),), "which must be declared before it"),
+        (
+            (Listed("optimiser", ("adam",)), Listed("momentum", (0, 0.9), when={"optimiser": "sgd"})),
+            "momentum counts where optimiser is sgd; its values are adam",
+        ),
+        ((Between("a", 0, 1), Listed("b", (1,), when={"a": 0.5})), "b depends on a, which is a range"),
+    ],
+)
+def test_wrong_names_ranges_and_conditions_are_refused(declared, message):
+    with pytest.raises(SpaceError) as caught:
+        HyperparameterSpace("s", declared)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [0, 0.2, "x", None, float("nan"), True, float("inf")])
+def test_numbers_outside_of_a_range_are_refused(value):
+    with pytest.raises(SpaceError, match=r"learning_rate is .*; it takes numbers from 0.0001 to 0.1, by logarithm"):
+        RANGES.decode({**RANGES.encode(RANGES.smallest()), "learning_rate": value})
 
 
 def test_hyperparameters_alone_cost_nothing():

@@ -3,17 +3,18 @@
 # matplotlib leaves the keyword arguments of its methods untyped
 # pyright: reportUnknownMemberType=false
 
-from typing import Literal
+from typing import Literal, overload
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from analysis.findings.frontier import FrontierData
-from analysis.measures.pareto import Floats
+from analysis.findings.frontier import FrontierData, frontier_data
+from analysis.measures.pareto import Directions, Floats
 from analysis.plots import style
 from analysis.plots.frontier.names import label_points
+from analysis.runs.trials import Source
 from analysis.stages import WORDS
 from analysis.units import axis_scale, cost_words, percent, plural
 
@@ -24,24 +25,58 @@ _STAGE_LOOKS = {
     "scratch": (style.PURPLE, "s", 18, 0.95),
     "trained": (style.SKY, "o", 12, 0.6),
     "final": (style.ORANGE, "D", 18, 0.95),
+    "trial": (style.SKY, "o", 12, 0.6),
 }
 _DATASETS = {"imagenet": "ImageNet", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 
 
-def plot_frontier(data: FrontierData, colour: Literal["stage", "generation"] = "stage") -> Figure:
+@overload
+def plot_frontier(
+    data: FrontierData | Source,
+    colour: Literal["stage", "generation"] = "stage",
+    *,
+    x: str = "ops",
+    y: str = "accuracy",
+    directions: Directions | None = None,
+    ax: None = None,
+) -> Figure: ...
+@overload
+def plot_frontier(
+    data: FrontierData | Source,
+    colour: Literal["stage", "generation"] = "stage",
+    *,
+    x: str = "ops",
+    y: str = "accuracy",
+    directions: Directions | None = None,
+    ax: Axes,
+) -> Axes: ...
+def plot_frontier(
+    data: FrontierData | Source,
+    colour: Literal["stage", "generation"] = "stage",
+    *,
+    x: str = "ops",
+    y: str = "accuracy",
+    directions: Directions | None = None,
+    ax: Axes | None = None,
+) -> Figure | Axes:
     """Draw a frontier (see `frontier_data`), its trials coloured by stage or by generation.
 
     What the run measured for comparison is joined by a line of hollow squares; a twin in full precision is a level.
     References and published models are labelled where a label fits without covering another. Pruned trials are counted
     but not drawn, as they were trained for a part of the budget only. The figure of a run without a usable trial says
     so.
+
+    Instead of the data, takes trials as `frontier_data` does, with its columns `x` and `y`. On `ax` where it is
+    given, which is then returned.
     """
-    figure, axes = style.new_figure()
-    x, y = axis_scale(data.x, _largest(data, 0)), axis_scale(data.y, _largest(data, 1))
-    scales = np.array([x.factor, y.factor])
-    style.label_axes(axes, x.label, y.label, _title(data))
+    if not isinstance(data, FrontierData):
+        data = frontier_data(data, x=x, y=y, directions=directions)
+    figure, axes = style.on(ax)
+    across, up = axis_scale(data.x, _largest(data, 0)), axis_scale(data.y, _largest(data, 1))
+    scales = np.array([across.factor, up.factor])
+    style.label_axes(axes, across.label, up.label, _title(data))
     if data.budget:
-        low, high = np.array(data.budget) / x.factor
+        low, high = np.array(data.budget) / across.factor
         axes.axvspan(low, high, color=style.GREY, alpha=0.08, linewidth=0, label="budget", zorder=0)
         for edge in (low, high):
             axes.axvline(edge, color=style.GREY, linewidth=0.7, linestyle=":", zorder=1)
@@ -60,7 +95,7 @@ def plot_frontier(data: FrontierData, colour: Literal["stage", "generation"] = "
     _say_what_is_missing(axes, data)
     style.legend_below(figure, axes)
     label_points(figure, axes, data, scales)
-    return figure
+    return style.drawn(figure, ax)
 
 
 def _largest(data: FrontierData, objective: int) -> float:
@@ -89,11 +124,12 @@ def _draw_trials(figure: Figure, axes: Axes, data: FrontierData, points: Floats,
         bar = style.colour_bar(figure, drawn, axes, "generation of the trial", pad=0.01)
         bar.locator = MaxNLocator(integer=True, nbins=6)
         return
-    for stage, (ink, marker, size, alpha) in _STAGE_LOOKS.items():
+    looks = {stage: _STAGE_LOOKS.get(stage, _STAGE_LOOKS["trial"]) for stage in (*_STAGE_LOOKS, *data.stages)}
+    for stage, (ink, marker, size, alpha) in looks.items():
         chosen = points[np.array(data.stages) == stage]
         if len(chosen):
             drawn = axes.scatter(*chosen.T, color=ink, marker=marker, s=size, alpha=alpha, linewidths=0, zorder=2)
-            drawn.set_label(f"{WORDS[stage]} ({len(chosen):,})")
+            drawn.set_label(style.plain(f"{WORDS.get(stage, stage)} ({len(chosen):,})"))
 
 
 def _stairs(axes: Axes, data: FrontierData, front: Floats, label: str, look: tuple[str, str]) -> None:
@@ -137,7 +173,7 @@ def _draw_compared(axes: Axes, data: FrontierData, scales: Floats) -> None:
 
 def _set_limits(axes: Axes, data: FrontierData) -> None:
     axes.margins(x=0.04, y=0.12 if data.published or data.compared else 0.06)  # labels need room
-    if data.y == "accuracy":
+    if data.y == "accuracy" and _largest(data, 1) <= 1:
         low, high = axes.get_ylim()
         axes.set_ylim(max(low, 0.0) if len(data.points) or data.published or data.compared else 0.0, min(high, 100.0))
 

@@ -27,7 +27,8 @@ def label_points(figure: Figure, axes: Axes, data: FrontierData, scales: Floats)
     if not named:
         return
     figure.draw_without_rendering()  # computes the layout, so that positions in pixels stay
-    figure.set_layout_engine("none")
+    if style.is_ours(figure):
+        figure.set_layout_engine("none")
     spots = [(x / scales[0], y / scales[1]) for _, x, y in named]
     look = {"fontsize": 6.5, "ha": "center", "zorder": 7, "bbox": style.BACKED}
     texts = [

@@ -62,13 +62,7 @@ def hyperparameter_words(space: HyperparameterSpace) -> str:
     >>> hyperparameter_words(HyperparameterSpace("h", (Grid("learning_rate", 0.001, 0.1, 9, log=True),)))
     'learning_rate 0.001 to 0.1 (9 values)'
     """
-    words: list[str] = []
-    for name, values in space.genes().items():
-        written = [value if isinstance(value, str) else f"{value:g}" for value in values]
-        many = len(values) > 5 and not isinstance(values[0], str)
-        shown = f"{written[0]} to {written[-1]} ({len(values)} values)" if many else ", ".join(written)
-        words.append(f"{name} {shown}")
-    return "; ".join(words)
+    return "; ".join(f"{name} {words}" for name, words in space.described().items())
 
 
 def method_facts(run: RunFacts) -> list[tuple[str, str]]:

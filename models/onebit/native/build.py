@@ -40,6 +40,14 @@ def cache_folder() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "binarynas"
 
 
+def version() -> str:
+    """The version of the engine: a hash of its C, which is the same on every machine."""
+    digest = hashlib.sha256()
+    for path in sorted(SOURCE.parent.glob("*.[ch]")):
+        digest.update(path.name.encode() + b"|" + path.read_bytes().replace(b"\r\n", b"\n") + b"|")
+    return digest.hexdigest()[:16]
+
+
 def library(folder: Path | None = None, flags: tuple[str, ...] = FLAGS) -> Path:
     """The library of this source, flags and machine; compiled unless it is there. Raises `BuildError`."""
     folder = folder or cache_folder()

@@ -2,8 +2,8 @@
 
 import ctypes
 from enum import IntEnum
-from itertools import pairwise
-from typing import TypeVar, assert_never
+from itertools import accumulate, pairwise
+from typing import NamedTuple, Self, TypeVar, assert_never
 
 import numpy as np
 import numpy.typing as npt
@@ -78,6 +78,94 @@ def aligned(count: int, dtype: type[Number]) -> npt.NDArray[Number]:
     return memory[start : start + count * size].view(dtype)
 
 
+class Outline(NamedTuple):
+    """A program's native operations but for the weights and what depends on the processor, and where tensors lie.
+
+    `operations` are those of each operation of the program; `tensors` is the size of a thread's memory, in floats.
+    """
+
+    operations: list[list[NativeOperation]]
+    tensors: int
+
+    @classmethod
+    def of(cls, program: Program) -> Self:
+        """Shapes, places and what is packed for the next operation; no pointers."""
+        places, tensors = place_tensors(program)
+        made: list[list[NativeOperation]] = []
+        for number, operation in enumerate(program.operations):
+            natives = _translate(operation, number, program.shapes, places)
+            for native in natives:
+                _outline_epilogue(native, operation.epilogue, program.shapes, places)
+            follows = made and made[-1][-1].kind not in (COPY, ZERO, GLOBAL_AVERAGE)
+            if follows and isinstance(operation, BinaryConvolution) and operation.input == number:
+                made[-1][-1].packs = natives[0].packed = 1
+            made.append(natives)
+        return cls(made, tensors)
+
+
+def _translate(
+    operation: Operation, number: int, shapes: tuple[Shape, ...], places: list[int]
+) -> list[NativeOperation]:
+    """The native operations of one operation, but for its epilogue."""
+
+    def native(kind: int, source: int, geometry: Geometry = _PIXEL, given: Shape | None = None) -> NativeOperation:
+        made = NativeOperation(kind=kind)
+        made.in_channels, made.in_height, made.in_width = given or shapes[source]
+        made.out_channels, made.out_height, made.out_width = shapes[number + 1]
+        made.size, made.stride, made.padding, made.dilation, made.groups = geometry
+        made.input, made.output = places[source], places[number + 1]
+        return made
+
+    match operation:
+        case Concatenate():
+            copies = [native(COPY, source) for source in operation.inputs]
+            for before, copy in pairwise(copies):
+                copy.channel = before.channel + before.in_channels
+            return copies
+        case Zero():
+            return [native(ZERO, 0, given=operation.shape)]
+        case Pool():
+            kind = MAX_POOL if operation.reduction is Reduction.MAX else MEAN_POOL
+            return [native(kind, operation.input, operation.geometry)]
+        case GlobalAverage():
+            return [native(GLOBAL_AVERAGE, operation.input)]
+        case Pointwise():
+            return [native(POINTWISE, operation.input)]
+        case Linear():  # a convolution of one pixel
+            return [native(FLOAT_CONVOLUTION, operation.input, given=Shape(shapes[operation.input].size, 1, 1))]
+        case FloatConvolution():
+            return [native(FLOAT_CONVOLUTION, operation.input, operation.geometry)]
+        case BinaryConvolution():
+            made = native(BINARY_CONVOLUTION, operation.input, operation.geometry)
+            made.encoding = _ENCODINGS[operation.encoding]
+            return [made]
+        case _:
+            assert_never(operation)
+
+
+def _outline_epilogue(
+    native: NativeOperation, epilogue: Epilogue, shapes: tuple[Shape, ...], places: list[int]
+) -> None:
+    native.activation = _ACTIVATIONS[epilogue.activation]
+    native.low, native.high = epilogue.low, epilogue.high
+    if epilogue.shortcut is not None:
+        given = shapes[epilogue.shortcut]
+        native.shortcut = places[epilogue.shortcut]
+        native.shortcut_channels = given.channels
+        native.shortcut_stride = given.height // native.out_height
+
+
+def fused_lanes(native: NativeOperation, follower: NativeOperation, level: Level) -> int:
+    """Channels that the epilogue of an operation, and the bits after it, take at once; 0 where they take two passes."""
+    alike = bool(native.shortcut_stride) is (native.kind == BINARY_CONVOLUTION)
+    if not alike or native.activation != _ACTIVATIONS[Activation.RPRELU]:
+        return 0
+    filled = native.out_channels, native.shortcut_channels
+    if level is Level.AVX2:
+        filled = native.out_channels // follower.groups, native.shortcut_channels
+    return next((lanes for lanes in _FUSED_LANES.get(level, ()) if not any(n % lanes for n in filled)), 0)
+
+
 class NativeProgram:
     """The native operations of a program and everything they point to, which lives as long as this.
 
@@ -89,91 +177,37 @@ class NativeProgram:
         self._library = library
         self._level = level
         self._kept: list[npt.NDArray[np.generic]] = []
-        self._shapes = program.shapes
-        self._places, self.tensors = place_tensors(program)
-        operations: list[NativeOperation] = []
-        self.numbers: list[int] = []
-        for number, operation in enumerate(program.operations):
-            made = self._translate(operation, number)
-            for native in made:
-                self._add_epilogue(native, operation.epilogue)
-            follows = operations and operations[-1].kind not in (COPY, ZERO, GLOBAL_AVERAGE)
-            if follows and isinstance(operation, BinaryConvolution) and operation.input == number:
-                operations[-1].packs = made[0].packed = 1
-                if level in _FUSED_LANES:
-                    self._fuse(program.operations[number - 1], operations[-1], operation)
-            self.numbers.append(len(operations))
-            operations += made
+        made, self.tensors = Outline.of(program)
+        self.numbers = list(accumulate(map(len, made[:-1]), initial=0))
+        for operation, natives in zip(program.operations, made, strict=True):
+            self._add_weights(operation, natives[0])
+            for native in natives:
+                for name, values in _numbers(operation.epilogue, native.out_channels).items():
+                    setattr(native, name, self._keep(values))
+        for (operation, follower), (natives, after) in zip(pairwise(program.operations), pairwise(made), strict=True):
+            if natives[-1].packs and isinstance(follower, BinaryConvolution):
+                self._fuse(operation.epilogue, natives[-1], follower, fused_lanes(natives[-1], after[0], level))
+        operations = [native for natives in made for native in natives]
         self.operations = (NativeOperation * len(operations))(*operations)
 
-    def _translate(self, operation: Operation, number: int) -> list[NativeOperation]:
-        """The native operations of one operation, but for its epilogue."""
+    def _add_weights(self, operation: Operation, native: NativeOperation) -> None:
         match operation:
-            case Concatenate():
-                made = [self._native(COPY, number, source) for source in operation.inputs]
-                for before, native in pairwise(made):
-                    native.channel = before.channel + before.in_channels
-                return made
-            case Zero():
-                return [self._native(ZERO, number, 0, given=operation.shape)]
-            case Pool():
-                kind = MAX_POOL if operation.reduction is Reduction.MAX else MEAN_POOL
-                return [self._native(kind, number, operation.input, operation.geometry)]
-            case GlobalAverage():
-                return [self._native(GLOBAL_AVERAGE, number, operation.input)]
-            case Pointwise():
-                return [self._native(POINTWISE, number, operation.input)]
-            case Linear():  # a convolution of one pixel
-                flat = Shape(self._shapes[operation.input].size, 1, 1)
-                native = self._native(FLOAT_CONVOLUTION, number, operation.input, given=flat)
+            case Linear():
                 native.weight = self._float_weight(operation.weight[None, None], 1)
-                return [native]
             case FloatConvolution():
-                native = self._native(FLOAT_CONVOLUTION, number, operation.input, operation.geometry)
                 native.weight = self._float_weight(operation.weight, operation.geometry.groups)
-                return [native]
             case BinaryConvolution():
-                native = self._native(BINARY_CONVOLUTION, number, operation.input, operation.geometry)
                 self._arrange(native, operation)
-                return [native]
             case _:
-                assert_never(operation)
+                pass
 
-    def _native(
-        self, kind: int, number: int, source: int, geometry: Geometry = _PIXEL, given: Shape | None = None
-    ) -> NativeOperation:
-        native = NativeOperation(kind=kind)
-        native.in_channels, native.in_height, native.in_width = given or self._shapes[source]
-        native.out_channels, native.out_height, native.out_width = self._shapes[number + 1]
-        native.size, native.stride, native.padding, native.dilation, native.groups = geometry
-        native.input, native.output = self._places[source], self._places[number + 1]
-        return native
-
-    def _add_epilogue(self, native: NativeOperation, epilogue: Epilogue) -> None:
-        for name, values in _numbers(epilogue, native.out_channels).items():
-            setattr(native, name, self._keep(values))
-        native.activation = _ACTIVATIONS[epilogue.activation]
-        native.low, native.high = epilogue.low, epilogue.high
-        if epilogue.shortcut is not None:
-            given = self._shapes[epilogue.shortcut]
-            native.shortcut = self._places[epilogue.shortcut]
-            native.shortcut_channels = given.channels
-            native.shortcut_stride = given.height // native.out_height
-
-    def _fuse(self, operation: Operation, native: NativeOperation, follower: BinaryConvolution) -> None:
+    def _fuse(self, epilogue: Epilogue, native: NativeOperation, follower: BinaryConvolution, lanes: int) -> None:
         """Lay what an epilogue and the bits after it need side by side, a vector's channels of each, for one pass."""
-        epilogue = operation.epilogue
-        alike = (epilogue.shortcut is not None) is isinstance(operation, BinaryConvolution)
-        filled = native.out_channels, native.shortcut_channels
-        if self._level is Level.AVX2:
-            filled = native.out_channels // follower.geometry.groups, native.shortcut_channels
-        lanes = next((lanes for lanes in _FUSED_LANES[self._level] if not any(n % lanes for n in filled)), None)
-        if epilogue.activation is Activation.RPRELU and alike and lanes:
+        if lanes:
             rows = np.stack([*_numbers(epilogue, native.out_channels).values(), follower.threshold])
             native.fused = self._keep(rows.reshape(len(rows), -1, lanes).transpose(1, 0, 2))
 
     def _arrange(self, native: NativeOperation, operation: BinaryConvolution) -> None:
-        native.encoding = _ENCODINGS[operation.encoding]
         native.threshold = self._keep(operation.threshold)
         native.kernel = self._library.bnn_choose_kernel(ctypes.byref(native), int(self._level))
         arranged = aligned(self._library.bnn_arranged_size(ctypes.byref(native)), np.uint8)

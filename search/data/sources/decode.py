@@ -4,22 +4,30 @@
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
-from typing import ParamSpec, Protocol, TypeVar
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from search.data.errors import DataError, refuse
+from search.data.errors import DataError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 P = ParamSpec("P")
 T = TypeVar("T")
 CHUNK = 256
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+BACKGROUND = 128
+"""The grey behind what is transparent: black and white shapes both stand out from it."""
+WHITES = (1.0, *(2.0**bits - 1 for bits in (8, 10, 12, 14, 16, 24, 32)))
+"""The brightest values that images of more than 8 bits may have; 1 is that of floats."""
 THREADS_PAY_FROM = 16384
 """Mean bytes per image from which threads decode faster than one loop; on smaller ones they wait for each other."""
 
@@ -55,30 +63,89 @@ class EncodedImages(Protocol):
         ...
 
 
-def decode(data: bytes) -> Tensor:
-    """Decode a JPEG, PNG, WebP or GIF to uint8 (1 or 3, H, W); opacity is dropped, 16 bits become 8.
+@dataclass(frozen=True)
+class Fitting:
+    """What decoded images become: height and width, channels (None: as they are), the share of the shorter side that is
+    kept, and the brightest value of images of more than 8 bits."""
 
-    Pillow does it: torchvision's own decoders, faster on small images and equal in their result, are deprecated. Raises
-    `ValueError` where the bytes are not such an image, or are damaged.
+    size: int | None
+    channels: int | None
+    centre_crop: float
+    white: float | None
+
+
+def decode(data: bytes, white: float | None = None) -> Tensor:
+    """Decode an image to uint8 (1 or 3, H, W), upright as its orientation mark says, on grey where it is transparent.
+
+    Of images with more than 8 bits, `white` is the brightest value that the data set has (see `white_of`); None takes
+    that of 16 bits. Pillow does it: torchvision's own decoders, faster on small images and equal in their result, are
+    deprecated. Raises `ValueError` where the bytes are not such an image, or are damaged.
     """
-    from PIL import Image, UnidentifiedImageError
+    with _opened(data) as image:
+        if _is_deep(image):
+            pixels = _eight_bits(np.asarray(image), WHITES[5] if white is None else white)
+        else:
+            flat = _composed(image) if _is_transparent(image) else image
+            mode = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
+            pixels = np.asarray(flat if flat.mode == mode else flat.convert(mode))
+    planes = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+    return torch.from_numpy(np.array(planes, np.uint8, order="C"))  # a copy: Pillow's buffer may not be written to
+
+
+def brightest(data: bytes) -> float | None:
+    """The largest value of an image of more than 8 bits; None for every other one, and for what is no image."""
+    try:
+        with _opened(data) as image:
+            return float(np.asarray(image).max()) if _is_deep(image) else None
+    except ValueError:
+        return None
+
+
+def white_of(largest: float) -> float:
+    """The brightest value that images may have whose largest one is this: 12-bit images lie in files of 16 bits."""
+    return next((white for white in WHITES if largest <= white), WHITES[-1])
+
+
+@contextmanager
+def _opened(data: bytes) -> Generator["Image"]:
+    """The image, upright; whatever is wrong with it is a `ValueError`."""
+    import struct
+
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            if image.mode.startswith("I"):  # 16 bits of grey
-                pixels = np.asarray(image).astype(np.int32) >> 8
-            elif image.mode in ("1", "L", "LA"):
-                pixels = np.asarray(image.convert("L"))
-            elif "transparency" in image.info:
-                pixels = np.asarray(image.convert("RGBA").convert("RGB"))
-            else:
-                pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+            image.load()
+            with suppress(SyntaxError, ValueError, TypeError, KeyError, AttributeError, struct.error):  # a damaged mark
+                ImageOps.exif_transpose(image, in_place=True)
+            yield image
     except UnidentifiedImageError as error:
-        raise ValueError("it is not a JPEG, PNG, WebP or GIF" if data else "it is empty") from error
+        raise ValueError("it is not a JPEG, PNG, WebP, GIF, BMP or TIFF" if data else "it is empty") from error
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise ValueError(str(error)) from error
-    planes = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-    return torch.from_numpy(np.array(planes, np.uint8, order="C"))  # a copy: Pillow's buffer may not be written to
+
+
+def _is_deep(image: "Image") -> bool:
+    """Whether it has one channel of more than 8 bits, or of floats."""
+    return image.mode.startswith(("I", "F"))
+
+
+def _is_transparent(image: "Image") -> bool:
+    return "transparency" in image.info or image.mode in ("LA", "La", "PA", "RGBA", "RGBa")
+
+
+def _composed(image: "Image") -> "Image":
+    from PIL import Image
+
+    layer = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", layer.size, (BACKGROUND, BACKGROUND, BACKGROUND, 255)), layer)
+
+
+def _eight_bits(values: NDArray[Any], white: float) -> NDArray[np.uint8]:
+    if not np.isfinite(values).all() or values.min() < 0:
+        raise ValueError("it has values below zero, or that are no numbers")
+    scaled = np.rint(values * 255.0) if white == 1 else values * (256 / (white + 1))
+    return np.minimum(scaled, 255).astype(np.uint8)
 
 
 def as_channels(images: Tensor, channels: int) -> Tensor:
@@ -104,74 +171,77 @@ def fit(images: Tensor, size: int, centre_crop: float = 1.0) -> Tensor:
     return images if images.shape[-2:] == (size, size) else center_crop(images, [size, size])
 
 
-def read_image(images: EncodedImages, index: int) -> Tensor:
+def read_image(images: EncodedImages, index: int, white: float | None = None) -> Tensor:
     """Read and decode one image. Raises `DataError` that names its file and row."""
-    return _decoded(images.read(index), images.where(index))
+    return _decoded(images.read(index), images.where(index), white)
 
 
-def sample(images: EncodedImages, positions: Sequence[int], problems: list[str]) -> list[Tensor]:
+def sample(
+    images: EncodedImages, positions: Sequence[int], problems: list[str], white: float | None = None
+) -> list[Tensor]:
     """Decode some images to look at; those that are damaged are noted and left out."""
-    return [image for image in _attempt(images, list(positions), problems) if image is not None]
+    found = list(_attempt(images, list(positions), white))
+    problems += [each for each in found if isinstance(each, str)]
+    return [each for each in found if isinstance(each, Tensor)]
 
 
 def decode_all(
-    images: EncodedImages, positions: Sequence[int], size: int | None, channels: int | None, centre_crop: float
+    images: EncodedImages,
+    positions: Sequence[int],
+    fitting: Fitting,
+    problems: list[str],
+    damaged: dict[int, str],
 ) -> Tensor:
-    """Decode the images at these positions to uint8 (N, C, H, W).
+    """Decode the images at these positions to uint8 (N, C, H, W), without those that are damaged: `damaged` gets their
+    places among the positions, and what is wrong with each.
 
-    Without `size` all images must have that of the first; without `channels` the result is grey if all images are.
-    There must be at least one position. Raises `DataError` that names the images that are damaged or of another size.
+    Adds to `problems` those of another size where they are not resized; the result is then of no use.
     """
-    problems: list[str] = []
     result: Tensor | None = None
     common: tuple[int, int] | None = None
+    filled = 0
     for start in range(0, len(positions), CHUNK):
         chunk = list(positions[start : start + CHUNK])
         kept: list[Tensor] = []
-        for index, image in zip(chunk, _attempt(images, chunk, problems), strict=True):
-            if image is None:
+        for place, image in enumerate(_attempt(images, chunk, fitting.white), start):
+            if isinstance(image, str):
+                damaged[place] = image
                 continue
             shape = (image.shape[1], image.shape[2])
             common = common or shape
-            if size is not None:
-                kept.append(fit(image, size, centre_crop))
+            if fitting.size is not None:
+                kept.append(fit(image, fitting.size, fitting.centre_crop))
             elif shape == common:
                 kept.append(image)
             else:
                 problems.append(
-                    f"{images.where(index)}: the image is {shape[0]}×{shape[1]} pixels where the first is "
+                    f"{images.where(positions[place])}: the image is {shape[0]}×{shape[1]} pixels where the first is "
                     f"{common[0]}×{common[1]}: set image_size to resize them all."
                 )
-        if not kept or problems:
-            continue  # with a problem nothing will be returned; the rest is read to find more of them
-        most = channels or max(image.shape[0] for image in kept)
+        if not kept:
+            continue
+        most = fitting.channels or max(image.shape[0] for image in kept)
         if result is None:
             result = torch.empty(len(positions), most, *kept[0].shape[1:], dtype=torch.uint8)
         elif most > result.shape[1]:  # the first colour image after grey ones
             result = as_channels(result, most).contiguous()
-        torch.stack([as_channels(image, result.shape[1]) for image in kept], out=result[start : start + len(kept)])
-    refuse(problems)
-    if result is None:
-        raise ValueError("expected at least one image to decode")
-    return result
+        torch.stack([as_channels(image, result.shape[1]) for image in kept], out=result[filled : filled + len(kept)])
+        filled += len(kept)
+    return torch.empty(0, fitting.channels or 1, 1, 1, dtype=torch.uint8) if result is None else result[:filled]
 
 
-def _attempt(images: EncodedImages, positions: list[int], problems: list[str]) -> Iterator[Tensor | None]:
-    """The images, in order; None for one that is damaged."""
+def _attempt(images: EncodedImages, positions: list[int], white: float | None) -> Iterator[Tensor | str]:
+    """The images, in order; what is wrong with one that is damaged."""
     encoded = [_caught(images.read, index) for index in positions]
 
     def one(index: int, data: bytes | DataError) -> Tensor | DataError:
-        return data if isinstance(data, DataError) else _caught(_decoded, data, images.where(index))
+        return data if isinstance(data, DataError) else _caught(_decoded, data, images.where(index), white)
 
     size = sum(len(data) for data in encoded if isinstance(data, bytes))
     with ThreadPoolExecutor() if size >= THREADS_PAY_FROM * len(encoded) else nullcontext() as pool:
         results = list(map(one, positions, encoded) if pool is None else pool.map(one, positions, encoded))
     for result in results:
-        if isinstance(result, DataError):
-            problems.append(str(result))
-            yield None
-        else:
-            yield result
+        yield str(result) if isinstance(result, DataError) else result
 
 
 def _caught(read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | DataError:
@@ -181,8 +251,10 @@ def _caught(read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Data
         return error
 
 
-def _decoded(data: bytes, where: str) -> Tensor:
+def _decoded(data: bytes, where: str, white: float | None) -> Tensor:
     try:
-        return decode(data)
+        return decode(data, white)
     except ValueError as error:
-        raise DataError(f"{where}: the image cannot be decoded ({error}): replace it or take it out.") from error
+        raise DataError(
+            f"{where}: the image cannot be decoded ({error}): replace it, take it out, or set on_damage: skip."
+        ) from error

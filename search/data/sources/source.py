@@ -35,11 +35,15 @@ Images = DecodedImages | EncodedImages
 
 @dataclass(frozen=True)
 class Source:
-    """A data set as it is: the splits that exist ("train" always, "validation", "test") and the class names."""
+    """A data set as it is: the splits that exist ("train" always, "validation", "test") and the class names.
+
+    `left_out` says what of the data set is not used and why, a phrase each.
+    """
 
     name: str
     class_names: tuple[str, ...]
     splits: Mapping[str, Images]
+    left_out: tuple[str, ...] = ()
 
     def check_classes(self) -> None:
         """Raise `DataError` for labels outside 0..classes-1 and for classes without an image in a split."""

@@ -129,7 +129,7 @@ def test_every_bad_image_is_told_with_its_row(memory_limit_mb, tmp_path, files):
         files.parquet_file(tmp_path / "hub" / f"{name}.parquet", *files.balanced(9))
     text = message(tmp_path / "hub", memory_limit_mb=memory_limit_mb, image_size=8)
     assert text.startswith("3 problems")
-    assert "train.parquet row 4: the image cannot be decoded (it is not a JPEG, PNG, WebP or GIF)" in text
+    assert "train.parquet row 4: the image cannot be decoded (it is not a JPEG, PNG, WebP, GIF, BMP or TIFF)" in text
     assert "train.parquet row 11: the image cannot be decoded" in text
     assert "train.parquet row 20: column 'img' has no image bytes" in text
 

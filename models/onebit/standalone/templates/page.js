@@ -144,7 +144,10 @@ async function openFile(file) {
   const scale = Math.min(1, LARGEST / Math.max(image.width, image.height)), canvas = document.createElement("canvas");
   canvas.width = Math.max(1, Math.round(image.width * scale));
   canvas.height = Math.max(1, Math.round(image.height * scale));
-  canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+  const context = canvas.getContext("2d");
+  context.fillStyle = "rgb(128, 128, 128)"; // behind what is transparent, as in training
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  context.drawImage(image, 0, 0, canvas.width, canvas.height);
   await look(canvas).catch(report);
 }
 
