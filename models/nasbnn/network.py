@@ -134,7 +134,11 @@ class BinaryNetwork(Network[NasBnnSpace, Architecture, NetworkOptions]):
 
     def parts(self) -> dict[str, nn.Module]:
         """See `Network.parts`: the stem and the blocks."""
-        places = [(stage, place) for stage, blocks in enumerate(self.stages, 1) for place, _ in enumerate(blocks.children(), 1)]
+        places = [
+            (stage, place)
+            for stage, blocks in enumerate(self.stages, 1)
+            for place, _ in enumerate(blocks.children(), 1)
+        ]
         names = [f"s{stage}l{place}.1x1" for stage, place in places]
         return {"stem": self.stem, **dict(zip(names, self.blocks(), strict=True))}
 
