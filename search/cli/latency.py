@@ -24,7 +24,7 @@ def latency_table(
     from search.latency.table import engine_here, measure_table
     from spaces import SPACES, get_space
 
-    space = get_space(source) if source in SPACES else load_config(source).space.architectures()
+    space = get_space(source) if source in SPACES or "@" in source else load_config(source).space.architectures()
     if hint := engine_here().hint:
         note(hint)
     table = measure_table(space)

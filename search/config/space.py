@@ -11,6 +11,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from search.config.sections import Section
 from spaces import SPACES, Grid, HyperparameterSpace, JointSpace, Listed, OnlySpace, Space, get_space, space_from
+from spaces.catalogue import resized
 from spaces.declarations import FAMILIES
 from spaces.errors import SpaceError
 from spaces.hyperparameters.kinds import KNOWN, Word
@@ -149,8 +150,10 @@ class SpaceConfig(Section):
             space = space_from({"family": declared[0].family, "name": self.name, "classes": 10, **given, **size})
         else:
             space = get_space(self.name)
+            if self.image_size is not None:
+                space = resized(space, self.image_size)
             space = space_from({**space.declaration(), **given}) if given else space
-        return space.for_data(image_size=self.image_size, classes=classes, channels=channels)
+        return space.for_data(classes=classes, channels=channels)
 
     def hyperparameter_space(self) -> HyperparameterSpace | None:
         """The hyperparameters that are searched; None where there are none."""

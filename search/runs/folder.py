@@ -20,6 +20,7 @@ from search.config.run import RunConfig
 from search.config.space import AnySpace
 from search.runs.holder import require_held
 from search.runs.records import EpochReport, Stage, now
+from spaces.declarations import space_from
 from spaces.tools.files import sync_folder, write_atomically
 
 RUN_FORMAT = 1
@@ -65,7 +66,11 @@ class Run:
 
     @cached_property
     def architectures(self) -> AnySpace:
-        """The space of the architectures alone."""
+        """The space of the architectures alone. Where an image size is given, as it was recorded: runs of before sizes
+        had a rule kept the strides."""
+        recorded = self.info.get("space") if self.config.space.image_size is not None else None
+        if recorded and (space := space_from(recorded)).of_architectures:
+            return space
         return self.config.space.architectures(**self._shape)
 
     @property

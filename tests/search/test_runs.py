@@ -214,7 +214,7 @@ def test_two_processes_do_not_write_one_run(inline):
         (["nasbnn-digits", "--set=serach.trials=3"], ["'serach'", "did you mean 'search'"]),
         (["nasbnn-digits", "--set=search.trials=0", "--set=seed=x"], ["search.trials", "seed"]),
         (["nasbnn-digits", "--ops-max=10"], ["no architecture", "at most 10 OPs", "2,618"]),
-        (["nasbnn-digits", "--set=space.image_size=9"], ["image_size", "multiple of 4"]),
+        (["nasbnn-digits", "--set=space.image_size=5"], ["image_size", "multiple of 4"]),
         (["nasbnn-digits", "--set=space.name=nasbn"], ["'nasbn'", "did you mean 'nasbnn'"]),
         (["nasbnn-digits", "--data=/no/such/place"], ["/no/such/place"]),
         (["nasbnn-digits", "--set=supernet.batch_size=5000"], ["batch size of supernet is 5000", "training images"]),
