@@ -58,6 +58,9 @@ class DataConfig(BaseModel):
         default=None, gt=0, le=1, description="train on crops of at least this share of the area (ImageNet: 0.08)"
     )
     colour_jitter: float = Field(default=0.0, ge=0, lt=1, description="random brightness, contrast, saturation")
+    policy: Literal["none", "randaugment", "trivialaugment"] = Field(
+        default="none", description="a policy of torchvision's that changes each training image after all of these"
+    )
 
     memory_limit_mb: int = Field(default=2048, ge=0, description="beyond this many MiB, images are streamed from disk")
     loader_workers: int = Field(default=2, ge=0, description="processes that decode streamed images")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from search.data.augment import Augmentation
+from search.data.augment import Augmentation, policy_of
 from search.data.dataset import Normalisation
 from search.data.order import Order, numbered_batches, permutation
 from search.data.sources.decode import EncodedImages, as_channels, fit, read_image
@@ -109,4 +109,6 @@ def _transform(split: StreamSplit) -> nn.Module:
     if augmentation.colour_jitter:
         strength = augmentation.colour_jitter
         steps.append(v2.ColorJitter(strength, strength, strength))
+    if augmentation.policy != "none":
+        steps.append(policy_of(augmentation.policy))
     return v2.Compose(steps)

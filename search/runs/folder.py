@@ -6,7 +6,7 @@ import re
 import shutil
 import socket
 import tempfile
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -24,6 +24,7 @@ from spaces.declarations import space_from
 from spaces.tools.files import sync_folder, write_atomically
 
 RUN_FORMAT = 1
+SUPERNET = Path("supernet", "trained")
 _PACKAGES = ("binarynas", "torch", "torchvision", "ray", "optuna", "numpy", "pyarrow")
 
 
@@ -104,7 +105,12 @@ class Run:
     @property
     def supernet(self) -> Path:
         """The trained supernet."""
-        return self.path / "supernet" / "trained"
+        return self.path / SUPERNET
+
+    @property
+    def supernet_start(self) -> Path:
+        """The supernet of another run whose weights the training starts from, where there is one."""
+        return self.path / "supernet" / "start"
 
     @property
     def supernet_checkpoints(self) -> Path:
@@ -172,8 +178,10 @@ def creating(path: Path) -> Generator[Run]:
     sync_folder(path.parent)
 
 
-def write_facts(run: Run, config: RunConfig, data: Mapping[str, object], space: Mapping[str, object]) -> None:
-    """Write a run's configuration, and what its data and its space are; with these two files a folder is a run."""
+def write_facts(
+    run: Run, config: RunConfig, data: Mapping[str, object], space: Mapping[str, object], notes: Sequence[str] = ()
+) -> None:
+    """Write a run's configuration, and what its data and space are; with these two files a folder is a run."""
     info = {
         "format": RUN_FORMAT,
         "created": now(),
@@ -181,6 +189,7 @@ def write_facts(run: Run, config: RunConfig, data: Mapping[str, object], space: 
         "config": config.model_dump(mode="json"),
         "data": dict(data),
         "space": dict(space),
+        "notes": list(notes),
         "versions": versions(),
     }
     write_atomically(run.path / CONFIG_FILE, config.to_yaml())
