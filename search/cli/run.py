@@ -21,7 +21,7 @@ def search(
     source: Annotated[
         str | None,
         typer.Argument(
-            metavar="[PRESET|FILE.yaml]", help="A preset or a configuration; left out, --data is planned for."
+            metavar="[PRESET|FILE.yaml]", help="A preset or a configuration; without, --data is planned for."
         ),
     ] = None,
     data: Annotated[

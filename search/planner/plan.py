@@ -21,7 +21,7 @@ from spaces import NasBnnSpace, SpaceError, get_space
 
 SIZES = (8, 12, 16, 24, 32, 48, 64, 96, 128, 160, 192, 224)
 FACTORS = (1, 2, 4, 8)
-DIGITS_UP_TO = 16  # pixels up to which the shallow space for digits is taken
+DIGITS_UP_TO = 16  # pixels up to which only the shallow spaces, those for digits, are taken
 SHARES = {"supernet": 0.5, "search": 0.28, "finetune": 0.22}
 """Of the time that is left for training and searching."""
 WANTED_STEPS, LEAST_EPOCHS = 600, 5
@@ -50,7 +50,7 @@ def make_plan(data: DataConfig, found: Survey, here: Machine, wanted: Wanted, se
     Raises `ConfigError` where not even the smallest search fits.
     """
     seconds = wanted.seconds or HOUR
-    batch_size = max(8, min(128, 2 ** int(found.train / 8).bit_length() // 2))
+    batch_size = next((size for size in (128, 64, 32, 16) if 4 * size <= found.train), 8)
     validation = min(found.validation, MOST_VALIDATION)
     choices = sorted(_spaces(found, wanted), key=_work)
     if not choices:
@@ -66,7 +66,7 @@ def make_plan(data: DataConfig, found: Survey, here: Machine, wanted: Wanted, se
     space, threads = choices[0], 1
     torch.set_num_threads(1)
     speeds = speeds_of(space)
-    if here.cores > 1:
+    if here.cores > 1 and time.monotonic() - begun < 0.08 * seconds:
         torch.set_num_threads(here.cores)
         faster = speeds_of(space)
         if faster.supernet_image < speeds.supernet_image:
@@ -77,15 +77,17 @@ def make_plan(data: DataConfig, found: Survey, here: Machine, wanted: Wanted, se
     allowed = SHARES["supernet"] * left() / (epochs * found.train)  # seconds per image
     fitting = [each for each in choices[1:] if speeds.supernet_image * _work(each) / _work(space) <= allowed]
     for larger in reversed(fitting[-MEASURED:]):
-        if time.monotonic() - begun > max(0.15 * seconds, 5):
+        if time.monotonic() - begun > min(0.12 * seconds, 60):
             break
         measured = speeds_of(larger)
         if measured.supernet_image <= allowed:
             space, speeds = larger, measured
             break
-    if left() < 20 * speeds.candidate + LEAST_EPOCHS * speeds.supernet_image * min(found.train, 64 * found.classes):
+    if left() < 12 * speeds.candidate + 2 * speeds.supernet_image * min(found.train, 8 * found.classes):
         raise ConfigError(
-            f"{seconds:g} s are too few for {found.train} training images on this machine: give more --time"
+            f"{seconds:g} s are too few for {found.train} training images on this machine, as busy as it is: an epoch "
+            f"of the smallest supernet takes {speeds.supernet_image * found.train:.1f} s, a candidate "
+            f"{speeds.candidate:.1f} s; give more --time"
         )
     return _configured(data, found, wanted, seed, space, speeds, batch_size, threads, left(), begun)
 
@@ -166,11 +168,11 @@ def _augmentation(found: Survey, image_size: int) -> Augmentation:
 def _spaces(found: Survey, wanted: Wanted) -> Iterator[NasBnnSpace]:
     """NAS-BNN's spaces for the images' size and some below it, that hold networks within the limits."""
     fitting = [size for size in SIZES if size <= max(found.shorter_side * 1.1, SIZES[0])]
-    for size in fitting[-3:]:
-        base = "nasbnn-digits" if size <= DIGITS_UP_TO else "nasbnn"
-        for factor in FACTORS:
+    for size in [size for size in fitting if size >= min(fitting[-1], DIGITS_UP_TO)]:
+        deep = [] if size <= DIGITS_UP_TO else [f"nasbnn@{size}/{factor}" for factor in FACTORS]
+        for name in (f"nasbnn-digits@{size}", f"nasbnn-digits@{size}/2", *deep):
             try:
-                space = get_space(f"{base}@{size}/{factor}")
+                space = get_space(name)
             except SpaceError:
                 continue
             space = space.for_data(classes=found.classes, channels=found.channels)

@@ -17,13 +17,13 @@ from search.config.trainings import FinetuneConfig, SupernetConfig
 from search.data.augment import Augmentation
 from search.data.dataset import Normalisation, TensorSplit
 from search.training.evaluation import evaluate, evaluate_calls
-from search.training.loop import plain_step, sandwich_step, train
+from search.training.loop import Step, plain_step, sandwich_step, train
 from search.worker.device import has_vectors, pick_device
 from search.worker.measure import FEWEST_IMAGES
 from search.worker.memory import keep_memory
 from spaces import NasBnnSpace
 
-STEPS = 3
+STEPS = 2
 
 
 @dataclass(frozen=True)
@@ -54,18 +54,18 @@ def measure(
     network = supernet.extract(middle)
     tuned = FinetuneConfig(epochs=2, batch_size=batch_size)
     network_image = _epoch_seconds(network, plain_step(network, tuned), split, tuned) / len(split)
-    candidates = [_candidate_seconds(supernet, space, rng, validation, recalibration) for _ in range(2)]
+    candidate = _candidate_seconds(supernet, space, rng, validation, recalibration)
     tested = _noise(space, min(validation, 256), Augmentation())
     begun = time.perf_counter()
     evaluate(network, tested, 256)
-    return Speeds(supernet_image, network_image, max(candidates), (time.perf_counter() - begun) / len(tested))
+    return Speeds(supernet_image, network_image, candidate, (time.perf_counter() - begun) / len(tested))
 
 
 def _epoch_seconds(
-    network: torch.nn.Module, step: object, split: TensorSplit, config: SupernetConfig | FinetuneConfig
+    network: torch.nn.Module, step: Step, split: TensorSplit, config: SupernetConfig | FinetuneConfig
 ) -> float:
     """Seconds of the second epoch of a training; the first one warms up."""
-    epochs = train(network, step, split, config, seed=0)  # pyright: ignore[reportArgumentType] - steps are callables
+    epochs = train(network, step, split, config, seed=0)
     next(epochs)
     begun = time.perf_counter()
     next(epochs)
@@ -81,7 +81,7 @@ def _candidate_seconds(
     split = _noise(space, validation, Augmentation())
     begun = time.perf_counter()
     network = supernet.extract(space.sample(rng))
-    recalibrate(network, list(images.split(256)))
+    recalibrate(network, iter(torch.split(images, 256)))
     if device.type == "cpu" and has_vectors() and validation >= FEWEST_IMAGES:
         engine = Engine(lower(network.eval()))
         evaluate_calls(lambda x: engine(x, threads=torch.get_num_threads()), split, 512, device)
