@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from search.config.run import RunConfig
 
-AIM = 0.94
+AIM = 0.92
 """The share of its time that a plan means to use."""
 LEAST_TRIALS, MOST_NETWORKS = 8, 16
 _SEARCH_SHARE = 0.6  # of what is left for search and finetuning
