@@ -106,9 +106,9 @@ def _planned(
 ) -> "RunConfig":
     """The configuration that is planned for some images; the plan is shown as a table on standard error."""
     from search.config.loading import changed
-    from search.planner.plan import Wanted, make_plan
-    from search.planner.survey import machine, survey
-    from search.planner.table import rows
+    from search.pipeline.planner.plan import Wanted, make_plan
+    from search.pipeline.planner.survey import machine, survey
+    from search.pipeline.planner.table import rows
 
     given = options["search"]
     wanted = Wanted(seconds, given["ops_max"], given["bytes_max"], given["latency_max"])

@@ -8,7 +8,7 @@ from search.config.sections import Section
 class PlanConfig(Section):
     """The time of a run and the measured seconds from which it was planned; all zero in a run that was not.
 
-    With `seconds` the plan is corrected once, when the supernet is trained; see `search.planner.correction`.
+    With `seconds` the plan is corrected once, when the supernet is trained; see `search.pipeline.planner.correction`.
     """
 
     seconds: float = Field(default=0.0, ge=0, description="that the whole run may take; 0: any")

@@ -13,10 +13,10 @@ from search.config.run import Method
 from search.latency.table import Predictor, read_table
 from search.outputs.tables import REFERENCES_FILE, draw, export_trials, write_table
 from search.pipeline.phases import Chain, Tasks
+from search.pipeline.planner.correction import corrected
 from search.pipeline.references import reference_proposals
 from search.pipeline.trials import EarlyStopping, Encode, Plan, Trials, fit_task
 from search.pipeline.view import View
-from search.planner.correction import corrected
 from search.proposers import History, make_proposer
 from search.proposers.budget import Budget, require_fast_enough
 from search.runs.cleanup import keep_only

@@ -15,11 +15,11 @@ from search.config.trainings import FinetuneConfig
 from search.data.augment import Augmentation, augment
 from search.data.config import DataConfig, recognise
 from search.data.dataset import Normalisation, TensorSplit
-from search.planner import plan as planning
-from search.planner.correction import corrected
-from search.planner.plan import Wanted, make_plan
-from search.planner.speeds import Speeds
-from search.planner.survey import Machine, survey
+from search.pipeline.planner import plan as planning
+from search.pipeline.planner.correction import corrected
+from search.pipeline.planner.plan import Wanted, make_plan
+from search.pipeline.planner.speeds import Speeds
+from search.pipeline.planner.survey import Machine, survey
 from search.training.batches import class_weights, mix_of
 from search.training.evaluation import evaluate_calls
 from spaces import SpaceError, get_space

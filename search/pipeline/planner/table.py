@@ -1,7 +1,7 @@
 """A plan as a table: what, how much, how long."""
 
 from search.config.run import RunConfig
-from search.planner.survey import Machine, Survey
+from search.pipeline.planner.survey import Machine, Survey
 
 
 def rows(config: RunConfig, found: Survey, here: Machine) -> list[tuple[str, str, str]]:

@@ -14,9 +14,9 @@ from search.config.run import RunConfig
 from search.config.sections import ConfigError
 from search.data.augment import Augmentation
 from search.data.config import DataConfig
-from search.planner.correction import AIM
-from search.planner.speeds import Speeds, measure
-from search.planner.survey import Machine, Survey
+from search.pipeline.planner.correction import AIM
+from search.pipeline.planner.speeds import Speeds, measure
+from search.pipeline.planner.survey import Machine, Survey
 from spaces import NasBnnSpace, SpaceError, get_space
 
 SIZES = (8, 12, 16, 24, 32, 48, 64, 96, 128, 160, 192, 224)
