@@ -74,7 +74,7 @@ def axis_scale(column: str, largest: float) -> Scale:
     >>> axis_scale("ops", 180e6)
     Scale(label='operations (M OPs)', factor=1000000.0)
     """
-    if column == "accuracy":
+    if column in ("accuracy", "balanced_accuracy"):
         return Scale("validation accuracy (%)", 0.01) if not largest > 1 else Scale("accuracy", 1.0)  # in percent, say
     factor, sign = prefix(largest)
     words = {

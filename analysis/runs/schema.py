@@ -24,6 +24,8 @@ if TYPE_CHECKING:  # the schema is read where pyarrow is not needed
 SCHEMA_VERSION = 1
 VERSION_KEY = b"binarynas.schema_version"
 LATENCY = "latency_ms"
+BALANCED = "balanced_accuracy"
+TEST_BALANCED = "test_balanced_accuracy"  # as the next
 TEST_ACCURACY = "test_accuracy"  # a column of the front's table, not of the trials
 
 ArrowType = Literal["string", "int32", "int64", "float64", "strings", "time"]
@@ -72,6 +74,13 @@ COLUMNS = (
     Column("operator", "string", "", "how it was proposed: random, mutation, crossover, smallest, largest, nsga2, ..."),
     Column("parents", "strings", "", "content ids of the architectures that it was made from"),
     Column("accuracy", "float64", "fraction", "top-1 accuracy on the validation split, 0 to 1", "max"),
+    Column(
+        "balanced_accuracy",
+        "float64",
+        "fraction",
+        "mean over the classes of the accuracy on their images, 0 to 1",
+        "max",
+    ),
     Column("loss", "float64", "nats", "mean cross entropy on the validation split", "min"),
     Column("flops", "int64", "multiply-accumulates", "float operations per image", "min"),
     Column("int8_ops", "int64", "multiply-accumulates", "8-bit operations per image", "min"),

@@ -60,6 +60,11 @@ class SupernetConfig(TrainConfig):
     checkpoint: str | None = Field(
         default=None, description="folder of a trained supernet (binarynas import-nasbnn); trains none"
     )
+    start: str | None = Field(
+        default=None,
+        description="a run, or the folder of a trained supernet, whose weights the training starts from where they "
+        "have the same shapes; classes and image size may be others",
+    )
 
 
 class FinetuneConfig(TrainConfig):

@@ -29,6 +29,7 @@ from search.config.trainings import NetworkTrainConfig, SupernetConfig
 from search.data.dataset import Split
 from search.data.order import batch_count, shuffled
 from search.seeds import derive_rng, derive_seed
+from search.training.batches import mix_of
 from spaces.errors import BinarynasError
 
 STEP_SHARES, STEP_FACTOR = (0.3, 0.6, 0.9), 0.1
@@ -46,8 +47,8 @@ class TrainingError(BinarynasError, RuntimeError):
 
 @dataclass(frozen=True)
 class Batch:
-    """Images (N, C, H, W) and classes (N,) of one step, a seed for whatever is drawn within it, and its place in the
-    training: the epoch and the number within the epoch, both from 0."""
+    """Images (N, C, H, W) and classes (N,) of one step, shares of classes (N, classes) where images are mixed, a seed
+    for whatever is drawn within it, and its place in the training: the epoch and the number within it, from 0."""
 
     images: Tensor
     labels: Tensor
@@ -91,12 +92,13 @@ class Epoch:
     learning_rate: float
 
 
-def sandwich_step(supernet: NasBnnSupernet, config: SupernetConfig) -> Step:
+def sandwich_step(supernet: NasBnnSupernet, config: SupernetConfig, weights: Tensor | None = None) -> Step:
     """The sandwich rule with Bi-Teacher (section 3.3.1, equation 4).
 
     The largest subnet, in the teacher's mode, learns from the labels; the smallest and some random ones, all with
     binary weights and activations, learn from its predictions, or from the labels without distillation. Each pass is
-    followed by its backward pass, so that one graph is alive at a time.
+    followed by its backward pass, so that one graph is alive at a time. `weights` are those of the classes, where they
+    do not count alike; they belong to labels, not to what a teacher says.
     """
     space = supernet.space
     smallest, largest = space.smallest(), space.largest()
@@ -108,7 +110,7 @@ def sandwich_step(supernet: NasBnnSupernet, config: SupernetConfig) -> Step:
         students = [smallest, *(space.sample(rng) for _ in range(config.random_subnets))]
         with autocast(device):
             logits = supernet(images, largest, config.teacher)
-            loss = F.cross_entropy(logits.float(), labels, label_smoothing=config.label_smoothing)
+            loss = F.cross_entropy(logits.float(), labels, weights, label_smoothing=config.label_smoothing)
         loss.backward()
         targets = logits.detach().float().softmax(dim=1)  # (N, classes)
         for student in students:
@@ -117,15 +119,15 @@ def sandwich_step(supernet: NasBnnSupernet, config: SupernetConfig) -> Step:
                 if config.distillation:
                     student_loss = F.cross_entropy(logits, targets)
                 else:
-                    student_loss = F.cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
+                    student_loss = F.cross_entropy(logits, labels, weights, label_smoothing=config.label_smoothing)
             student_loss.backward()
         return loss.detach()
 
     return step
 
 
-def plain_step(network: nn.Module, config: TrainConfig) -> Step:
-    """Cross entropy with the labels: finetuning, and training from scratch.
+def plain_step(network: nn.Module, config: TrainConfig, weights: Tensor | None = None) -> Step:
+    """Cross entropy with the labels, classes weighed where there are weights: finetuning, and training from scratch.
 
     Where the configuration lets drop path rise, it is set at the beginning of every epoch: none in the first one.
     """
@@ -139,7 +141,7 @@ def plain_step(network: nn.Module, config: TrainConfig) -> Step:
             cell.drop_path = drop_path * batch.epoch / config.epochs
         with autocast(device):
             logits = network(batch.images).float()
-            loss = F.cross_entropy(logits, batch.labels, label_smoothing=config.label_smoothing)
+            loss = F.cross_entropy(logits, batch.labels, weights, label_smoothing=config.label_smoothing)
         loss.backward()
         return loss.detach()
 
@@ -169,6 +171,7 @@ def train(
     for stem in stems:
         stem.step.data.abs_()  # weights that were trained before steps were kept positive
     steps = batch_count(shuffled(seed), len(split), config.batch_size)
+    mix = mix_of(config, split)
     for epoch in range(done, config.epochs if until is None else min(until, config.epochs)):
         network.train()
         set_progress(network, epoch / config.epochs)
@@ -178,6 +181,8 @@ def train(
         with torch.random.fork_rng():  # what layers draw (drop path) depends on the epoch alone
             torch.manual_seed(derive_seed(seed, "layers", epoch))
             for index, (images, labels) in enumerate(split.batches(config.batch_size, order=order, device=device)):
+                if mix and len(images) > 1:
+                    images, labels = mix(images, labels)
                 rate = learning_rate(config, (epoch * steps + index) / steps)
                 for group in optimizer.param_groups:
                     group["lr"] = rate

@@ -13,6 +13,7 @@ from models.network import AnyNetwork
 from search.config.sections import TrainConfig
 from search.config.trainings import NetworkTrainConfig
 from search.runs.records import DEFAULT, FULL_PRECISION, EpochReport, Stage
+from search.training.batches import class_weights
 from search.training.loop import plain_step, train
 from search.worker.attempt import Attempt
 from search.worker.context import Context
@@ -73,7 +74,7 @@ class _Training:
                 set_mode(network, mode)
             for epoch in train(
                 network,
-                plain_step(network, self.config),
+                plain_step(network, self.config, class_weights(self.config, images, self.context.device)),
                 images,
                 self.config,
                 seed=self.context.seed(self.stage.value, self.identity, *([] if last else [str(mode)])),

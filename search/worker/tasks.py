@@ -106,11 +106,12 @@ class Measured:
 
 @dataclass(frozen=True)
 class Deployed:
-    """A network is saved as files; its accuracy (0 to 1) on the test split."""
+    """A network is saved as files; its accuracy on the test split, and the mean of that over the classes (0 to 1)."""
 
     id: str
     stage: Stage
     test_accuracy: float
+    test_balanced_accuracy: float
 
 
 Task = Evaluate | Fit | SearchCells | TrainSupernet | MeasureLatencies | Deploy
