@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from search.runs.records import Proposal, Record
     from search.runs.study import read_records
     from search.seeds import derive_rng, derive_seed
+    from search.trainables.public import evaluate_subnet, objective, search_cells, train_network, train_supernet
     from search.training.evaluation import evaluate, recalibrate_on
 
 if not TYPE_CHECKING:
@@ -70,6 +71,7 @@ if not TYPE_CHECKING:
             "runs.records": "Proposal Record",
             "runs.study": "read_records",
             "seeds": "derive_rng derive_seed",
+            "trainables.public": "evaluate_subnet objective search_cells train_network train_supernet",
             "training.evaluation": "evaluate recalibrate_on",
         },
     )

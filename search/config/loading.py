@@ -45,11 +45,15 @@ def load_config(source: str, settings: Iterable[str] = (), overrides: Mapping[st
             f"{source!r} is neither a preset nor a .yaml file{nearest(source, named)}; "
             f"the presets are {', '.join(named)}"
         )
-    values = parse_yaml(text, source)
-    _merge(values, _given(overrides or {}))
+    return check_config(set_values(parse_yaml(text, source), overrides or {}, settings), source)
+
+
+def set_values(values: Values, overrides: Mapping[str, object], settings: Iterable[str]) -> Values:
+    """Nested values with others in their place, those that are None left out, and `key=value` settings on top."""
+    _merge(values, _given(overrides))
     for setting in settings:
         _merge(values, _nested(setting))
-    return check_config(values, source)
+    return values
 
 
 def parse_yaml(text: str, source: str) -> Values:

@@ -9,8 +9,9 @@ the weights of one that was never interrupted (on the CPU).
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -116,14 +117,19 @@ def sandwich_step(supernet: NasBnnSupernet, config: SupernetConfig) -> Step:
     return step
 
 
-def plain_step(network: nn.Module, config: TrainConfig) -> Step:
-    """Cross entropy with the labels: finetuning, and training from scratch."""
+LossOf = Callable[[Tensor, Tensor], Tensor]
+"""A loss, of shape (), of logits (N, classes) and labels (N,)."""
+
+
+def plain_step(network: nn.Module, config: TrainConfig, loss_of: LossOf | None = None) -> Step:
+    """A loss, cross entropy where none is given, in one pass: finetuning, and training from scratch."""
+    loss_of = loss_of or partial(F.cross_entropy, label_smoothing=config.label_smoothing)
     device = next(network.parameters()).device
 
     def step(batch: Batch) -> Tensor:
         with autocast(device):
             logits = network(batch.images).float()
-            loss = F.cross_entropy(logits, batch.labels, label_smoothing=config.label_smoothing)
+            loss = loss_of(logits, batch.labels)
         loss.backward()
         return loss.detach()
 
