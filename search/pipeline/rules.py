@@ -7,9 +7,10 @@ import torch
 from models.checkpoints.folder import CheckpointError
 from models.families import SupernetTraining, build_network, family_of
 from search.config.run import Method
-from search.config.sections import TrainConfig
+from search.config.sections import ConfigError, TrainConfig
 from search.config.trainings import DifferentiableConfig
 from search.pipeline.prepared import Prepared
+from search.training.own import TrainingCode
 from spaces import SpaceError
 from spaces.errors import listed
 from spaces.limits import Limits, require_reachable
@@ -18,7 +19,7 @@ from spaces.space import number_text
 
 def problems_of(given: Prepared) -> list[str]:
     """Every problem, as a sentence that says what to do."""
-    methods = (_one_shot, _differentiable, _inheritance, _references, _networks, _hyperparameters)
+    methods = (_one_shot, _differentiable, _inheritance, _references, _networks, _hyperparameters, _own_code)
     return [problem for rule in (_limits, _supernet, _parent, *methods, _batch_sizes) for problem in rule(given)]
 
 
@@ -147,6 +148,16 @@ def _hyperparameters(given: Prepared) -> Iterator[str]:
     if "binariser" in searched and "binariser" not in given.architectures.network_options:
         name = given.architectures.name
         yield f"networks of {name!r} have one binariser: leave it out of the hyperparameters"
+
+
+def _own_code(given: Prepared) -> Iterator[str]:
+    """A user's own loss or step must be there."""
+    config = given.config
+    for section in (config.parent, config.training, config.finetune, config.final):
+        try:
+            TrainingCode.of(section.loss, section.step)
+        except ConfigError as error:
+            yield str(error)
 
 
 def _batch_sizes(given: Prepared) -> Iterator[str]:

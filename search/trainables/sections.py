@@ -33,6 +33,7 @@ def make_config(
     # weights to start from are given, or there are none
     values["parent"] |= {"epochs": 0, "checkpoint": None}
     values["supernet"]["checkpoint"] = None
+    values["execution"]["callbacks"] = ()  # those of a Tuner are given to the Tuner
     values["space"] = section_of(space).model_dump(mode="json", exclude_unset=True)
     if data is not None:
         section = data if isinstance(data, DataConfig) else recognise(data)

@@ -26,7 +26,13 @@ from spaces.tools.files import write_atomically
 _FILE, _FORMAT = "trial.json", 1
 
 
-class CandidateTrial(tune.Trainable):
+class WorkerTrial(tune.Trainable):
+    """A Tune trial around a worker: what a user's Tuner and a run have in common."""
+
+    worker: Worker
+
+
+class CandidateTrial(WorkerTrial):
     """One trial of a Tuner. A subclass has a `setting`; see `search.trainables.public`.
 
     What a checkpoint holds is what a run keeps of the same training: tensors, JSON and manifests, and `trial.json`.
@@ -41,6 +47,10 @@ class CandidateTrial(tune.Trainable):
         execution = cls.setting.config().execution
         gpu = {"GPU": execution.gpu_share or 1.0} if execution.device == "cuda" else {}
         return tune.PlacementGroupFactory([{"CPU": float(execution.threads), **gpu}])
+
+    def __repr__(self) -> str:
+        """What dashboards show of the process."""
+        return type(self).__name__
 
     def setup(self, config: dict[str, Any]) -> None:
         """Begin the trial of a configuration."""
@@ -64,7 +74,6 @@ class CandidateTrial(tune.Trainable):
         """The task that goes on up to an epoch."""
         raise NotImplementedError
 
-    worker: Worker
     trial: TrialInput
     shown: str
     epochs: int
