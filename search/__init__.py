@@ -32,6 +32,13 @@ if TYPE_CHECKING:
     from search.data.opening import open_data
     from search.execution.executors import make_executor
     from search.execution.inline import InlineExecutor
+    from search.execution.trainables.public import (
+        evaluate_subnet,
+        objective,
+        search_cells,
+        train_network,
+        train_supernet,
+    )
     from search.pipeline.carry_out import carry_out
     from search.pipeline.prepare import prepare
     from search.pipeline.view import make_view
@@ -41,7 +48,6 @@ if TYPE_CHECKING:
     from search.runs.records import Proposal, Record
     from search.runs.study import read_records
     from search.seeds import derive_rng, derive_seed
-    from search.trainables.public import evaluate_subnet, objective, search_cells, train_network, train_supernet
     from search.training.evaluation import evaluate, recalibrate_on
 
 if not TYPE_CHECKING:
@@ -71,7 +77,7 @@ if not TYPE_CHECKING:
             "runs.records": "Proposal Record",
             "runs.study": "read_records",
             "seeds": "derive_rng derive_seed",
-            "trainables.public": "evaluate_subnet objective search_cells train_network train_supernet",
+            "execution.trainables.public": "evaluate_subnet objective search_cells train_network train_supernet",
             "training.evaluation": "evaluate recalibrate_on",
         },
     )

@@ -1,5 +1,5 @@
 """Sets up what Ray reads when it is imported; imported before it."""
 
-from search.ray_settings import set_up
+from search.config.environment import set_up
 
 set_up()

@@ -31,9 +31,9 @@ from ray.tune.search import Searcher
 from search.execution.address import HERE
 from search.execution.code import shadowed
 from search.execution.shown import OURS, name_of, parameters_of, shown
+from search.execution.trainables.trials import WorkerTrial
 from search.pipeline.callbacks import callbacks_of
 from search.runs.folder import Run
-from search.trainables.trials import WorkerTrial
 from search.worker import tasks
 from search.worker.device import pick_device
 from search.worker.tasks import ExecutionError, Outcome, Task, TrialTask, Work, timed_out

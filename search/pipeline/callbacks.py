@@ -11,11 +11,11 @@ One of Tune's is a subclass of `ray.tune.Callback`. Both are made without argume
 
 from collections.abc import Sequence
 
+from search.config.environment import set_up
 from search.config.run import RunConfig
 from search.config.sections import ConfigError
 from search.extensions import load_extension
 from search.pipeline.view import View
-from search.ray_settings import set_up
 from search.runs.records import EpochReport, Record
 from search.worker.tasks import Result
 

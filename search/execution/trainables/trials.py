@@ -13,11 +13,11 @@ from models.checkpoints.folder import CheckpointError
 from search.config.run import Method
 from search.config.sections import PlainTrainConfig
 from search.config.trainings import DifferentiableConfig
+from search.execution.trainables.candidate import ARCHITECTURE, read_candidate, read_settings
+from search.execution.trainables.outcome import metrics_of
+from search.execution.trainables.setting import Setting
 from search.runs.folder import Run
 from search.runs.records import Stage
-from search.trainables.candidate import ARCHITECTURE, read_candidate, read_settings
-from search.trainables.outcome import metrics_of
-from search.trainables.setting import Setting
 from search.training.own import TrainingCode
 from search.worker.tasks import Evaluate, Fit, SearchCells, Task, TrialInput
 from search.worker.worker import Worker
@@ -33,7 +33,7 @@ class WorkerTrial(tune.Trainable):
 
 
 class CandidateTrial(WorkerTrial):
-    """One trial of a Tuner. A subclass has a `setting`; see `search.trainables.public`.
+    """One trial of a Tuner. A subclass has a `setting`; see `search.execution.trainables.public`.
 
     What a checkpoint holds is what a run keeps of the same training: tensors, JSON and manifests, and `trial.json`.
     Reading one runs no code.

@@ -23,11 +23,11 @@ from models.families import SupernetTraining, family_of
 from search.config.run import Method, RunConfig
 from search.config.sections import ConfigError
 from search.config.space import AnySpace
+from search.execution.trainables.candidate import ARCHITECTURE
+from search.execution.trainables.outcome import TrialError, metrics_of
+from search.execution.trainables.sections import Data, make_config
+from search.execution.trainables.setting import Setting
 from search.pipeline.prepare import prepare
-from search.trainables.candidate import ARCHITECTURE
-from search.trainables.outcome import TrialError, metrics_of
-from search.trainables.sections import Data, make_config
-from search.trainables.setting import Setting
 from search.training.own import Function, TrainingCode
 from search.worker.tasks import Evaluate, TaskError, TrainSupernet, TrialInput
 from search.worker.worker import Worker
@@ -35,7 +35,7 @@ from spaces.errors import unknown
 from spaces.parameters import Suggests
 
 if TYPE_CHECKING:
-    from search.trainables.trials import CellTrial, NetworkTrial, SubnetTrial
+    from search.execution.trainables.trials import CellTrial, NetworkTrial, SubnetTrial
 
 T = TypeVar("T")
 Folder = Path | str
@@ -89,7 +89,7 @@ def evaluate_subnet(
     A trial's configuration holds the parameters of the supernet's space (`param_space()`), or an architecture's text as
     `architecture`. With `reuse_actors=True` in the `TuneConfig` a worker goes from trial to trial in milliseconds.
     """
-    from search.trainables.trials import SubnetTrial
+    from search.execution.trainables.trials import SubnetTrial
 
     setting = _of_supernet(supernet, data, config, settings, scratch)
     return _named("evaluate_subnet", SubnetTrial, setting)
@@ -116,7 +116,7 @@ def train_network(
     own `loss` or `step` reads (see `search.training.own`; a function, or `package.module:name`). A trial can be paused,
     and goes on to the same bit on the CPU; schedulers that copy weights do so within one architecture.
     """
-    from search.trainables.trials import NetworkTrial
+    from search.execution.trainables.trials import NetworkTrial
 
     if parent is not None and supernet is not None:
         raise ConfigError("a training starts from a parent or from a supernet, not from both")
@@ -145,7 +145,7 @@ def search_cells(
     A trial's configuration holds settings of such a search (`seed`, `entropy_weight`, `architecture_learning_rate`,
     ...). Every step reports the genotype that is read after it as `architecture`, with what it costs.
     """
-    from search.trainables.trials import CellTrial
+    from search.execution.trainables.trials import CellTrial
 
     final = {"networks": 1, "batch_size": 2}  # a run would go on to train what was found
     sections = {"method": Method.DIFFERENTIABLE, "differentiable": {"epochs": epochs}, "final": final}
