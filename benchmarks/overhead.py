@@ -163,6 +163,7 @@ def added(count: int = 500) -> None:
 
         def setup(self, config):
             self._limit = self._problem = None
+            self._run_name = "trivial"
             self.worker = Trivial(Path())
             self.reset_config(config)
 

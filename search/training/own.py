@@ -45,7 +45,7 @@ class TrainingCode:
 
     def make_step(self, network: nn.Module, config: PlainTrainConfig, hyperparameters: Mapping[str, object]) -> Step:
         """The step that trains a network. Raises `ConfigError` where a parameter has no value."""
-        values = {**dict(config), **hyperparameters}
+        values = {name: getattr(config, name) for name in PlainTrainConfig.model_fields} | dict(hyperparameters)
         if self.step is not None:
             step, named = self.step, _arguments(self.step, values)
             return lambda batch: _checked(step(network, batch, **named), "step").detach()
