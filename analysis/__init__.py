@@ -10,7 +10,10 @@ so that `import analysis` loads neither pandas nor matplotlib. Nothing here load
 
 from typing import TYPE_CHECKING
 
-from spaces.tools.public import public_names
+try:
+    from spaces.tools.public import public_names
+except ImportError as error:
+    raise ImportError("another module named 'spaces' hides that of binarynas: write `import binarynas`") from error
 
 if TYPE_CHECKING:
     from analysis.findings.agreement import (

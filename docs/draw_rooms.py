@@ -23,7 +23,7 @@ Graph = dict[str, set[str]]
 
 def modules(home: Path = HOME) -> dict[str, Path]:
     """The file of every module of ours by dotted name; a package's is its `__init__.py`."""
-    files = [home / "binarynas.py", *(file for package in PACKAGES for file in (home / package).rglob("*.py"))]
+    files = [file for package in ("binarynas", *PACKAGES) for file in (home / package).rglob("*.py")]
     parts = {file: file.relative_to(home).with_suffix("").parts for file in files}
     return {".".join(name[:-1] if name[-1] == "__init__" else name): file for file, name in parts.items()}
 

@@ -6,7 +6,10 @@ Names are loaded when they are asked for, so that `import models` alone loads no
 # ruff: noqa: F401 - these imports are what editors and type checkers know of the names
 from typing import TYPE_CHECKING
 
-from spaces.tools.public import public_names
+try:
+    from spaces.tools.public import public_names
+except ImportError as error:
+    raise ImportError("another module named 'spaces' hides that of binarynas: write `import binarynas`") from error
 
 if TYPE_CHECKING:
     from models.checkpoints.folder import CheckpointError

@@ -38,6 +38,7 @@ def check_binariser(
         torch.manual_seed(0)
         check_activations(kind(), slope)
         check_weights(kind())
+        check_training(kind())
         check_layer(kind(), weight_gradient)
         check_export(kind())
 
@@ -72,6 +73,20 @@ def check_weights(binariser: Binariser) -> None:
     assert kernel.scale is not None, "binary weights have a scale"
     assert kernel.scale.shape == (8,), "there is one scale per filter"
     assert (kernel.scale >= 0).all(), "no scale is negative: a pool before it takes the same maximum"
+
+
+def check_training(binariser: Binariser) -> None:
+    """What is computed forward is the same at any time of a training, and so is what is exported after it."""
+    weight, x = random_weight(8, 6), torch.tensor(POINTS)
+    for progress in (0.0, 0.4, 1.0):
+        then = binariser.at(progress)
+        assert torch.equal(then.activations(x), binariser.activations(x)), "activations change in a training"
+        for now, later in zip(binariser.weights(weight), then.weights(weight), strict=True):
+            assert now is not None
+            assert later is not None
+            assert torch.equal(now, later), "weights change in a training"
+        floats = (kind.float_weights(weight).weight for kind in (binariser, then))
+        assert torch.equal(*floats), "float weights change in a training"
 
 
 def check_layer(binariser: Binariser, weight_gradient: Callable[[Tensor, Tensor], Tensor] | None = None) -> None:

@@ -18,10 +18,12 @@
 import os
 from pathlib import Path
 
-run = Path(os.environ.get("BINARYNAS_RUN", "runs/demo"))
+# `make demo` leaves runs/demo in the repository, whose folder is this one or the one above
+demo = next((folder / "runs/demo" for folder in (Path.cwd(), Path.cwd().parent) if (folder / "runs/demo").is_dir()), "")
+run = Path(os.environ.get("BINARYNAS_RUN", demo or "runs/demo"))
 
 # %%
-from analysis import load_trials
+from binarynas.analysis import load_trials
 
 trials = load_trials(run)
 trials.groupby(["stage", "state"], observed=True).size()
@@ -33,12 +35,12 @@ trials.groupby(["stage", "state"], observed=True).size()
 
 # %%
 # %matplotlib inline
-from analysis import frontier_data, plot_frontier
+from binarynas.analysis import frontier_data, plot_frontier
 
 plot_frontier(frontier_data(trials))
 
 # %%
-from analysis import load_front
+from binarynas.analysis import load_front
 
 front = load_front(run)
 front[["id", "accuracy", "test_accuracy", "ops", "params", "bytes", "stage"]]
@@ -50,7 +52,7 @@ front[["id", "accuracy", "test_accuracy", "ops", "params", "bytes", "stage"]]
 # high on average; the test split was touched once, for the front alone, and its figures are those to quote.
 
 # %%
-from analysis import certainty, run_facts
+from binarynas.analysis import certainty, run_facts
 
 facts = run_facts(run)
 sure = certainty(facts)
@@ -62,7 +64,7 @@ print(f"trials within that interval: {sure.alike}; validation less test accuracy
 # Did the search have enough trials? A curve that still rises says no.
 
 # %%
-from analysis import hypervolume_data, plot_hypervolume
+from binarynas.analysis import hypervolume_data, plot_hypervolume
 
 plot_hypervolume(hypervolume_data(trials, stage="inherited"))
 
@@ -72,7 +74,7 @@ plot_hypervolume(hypervolume_data(trials, stage="inherited"))
 # Say what you can afford: operations, parameters, bytes, or the accuracy that you need.
 
 # %%
-from analysis import Limits, choose
+from binarynas.analysis import Limits, choose
 
 budget = float(front["ops"].median())
 chosen = choose(run, Limits(ops=budget))
@@ -96,7 +98,7 @@ pd.DataFrame(
 # The folder holds the network's weights; the report is one file to send to whoever asks why it was this one.
 
 # %%
-from analysis import write_report
+from binarynas.analysis import write_report
 
 print("weights:", chosen.folder.relative_to(run) if chosen.folder else chosen.weights)
 print("report:", write_report([run]).relative_to(run))
@@ -105,7 +107,7 @@ print("report:", write_report([run]).relative_to(run))
 if chosen.folder:
     import torch
 
-    from models import load_network
+    from binarynas.models import load_network
 
     network = load_network(chosen.folder)
     space = network.space

@@ -49,7 +49,7 @@ sorted((path.name, len(list(path.iterdir()))) for path in images.iterdir())[:3]
 # the search; `count` says how many networks that makes, and `cost` what each of them needs, before anything is trained.
 
 # %%
-from spaces import NasBnnSpace, Stage
+from binarynas.spaces import NasBnnSpace, Stage
 
 space = NasBnnSpace(
     "notebook",
@@ -75,9 +75,7 @@ print(
 # interruption goes on where it was.
 
 # %%
-from rich.console import Console
-
-from search import (
+from binarynas.search import (
     DataConfig,
     ExecutionConfig,
     FinetuneConfig,
@@ -105,7 +103,7 @@ run = prepare(config, work / "run")
 print(f"{run.info['data']['train']} images to train on, {run.info['data']['validation']} to choose by")
 
 # %%
-with writing(run), make_view(Console(force_jupyter=False, highlight=False)) as view:
+with writing(run), make_view() as view:
     carry_out(run, InlineExecutor(run), view)
 
 # %% [markdown]
@@ -115,13 +113,13 @@ with writing(run), make_view(Console(force_jupyter=False, highlight=False)) as v
 # `test_accuracy`. The other notebook, `decide`, goes on from here.
 
 # %%
-from analysis import load_front
+from binarynas.analysis import load_front
 
 front = load_front(run.path)
 front[["architecture", "accuracy", "test_accuracy", "ops", "bytes", "stage"]]
 
 # %%
-from models import load_network
+from binarynas.models import load_network
 
 network = load_network(run.path / "front" / front["id"].iloc[-1])
 print(network.architecture)

@@ -9,7 +9,10 @@ are asked for, so that `import search` alone loads neither torch nor Ray nor Opt
 # pyright: reportUnusedImport=false
 from typing import TYPE_CHECKING
 
-from spaces.tools.public import public_names
+try:
+    from spaces.tools.public import public_names
+except ImportError as error:
+    raise ImportError("another module named 'spaces' hides that of binarynas: write `import binarynas`") from error
 
 if TYPE_CHECKING:
     from search.config.execution import ExecutionConfig

@@ -12,6 +12,8 @@ from unittest.mock import patch
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))  # the browser, chromium.py
+
 # Two processes share the tests: threads of torch's would only wait for each other, and Ray's workers, which are nicer
 # than others unless told not to be, would starve.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

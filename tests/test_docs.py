@@ -95,9 +95,8 @@ def apply_diff(file: Path, diff: str) -> None:
 
 def in_a_copy(place: Path, blocks: list[tuple[str, str, str]]) -> None:
     """Carry out a page that adds files to the packages: in a copy of these, every block in a process of its own."""
-    for package in PACKAGES:
+    for package in ("binarynas", *PACKAGES):
         shutil.copytree(HOME / package, place / package, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(HOME / "binarynas.py", place)
     environment = {**ENVIRONMENT, "PYTHONPATH": str(place)}
     for language, file, content in blocks:
         if language == "diff":
@@ -141,8 +140,9 @@ def test_every_page_with_code_is_run():
 def ours(code: str) -> Iterator[tuple[str, str]]:
     """The module and the name of everything of ours that a piece of code imports."""
     for node in ast.walk(ast.parse(code)):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] in PACKAGES:
-            yield from ((node.module, name.name) for name in node.names)
+        module = node.module.removeprefix("binarynas.") if isinstance(node, ast.ImportFrom) and node.module else ""
+        if module.partition(".")[0] in PACKAGES:
+            yield from ((module, name.name) for name in node.names)
 
 
 def test_pages_and_notebooks_import_public_names():

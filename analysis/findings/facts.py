@@ -11,7 +11,9 @@ import pandas as pd
 import yaml
 
 from analysis.findings.front import load_front, untested_front
-from analysis.runs.layout import CONFIG_FILE, FRONT_FILE, RUN_FILE, RunError
+from analysis.runs.journal import early_ends
+from analysis.runs.journal_lines import JournalError
+from analysis.runs.layout import CONFIG_FILE, FRONT_FILE, JOURNAL_FILE, RUN_FILE, RunError
 from analysis.runs.trials import load_trials, numbers
 from spaces import Space, SpaceError, get_space, space_from
 from spaces.tools.json_form import Json
@@ -40,6 +42,15 @@ class RunFacts:
     def finished(self) -> bool:
         """Whether the run reached its end."""
         return (self.path / FRONT_FILE).is_file()
+
+    @property
+    def early_ends(self) -> list[str]:
+        """Why a search ended before all its trials; nothing where it did not, or where no journal says so."""
+        journal = self.path / JOURNAL_FILE
+        try:
+            return early_ends(journal) if section(self.config, "search").get("stop") == "plateau" else []
+        except (OSError, JournalError):
+            return []
 
     @property
     def data(self) -> Values:

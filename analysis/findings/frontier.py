@@ -47,6 +47,7 @@ class FrontierData:
 
     `points` has the shape (finished trials with two finite values, 2), with one entry of `stages` and `generations`
     (NaN where there is none) per point; `front` and `baseline_front` have the shape (points on it, 2), sorted by x.
+    `ids` has one entry per point where the trials have ids.
     `counts` has the number of trials of every state, `unusable` that of finished ones without two finite values.
     `compared` are the run's own references, which are not among the points.
     """
@@ -68,6 +69,7 @@ class FrontierData:
     baseline_name: str
     baseline_front: Floats
     compared: tuple[Compared, ...]
+    ids: tuple[str, ...] = ()
 
     @property
     def trials(self) -> int:
@@ -82,9 +84,10 @@ class FrontierData:
     def table(self) -> pd.DataFrame:
         """One row per mark: `kind` (trial, front, knee, reference, published, baseline or budget), `name`, x and y.
 
-        The name is a trial's stage, a reference, a published model or the baseline; a budget has two rows, its ends,
-        without y.
+        `id` is a trial's. The name is a trial's stage, a reference, a published model or the baseline; a budget has two
+        rows, its ends, without y.
         """
+        ids = self.ids or ("",) * len(self.stages)
         rows: list[tuple[str, str, float, float]] = [
             ("trial", stage, x, y) for stage, (x, y) in zip(self.stages, self.points.tolist(), strict=True)
         ]
@@ -94,7 +97,9 @@ class FrontierData:
         rows += [("published", reference.model, reference.x, reference.y) for reference in self.published]
         rows += [("baseline", self.baseline_name, x, y) for x, y in self.baseline_front.tolist()]
         rows += [("budget", "", end, float("nan")) for end in self.budget or ()]
-        return pd.DataFrame(rows, columns=["kind", "name", self.x, self.y])
+        table = pd.DataFrame(rows, columns=["kind", "name", self.x, self.y])
+        table.insert(2, "id", [*ids, *("" for _ in range(len(rows) - len(ids)))])
+        return table
 
 
 def frontier_data(
@@ -121,8 +126,9 @@ def frontier_data(
     if budget is not None and not 0 <= budget[0] < budget[1]:
         raise ValueError(f"a budget is a range from low to high, got {budget}")
     directions = (objective_direction(x), objective_direction(y))
+    named = [name for name in ("id",) if name in trials.columns]
     # few columns, as copying all of them takes longer than everything else
-    done = trials.loc[competing(trials), list(dict.fromkeys(["stage", "generation", x, y]))]
+    done = trials.loc[competing(trials), list(dict.fromkeys([*named, "stage", "generation", x, y]))]
     values = numbers(done, x, y)
     usable = np.flatnonzero(np.isfinite(values).all(axis=1))
     points = values[usable]
@@ -148,6 +154,7 @@ def frontier_data(
         baseline_name=baseline[0] if baseline else "",
         baseline_front=numbers(front(baseline[1], x, y), x, y) if baseline else np.empty((0, 2)),
         compared=_compared(references(trials), x, y),
+        ids=tuple(done["id"].astype("str").iloc[usable]) if named else (),
     )
 
 

@@ -45,11 +45,11 @@ def mean_interval(values: npt.ArrayLike) -> Interval:
     return Interval(mean, mean - half, mean + half, len(array))
 
 
-def student(freedom: int) -> float:
-    """How many standard errors a 95 % interval reaches to either side, with `freedom` degrees of freedom."""
+def student(freedom: int, confidence: float = CONFIDENCE) -> float:
+    """How many standard errors an interval (of 95 %) reaches to either side, with these degrees of freedom."""
     from scipy.stats import t  # takes longer to load than the rest of the room
 
-    return float(t.ppf((1 + CONFIDENCE) / 2, freedom))
+    return float(t.ppf((1 + confidence) / 2, freedom))
 
 
 def share_interval(share: float, count: int | None) -> Interval:

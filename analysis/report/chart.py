@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from analysis.report.html import Html, tag
+from analysis.report.html import Html, join, tag
 from analysis.units import axis_scale, prefix
 
 WIDTH, HEIGHT = 760, 420
@@ -12,6 +12,19 @@ LEFT, RIGHT, TOP, BOTTOM = 72, 14, 14, 56
 COLOURS = 7  # of the style sheet, c0 to c6
 
 Point = tuple[float, float]
+Corners = tuple[tuple[float, float], ...]
+
+SHAPES: dict[str, Corners] = {
+    "circle": (),
+    "square": ((-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)),
+    "diamond": ((0, -1.25), (1.25, 0), (0, 1.25), (-1.25, 0)),
+    "triangle": ((0, -1.25), (1.15, 0.85), (-1.15, 0.85)),
+    "star": tuple(
+        (radius * math.sin(math.pi * corner / 5), -radius * math.cos(math.pi * corner / 5))
+        for corner, radius in enumerate((1.9, 0.75) * 5)
+    ),
+}
+"""The corners of marks, in units of a circle's radius; so that kinds differ by more than their colours."""
 
 
 @dataclass(frozen=True)
@@ -87,12 +100,14 @@ class Chart:
             corners += [(x, y), (max(after, x), y)]
         self.line(corners, colour, kind)
 
-    def dot(self, point: Point, colour: int, words: str, kind: str = "", link: str | None = None) -> None:
-        """A dot that shows words when it is pointed at, and may be a link."""
+    def dot(
+        self, point: Point, colour: int, words: str, kind: str = "", link: str | None = None, shape: str = "circle"
+    ) -> None:
+        """A mark of a shape (of `SHAPES`) that shows words when it is pointed at or tapped, and may be a link."""
         x, y = self.at(point)
         look, size = f"dot c{colour % COLOURS} {kind}".strip(), 5 if "front" in kind else 3
-        drawn = tag("circle", tag("title", words), cx=f"{x:.1f}", cy=f"{y:.1f}", r=size, class_=look)
-        self._marks.append(drawn if link is None else tag("a", drawn, href=link))
+        drawn = _shape(shape, x, y, size, words, look)
+        self._marks.append(drawn if link is None else tag("a", drawn, href=link, aria_label=words))
 
     def name(self, point: Point, words: str) -> None:
         """Words under a point."""
@@ -126,6 +141,15 @@ class Chart:
         return picture([*parts, *self._marks], self.width, self.height, name)
 
 
+def _shape(shape: str, x: float, y: float, size: float, words: str, look: str) -> Html:
+    """A mark of a size at a place; the style sheet enlarges it on small screens."""
+    title, kind = tag("title", words) if words else None, f"{look} {shape}"
+    if shape == "circle":
+        return tag("circle", title, cx=f"{x:.1f}", cy=f"{y:.1f}", r=size, class_=kind)
+    corners = " ".join(f"{x + size * across:.1f},{y + size * down:.1f}" for across, down in SHAPES[shape])
+    return tag("polygon", title, points=corners, class_=kind)
+
+
 def text_at(x: float, y: float, words: str, look: str) -> Html:
     """A text of a picture at a place; `look` is its class of the style sheet."""
     return tag("text", words, x=f"{x:.1f}", y=f"{y:.1f}", class_=look)
@@ -133,16 +157,24 @@ def text_at(x: float, y: float, words: str, look: str) -> Html:
 
 def picture(parts: Iterable[Html], width: float, height: float, name: str) -> Html:
     """A picture of a size; `name` is its description for those who cannot see it."""
-    return tag("svg", parts, viewBox=f"0 0 {width:.0f} {height:.0f}", role="img", aria_label=name, class_="chart")
+    drawn = join(parts)
+    role = "group" if "<a " in drawn else "img"  # an image hides what is in it, and links must be reached
+    return tag("svg", drawn, viewBox=f"0 0 {width:.0f} {height:.0f}", role=role, aria_label=name, class_="chart")
 
 
 def legend(entries: Iterable[tuple[str, int, str]]) -> Html:
-    """The meaning of colours: name, colour, and the kind of mark (a class of the style sheet)."""
-    items = [
-        tag("li", tag("span", class_=f"key c{colour % COLOURS} {kind}".strip()), tag("span", name))
-        for name, colour, kind in entries
-    ]
+    """The meaning of marks: name, colour, and the kind (classes of the style sheet, with a shape or "line")."""
+    items = [tag("li", _key(colour, kind), tag("span", name)) for name, colour, kind in entries]
     return tag("ul", items, class_="legend")
+
+
+def _key(colour: int, kind: str) -> Html:
+    look = f"key c{colour % COLOURS} {kind}".strip()
+    shape = next((name for name in SHAPES if name in kind.split()), None)
+    if shape is None:
+        return tag("span", class_=look)
+    mark = tag("svg", _shape(shape, 7, 7, 4, "", f"dot c{colour % COLOURS} front {kind}"), viewBox="0 0 14 14")
+    return tag("span", mark, class_="mark", aria_hidden="true")
 
 
 def _marks(axis: Axis) -> list[tuple[float, str]]:

@@ -27,6 +27,7 @@ COSTS = ("ops", "params", "bytes", "bits", LATENCY)
 # a run has either the first or the second stage of a colour
 _COLOURS = {"inherited": 0, "trained": 0, "finetuned": 1, "final": 1, "scratch": 2}
 _TESTED, _PUBLISHED, _COMPARED, _OTHER = 3, 4, 5, 6
+_SHAPES = {"finetuned": "diamond", "final": "diamond", "scratch": "square"}  # those of `analysis.plots.frontier`
 
 
 def frontier_figure(run: RunFacts, link: str | None = None) -> Html:
@@ -51,12 +52,16 @@ def frontier_figure(run: RunFacts, link: str | None = None) -> Html:
     for index in shown:
         point = (float(data.points[index, 0]), float(data.points[index, 1]))
         kind, address = ("front", f"{link}{identities[index]}" if link else None) if mask[index] else ("", None)
-        chart.dot(point, _COLOURS.get(data.stages[index], _OTHER), words[index], kind, address)
+        stage = data.stages[index]
+        if point == data.knee:
+            chart.dot(point, _OTHER, f"{words[index]}\nthe knee of the front", kind, address, "star")
+        else:
+            chart.dot(point, _COLOURS.get(stage, _OTHER), words[index], kind, address, _SHAPES.get(stage, "circle"))
     for (cost, accuracy), said in zip(test_points, _words(tested, run, x), strict=True):
         chart.dot((cost, accuracy), _TESTED, f"on the test split\n{said}", "test")
     for reference in data.published:
         said = f"{reference.model}\npublished: {percent(reference.y)}"
-        chart.dot((reference.x, reference.y), _PUBLISHED, said, "front")
+        chart.dot((reference.x, reference.y), _PUBLISHED, said, "front", shape="triangle")
     _draw_compared(chart, data)
     drawn = chart.render(f"validation accuracy against {x} of {len(done)} trials, and their front")
     caption = _caption(run.count("pruned"), len(done) - len(shown))
@@ -82,14 +87,16 @@ def _entries(data: FrontierData, tested: int) -> Iterator[tuple[str, int, str]]:
     """The legend of a frontier."""
     for stage in STAGES:
         if stage in data.stages:
-            yield WORDS[stage], _COLOURS.get(stage, _OTHER), ""
-    yield f"front ({len(data.front)} trials)", _OTHER, "line"
+            yield WORDS[stage], _COLOURS.get(stage, _OTHER), _SHAPES.get(stage, "circle")
+    yield f"front ({plural(len(data.front), 'trial')})", _OTHER, "line"
+    if data.knee:
+        yield "knee", _OTHER, "star"
     if tested:
-        yield "front on the test split", _TESTED, "test"
+        yield "front on the test split", _TESTED, "circle test"
     if data.published:
-        yield "published (test accuracy)", _PUBLISHED, ""
+        yield "published test accuracy", _PUBLISHED, "triangle"
     if any(not compared.full_precision for compared in data.compared):
-        yield WORDS["reference"], _COMPARED, "test"
+        yield WORDS["reference"], _COMPARED, "square test"
     if any(compared.full_precision for compared in data.compared):
         yield "full precision", _COMPARED, "line dashed"
 
@@ -104,7 +111,7 @@ def _draw_compared(chart: Chart, data: FrontierData) -> None:
         if compared.full_precision:
             chart.level(compared.y, _COMPARED, words, f"{compared.name}, {cost_words(data.x, compared.x)}")
         else:
-            chart.dot((compared.x, compared.y), _COMPARED, words, "test front")
+            chart.dot((compared.x, compared.y), _COMPARED, words, "test front", shape="square")
             chart.name((compared.x, compared.y), compared.name)
 
 
@@ -134,7 +141,7 @@ def frontier_page(run: str | os.PathLike[str] | RunFacts) -> Html:
     facts = run if isinstance(run, RunFacts) else run_facts(run)
     where = " · ".join(part for part in (facts.space.name if facts.space else "", facts.dataset) if part)
     title = f"Frontier of {facts.name}"
-    return page(title, tag("h1", title), tag("p", where, class_="soft"), frontier_figure(facts))
+    return page(title, tag("main", tag("h1", title), tag("p", where, class_="soft"), frontier_figure(facts)))
 
 
 def write_frontier(run: str | os.PathLike[str], out: Path | None = None) -> Path:

@@ -53,15 +53,27 @@ def tag(name: str, /, *children: Child, **attributes: str | float | None) -> Htm
     return Html(f"{opened}{inner}</{name}>")
 
 
-def table(headings: Iterable[str], rows: Iterable[Iterable[str]], *, left: Iterable[int] = (0,)) -> Html:
-    """A table that scrolls sideways on a narrow screen; `left` are the numbers of the columns of words."""
+def table(caption: str, headings: Iterable[str], rows: Iterable[Iterable[str]], *, left: Iterable[int] = (0,)) -> Html:
+    """A table that scrolls sideways on a narrow screen; `left` are the numbers of the columns of words.
+
+    The caption is for those who cannot see what stands above. A first cell of words names its row.
+    """
     words = set(left)
 
-    def cells(kind: str, row: Iterable[str]) -> Html:
-        return tag("tr", [tag(kind, cell, class_=None if i in words else "number") for i, cell in enumerate(row)])
+    def cell(kind: str, column: int, content: str, scope: str | None = None) -> Html:
+        return tag(kind, content, scope=scope, class_=None if column in words else "number")
 
-    body = [cells("td", row) for row in rows]
-    return tag("div", tag("table", tag("thead", cells("th", headings)), tag("tbody", body)), class_="wide")
+    def named(column: int, content: str) -> Html:
+        return cell("th", 0, content, "row") if column == 0 and 0 in words else cell("td", column, content)
+
+    head = tag("tr", [cell("th", column, content, "col") for column, content in enumerate(headings)])
+    body = [tag("tr", [named(column, content) for column, content in enumerate(row)]) for row in rows]
+    return wide(tag("table", tag("caption", caption, class_="unseen"), tag("thead", head), tag("tbody", body)), caption)
+
+
+def wide(content: Html, name: str) -> Html:
+    """Something that may be wider than the screen: it scrolls sideways, by keys as well where the script runs."""
+    return tag("div", content, class_="wide", data_name=name)
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> Html:

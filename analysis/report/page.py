@@ -7,7 +7,7 @@ from pathlib import Path
 
 from analysis.findings.comparison import compare_runs
 from analysis.findings.facts import RunFacts, run_facts
-from analysis.report.html import Html, join, page, tag
+from analysis.report.html import Html, page, tag
 from analysis.report.sections.compare import comparison_section
 from analysis.report.sections.run import run_sections, section_links
 from analysis.runs.layout import REPORT_FILE, RunError
@@ -65,4 +65,4 @@ def _head(title: str, runs: list[RunFacts]) -> Html:
     data = sorted({str(run.data["name"]) for run in runs if "name" in run.data})
     now = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
     parts = [*(f"space {name}" for name in spaces), *(f"data {name}" for name in data), f"written {now} by binarynas"]
-    return join([tag("h1", title), tag("p", " · ".join(parts), class_="soft")])
+    return tag("header", tag("h1", title), tag("p", " · ".join(parts), class_="soft"))

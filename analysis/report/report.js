@@ -15,24 +15,58 @@
     tip.style.left = left + "px";
     tip.style.top = (below ? y + 14 : Math.max(y - box.height - 12, 6)) + "px";
   };
+  let kept = null; // the mark whose words stay because it was tapped
+  const hide = () => { tip.hidden = true; kept = null; };
   for (const mark of document.querySelectorAll(".dot")) {
     const title = mark.querySelector("title");
     if (!title) continue;
     mark.dataset.told = title.textContent;
-    mark.setAttribute("aria-label", title.textContent);
     title.remove(); // or the browser would show it a second time
-    mark.addEventListener("pointerenter", (event) => show(mark, event.clientX, event.clientY));
-    mark.addEventListener("pointerleave", () => { tip.hidden = true; });
+    // a finger has no place while it is not down: its tap shows the words until the next tap elsewhere
+    const pointed = (event) => event.pointerType !== "touch";
+    mark.addEventListener("pointerenter", (event) => { if (pointed(event)) show(mark, event.clientX, event.clientY); });
+    mark.addEventListener("pointerleave", (event) => { if (pointed(event)) hide(); });
     const link = mark.closest("a");
+    (link || mark).addEventListener("click", (event) => {
+      if (pointed(event) || kept === mark) return; // a second tap follows the link
+      event.preventDefault();
+      event.stopPropagation();
+      show(mark, event.clientX, event.clientY);
+      kept = mark;
+    });
     if (link) {
       link.addEventListener("focus", () => {
         const box = mark.getBoundingClientRect();
         show(mark, box.right, box.bottom);
       });
-      link.addEventListener("blur", () => { tip.hidden = true; });
+      link.addEventListener("blur", hide);
     }
   }
-  window.addEventListener("scroll", () => { tip.hidden = true; }, { passive: true });
+  document.addEventListener("click", hide);
+  window.addEventListener("scroll", hide, { passive: true });
+
+  const wide = document.querySelectorAll(".wide, pre");
+  const reachByKeys = () => {
+    for (const part of wide) {
+      const scrolls = part.scrollWidth > part.clientWidth;
+      const said = part.dataset.name ? { role: "region", "aria-label": part.dataset.name } : {};
+      for (const [name, value] of Object.entries({ tabindex: "0", ...said })) {
+        if (scrolls) part.setAttribute(name, value);
+        else part.removeAttribute(name);
+      }
+    }
+  };
+  window.addEventListener("resize", reachByKeys, { passive: true });
+  document.addEventListener("toggle", reachByKeys, true); // what opens may be wide
+
+  const opened = [];
+  window.addEventListener("beforeprint", () => {
+    opened.push(...document.querySelectorAll("details:not([open])"));
+    for (const part of opened) part.open = true;
+  });
+  window.addEventListener("afterprint", () => {
+    for (const part of opened.splice(0)) part.open = false;
+  });
 
   const openTarget = () => {
     const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
@@ -58,4 +92,5 @@
       setTimeout(() => { button.textContent = "copy"; }, 1600);
     });
   }
+  reachByKeys(); // the buttons take room
 })();

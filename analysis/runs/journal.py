@@ -16,7 +16,7 @@ from typing import cast
 from analysis.runs.journal_lines import Chain, JournalError, Json
 from analysis.runs.schema import BY_NAME, WHOLE
 
-CREATE_STUDY, DELETE_STUDY, CREATE_TRIAL, SET_STATE, SET_ATTRIBUTE = 0, 1, 4, 6, 8
+CREATE_STUDY, DELETE_STUDY, SET_STUDY_ATTRIBUTE, CREATE_TRIAL, SET_STATE, SET_ATTRIBUTE = 0, 1, 2, 4, 6, 8
 _STATES = {0: "running", 1: "finished", 2: "pruned", 3: "failed", 4: "waiting"}
 _PROPOSED = ("architecture", "id", "generation", "proposer", "operator", "parents", "seed")
 _MEASURED = ("reason", "attempt", "seconds", "host", "worker")
@@ -53,6 +53,13 @@ def journal_rows(journal: Path) -> list[dict[str, object]]:
     stages = [stage for stage in studies if stage is not None]
     started = [trial for trial in trials if trial.state != "waiting" and trial.stage in stages]
     return [_row(trial) for trial in sorted(started, key=lambda trial: stages.index(trial.stage))]
+
+
+def early_ends(journal: Path) -> list[str]:
+    """Why stages ended before all their trials, in the journal's words. Raises as `journal_rows` does."""
+    entries = Chain(journal).read(_lines(journal))
+    attributes = [cast("Json", entry["user_attr"]) for entry in entries if entry["op_code"] == SET_STUDY_ATTRIBUTE]
+    return [str(each["ended"]) for each in attributes if "ended" in each]
 
 
 def _lines(journal: Path) -> Iterator[bytes]:

@@ -12,6 +12,7 @@ LATENCIES_FILE = "latency.json"
 HISTORY_FILE = "history.parquet"  # of a differentiable search, in the folder of that search
 SEARCHES = "searches"  # the folder with one folder per differentiable search
 TRIALS_FILE = "trials.parquet"
+GENES_FILE = "genes.parquet"
 REFERENCES_FILE = "references.csv"
 REPORT_FILE = "report.html"
 FRONT_FILE = "front.csv"  # written last: a run with this file has finished

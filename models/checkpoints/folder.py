@@ -24,6 +24,12 @@ FORMAT = "binarynas checkpoint"
 VERSION = 1
 MANIFEST = "manifest.json"
 KEPT = 2
+ABOUT = (
+    "weights of a binary neural network in torch's layout, written by binarynas; meta (JSON) has the space, the "
+    "architecture, the options and, where they belong to a run, classes and normalisation. Put beside their "
+    f"{MANIFEST}, models.load_network reads them"
+)
+"""What the file of tensors says of itself to other programs."""
 _LARGEST_MANIFEST = 64 * 2**20
 _TENSOR_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\.safetensors")
 _STEP = re.compile(r"step-(\d{9,})")
@@ -56,7 +62,9 @@ def save_checkpoint(folder: Path | str, tensors: Mapping[str, Tensor], meta: Map
     """Write tensors of any devices, and values that JSON can hold, as a checkpoint; replaces one that is there.
 
     A reader sees the old checkpoint until the new one is whole: the tensors' file is named by its content, and the
-    manifest changes last. Raises `CheckpointError` where `meta` is not JSON, `OSError` where the disk refuses.
+    manifest changes last. The tensors' file says the same of itself, for whoever has it alone.
+
+    Raises `CheckpointError` where `meta` is not JSON, `OSError` where the disk refuses.
     """
     folder = Path(folder)
     try:
@@ -67,7 +75,9 @@ def save_checkpoint(folder: Path | str, tensors: Mapping[str, Tensor], meta: Map
         ) from error
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / "tensors.safetensors") as temporary:
-        save_file(_storable(tensors), temporary)
+        # one entry, as safetensors writes several in any order, and the file is named by its content
+        said = json.dumps({"about": ABOUT, **json.loads(meta_text)})
+        save_file(_storable(tensors), temporary, {"meta": said})
         digest, size = _hash(temporary), temporary.stat().st_size
     name = f"tensors-{digest[:16]}.safetensors"
     (folder / "tensors.safetensors").replace(folder / name)

@@ -8,8 +8,10 @@ Another one is a class here and a line in `spaces.hyperparameters.kinds.BINARISE
 `models.conformance.check_binariser` says whether it is sound.
 """
 
+import math
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -25,7 +27,7 @@ class Binariser(ABC):
 
     The scale of the weights stays outside the convolution, whose sums are then exact integers, as a 1-bit engine
     computes them. Binary activations are 1 where x >= `threshold` (a float32) and `low`, -1 or 0, elsewhere; filters
-    read at least `fewest_inputs` channels. An instance has no state.
+    read at least `fewest_inputs` channels. An instance has settings at most, and no state.
     """
 
     low: ClassVar[int] = -1
@@ -43,6 +45,11 @@ class Binariser(ABC):
     @abstractmethod
     def activations(self, x: Tensor) -> Tensor:
         """`low` or 1, of the shape and type of x."""
+
+    def at(self, progress: float) -> Self:
+        """The binariser to train with after this share of the epochs, from 0 to 1: pseudo-gradients may change in a
+        training, what is computed forward may not."""
+        return self
 
 
 class DoReFa(Binariser):
@@ -126,6 +133,127 @@ class ReActNet(BiReal):
     """ReActNet (Liu et al., 2020) with NAS-BNN's normalisation (its equation 6): `BiReal` of normalised filters."""
 
     normalisation = WeightNormalisation.PAPER
+
+
+@dataclass(frozen=True)
+class ReSTE(BiReal):
+    """ReSTE (Wu et al., 2023): `BiReal` with another estimator, for weights and activations alike.
+
+    The gradient of the sign is that of sign(x) |x|^(1/o): |x|^(1/o - 1) / o where `near` < |x| <= `clip`, the mean
+    slope near^(1/o - 1) where |x| <= `near`, and 0 beyond the clip. In a training o rises evenly from 1, where this is
+    the identity within the clip, to `power`; `progress` is the share that is done. The authors' code takes one scale
+    for a layer, with gradient; here it is `BiReal`'s.
+    """
+
+    power: float = 3.0
+    clip: float = 1.5
+    near: float = 0.1
+    progress: float = 1.0
+
+    def at(self, progress: float) -> Self:
+        """With o after this share of the epochs."""
+        return replace(self, progress=progress)
+
+    def weights(self, weight: Tensor) -> Kernel:
+        """Signs of w and, without gradient, the mean |w| of every filter."""
+        return Kernel(self.activations(weight), weight.detach().abs().mean((1, 2, 3)))
+
+    def activations(self, x: Tensor) -> Tensor:
+        """-1 or 1."""
+        return with_gradient(x, sign, lambda g, x: g * self.slope(x))
+
+    def slope(self, x: Tensor) -> Tensor:
+        """What stands for the derivative of the sign at x, of any shape."""
+        size, o = x.abs(), 1 + (self.power - 1) * self.progress
+        power = size.clamp(self.near, self.clip) ** (1 / o - 1)
+        return torch.where(size <= self.near, power, power / o) * (size <= self.clip)
+
+
+@dataclass(frozen=True)
+class ReCU(BiReal):
+    """ReCU (Xu et al., 2021): weights far from 0, which hardly ever change sign, are brought back to a quantile.
+
+    Weights: v = 2 sqrt(2) (w - mean) / sqrt(var + 1e-5) per filter, var with n - 1. Sign(v), whose gradient is the
+    identity where |v| <= Q and 0 elsewhere; Q = -E|v| ln(2 - 2 tau) is the quantile tau of a Laplace distribution with
+    the layer's mean |v|, constant in the gradient. In a training tau rises exponentially from `lowest` to `highest`;
+    `progress` is the share that is done. Scale: the mean |v|, constant; the authors learn one, as the batch norm after
+    the convolution does too. Activations: as `BiReal`'s. The authors divide them by their deviation before the
+    pseudo-gradient, in training only.
+    """
+
+    lowest: float = 0.85
+    highest: float = 0.99
+    progress: float = 1.0
+
+    def at(self, progress: float) -> Self:
+        """With tau after this share of the epochs."""
+        return replace(self, progress=progress)
+
+    @property
+    def tau(self) -> float:
+        """The share of weights below the quantile."""
+        return self.lowest + (self.highest - self.lowest) * math.expm1(self.progress) / math.expm1(1)
+
+    def weights(self, weight: Tensor) -> Kernel:
+        """Signs of v and, without gradient, the mean |v| of every filter."""
+        v = self.float_weights(weight).weight
+        size = v.detach().abs()
+        bound = -size.mean() * math.log(2 - 2 * self.tau)
+        return Kernel(with_gradient(v, sign, lambda g, v: g * (v.abs() <= bound)), size.mean((1, 2, 3)))
+
+    def float_weights(self, weight: Tensor) -> Kernel:
+        """v."""
+        rows = weight.flatten(1)
+        centred = rows - rows.mean(1, keepdim=True)
+        variance = centred.square().sum(1, keepdim=True) / max(rows.shape[1] - 1, 1)
+        return Kernel((centred * (math.sqrt(8) * (variance + 1e-5).rsqrt())).view_as(weight), None)
+
+
+@dataclass(frozen=True)
+class OvSW(BiReal):
+    """OvSW (Xiang et al., 2024), its adaptive scaling of gradients: weights of small gradients change their signs too.
+
+    Weights: sign(w), whose gradient is the identity; that of a filter whose norm is below `least` times the norm of the
+    filter is made as long as that. Scale: the mean |v| of the filter v at zero mean and unit deviation (n - 1, 1e-5),
+    constant in the gradient. Activations: as `BiReal`'s. The paper's decay of silent weights, which remembers the flips
+    of every weight, is not here.
+    """
+
+    least: float = 0.01
+
+    def weights(self, weight: Tensor) -> Kernel:
+        """Signs of w and, without gradient, the mean |v| of every filter."""
+        rows = weight.detach().flatten(1)
+        centred = rows - rows.mean(1, keepdim=True)
+        variance = centred.square().sum(1) / max(rows.shape[1] - 1, 1)
+        return Kernel(with_gradient(weight, sign, self._stretched), centred.abs().mean(1) * (variance + 1e-5).rsqrt())
+
+    def _stretched(self, gradient: Tensor, weight: Tensor) -> Tensor:
+        """The gradient of every filter, at least `least` times as long as the filter where it is not zero."""
+        length, size = (torch.linalg.vector_norm(x.flatten(1), dim=1) for x in (gradient, weight))
+        factor = (self.least * size.clamp(min=1e-3) / length.clamp(min=1e-6)).clamp(min=1)
+        return gradient * factor.view(-1, 1, 1, 1)
+
+
+@dataclass(frozen=True)
+class BiPer(BiReal):
+    """BiPer (Vargas et al., 2024): weights are signs of a periodic function of the latent ones.
+
+    Weights: sign(sin(omega w)), with the gradient of sin(omega w), which is what stands in where weights are float (the
+    paper's first stage). Scale 1: the authors learn one, which the batch norm after the convolution does as well.
+    Activations: as `BiReal`'s.
+    """
+
+    omega: float = 20.0
+
+    def weights(self, weight: Tensor) -> Kernel:
+        """Signs of sin(omega w), and ones."""
+        wave = self.float_weights(weight).weight
+        return Kernel(with_gradient(wave, sign, lambda g, _: g), torch.ones_like(weight[:, 0, 0, 0]))
+
+    def float_weights(self, weight: Tensor) -> Kernel:
+        """sin(omega w)."""
+        return Kernel((self.omega * weight).sin(), None)
 
 
 BINARISERS: dict[str, type[Binariser]] = {name: globals()[kind] for name, kind in kinds.BINARISERS.items()}

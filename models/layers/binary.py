@@ -91,6 +91,13 @@ def set_mode(network: nn.Module, mode: Mode) -> None:
             module.mode = mode
 
 
+def set_progress(network: nn.Module, progress: float) -> None:
+    """Give every `BinaryConv2d` of a network the binariser of this share of a training's epochs, from 0 to 1."""
+    for module in network.modules():
+        if isinstance(module, BinaryConv2d):
+            module.binariser = module.binariser.at(progress)
+
+
 def _reaching(weight: Tensor, size: int, padding: int, dilation: int) -> tuple[Tensor, int]:
     """The middle of a kernel, and its padding, without the border that meets nothing but padding on so small a map.
 

@@ -20,6 +20,20 @@ def parse_count(text: str) -> float:
     return value
 
 
+def complete_preset(incomplete: str) -> list[str]:
+    """Names of presets, for the shell's completion."""
+    from search.config.loading import presets
+
+    return [name for name in presets() if name.startswith(incomplete)]
+
+
+def complete_space(incomplete: str) -> list[str]:
+    """Names of spaces, for the shell's completion."""
+    from spaces import SPACES
+
+    return [name for name in SPACES if name.startswith(incomplete)]
+
+
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run, finished or not.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 OpsMin = Annotated[float | None, typer.Option(parser=parse_count, metavar="OPS", help="Fewest OPs, such as 5M.")]

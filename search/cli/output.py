@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Container, Iterable, Sequence
 from functools import cache
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import typer
@@ -66,7 +67,7 @@ def print_table(
     """Print a table, ruled in a terminal that is wide enough for it and as plain lines elsewhere; nothing is cut off.
 
     `total` is a last row; `left` holds the numbers of the columns that are flush left. `wrapped` is the number of the
-    column that takes several lines in a terminal that is too narrow; None for none.
+    column that stands on lines of its own in a terminal that is too narrow, and is the last one; None for none.
     """
     body = list(rows)
     lines = [columns, *body, total] if total else [columns, *body]
@@ -80,13 +81,34 @@ def print_table(
             ]
             typer.echo("  ".join(cells).rstrip())
         return
+    if too_narrow and wrapped is not None:
+        _print_in_two(columns, body, widths, left)
+        return
     from rich import box
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False, show_footer=bool(total))
     for index, column in enumerate(columns):
         justify = "left" if index in left else "right"
-        table.add_column(column, total[index] if total else "", justify=justify, no_wrap=index != wrapped)
+        table.add_column(column, total[index] if total else "", justify=justify, no_wrap=True)
     for row in body:
         table.add_row(*row)
     stdout().print(table)
+
+
+def _print_in_two(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], widths: Sequence[int], left: Container[int]
+) -> None:
+    """Print a table whose last columns, as many as do not fit, follow on lines of their own; words are not cut."""
+    width, fits = stdout().width, len(columns) - 1
+    while fits > 1 and sum(widths[:fits]) + 2 * (fits - 1) > width:
+        fits -= 1
+    for line in (columns, *rows):
+        cells = [
+            cell.ljust(size) if index in left else cell.rjust(size)
+            for index, (cell, size) in enumerate(zip(line[:fits], widths, strict=False))
+        ]
+        typer.echo("  ".join(cells).rstrip())
+        rest = "  ".join(line[fits:])
+        for part in wrap(rest, max(width - 4, 20), break_long_words=False, break_on_hyphens=False):
+            typer.echo(f"    {part}")

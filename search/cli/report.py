@@ -42,10 +42,10 @@ def best(
     ] = None,
     latency_max: Annotated[float | None, typer.Option(metavar="MS", help="Most milliseconds per image.")] = None,
     params_max: Annotated[
-        float | None, typer.Option(parser=parse_count, metavar="COUNT", help="Most parameters, such as 500k.")
+        float | None, typer.Option(parser=parse_count, metavar="COUNT", help="Most parameters, such as 500K.")
     ] = None,
     bytes_max: Annotated[
-        float | None, typer.Option(parser=parse_count, metavar="BYTES", help="Most bytes, such as 100k.")
+        float | None, typer.Option(parser=parse_count, metavar="BYTES", help="Most bytes, such as 100K.")
     ] = None,
     as_json: Json = False,
 ) -> None:

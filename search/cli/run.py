@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from search.cli.options import Json, OpsMax, OpsMin, RunFolder
+from search.cli.options import Json, OpsMax, OpsMin, RunFolder, complete_preset
 from search.cli.output import fail, print_json, print_table, stderr
 
 if TYPE_CHECKING:
@@ -16,7 +16,14 @@ _ADDRESS = "A Ray cluster: auto, or HOST:PORT of its head. The run's folder must
 
 
 def search(
-    source: Annotated[str, typer.Argument(metavar="PRESET|FILE.yaml", help="A preset's name, or a configuration.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="PRESET|FILE.yaml",
+            help="A preset's name, or a configuration.",
+            autocompletion=complete_preset,
+        ),
+    ],
     data: Annotated[
         str | None, typer.Option(help="Your images: a folder, a Parquet file, or the name of a data set.")
     ] = None,

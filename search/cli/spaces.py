@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from search.cli.options import Json, OpsMax, OpsMin
+from search.cli.options import Json, OpsMax, OpsMin, complete_space
 from search.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
@@ -15,14 +15,17 @@ if TYPE_CHECKING:
 SpaceName = Annotated[
     str,
     typer.Argument(
-        metavar="SPACE|FILE.yaml", help="A space by name (`binarynas spaces` lists them), or a run's configuration."
+        metavar="SPACE|FILE.yaml",
+        help="A space by name (`binarynas spaces` lists them), or a run's configuration.",
+        autocompletion=complete_space,
     ),
 ]
 
 
 def list_spaces(
     space: Annotated[
-        str | None, typer.Argument(metavar="[SPACE|FILE.yaml]", help="Only this one, gene by gene.")
+        str | None,
+        typer.Argument(metavar="[SPACE|FILE.yaml]", help="Only this one, gene by gene.", autocompletion=complete_space),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -147,6 +150,7 @@ def _print_summary(spaces: "list[AnySpace]") -> None:
             for space in spaces
         ],
         left=(0, 1),
+        wrapped=5,
     )
 
 

@@ -27,6 +27,15 @@ class EvaluationConfig(Section):
     )
 
 
+class PlateauConfig(Section):
+    """When a front has stopped growing: see `search.pipeline.plateau`."""
+
+    generations: int = Field(default=4, ge=2, description="the last ones, whose gains are looked at")
+    gain: float = Field(
+        default=0.002, gt=0, lt=1, description="share of the hypervolume: a generation that gains less is not worth it"
+    )
+
+
 class SearchConfig(Section):
     """Which candidates are tried."""
 
@@ -47,6 +56,10 @@ class SearchConfig(Section):
     latency_max: float | None = Field(
         default=None, gt=0, allow_inf_nan=False, description="milliseconds that a candidate may take, as predicted"
     )
+    stop: Literal["trials", "plateau"] = Field(
+        default="trials", description="what ends the search: so many trials, or before them a front that stops growing"
+    )
+    plateau: PlateauConfig = PlateauConfig()
     mutation_probability: float = Field(default=0.2, gt=0, le=1)
     fitness_weight: float = Field(
         default=4.0, ge=0, description="lambda of the proposer `fitness`: points of accuracy for the OPs of uniform 1x"

@@ -12,8 +12,8 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from search.config.sections import Section
 from spaces import SPACES, Grid, HyperparameterSpace, JointSpace, Listed, OnlySpace, Space, get_space, space_from
 from spaces.declarations import FAMILIES
-from spaces.errors import SpaceError
-from spaces.hyperparameters.kinds import KNOWN, Word
+from spaces.errors import SpaceError, listed
+from spaces.hyperparameters.kinds import BINARISERS, KNOWN, Word
 
 AnySpace = Space[Any]
 """A space of any family."""
@@ -69,7 +69,7 @@ class SpaceConfig(Section):
         default=None, description="NAS-BNN's constraint of equation 3; false is the paper's ablation"
     )
     ratios: tuple[float, ...] | None = Field(default=None, description="of a width space, in rising order")
-    binariser: str | None = Field(default=None, description="of a width space: dorefa, xnor, bireal or reactnet")
+    binariser: str | None = Field(default=None, description=f"of a width space: {listed(BINARISERS)}")
     layer_types: tuple[str, ...] | None = Field(default=None, description="of a cell space: none, max, avg, dil3, ...")
     nodes: int | None = Field(default=None, description="of a cell")
     cells: int | None = Field(default=None, description="of the final network of a cell space")

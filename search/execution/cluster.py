@@ -23,7 +23,7 @@ from ray.exceptions import RayError
 
 from search.config.execution import ExecutionConfig
 from search.execution.address import require_reachable, unreachable
-from search.execution.code import travelling_code
+from search.execution.code import taking_ours, travelling_code
 from search.execution.signals import INTERRUPTED, told_to_stop
 from search.worker.tasks import ExecutionError
 
@@ -47,7 +47,8 @@ def connect(execution: ExecutionConfig, address: str | None) -> None:
     if address is None:
         cores = max((execution.workers or os.cpu_count() or 1) * execution.threads, execution.training_threads)
         try:  # "local", or Ray would join a cluster that happens to run on this machine
-            ray.init(address="local", num_cpus=cores, include_dashboard=False, **settings)
+            environment = {"worker_process_setup_hook": taking_ours()}
+            ray.init(address="local", num_cpus=cores, include_dashboard=False, runtime_env=environment, **settings)
         except Exception as error:  # Ray has no class for a machine that is too busy
             why = " ".join(str(error).split()).rstrip(".")
             raise ExecutionError(f"Ray did not start on this machine: {why}") from error

@@ -29,7 +29,6 @@ from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
 from search.execution.address import HERE
-from search.execution.code import shadowed
 from search.execution.shown import OURS, name_of, parameters_of, shown
 from search.execution.trainables.trials import WorkerTrial
 from search.pipeline.callbacks import callbacks_of
@@ -38,6 +37,7 @@ from search.worker import tasks
 from search.worker.device import pick_device
 from search.worker.tasks import ExecutionError, Outcome, Task, TrialTask, Work, timed_out
 from search.worker.worker import Worker
+from spaces.tools.origin import hidden
 
 _IDLE = 0.02
 """Seconds between two looks of a process that has nothing to do."""
@@ -68,7 +68,7 @@ class RunTrial(WorkerTrial):
         run = Path(ours["run"])
         self._run_name = run.name
         self._limit: float | None = ours["limit"]
-        self._problem = shadowed() or _unseen(run)
+        self._problem = hidden() or _unseen(run)
         if self._problem is None:
             self.worker = Worker(run)
         self.reset_config(config)

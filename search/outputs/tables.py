@@ -6,9 +6,12 @@ from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pandas as pd
+
 from analysis.findings.front import front_table
+from analysis.findings.genes import gene_table
 from analysis.report.frontier import write_frontier
-from analysis.runs.layout import PLOTS, REFERENCES_FILE, TRIALS_FILE
+from analysis.runs.layout import GENES_FILE, PLOTS, REFERENCES_FILE, TRIALS_FILE
 from analysis.runs.schema import LATENCY, TEST_ACCURACY, WHOLE, write_trials
 from analysis.runs.trials import load_trials
 from search.runs.folder import Run
@@ -47,6 +50,16 @@ def export_trials(run: Run) -> None:
     buffer = BytesIO()
     write_trials(rows, buffer)
     write_atomically(run.path / TRIALS_FILE, buffer.getvalue())
+    _export_genes(run, rows)
+
+
+def _export_genes(run: Run, rows: Sequence[Mapping[str, object]]) -> None:
+    """Write `genes.parquet`: what the text forms of `trials.parquet` say, a column a gene."""
+    keys = {name: [row[name] for row in rows] for name in ("stage", "number", "id")}
+    genes = gene_table([str(row["architecture"]) for row in rows], run.space)
+    buffer = BytesIO()
+    pd.concat([pd.DataFrame(keys), genes], axis=1).to_parquet(buffer, index=False)
+    write_atomically(run.path / GENES_FILE, buffer.getvalue())
 
 
 def _row(record: Record, space: str, versions: str) -> Mapping[str, object]:

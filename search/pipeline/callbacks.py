@@ -67,9 +67,13 @@ class Telling(View):
         """See `View`."""
         self._view.begin(title, total)
 
-    def show(self, done: int, text: str) -> None:
+    def show(self, done: int, text: str, short: str = "") -> None:
         """See `View`."""
-        self._view.show(done, text)
+        self._view.show(done, text, short)
+
+    def note(self, text: str) -> None:
+        """See `View`."""
+        self._view.note(text)
 
     def epoch(self, report: EpochReport) -> None:
         """See `View`."""

@@ -12,6 +12,7 @@ from search.config.run import Method
 from search.latency.table import Predictor, read_table
 from search.outputs.tables import REFERENCES_FILE, draw, export_trials, write_table
 from search.pipeline.phases import Chain, Tasks
+from search.pipeline.plateau import plateau
 from search.pipeline.references import reference_proposals
 from search.pipeline.trials import EarlyStopping, Encode, Plan, Trials, fit_task
 from search.pipeline.view import View
@@ -135,10 +136,16 @@ class Pipeline:
         def propose(generation: int, history: History) -> Sequence[Proposal]:
             before = 0 if generation == 0 else first + (generation - 1) * search.generation
             size = min(search.generation if generation else first, search.trials - before)
+            if size > 0 and search.stop == "plateau":
+                reason = plateau(history.finished, search.objectives, search.plateau)
+                if reason:
+                    self.study(stage).note_end(reason)
+                    self.view.note(f"Search ended after {before} of {search.trials} trials: {reason}")
+                    return []
             return proposer.propose(generation, size, history) if size > 0 else []
 
-        self.view.phase("Search", min(search.trials, run.space.count()))
         stage = CANDIDATES[config.method]
+        self.view.phase("Search", min(search.trials, run.space.count()))
         encode = self._encoder(stage)
         match config.method:
             case Method.ONE_SHOT:

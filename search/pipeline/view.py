@@ -1,22 +1,19 @@
 """What a person sees while a run goes on: progress bars in a terminal, plain lines anywhere else."""
 
+import math
+import sys
 import time
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
-from typing import assert_never
+from statistics import median
+from typing import Any, assert_never
 
 import numpy as np
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.live import Live
+from rich.text import Text
 
 from analysis.measures.pareto import pareto_front
 from analysis.runs.schema import objective_direction
@@ -26,6 +23,41 @@ from search.worker.tasks import Deployed, Measured, Result, Trained
 
 OBJECTIVES = ("accuracy", "ops")
 _LINE_SECONDS = 10.0  # between plain lines of one phase
+_BAR = 24  # characters
+_SEEN = 9  # paces of which the median tells how long the rest takes
+_FEWEST, _LEAST_SECONDS = 3, 5.0  # of what must have been seen before that means something
+
+
+class Pace:
+    """How long the rest of a phase takes, by what was done of it in this process."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done = total, 0
+        self.begun = time.monotonic()
+        self._first: tuple[int, float] | None = None
+        self._paces: deque[float] = deque(maxlen=_SEEN)
+
+    def reach(self, done: int) -> None:
+        """So much is done now; what is done at the first call may have been done before."""
+        now, self.done = time.monotonic(), done
+        if self._first is None or done < self._first[0]:
+            self._first = (done, now)
+        elif done > self._first[0]:
+            self._paces.append((now - self._first[1]) / (done - self._first[0]))
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the phase began."""
+        return time.monotonic() - self.begun
+
+    @property
+    def left(self) -> float | None:
+        """Seconds that the rest takes; None where there is none, or too little was seen to tell."""
+        if self._first is None or self.done >= self.total:
+            return None
+        if self.done - self._first[0] < _FEWEST or self.elapsed < _LEAST_SECONDS:
+            return None
+        return median(self._paces) * (self.total - self.done)
 
 
 class View(ABC):
@@ -46,8 +78,12 @@ class View(ABC):
         """Get ready to show a phase."""
 
     @abstractmethod
-    def show(self, done: int, text: str) -> None:
-        """Draw the state of the current phase."""
+    def show(self, done: int, text: str, short: str = "") -> None:
+        """Draw the state of the current phase; `short` says the most important of the text."""
+
+    @abstractmethod
+    def note(self, text: str) -> None:
+        """Say something once, on a line of its own."""
 
     def epoch(self, report: EpochReport) -> None:
         """An epoch of some training has ended."""
@@ -79,15 +115,17 @@ class View(ABC):
 
     def _show_trials(self) -> None:
         records = self._records.values()
-        self.show(sum(record.done for record in records), _front_text(records, self._objectives))
+        done = sum(record.done for record in records)
+        self.show(done, *_front_texts(records, self._objectives))
 
 
-def _front_text(records: Collection[Record], objectives: Sequence[str]) -> str:
-    """The ends of the front of some trials, and how many trials failed, in a few words."""
+def _front_texts(records: Collection[Record], objectives: Sequence[str]) -> tuple[str, str]:
+    """The ends of the front of some trials, and how many trials failed, in a few words; and its best in fewer."""
     finished = [record for record in records if record.state is State.FINISHED]
     failed = sum(record.state is State.FAILED for record in records)
     if not finished:
-        return f"{failed} failed" if failed else ""
+        text = f"{failed} failed" if failed else ""
+        return text, text
     cost = objectives[1] if len(objectives) > 1 else "ops"
     columns = (cost, "accuracy", *objectives[2:])
     points = np.array([[record.metrics[name] for name in columns] for record in finished])
@@ -95,27 +133,107 @@ def _front_text(records: Collection[Record], objectives: Sequence[str]) -> str:
     front = front[np.argsort(front[:, 0], kind="stable")]
     least, most = (f"{percent(point[1])} at {cost_words(cost, point[0])}" for point in (front[0], front[-1]))
     text = f"front of {len(front)}: {least}" + (f" to {most}" if len(front) > 1 else "")
-    return text + (f", {failed} failed" if failed else "")
+    return text + (f", {failed} failed" if failed else ""), f"best {most}"
+
+
+def _clock(seconds: float) -> str:
+    """Seconds as 0:05, 12:30 or 3:00:00."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def line(title: str, pace: Pace, text: str, short: str, width: int) -> str:
+    """A phase in one line of at most `width` characters: the bar is left out first, then the longer text."""
+    share = pace.done / pace.total if pace.total else 1.0
+    full = round(_BAR * min(share, 1.0))
+    bar = "━" * full + "╌" * (_BAR - full)
+    count = f"{pace.done}/{pace.total}"
+    left = f"{_clock(pace.left)} left" if pace.left is not None else ""
+    spent = _clock(pace.elapsed)
+    choices = [
+        (title, bar, count, spent, left, text),
+        (title, count, spent, left, text),
+        (title, count, left or spent, text),
+        (title, count, left or spent, short),
+        (title, count, left, short),
+    ]
+    lines = ["  ".join(part for part in parts if part) for parts in choices]
+    return next((each for each in lines if len(each) <= width), lines[-1][:width])
 
 
 class LiveView(View):
-    """One bar per phase, redrawn in place."""
+    """The current phase in one line, redrawn in place below those that have ended."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, console: Console) -> None:
         super().__init__()
-        self._progress = progress
-        self._task: TaskID | None = None
+        self.live = Live(self, console=console, refresh_per_second=4)
+        self._title, self._pace, self._texts = "", Pace(0), ("", "")
+        self._drawn, self._width = 0, console.width
 
     def begin(self, title: str, total: int) -> None:
         """See `View.begin`."""
-        if self._task is not None:
-            self._progress.stop_task(self._task)
-        self._task = self._progress.add_task(title, total=total, text="")
+        self.leave()
+        self._title, self._pace, self._texts = title, Pace(total), ("", "")
 
-    def show(self, done: int, text: str) -> None:
+    def show(self, done: int, text: str, short: str = "") -> None:
         """See `View.show`."""
-        if self._task is not None:
-            self._progress.update(self._task, completed=done, text=text)
+        self._pace.reach(done)
+        self._texts = (text, short or text)
+
+    def note(self, text: str) -> None:
+        """See `View.note`."""
+        self.live.console.print(text, soft_wrap=True)
+
+    def leave(self) -> None:
+        """Let the line of the phase that has ended stand."""
+        if self._title:
+            title, self._title = self._line(self.live.console.width - 1), ""
+            self.live.console.print(Text(title, no_wrap=True, overflow="crop"))
+
+    def _line(self, width: int) -> str:
+        return line(self._title, self._pace, *self._texts, width) if self._title else ""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        width = options.max_width
+        if width < self._width and self._drawn > width:  # a terminal that has become narrower has broken the line
+            console.file.write("\x1b[2K\x1b[1A" * (math.ceil(self._drawn / width) - 1))
+        written = self._line(width - 1)
+        self._drawn, self._width = len(written), width
+        yield Text(written, no_wrap=True, overflow="crop")
+
+
+class NotebookView(View):
+    """The phases as one output of a notebook's cell, which is replaced in place."""
+
+    def __init__(self, display: Any) -> None:
+        super().__init__()
+        self._display = display({"text/plain": ""}, raw=True, display_id=True)
+        self._lines: list[str] = []
+        self._title, self._pace, self._last = "", Pace(0), 0.0
+
+    def begin(self, title: str, total: int) -> None:
+        """See `View.begin`."""
+        self._title, self._pace, self._last = title, Pace(total), 0.0
+        self._lines.append("")
+
+    def show(self, done: int, text: str, short: str = "") -> None:
+        """See `View.show`."""
+        self._pace.reach(done)
+        now = time.monotonic()
+        if done < self._pace.total and now - self._last < 0.5:
+            return
+        self._last = now
+        self._lines[-1:] = [line(self._title, self._pace, text, short or text, 100)]
+        self._draw()
+
+    def note(self, text: str) -> None:
+        """See `View.note`."""
+        self._lines.insert(max(len(self._lines) - 1, 0), text)
+        self._draw()
+
+    def _draw(self) -> None:
+        self._display.update({"text/plain": "\n".join(self._lines)}, raw=True)
 
 
 class PlainView(View):
@@ -128,26 +246,48 @@ class PlainView(View):
 
     def begin(self, title: str, total: int) -> None:
         """See `View.begin`."""
-        self._title, self._total, self._begun, self._last = title, total, time.monotonic(), 0.0
+        self._title, self._pace, self._last = title, Pace(total), 0.0
 
-    def show(self, done: int, text: str) -> None:
+    def show(self, done: int, text: str, short: str = "") -> None:
         """See `View.show`."""
-        elapsed = time.monotonic() - self._begun
-        if done < self._total and time.monotonic() - self._last < _LINE_SECONDS:
+        pace = self._pace
+        pace.reach(done)
+        if done < pace.total and time.monotonic() - self._last < _LINE_SECONDS:
             return
         self._last = time.monotonic()
-        left = f", {elapsed / done * (self._total - done):.0f} s left" if 0 < done < self._total else ""
+        left = f", {pace.left:.0f} s left" if pace.left is not None else ""
         more = f"; {text}" if text else ""
-        self._console.print(f"{self._title}: {done}/{self._total} in {elapsed:.0f} s{left}{more}", soft_wrap=True)
+        words = f"{self._title}: {done}/{pace.total} in {pace.elapsed:.0f} s{left}{more}"
+        self._console.print(words, soft_wrap=True)
+
+    def note(self, text: str) -> None:
+        """See `View.note`."""
+        self._console.print(text, soft_wrap=True)
+
+
+def _notebook() -> Any:
+    """The function that displays in a notebook's cell; None outside of notebooks."""
+    module = sys.modules.get("IPython")
+    shell = module.get_ipython() if module else None
+    if module is None or getattr(shell, "kernel", None) is None:
+        return None
+    return module.display.display
 
 
 @contextmanager
-def make_view(console: Console) -> Generator[View]:
-    """Bars where the console is a terminal, lines where not."""
-    if not console.is_terminal:
+def make_view(console: Console | None = None) -> Generator[View]:
+    """One output that is replaced in a notebook, a line redrawn in place in a terminal, and plain lines elsewhere.
+
+    `console` is where to write, by default standard error.
+    """
+    display = _notebook() if console is None else None
+    console = console or Console(stderr=True, highlight=False)
+    if display is not None:
+        yield NotebookView(display)
+    elif console.is_terminal:
+        view = LiveView(console)
+        with view.live:
+            yield view
+            view.leave()
+    else:
         yield PlainView(console)
-        return
-    counts = (BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    columns = (TextColumn("{task.description}"), *counts, TextColumn("{task.fields[text]}"))
-    with Progress(*columns, console=console) as progress:
-        yield LiveView(progress)

@@ -112,6 +112,11 @@ class Study:
                 self._storage.set_trial_state_values(trial_id, TrialState.FAIL)
         return to_record(self._storage.get_trial(trial_id), self.stage)
 
+    def note_end(self, reason: str) -> None:
+        """Keep why the stage ended before all its trials; once."""
+        if "ended" not in self._storage.get_study_user_attrs(self._id):
+            self._storage.set_study_user_attr(self._id, "ended", reason)
+
     def _trial_id(self, number: int) -> int:
         return self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
 

@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.checkpoints.folder import latest_checkpoint, save_step
+from models.layers.binary import set_progress
 from models.layers.modes import Mode
 from models.nasbnn.supernet import NasBnnSupernet
 from search.config.sections import Optimiser, Schedule, TrainConfig
@@ -158,6 +159,7 @@ def train(
     steps = batch_count(shuffled(seed), len(split), config.batch_size)
     for epoch in range(done, config.epochs if until is None else min(until, config.epochs)):
         network.train()
+        set_progress(network, epoch / config.epochs)
         start = time.perf_counter()
         loss_sum, images_seen, rate = torch.zeros((), device=device), 0, 0.0
         order = shuffled(derive_seed(seed, "epoch", epoch))

@@ -7,7 +7,16 @@ from spaces.errors import listed, unknown
 
 Value = int | float | str
 
-BINARISERS = {"dorefa": "DoReFa", "xnor": "Xnor", "bireal": "BiReal", "reactnet": "ReActNet"}
+BINARISERS = {
+    "dorefa": "DoReFa",
+    "xnor": "Xnor",
+    "bireal": "BiReal",
+    "reactnet": "ReActNet",
+    "reste": "ReSTE",
+    "recu": "ReCU",
+    "ovsw": "OvSW",
+    "biper": "BiPer",
+}
 """The binarisers by name: the class of each in `models.layers.binarisers`, named here so that no torch is loaded."""
 
 

@@ -24,13 +24,16 @@ def write_atomically(path: Path | str, data: bytes | str) -> None:
 def replacing(path: Path | str) -> Generator[Path]:
     """A temporary path beside `path` to write to; on leaving, its content is synced and takes the place of `path`.
 
-    After an error in the block nothing has changed and the temporary file is gone.
+    After an error in the block nothing has changed and the temporary file is gone. Who may read the file is what the
+    umask says, whatever a library makes of its own files.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}{PART}")
     temporary.touch(exist_ok=False)
+    mode = temporary.stat().st_mode
     try:
         yield temporary
+        temporary.chmod(mode)
         _sync(temporary)
         temporary.replace(path)
     except OSError as error:

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from importlib import import_module
 
+from spaces.tools.origin import hidden
+
 
 def public_names(package: str, places: Mapping[str, str]) -> tuple[list[str], Callable[[str], object]]:
     """A package's `__all__` and its `__getattr__`, from the names in each of its modules, with spaces between them.
@@ -18,6 +20,11 @@ def public_names(package: str, places: Mapping[str, str]) -> tuple[list[str], Ca
     def load(name: str) -> object:
         if name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(import_module(modules[name]), name)
+        try:
+            module = import_module(modules[name])
+        except ImportError as error:
+            problem = hidden()
+            raise (ImportError(problem) if problem else error) from None
+        return getattr(module, name)
 
     return sorted(modules), load

@@ -77,7 +77,7 @@ def test_a_full_figure_says_it_all(make_rows, make_frame):
     words = texts(plot_frontier(data))
     for piece in (
         "space nasbnn · ImageNet · 300 trials · 6 failed", "operations (M OPs)", "validation accuracy (%)",
-        "inherited weights (294)", "front of random search", "knee", "budget", "NAS-BNN-B #100", "ReActNet-A",
+        "weights from the supernet (294)", "front of random search", "knee", "budget", "NAS-BNN-B #100", "ReActNet-A",
     ):  # fmt: skip
         assert piece in words
 

@@ -2,10 +2,12 @@
 
 import json
 import math
+import os
 import shutil
 
 import pytest
 import torch
+from safetensors import safe_open
 
 from models.checkpoints.folder import (
     CheckpointError,
@@ -342,7 +344,32 @@ def test_after_an_error_the_old_file_is_there_alone(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 
-def test_written_files_have_usual_permissions(tmp_path):
-    (tmp_path / "usual").write_text("")
-    write_atomically(tmp_path / "ours", "")
-    assert (tmp_path / "ours").stat().st_mode == (tmp_path / "usual").stat().st_mode
+@pytest.mark.parametrize("mask", [0o022, 0o077])
+def test_files_have_the_permissions_of_the_umask_tensors_among_them(tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        (tmp_path / "usual").write_text("")
+        write_atomically(tmp_path / "ours", "")
+        save_checkpoint(tmp_path / "checkpoint", {"a": torch.zeros(2)}, {})
+    finally:
+        os.umask(before)
+    files = [tmp_path / "ours", *(tmp_path / "checkpoint").iterdir()]
+    assert {file.stat().st_mode for file in files} == {(tmp_path / "usual").stat().st_mode}
+    assert len(files) == 3
+
+
+def test_a_file_of_tensors_says_what_it_is_to_whoever_has_it_alone(tmp_path):
+    tiny = get_space("nasbnn-digits")
+    network = BinaryNetwork(tiny, tiny.smallest())
+    save_network(tmp_path, network, {"class_names": ["ä", "b"], "mean": [0.5]})
+    (file,) = tmp_path.glob("*.safetensors")
+    with safe_open(file, "pt") as opened:
+        said = opened.metadata()
+        assert set(opened.keys()) == set(network.state_dict())
+    meta = json.loads(said["meta"])
+    assert meta["architecture"] == tiny.format(tiny.smallest())
+    assert meta["space"] == json.loads(json.dumps(tiny.declaration()))
+    assert meta["extra"] == {"class_names": ["ä", "b"], "mean": [0.5]}
+    assert "models.load_network" in meta["about"]
+    save_network(tmp_path, network, {"class_names": ["ä", "b"], "mean": [0.5]})
+    assert list(tmp_path.glob("*.safetensors")) == [file], "equal networks are equal files"

@@ -7,15 +7,19 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from models.layers.binarisers import ReSTE
+from models.layers.binary import BinaryConv2d
 from models.layers.modes import Mode
 from models.nasbnn.network import BinaryNetwork
 from models.nasbnn.supernet import NasBnnSupernet
+from models.width.network import WidthNetwork
 from search.config.sections import TrainConfig
 from search.config.trainings import SupernetConfig
 from search.data.augment import Augmentation
 from search.data.dataset import Normalisation, TensorSplit
 from search.seeds import derive_rng
 from search.training.loop import Batch, TrainingError, learning_rate, plain_step, sandwich_step, train
+from spaces import WidthSpace
 
 
 @pytest.fixture
@@ -105,6 +109,23 @@ def test_training_interrupted_after_every_epoch_is_bit_for_bit_the_uninterrupted
         assert torch.equal(resumed, uninterrupted), name
     again = new_supernet(tiny)
     assert list(train(again, sandwich_step(again, settings), split, settings, seed=3, checkpoints=tmp_path)) == []
+
+
+def test_a_pseudo_gradient_that_changes_goes_on_where_it_was(split, tmp_path):
+    """ReSTE's exponent follows the epochs, also in a process that was not there for the first of them."""
+    space = WidthSpace("small", "vgg-digits", image_size=8, classes=8, channels=1, binariser="reste")
+    settings = TrainConfig(epochs=3, batch_size=32, learning_rate=1e-2)
+
+    def run(network, checkpoints=None):
+        return train(network, plain_step(network, settings), split, settings, seed=0, checkpoints=checkpoints)
+
+    clean, stopped, resumed = (WidthNetwork(space, space.uniform(0.25)) for _ in range(3))
+    stopped.load_state_dict(clean.state_dict())
+    losses = [epoch.loss for epoch in run(clean)]
+    assert next(run(stopped, tmp_path)).loss == losses[0]
+    assert [epoch.loss for epoch in run(resumed, tmp_path)] == losses[1:]
+    (layer, *_) = (module for module in resumed.modules() if isinstance(module, BinaryConv2d))
+    assert layer.binariser == ReSTE(progress=2 / 3)
 
 
 def test_the_global_random_state_does_not_matter(tiny, split):

@@ -2,9 +2,10 @@
 
 from io import StringIO
 
+import pytest
 from rich.console import Console
 
-from search.pipeline.view import PlainView, make_view
+from search.pipeline.view import Pace, PlainView, line, make_view
 from search.runs.records import EpochReport, Record, Stage, State
 from search.worker.tasks import Deployed
 
@@ -54,3 +55,26 @@ def test_a_finished_phase_is_told_even_right_after_another_line():
     lines = out.getvalue().splitlines()
     assert len(lines) == 2, "one soon, one at the end: the others come too quickly"
     assert lines[-1] == "Networks: 3/3 in 0 s; 50.00 % on the test split"
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_a_line_keeps_count_time_left_and_the_best_and_drops_the_bar_first(width, monkeypatch):
+    clock = iter(range(0, 1000, 10))
+    monkeypatch.setattr("search.pipeline.view.time.monotonic", lambda: float(next(clock)))
+    pace = Pace(288)
+    for done in (100, 101, 102, 103, 104):  # a resumed run: the first hundred were done before
+        pace.reach(done)
+    text = "front of 26: 70.00 % at 2.00 K OPs to 97.00 % at 52.0 K OPs"
+    written = line("Search", pace, text, "best 97.00 % at 52.0 K OPs", width)
+    assert len(written) <= width
+    assert "104/288" in written
+    assert "30:40 left" in written, "184 trials of 10 seconds"
+    assert "97.00 % at 52.0 K OPs" in written
+    assert ("━" in written) == (width == 200)
+
+
+def test_no_time_is_given_before_it_means_something():
+    pace = Pace(10)
+    for done in range(3):
+        pace.reach(done)
+    assert pace.left is None

@@ -317,7 +317,8 @@ def test_every_problem_of_a_declaration_is_listed():
     assert str(caught.value) == (
         "space 'w': unknown base network 'vgg-smal'; did you mean 'vgg-small'? "
         f"The base networks are {', '.join(BASES)}; "
-        "unknown binariser 'dorfea'; did you mean 'dorefa'? The binarisers are dorefa, xnor, bireal, reactnet; "
+        "unknown binariser 'dorfea'; did you mean 'dorefa'? The binarisers are dorefa, xnor, bireal, "
+        "reactnet, reste, recu, ovsw, biper; "
         "ratios must be ascending numbers from 0.01 to 100, got (2, 1); "
         "classes must be an integer of at least 1, got 0; channels must be an integer of at least 1, got -1"
     )

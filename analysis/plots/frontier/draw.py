@@ -25,7 +25,6 @@ _STAGE_LOOKS = {
     "trained": (style.SKY, "o", 12, 0.6),
     "final": (style.ORANGE, "D", 18, 0.95),
 }
-_STAGE_WORDS = WORDS | {"inherited": "inherited weights"}
 _DATASETS = {"imagenet": "ImageNet", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 
 
@@ -94,7 +93,7 @@ def _draw_trials(figure: Figure, axes: Axes, data: FrontierData, points: Floats,
         chosen = points[np.array(data.stages) == stage]
         if len(chosen):
             drawn = axes.scatter(*chosen.T, color=ink, marker=marker, s=size, alpha=alpha, linewidths=0, zorder=2)
-            drawn.set_label(f"{_STAGE_WORDS[stage]} ({len(chosen):,})")
+            drawn.set_label(f"{WORDS[stage]} ({len(chosen):,})")
 
 
 def _stairs(axes: Axes, data: FrontierData, front: Floats, label: str, look: tuple[str, str]) -> None:
@@ -122,7 +121,7 @@ def _draw_compared(axes: Axes, data: FrontierData, scales: Floats) -> None:
     x, y = (np.array([(c.x, c.y) for c in data.compared if c not in twins]).reshape(-1, 2) / scales).T
     if len(x):
         hollow = {"marker": "s", "markersize": 5, "markerfacecolor": "white", "markeredgewidth": 1.0}
-        look = {"linewidth": 0.9, "alpha": 0.8, "zorder": 3.5, "label": "for comparison, not searched"}
+        look = {"linewidth": 0.9, "alpha": 0.8, "zorder": 3.5, "label": WORDS["reference"]}
         style.curve(axes, x, y, (style.BLACK, "-"), **look, **hollow)
     for place, twin in enumerate(sorted(twins, key=lambda twin: -twin.y)):
         level = twin.y / scales[1]

@@ -39,7 +39,7 @@ def comparison_section(comparison: Comparison, runs: list[RunFacts]) -> Html:
         name, seed = tag("a", result.name, href=f"#run{index}"), "-" if result.seed is None else str(result.seed)
         counts = [f"{count:,}" for count in (result.finished, result.failed, result.front)]
         rows.append([name, seed, *counts, *run_cells(result)])
-    each = table(("run", "seed", "finished", "failed", "on the front", *named), rows)
+    each = table("The runs", ("run", "seed", "finished", "failed", "on the front", *named), rows)
     words = (
         f"Every run is judged by the first {comparison.trials:,} trials of its search, all within one box; what was "
         "finetuned later is left out. Hypervolume is the share of that box which a run's front covers. The columns "
@@ -71,7 +71,13 @@ def _groups(comparison: Comparison, named: list[str]) -> Html:
         for group in comparison.groups
     ]
     words = "Runs that differ in their seed only, together: the mean of n runs, and below it Student's 95 % interval."
-    return join([tag("h3", "Over seeds"), table(("configuration", "n", *named), rows), tag("p", words, class_="note")])
+    return join(
+        [
+            tag("h3", "Over seeds"),
+            table("Over seeds", ("configuration", "n", *named), rows),
+            tag("p", words, class_="note"),
+        ]
+    )
 
 
 def _stacked(interval: Interval) -> Html:

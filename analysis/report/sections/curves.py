@@ -12,7 +12,7 @@ from analysis.findings.facts import RunFacts
 from analysis.findings.genes import gene_table
 from analysis.findings.growth import hypervolume_data
 from analysis.report.chart import COLOURS, Axis, Chart, Point, axis, legend
-from analysis.report.html import Html, join, tag
+from analysis.report.html import Html, join, tag, wide
 from analysis.runs.events import load_epochs
 from analysis.runs.trials import numbers
 from analysis.stages import of_stage
@@ -81,16 +81,17 @@ def gene_figure(front: pd.DataFrame, space: Space[object] | None = None) -> Html
         places.setdefault(place, {})[choice] = _choices(genes[name])
     columns = list(dict.fromkeys(choice for own in places.values() for choice in own))
     rows = [
-        tag("tr", tag("th", place.replace("_", " ")), [tag("td", own.get(choice, "")) for choice in columns])
+        tag("tr", tag("th", place.replace("_", " "), scope="row"), [tag("td", own.get(each, "")) for each in columns])
         for place, own in places.items()
     ]
-    head = tag("tr", tag("th", ""), [tag("th", choice.replace("_", " ")) for choice in columns])
+    head = tag("tr", tag("td"), [tag("th", choice.replace("_", " "), scope="col") for choice in columns])
     networks = plural(len(genes), "network")
     caption = f"The share of the {networks} on the front that chose each value; a deeper shade is more."
     if any(name.endswith("_kernel_size") for name in genes.columns):
         caption += " Shares are of the networks that have the layer: s2l3 is the third layer of the second stage."
-    drawn = tag("table", tag("thead", head), tag("tbody", rows), class_="heat")
-    return tag("figure", tag("div", drawn, class_="wide"), tag("figcaption", caption))
+    name = tag("caption", "Genes of the front", class_="unseen")
+    drawn = tag("table", name, tag("thead", head), tag("tbody", rows), class_="heat")
+    return tag("figure", wide(drawn, "Genes of the front"), tag("figcaption", caption))
 
 
 def _choices(gene: "pd.Series[float]") -> Html:

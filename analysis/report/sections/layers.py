@@ -40,7 +40,7 @@ def _network(space: Space[object], architecture: str, identity: str, accuracy: f
     counts = [quantity(float(count), "") for count in (cost.flops, cost.int8_ops, cost.bops)]
     total = ["in all", "", *counts, quantity(cost.ops, ""), "", *_size(cost)]
     rows = [*(_layer(layer, cost) for layer in cost.layers), [tag("b", cell) for cell in total]]
-    return [summary, copyable(architecture, "code"), table(HEADINGS, rows, left=(0, 6))]
+    return [summary, copyable(architecture, "code"), table(f"Layers of {identity}", HEADINGS, rows, left=(0, 6))]
 
 
 def _layer(layer: LayerCost, cost: Cost) -> list[str]:

@@ -35,7 +35,7 @@ def operators_table(run: RunFacts) -> Html:
         "so a higher share alone does not make an operator better."
     )
     head = ("operator", "trials", "failed", "on the front", "share")
-    return join([table(head, rows), tag("p", words, class_="note")])
+    return join([table("Operators", head, rows), tag("p", words, class_="note")])
 
 
 def effects_table(run: RunFacts) -> Html:
@@ -58,7 +58,7 @@ def effects_table(run: RunFacts) -> Html:
         "where the 95 % interval leaves out zero. One in twenty does so by chance: take it as a hint for a next space."
     )
     head = ("choice", "trials", "points", "95 % interval")
-    return join([table(head, rows), tag("p", words, class_="note")])
+    return join([table("What a choice is worth at equal operations", head, rows), tag("p", words, class_="note")])
 
 
 def ranks_words(run: RunFacts) -> str:

@@ -140,11 +140,12 @@ def _searched(run: RunFacts) -> Html:
         ("proposer", str(search.get("proposer", proposers))),
         ("trials asked for", f"{wanted:,}" if wanted is not None else ""),
         ("trials", ", ".join(_counted(counts)) or "none"),
+        ("ended early", "; ".join(run.early_ends)),
         ("by weights", ", ".join(_counted(stages))),
         *method_facts(run),
         ("begun", str(run.info.get("created", ""))[:19].replace("T", " ")),
-        ("time", duration(run.span)),
-        ("of all trials", duration(float(np.nansum(seconds))) if len(seconds) else ""),
+        ("trials took", duration(run.span)),
+        ("added up", duration(float(np.nansum(seconds))) if len(seconds) else ""),
         ("seed", str(run.seed) if run.seed is not None else ""),
     ]
     return facts(pairs)
@@ -178,7 +179,7 @@ def _front(run: RunFacts, key: str) -> Html:
     stages = found.groupby("stage", observed=True, sort=False).size().items()
     per_stage = ", ".join(f"{count} ({WORDS.get(str(stage), stage)})" for stage, count in stages)
     words = tag("p", f"{note} On the front: {per_stage}.", class_="note")
-    return join([table(headings, rows, left=(5, 6, 7)), words])
+    return join([table("The front", headings, rows, left=(5, 6, 7)), words])
 
 
 def _compared(run: RunFacts) -> Html:
@@ -194,7 +195,13 @@ def _compared(run: RunFacts) -> Html:
     ]
     headings = ("network", "validation", "operations", "parameters", "size", "text form")
     words = "Trained to compare with: none of these was searched for, and none is on the front."
-    return join([tag("h3", "For comparison"), table(headings, rows, left=(0, 5)), tag("p", words, class_="note")])
+    return join(
+        [
+            tag("h3", "For comparison"),
+            table("For comparison", headings, rows, left=(0, 5)),
+            tag("p", words, class_="note"),
+        ]
+    )
 
 
 def _costs(costs: list[float]) -> list[str]:

@@ -92,7 +92,7 @@ def _sweep(trials: pd.DataFrame) -> Html:
         "Validation accuracies, the mean over seeds with Student's 95 % interval below it: of the mixture as it "
         "searches, and of the genotypes trained to the end. Shares are of the edges of the genotypes."
     )
-    return join([tag("h3", "Settings"), table(head, rows), tag("p", words, class_="note")])
+    return join([tag("h3", "Settings"), table("Settings", head, rows), tag("p", words, class_="note")])
 
 
 def _differences(trials: pd.DataFrame) -> Html:
@@ -105,7 +105,13 @@ def _differences(trials: pd.DataFrame) -> Html:
         "what the second gains. Where the interval leaves out zero, the difference is more than that of seeds."
     )
     head = ("from", "to", "accuracy of", "points", "95 % interval", "pairs")
-    return join([tag("h3", "What a setting gains"), table(head, rows, left=(0, 1, 2)), tag("p", words, class_="note")])
+    return join(
+        [
+            tag("h3", "What a setting gains"),
+            table("What a setting gains", head, rows, left=(0, 1, 2)),
+            tag("p", words, class_="note"),
+        ]
+    )
 
 
 def _difference(found: Interval) -> list[str]:

@@ -24,7 +24,7 @@ def use_section(run: RunFacts) -> Html:
         parts.append(copyable(f"binarynas best {path} --ops-max {ops}"))
         if run.finished:
             folder = json.dumps(str(run.path / FRONT / best))
-            code = f"from models import load_network\n\nnetwork = load_network({folder})  # in evaluation mode"
+            code = f"import binarynas\n\nnetwork = binarynas.load_network({folder})  # in evaluation mode"
             words = ["Every network of the front is a folder of its own under ", tag("code", f"{path}/{FRONT}")]
             parts += [tag("p", words, ", with its weights. Load one:"), copyable(code), _input_words(run.data)]
     if run.finished:
@@ -75,12 +75,12 @@ def count_words(count: float) -> str:
     """A count, rounded up to three digits, as options on the command line take it.
 
     >>> count_words(13_141)
-    '13.2k'
+    '13.2K'
     """
     factor, sign = prefix(count)
     scaled = count / factor
     digits = 10.0 ** (math.floor(math.log10(scaled)) - 2) if scaled > 0 else 1.0
-    return f"{math.ceil(scaled / digits - 1e-9) * digits:.6g}{sign.replace('K', 'k')}"
+    return f"{math.ceil(scaled / digits - 1e-9) * digits:.6g}{sign}"
 
 
 def shell_path(run: RunFacts) -> str:

@@ -1,0 +1,64 @@
+"""What each binariser adds in accuracy, on the digits at equal OPs and epochs: one network, several seeds.
+
+The network is the uniform one of `vgg-digits` (or --width times as wide). Every binariser trains it from the same first
+weights, on the same images in the same order, for each seed; the first in the list is what the others are compared
+with, seed by seed. Accuracy is that of the validation images, which nothing is chosen by. Printed are means with
+95 % intervals of Student's t. --rates tries several learning rates, as binarisers differ in the one that suits them.
+"""
+
+import argparse
+from dataclasses import replace
+
+import torch
+
+from analysis import mean_interval
+from models.layers.binarisers import BINARISERS
+from models.width.network import WidthNetwork
+from search.config.search import EvaluationConfig
+from search.config.trainings import CandidateConfig
+from search.data.config import DataConfig
+from search.data.opening import open_data
+from search.seeds import derive_seed
+from search.training.evaluation import evaluate
+from search.training.loop import plain_step, train
+from spaces import get_space
+
+
+def accuracy(name, rate, arguments, seed):
+    """Of one network that was trained with a binariser."""
+    space = replace(get_space("vgg-digits"), binariser=name)
+    data = open_data(DataConfig(name="digits", validation_fraction=0.25), image_size=8, channels=1)
+    torch.manual_seed(derive_seed(seed, "weights"))
+    network = WidthNetwork(space, space.uniform(arguments.width))
+    config = CandidateConfig(epochs=arguments.epochs, batch_size=64, learning_rate=rate)
+    for _ in train(network, plain_step(network, config), data.train, config, seed=seed):
+        pass
+    return evaluate(network, data.validation, EvaluationConfig().batch_size)["accuracy"]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--binarisers", nargs="+", default=list(BINARISERS), choices=list(BINARISERS))
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--width", type=float, default=1.0)
+    parser.add_argument("--rates", type=float, nargs="+", default=[2e-3])
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    for rate in arguments.rates:
+        print(f"learning rate {rate:g}, {arguments.epochs} epochs, {arguments.seeds} seeds")
+        first = None
+        for name in arguments.binarisers:
+            found = [100 * accuracy(name, rate, arguments, seed) for seed in range(arguments.seeds)]
+            first = first or found
+            more = mean_interval([mine - other for mine, other in zip(found, first, strict=True)])
+            mean = mean_interval(found)
+            print(
+                f"  {name:9} {mean.value:6.2f} % ({mean.low:.2f} to {mean.high:.2f}), over {arguments.binarisers[0]} "
+                f"{more.value:+.2f} points ({more.low:+.2f} to {more.high:+.2f})",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
