@@ -35,6 +35,13 @@ if TYPE_CHECKING:
     from search.data.opening import open_data
     from search.execution.executors import make_executor
     from search.execution.inline import InlineExecutor
+    from search.execution.trainables.public import (
+        evaluate_subnet,
+        objective,
+        search_cells,
+        train_network,
+        train_supernet,
+    )
     from search.pipeline.carry_out import carry_out
     from search.pipeline.prepare import prepare
     from search.pipeline.view import make_view
@@ -73,6 +80,7 @@ if not TYPE_CHECKING:
             "runs.records": "Proposal Record",
             "runs.study": "read_records",
             "seeds": "derive_rng derive_seed",
+            "execution.trainables.public": "evaluate_subnet objective search_cells train_network train_supernet",
             "training.evaluation": "evaluate recalibrate_on",
         },
     )

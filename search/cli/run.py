@@ -50,6 +50,9 @@ def search(
     workers: Annotated[int | None, typer.Option(help="Candidates in flight.")] = None,
     seed: Annotated[int | None, typer.Option(help="The root of all randomness.")] = None,
     address: Annotated[str | None, typer.Option(help=_ADDRESS)] = None,
+    callback: Annotated[
+        list[str] | None, typer.Option(metavar="MODULE:NAME", help="Your own callback, Tune's or ours; repeatable.")
+    ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other setting, e.g. supernet.epochs=5.")
     ] = None,
@@ -72,7 +75,7 @@ def search(
             "bytes_max": bytes_max,
             "objectives": objectives.split(",") if objectives else None,
         },
-        "execution": {"workers": workers, "address": address},
+        "execution": {"workers": workers, "address": address, "callbacks": callback},
     }
     if source is None:
         if data is None:
@@ -156,6 +159,7 @@ def _carry_out(run: "Run", address: str | None = None, *, take_over: bool = Fals
     remedy = f"go on with: binarynas resume {run.path}"
     heed_termination(f"stopped; {remedy}")
     from search.execution.executors import make_executor
+    from search.pipeline.callbacks import Telling, callbacks_of
     from search.pipeline.carry_out import carry_out
     from search.pipeline.view import make_view
     from search.runs.locking import writing
@@ -164,7 +168,7 @@ def _carry_out(run: "Run", address: str | None = None, *, take_over: bool = Fals
 
     try:
         with writing(run, take_over=take_over), make_view(stderr()) as view:
-            carry_out(run, make_executor(run, address), view)
+            carry_out(run, make_executor(run, address), Telling(view, callbacks_of(run.config)))
     except KeyboardInterrupt:
         fail(f"stopped; {remedy}", INTERRUPTED)
     except (TrainingError, ExecutionError) as error:

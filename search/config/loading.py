@@ -48,13 +48,18 @@ def load_config(source: str, settings: Iterable[str] = (), overrides: Mapping[st
             f"the presets are {', '.join(named)}"
         )
     values = parse_yaml(text, source)
-    given = _given(overrides or {})
-    if "data" in given and left_out(source, DataConfig.model_validate(given["data"])):
+    data = _given(overrides or {}).get("data")
+    if data is not None and left_out(source, DataConfig.model_validate(data)):
         values.pop("data")
-    _merge(values, given)
+    return check_config(set_values(values, overrides or {}, settings), source)
+
+
+def set_values(values: Values, overrides: Mapping[str, object], settings: Iterable[str]) -> Values:
+    """Nested values with others in their place, those that are None left out, and `key=value` settings on top."""
+    _merge(values, _given(overrides))
     for setting in settings:
         _merge(values, _nested(setting))
-    return check_config(values, source)
+    return values
 
 
 def left_out(source: str, data: DataConfig) -> list[str]:

@@ -64,3 +64,10 @@ class TrainConfig(Section):
         """These settings with hyperparameters in their place, and checked; other hyperparameters are left out."""
         known = {name: value for name, value in values.items() if name in type(self).model_fields}
         return self.model_validate({**self.model_dump(), **known})
+
+
+class PlainTrainConfig(TrainConfig):
+    """How one network is trained by a loss of its logits; see `search.training.own`."""
+
+    loss: str | None = Field(default=None, description="your own, as package.module:name; else cross entropy")
+    step: str | None = Field(default=None, description="your own whole training step, as package.module:name")

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from models.layers.modes import Mode
-from search.config.sections import Optimiser, TrainConfig
+from search.config.sections import Optimiser, PlainTrainConfig, TrainConfig
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
@@ -67,7 +67,7 @@ class SupernetConfig(TrainConfig):
     )
 
 
-class FinetuneConfig(TrainConfig):
+class FinetuneConfig(PlainTrainConfig):
     """Pipeline 2: the frontier's networks trained on from the supernet's weights."""
 
     networks: int = Field(
@@ -78,7 +78,7 @@ class FinetuneConfig(TrainConfig):
     learning_rate: float = Field(default=1e-5, gt=0)
 
 
-class ParentConfig(TrainConfig):
+class ParentConfig(PlainTrainConfig):
     """Training of the space's largest network (uniform 4x), from whose leading channels candidates start."""
 
     epochs: int = Field(default=0, ge=0, description="0: no parent; candidates start from random weights")
@@ -94,7 +94,7 @@ class ParentConfig(TrainConfig):
         return self.epochs > 0 or self.checkpoint is not None
 
 
-class NetworkTrainConfig(TrainConfig):
+class NetworkTrainConfig(PlainTrainConfig):
     """Training of a network from its first weights to those that are kept."""
 
     multi_stage: bool = Field(

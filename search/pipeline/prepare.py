@@ -10,6 +10,7 @@ from search.config.sections import ConfigError, Section
 from search.data.errors import DataError
 from search.data.opening import listing, open_data
 from search.latency.table import LatencyError, Predictor, read_table
+from search.pipeline.callbacks import callbacks_of
 from search.pipeline.prepared import Prepared
 from search.pipeline.rules import notes_of, problems_of
 from search.proposers.budget import Budget, require_fast_enough
@@ -26,6 +27,10 @@ def prepare(config: RunConfig, path: Path) -> Run:
     problems: list[str] = []
     if config.execution.device == "cuda" and not config.execution.address and not torch.cuda.is_available():
         problems.append("execution.device is cuda, but torch sees no CUDA device: leave it at auto")
+    try:
+        callbacks_of(config)
+    except ConfigError as error:
+        problems.append(str(error))
     with creating(path) as run:
         try:
             prepared = _open(config, run.data_cache)

@@ -14,6 +14,7 @@ from search.pipeline.prepared import Prepared
 from search.proposers import make_proposer
 from search.proposers.loaded import rehearse
 from search.registry import is_extension
+from search.training.own import TrainingCode
 from spaces import SpaceError
 from spaces.errors import listed, unknown
 from spaces.hyperparameters.kinds import KNOWN
@@ -25,7 +26,7 @@ FEW_IMAGES, UNEQUAL = 5, 3
 
 def problems_of(given: Prepared) -> list[str]:
     """Every problem, as a sentence that says what to do."""
-    methods = (_one_shot, _differentiable, _inheritance, _references, _networks, _hyperparameters)
+    methods = (_one_shot, _differentiable, _inheritance, _references, _networks, _hyperparameters, _own_code)
     rules = (_data, _limits, _proposer, _supernet, _start, _parent, *methods)
     return [problem for rule in rules for problem in rule(given)]
 
@@ -243,6 +244,16 @@ def _few(given: Prepared) -> Iterator[str]:
             f"the classes have {least} to {most} training images: accuracy favours the large ones; see "
             "balanced_accuracy, as an objective too, and class_weights=balanced of each training"
         )
+
+
+def _own_code(given: Prepared) -> Iterator[str]:
+    """A user's own loss or step must be there."""
+    config = given.config
+    for section in (config.parent, config.training, config.finetune, config.final):
+        try:
+            TrainingCode.of(section.loss, section.step)
+        except ConfigError as error:
+            yield str(error)
 
 
 def _batch_sizes(given: Prepared) -> Iterator[str]:

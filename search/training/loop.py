@@ -9,8 +9,9 @@ the weights of one that was never interrupted (on the CPU).
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -126,11 +127,19 @@ def sandwich_step(supernet: NasBnnSupernet, config: SupernetConfig, weights: Ten
     return step
 
 
-def plain_step(network: nn.Module, config: TrainConfig, weights: Tensor | None = None) -> Step:
-    """Cross entropy with the labels, classes weighed where there are weights: finetuning, and training from scratch.
+LossOf = Callable[[Tensor, Tensor], Tensor]
+"""A loss, of shape (), of logits (N, classes) and labels (N,)."""
+
+
+def plain_step(
+    network: nn.Module, config: TrainConfig, weights: Tensor | None = None, loss_of: LossOf | None = None
+) -> Step:
+    """One pass with a loss, or cross entropy with classes weighed where there are weights: finetuning, and training
+    from scratch.
 
     Where the configuration lets drop path rise, it is set at the beginning of every epoch: none in the first one.
     """
+    loss_of = loss_of or partial(F.cross_entropy, weight=weights, label_smoothing=config.label_smoothing)
     device = next(network.parameters()).device
     rising = isinstance(config, NetworkTrainConfig) and config.drop_path_schedule == "linear"
     cells = [module for module in network.modules() if isinstance(module, Cell)] if rising else []
@@ -141,7 +150,7 @@ def plain_step(network: nn.Module, config: TrainConfig, weights: Tensor | None =
             cell.drop_path = drop_path * batch.epoch / config.epochs
         with autocast(device):
             logits = network(batch.images).float()
-            loss = F.cross_entropy(logits, batch.labels, weights, label_smoothing=config.label_smoothing)
+            loss = loss_of(logits, batch.labels)
         loss.backward()
         return loss.detach()
 

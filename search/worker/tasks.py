@@ -53,7 +53,9 @@ class Evaluate(TrialTask):
 
 @dataclass(frozen=True)
 class SearchCells(TrialTask):
-    """Do one differentiable search."""
+    """Do one differentiable search, up to `until` epochs (None: to the end)."""
+
+    until: int | None = None
 
 
 @dataclass(frozen=True)
