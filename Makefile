@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+DEVELOPMENT := $(VENV)/.development
+# uv, where there is one, installs in a fraction of pip's time; both keep to constraints.txt. An old pip knows no groups.
+INSTALL = $(if $(shell command -v uv 2>/dev/null),uv pip install --python $(BIN)/python,$(BIN)/python -m pip install --upgrade 'pip>=25.1' --quiet && $(BIN)/python -m pip install)
 # How many processes share the tests.
 JOBS ?= 2
 # Where a demonstration is kept.
@@ -17,29 +20,35 @@ SOAK_RUNS ?= 6
 help: ## List what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
-venv: $(INSTALLED) ## Create .venv and install everything into it
+venv: $(INSTALLED) ## Create .venv and install into it what searches need
 
 # An old pip knows no dependency groups (--group came with 25.1). torch and torchvision go in with one call, so that
 # they fit each other.
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "binarynas needs Python 3.11 to 3.13; $(PYTHON) is " + sys.version.split()[0] + ". Name another: make venv PYTHON=python3.12")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
+	@echo "Installing torch, Ray and what else a search needs; with pip this takes some minutes."
+	$(INSTALL) --constraint constraints.txt --editable .
 	$(BIN)/python -m search.cli.install_check
 	@touch $@
 
-test: venv ## Run the tests (FAST=1 leaves out the slow ones)
+# What tests, style and types need; a search does not.
+$(DEVELOPMENT): $(INSTALLED)
+	@echo "Installing what tests and checks need."
+	$(INSTALL) --constraint constraints.txt --editable . --group dev
+	@touch $@
+
+test: $(DEVELOPMENT) ## Run the tests (FAST=1 leaves out the slow ones)
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(if $(FAST),-m "not slow")
 
-soak: venv ## Kill runs at random until they are done, for an hour or so
+soak: $(DEVELOPMENT) ## Kill runs at random until they are done, for an hour or so
 	SOAK=$(SOAK) SOAK_RUNS=$(SOAK_RUNS) $(BIN)/python -m pytest tests/faults -k 'soak or until_it_is_done' --timeout 3600
 
-lint: venv ## Check style and format
+lint: $(DEVELOPMENT) ## Check style and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: venv ## Check types
+types: $(DEVELOPMENT) ## Check types
 	$(BIN)/pyright
 
 # Every page is made again: what a docstring says is no file that Sphinx watches. Nothing may be loaded from a network.
@@ -49,7 +58,7 @@ docs: $(VENV)/.docs ## Build the site of docs/ and the docstrings into build/doc
 	@echo "The site is in build/docs; begin with build/docs/index.html."
 
 $(VENV)/.docs: $(INSTALLED)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group docs
+	$(INSTALL) --constraint constraints.txt --group docs
 	@touch $@
 
 demo: venv ## Search a small space on the digits data set; again to carry on

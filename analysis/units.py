@@ -76,7 +76,7 @@ def axis_scale(column: str, largest: float) -> Scale:
     """
     if column == "map":
         return Scale("validation mAP (%)", 0.01)
-    if column == "accuracy":
+    if column in ("accuracy", "balanced_accuracy"):
         return Scale("validation accuracy (%)", 0.01) if not largest > 1 else Scale("accuracy", 1.0)  # in percent, say
     factor, sign = prefix(largest)
     words = {

@@ -114,7 +114,8 @@ def measured(make: Any, count: int, workers: int) -> dict[str, float] | None:
 
     with tempfile.TemporaryDirectory() as name:
         execution = {"workers": workers, "threads": 1, "training_threads": 8}
-        run = SimpleNamespace(path=Path(name), config=RunConfig.model_validate({"execution": execution}))
+        space = get_space("nasbnn-digits")
+        run = SimpleNamespace(path=Path(name), space=space, config=RunConfig.model_validate({"execution": execution}))
         connect(run.config.execution, None)
         trials, marks = trials_in(run.path, count, workers=workers, per_task=4), list[float]()
         take = trials.report
@@ -157,15 +158,16 @@ def added(count: int = 500) -> None:
     )
     tune_executor.Worker = Trivial  # type: ignore[assignment,misc]
 
-    class Hollow(tune_executor._Trainable):
+    class Hollow(tune_executor.RunTrial):
         """The trainable around a trivial worker: made here, so that it travels by value."""
 
         def setup(self, config):
             self._limit = self._problem = None
-            self._worker = Trivial(Path())
+            self._run_name = "trivial"
+            self.worker = Trivial(Path())
             self.reset_config(config)
 
-    tune_executor._Trainable = Hollow  # type: ignore[misc]
+    tune_executor.RunTrial = Hollow  # type: ignore[misc]
     for workers, rounds in ((2, ROUNDS), (1, ROUNDS), (8, 1)):
         found = [measured(tune_executor.TuneExecutor, count, workers) for _ in range(rounds)]
         print(f"{workers} workers, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}: ", end="")
@@ -236,28 +238,29 @@ def sent_bytes() -> None:
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     counts = {"tasks": 0, "reports": 0, "trials": 0, "store": 0}
     seen: dict[str, dict[str, int]] = {}
-    make = tune_executor._Feeder._trial
+    make = tune_executor._Feeder.suggest
 
-    def counted(self, task: Task, *place: int):
-        trial = make(self, task, *place)
-        counts["tasks"] += len(json.dumps(trial))
-        counts["trials"] += 1
+    def counted(self, trial_id: str):
+        trial = make(self, trial_id)
+        if isinstance(trial, dict):
+            counts["tasks"] += len(json.dumps(trial))
+            counts["trials"] += 1
         return trial
 
     class Listener(tune_executor._Listener):
-        def on_trial_result(self, iteration, trials, trial, result, **info):
+        def _take_result(self, trial_id, result):
             counts["reports"] += len(result.get("report", ""))
             total, free = ray.cluster_resources(), ray.available_resources()
             used = total.get("object_store_memory", 0) - free.get("object_store_memory", 0)
             counts["store"] = max(counts["store"], int(used))
-            report = from_json(result["report"], REPORTS) if "report" in result else None
+            report = from_json(result["report"], REPORTS) if result.get("report") else None
             if isinstance(report, Outcome) and report.number % 10 == 9:
                 sums = mapping(int(report.worker), "supernet/trained/tensors")
                 best = seen.setdefault(report.worker, {})
                 best.update({kind: max(value, best.get(kind, 0)) for kind, value in sums.items()})
-            super().on_trial_result(iteration, trials, trial, result, **info)
+            super()._take_result(trial_id, result)
 
-    tune_executor._Feeder._trial = counted  # type: ignore[method-assign]
+    tune_executor._Feeder.suggest = counted  # type: ignore[method-assign]
     tune_executor._Listener = Listener  # type: ignore[misc]
     with tempfile.TemporaryDirectory() as name:
         config = load_config("nasbnn-digits", settings, {"execution": {"workers": 2, "address": cluster.address}})

@@ -38,6 +38,13 @@ if TYPE_CHECKING:
     from search.data.opening import open_data
     from search.execution.executors import make_executor
     from search.execution.inline import InlineExecutor
+    from search.execution.trainables.public import (
+        evaluate_subnet,
+        objective,
+        search_cells,
+        train_network,
+        train_supernet,
+    )
     from search.pipeline.carry_out import carry_out
     from search.pipeline.detection import detection_config, prepare_detection
     from search.pipeline.prepare import prepare
@@ -81,6 +88,7 @@ if not TYPE_CHECKING:
             "runs.records": "Proposal Record",
             "runs.study": "read_records",
             "seeds": "derive_rng derive_seed",
+            "execution.trainables.public": "evaluate_subnet objective search_cells train_network train_supernet",
             "training.evaluation": "evaluate recalibrate_on",
         },
     )

@@ -1,6 +1,7 @@
 """A user's own code, named in a configuration as `package.module:name`."""
 
 import hashlib
+import os
 import sys
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -22,7 +23,7 @@ def load_extension(text: str, what: str) -> object:
     if not is_extension(text):
         raise ConfigError(f"{what} is {shown(text)}: write package.module:Name")
     module_name, _, name = text.partition(":")
-    here = str(Path.cwd())
+    here = os.environ.get("TUNE_ORIG_WORKING_DIR") or str(Path.cwd())  # Tune moves its workers to folders of trials
     if here not in sys.path:
         sys.path.append(here)
     try:

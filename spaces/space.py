@@ -313,6 +313,24 @@ def number_text(value: float) -> str:
     return str(int(value)) if math.isfinite(value) and value == int(value) else repr(float(value))
 
 
+def nearest_multiple(value: int, of: int) -> int:
+    """The multiple of a number that is nearest to a value, the larger of two, and at least one time the number.
+
+    >>> nearest_multiple(90, 16), nearest_multiple(8, 16)
+    (96, 16)
+    """
+    return max(1, (2 * value + of) // (2 * of)) * of
+
+
+def halvings_kept(image_size: int, own_size: int, halvings: int) -> int:
+    """How many of a space's halvings are kept at another image size, so that the last map has four pixels, or as many
+    as it has at the space's own size."""
+    least = min(4, own_size >> halvings)
+    while halvings and image_size >> halvings < least:
+        halvings -= 1
+    return halvings
+
+
 def ascending(values: Iterable[float]) -> bool:
     """Whether every value is greater than the one before it.
 

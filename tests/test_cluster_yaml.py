@@ -90,8 +90,10 @@ def test_the_libraries_of_a_node_are_those_of_this_project(config):
     import tomllib
 
     needed = tomllib.loads((FILE.parent / "pyproject.toml").read_text())["project"]["dependencies"]
-    names = {re.split(r"[\[<>=]", requirement)[0] for requirement in needed}
     install = next(command for command in config["setup_commands"] if "torch" in command)
+    assert "-c ~/constraints.txt" in install, "in the versions that were tried"
+    assert (FILE.parent / config["file_mounts"]["~/constraints.txt"]).is_file()
+    names = {re.split(r"[\[<>=]", requirement)[0] for requirement in needed}
     there = {re.split(r"[\[<>=]", word.strip('"'))[0] for word in install.split()}
     assert names - there == {"numpy"}, "numpy comes with the others; every other library is named"
     pinned = re.search(r"^ray==(.*)$", (FILE.parent / "constraints.txt").read_text(), re.MULTILINE)[1]

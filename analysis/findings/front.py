@@ -9,14 +9,19 @@ import pandas as pd
 
 from analysis.measures.pareto import Direction, Floats, pareto_front
 from analysis.runs.layout import FRONT_FILE, ColumnError, RunError
-from analysis.runs.schema import LATENCY, TEST_ACCURACY
+from analysis.runs.schema import BALANCED, LATENCY, TEST_ACCURACY, TEST_BALANCED
 from analysis.runs.trials import Source, directions_of, load_trials, numbers
 from analysis.stages import competing
 from analysis.units import cost_words, percent, quantity
 from spaces.errors import listed
 
-TABLE_COLUMNS = ("architecture", "id", "accuracy", TEST_ACCURACY, "ops", "params", "bytes", LATENCY, "stage", "number")
-_OPTIONAL = (TEST_ACCURACY, LATENCY, "number")
+TABLE_COLUMNS = (
+    "architecture", "id", "accuracy", TEST_ACCURACY, BALANCED, TEST_BALANCED, "ops", "params", "bytes", LATENCY,
+    "stage", "number",
+)  # fmt: skip
+_OPTIONAL = (TEST_ACCURACY, BALANCED, TEST_BALANCED, LATENCY, "number")
+_SPARSE = (LATENCY, BALANCED, TEST_BALANCED)  # kept where a trial has one
+_UNEQUAL = 0.01  # from this difference on, the mean over the classes is shown beside accuracy
 
 
 def front(
@@ -68,7 +73,9 @@ def front_table(front: pd.DataFrame) -> pd.DataFrame:
     `test_accuracy` (fraction, the final measurement on the test split) is among them where the front has it, the
     latency where a trial has one.
     """
-    kept = [name for name in TABLE_COLUMNS if name in front.columns and (name != LATENCY or front[name].notna().any())]
+    kept = [
+        name for name in TABLE_COLUMNS if name in front.columns and (name not in _SPARSE or front[name].notna().any())
+    ]
     return front[kept].reset_index(drop=True)
 
 
@@ -77,6 +84,12 @@ def front_rows(front: pd.DataFrame) -> list[dict[str, str]]:
     columns = {"accuracy": _texts(front, "accuracy", percent)}
     if TEST_ACCURACY in front.columns:
         columns["test accuracy"] = _texts(front, TEST_ACCURACY, percent)
+    pairs = (("accuracy", BALANCED, "balanced"), (TEST_ACCURACY, TEST_BALANCED, "test balanced"))
+    for plain, balanced, heading in pairs:
+        if plain in front.columns and balanced in front.columns:
+            accuracy, mean = numbers(front, plain, balanced).T
+            if (np.abs(accuracy - mean) > _UNEQUAL).any():
+                columns[heading] = _texts(front, balanced, percent)
     columns["OPs"] = _texts(front, "ops", lambda value: quantity(value, ""))
     columns["parameters"] = _texts(front, "params", lambda value: quantity(value, ""))
     columns["size"] = _texts(front, "bytes", lambda value: cost_words("bytes", value))

@@ -25,6 +25,8 @@ SCHEMA_VERSION = 1
 VERSION_KEY = b"binarynas.schema_version"
 LATENCY = "latency_ms"
 MAP = "map"
+BALANCED = "balanced_accuracy"
+TEST_BALANCED = "test_balanced_accuracy"  # as the next
 TEST_ACCURACY = "test_accuracy"  # a column of the front's table, not of the trials
 
 ArrowType = Literal["string", "int32", "int64", "float64", "strings", "time"]
@@ -86,6 +88,13 @@ COLUMNS = (
         "float64",
         "fraction",
         "top-1 accuracy on the validation split, 0 to 1; of a detector its map",
+        "max",
+    ),
+    Column(
+        "balanced_accuracy",
+        "float64",
+        "fraction",
+        "mean over the classes of the accuracy on their images, 0 to 1",
         "max",
     ),
     Column("loss", "float64", "nats", "mean cross entropy on the validation split", "min"),

@@ -82,6 +82,18 @@ def save_network(folder: Path | str, network: AnyNetwork, extra_meta: Mapping[st
     save_checkpoint(folder, network.state_dict(), {**network_meta(network), "extra": dict(extra_meta or {})})
 
 
+def same_shapes(module: nn.Module, other: nn.Module) -> tuple[str, ...]:
+    """The names of the tensors that two modules share, with the same shape in both."""
+    theirs = other.state_dict()
+    return tuple(name for name, t in module.state_dict().items() if name in theirs and theirs[name].shape == t.shape)
+
+
+def take_over(module: nn.Module, other: nn.Module) -> None:
+    """Copy into a module the tensors of another one that fit (`same_shapes`); the others stay as they are."""
+    theirs = other.state_dict()
+    module.load_state_dict({name: theirs[name] for name in same_shapes(module, other)}, strict=False)
+
+
 def load_network(folder: Path | str, verify: Verify = Verify.HASHES) -> AnyNetwork:
     """The network of a checkpoint, in evaluation mode, its weights mapped from the file. Raises `CheckpointError`."""
     return network_from(*load_checkpoint(folder, verify))

@@ -88,7 +88,7 @@ def set_mode(network: nn.Module, mode: Mode) -> None:
     """Give every binary convolution of a network this mode."""
     for module in network.modules():
         if isinstance(getattr(module, "mode", None), Mode):
-            module.mode = mode
+            setattr(module, "mode", mode)  # noqa: B010 - a module declares only parameters and modules
 
 
 def set_progress(network: nn.Module, progress: float) -> None:

@@ -74,9 +74,9 @@ def _section(source: "Run", preset: str | None, data: str | None, settings: Sequ
     if data is not None:
         given = recognise_pictures(data).model_dump(mode="json", exclude_unset=True)
         values["detection"]["data"] = {**begun.data.model_dump(mode="json"), "path": None, "name": "digits", **given}
-    from search.config.loading import with_settings
+    from search.config.loading import check_config, set_values
 
-    return with_settings(values, [f"detection.{each}" for each in settings], "detect").detection
+    return check_config(set_values(values, {}, [f"detection.{each}" for each in settings]), "detect").detection
 
 
 def _texts(source: "Run", names: Sequence[str]) -> list[str]:

@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from search.cli.options import Json, OpsMax, OpsMin, RunFolder, complete_preset
+from search.cli.options import Json, OpsMax, OpsMin, RunFolder, complete_preset, parse_bytes, parse_duration
 from search.cli.output import fail, note, print_json, print_table, stderr
 
 if TYPE_CHECKING:
+    from search.config.run import RunConfig
+    from search.data.config import DataConfig
     from search.runs.folder import Run
 
 _ADDRESS = "A Ray cluster: auto, or HOST:PORT of its head. The run's folder must be on storage that its nodes share."
@@ -17,33 +19,49 @@ _ADDRESS = "A Ray cluster: auto, or HOST:PORT of its head. The run's folder must
 
 def search(
     source: Annotated[
-        str,
+        str | None,
         typer.Argument(
-            metavar="PRESET|FILE.yaml",
-            help="A preset's name, or a configuration.",
+            metavar="[PRESET|FILE.yaml]",
+            help="A preset or a configuration; without, --data is planned for.",
             autocompletion=complete_preset,
         ),
-    ],
+    ] = None,
     data: Annotated[
         str | None, typer.Option(help="Your images: a folder, a Parquet file, or the name of a data set.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder; runs/PRESET where left out.")] = None,
+    duration: Annotated[
+        float | None,
+        typer.Option("--time", parser=parse_duration, metavar="TIME", help="For a plan: 30m, 2h, 1d; an hour else."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the plan, print it as a configuration, and stop.")
+    ] = False,
     trials: Annotated[int | None, typer.Option(help="How many candidates to try.")] = None,
     ops_min: OpsMin = None,
     ops_max: OpsMax = None,
     latency_max: Annotated[
         float | None, typer.Option(metavar="MS", help="Most milliseconds per image, in one thread of this machine.")
     ] = None,
+    bytes_max: Annotated[
+        float | None, typer.Option(parser=parse_bytes, metavar="SIZE", help="Largest network, such as 100KB.")
+    ] = None,
     objectives: Annotated[str | None, typer.Option(help="Such as accuracy,ops or accuracy,latency.")] = None,
     workers: Annotated[int | None, typer.Option(help="Candidates in flight.")] = None,
     seed: Annotated[int | None, typer.Option(help="The root of all randomness.")] = None,
     address: Annotated[str | None, typer.Option(help=_ADDRESS)] = None,
+    callback: Annotated[
+        list[str] | None, typer.Option(metavar="MODULE:NAME", help="Your own callback, Tune's or ours; repeatable.")
+    ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other setting, e.g. supernet.epochs=5.")
     ] = None,
 ) -> None:
     """Search for accurate binary networks; ends with a frontier, its networks as files, and a plot."""
-    from search.config.loading import load_config
+    import time
+
+    begun = time.monotonic()
+    from search.config.loading import left_out, load_config
     from search.data.config import recognise
 
     options = {
@@ -54,11 +72,25 @@ def search(
             "ops_min": ops_min,
             "ops_max": ops_max,
             "latency_max": latency_max,
+            "bytes_max": bytes_max,
             "objectives": objectives.split(",") if objectives else None,
         },
-        "execution": {"workers": workers, "address": address},
+        "execution": {"workers": workers, "address": address, "callbacks": callback},
     }
-    config = load_config(source, settings or (), options)
+    if source is None:
+        if data is None:
+            fail("give a preset, a configuration, or --data alone to have a search planned for your images")
+        config = _planned(recognise(data), duration, options, settings or [], begun)
+        if dry_run:
+            typer.echo(config.to_short_yaml(), nl=False)
+            return
+        source = Path(data).name or "images"
+    else:
+        if duration is not None or dry_run:
+            fail("--time and --dry-run plan a search of --data alone: leave the preset out, or set epochs and trials")
+        if data is not None and (dropped := left_out(source, recognise(data))):
+            note(f"--data gives other images than {source} has: its {', '.join(dropped)} are left out")
+        config = load_config(source, settings or (), options)
 
     from search.execution.address import require_reachable
     from search.pipeline.prepare import prepare
@@ -69,9 +101,33 @@ def search(
     except ExecutionError as error:
         fail(str(error))
     run = prepare(config, (out or Path("runs") / Path(source).stem).expanduser())
-    if left_out := run.info["data"].get("left_out"):
-        note(f"of the data set is not used: {'; '.join(left_out)}")
+    if unused := run.info["data"].get("left_out"):
+        note(f"of the data set is not used: {'; '.join(unused)}")
+    for sentence in run.info.get("notes", []):
+        note(sentence)
     _carry_out(run)
+
+
+def _planned(
+    data: "DataConfig", seconds: float | None, options: Mapping[str, Any], settings: Sequence[str], begun: float
+) -> "RunConfig":
+    """The configuration that is planned for some images; the plan is shown as a table on standard error."""
+    from search.config.loading import changed
+    from search.pipeline.planner.plan import Wanted, make_plan
+    from search.pipeline.planner.survey import machine, survey
+    from search.pipeline.planner.table import rows
+
+    given = options["search"]
+    wanted = Wanted(seconds, given["ops_max"], given["bytes_max"], given["latency_max"])
+    seed, here = options["seed"] or 0, machine()
+    found = survey(data, seed)
+    config = make_plan(data, found, here, wanted, seed, begun)
+    config = changed(config, {**options, "data": None}, settings)
+    table = rows(config, found, here)
+    widths = [max(len(row[column]) for row in table) for column in (0, 1)]
+    for what, much, long in table:
+        typer.echo(f"{what.ljust(widths[0])}  {much.ljust(widths[1])}  {long.rjust(8)}".rstrip(), err=True)
+    return config
 
 
 def resume(
@@ -108,6 +164,7 @@ def _carry_out(run: "Run", address: str | None = None, *, take_over: bool = Fals
     remedy = f"go on with: binarynas resume {run.path}"
     heed_termination(f"stopped; {remedy}")
     from search.execution.executors import make_executor
+    from search.pipeline.callbacks import Telling, callbacks_of
     from search.pipeline.carry_out import carry_out
     from search.pipeline.view import make_view
     from search.runs.locking import writing
@@ -116,7 +173,7 @@ def _carry_out(run: "Run", address: str | None = None, *, take_over: bool = Fals
 
     try:
         with writing(run, take_over=take_over), make_view(stderr()) as view:
-            carry_out(run, make_executor(run, address), view)
+            carry_out(run, make_executor(run, address), Telling(view, callbacks_of(run.config)))
     except KeyboardInterrupt:
         fail(f"stopped; {remedy}", INTERRUPTED)
     except (TrainingError, ExecutionError) as error:

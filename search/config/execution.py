@@ -25,6 +25,9 @@ class ExecutionConfig(Section):
     threads: int = Field(default=1, ge=1, description="torch threads of a candidate's evaluation")
     training_threads: int = Field(default=2, ge=1, description="torch threads of supernet training")
     candidates_per_task: int = Field(default=4, ge=1, description="cheap candidates share a Tune trial")
+    callbacks: tuple[str, ...] = Field(
+        default=(), description="your own, as package.module:Name; Tune's, or with methods phase, epoch, trial, result"
+    )
     ray_output: bool = Field(default=False, description="let Ray and Tune print what they do, for finding faults")
     latency: Literal["table", "measured"] = Field(
         default="table", description="predicted from a table of operations, or each candidate measured by itself"

@@ -12,6 +12,7 @@ from yaml.constructor import ConstructorError
 
 from search.config.run import FORMAT_VERSION, RunConfig
 from search.config.sections import ConfigError
+from search.data.config import KNOWN, DataConfig
 from spaces.errors import SpaceError, nearest
 
 Values = dict[str, Any]
@@ -47,15 +48,39 @@ def load_config(source: str, settings: Iterable[str] = (), overrides: Mapping[st
             f"the presets are {', '.join(named)}"
         )
     values = parse_yaml(text, source)
-    _merge(values, _given(overrides or {}))
-    return with_settings(values, settings, source)
+    data = _given(overrides or {}).get("data")
+    if data is not None and left_out(source, DataConfig.model_validate(data)):
+        values.pop("data")
+    return check_config(set_values(values, overrides or {}, settings), source)
 
 
-def with_settings(values: Values, settings: Iterable[str], source: str) -> RunConfig:
-    """Nested values with `key=value` settings on top, checked. Raises `ConfigError` that lists every problem."""
+def set_values(values: Values, overrides: Mapping[str, object], settings: Iterable[str]) -> Values:
+    """Nested values with others in their place, those that are None left out, and `key=value` settings on top."""
+    _merge(values, _given(overrides))
     for setting in settings:
         _merge(values, _nested(setting))
-    return check_config(values, source)
+    return values
+
+
+def left_out(source: str, data: DataConfig) -> list[str]:
+    """What of a preset's data section belongs to its own data set, and not to these other images, as `key value`.
+
+    Nothing where the preset is for images of one's own, or `data` are its own.
+    """
+    named = presets()
+    own: Values = parse_yaml(named[source], source).get("data", {}) if source in named else {}
+    if own.get("name") not in KNOWN or own["name"] == data.name:
+        return []
+    return [f"{key} {value}" for key, value in own.items() if key not in ("name", "path", "download")]
+
+
+def changed(config: RunConfig, overrides: Mapping[str, object], settings: Iterable[str]) -> RunConfig:
+    """A configuration with options and settings on top, as `load_config` takes them. Raises `ConfigError`."""
+    values: Values = config.model_dump(mode="json", exclude_unset=True)
+    _merge(values, _given(overrides))
+    for setting in settings:
+        _merge(values, _nested(setting))
+    return check_config(values, "the plan")
 
 
 def parse_yaml(text: str, source: str) -> Values:

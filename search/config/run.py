@@ -7,6 +7,7 @@ from pydantic import Field
 
 from search.config.detection import DetectionConfig
 from search.config.execution import ExecutionConfig
+from search.config.plan import PlanConfig
 from search.config.search import EvaluationConfig, SearchConfig
 from search.config.sections import Section
 from search.config.space import AnySpace, SpaceConfig
@@ -56,6 +57,7 @@ class RunConfig(Section):
     final: FinalConfig = FinalConfig()
     detection: DetectionConfig = DetectionConfig()
     execution: ExecutionConfig = ExecutionConfig()
+    plan: PlanConfig = PlanConfig()
 
     def searched_space(self, architectures: AnySpace) -> AnySpace:
         """The space of the candidates: settings of differentiable searches, else architectures."""
@@ -63,6 +65,12 @@ class RunConfig(Section):
             return self.space.searched(architectures)
         alone = HyperparameterSpace(f"{self.space.name} searches", (Listed("seed", (self.seed,)),))
         return self.space.hyperparameter_space() or alone
+
+    def to_short_yaml(self) -> str:
+        """The configuration without what is left at its default, to be kept and edited."""
+        return yaml.safe_dump(
+            {"version": FORMAT_VERSION, **self.model_dump(mode="json", exclude_defaults=True)}, sort_keys=False
+        )
 
     def to_yaml(self) -> str:
         """The configuration as it is stored with a run, complete."""

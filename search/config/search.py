@@ -10,6 +10,7 @@ from search.registry import PROPOSERS, is_extension
 from spaces.errors import unknown
 from spaces.limits import Limits
 
+QUALITIES = ("accuracy", "balanced_accuracy")
 COST_OBJECTIVES = ("ops", "params", "bytes", LATENCY)
 SHORT_NAMES = {"latency": LATENCY}
 
@@ -83,6 +84,7 @@ class SearchConfig(Section):
     latency_max: float | None = Field(
         default=None, gt=0, allow_inf_nan=False, description="milliseconds that a candidate may take, as predicted"
     )
+    bytes_max: float | None = Field(default=None, gt=0, description="bytes that a deployed network may have")
     stop: Literal["trials", "plateau"] = Field(
         default="trials", description="what ends the search: so many trials, or before them a front that stops growing"
     )
@@ -96,14 +98,16 @@ class SearchConfig(Section):
     @field_validator("objectives")
     @classmethod
     def _objectives(cls, objectives: tuple[str, ...]) -> tuple[str, ...]:
-        known = ("accuracy", *COST_OBJECTIVES)
         objectives = tuple(SHORT_NAMES.get(name, name) for name in objectives)
         if (
-            objectives[:1] != ("accuracy",)
+            objectives[:1] not in {(quality,) for quality in QUALITIES}
             or len(set(objectives)) < len(objectives)
-            or not set(objectives) <= set(known)
+            or not set(objectives[1:]) <= set(COST_OBJECTIVES)
         ):
-            raise ValueError(f"must begin with accuracy and hold each of {', '.join(known)} at most once")
+            raise ValueError(
+                "must begin with accuracy (or balanced_accuracy, the mean over the classes) and hold each of "
+                f"{', '.join(COST_OBJECTIVES)} at most once"
+            )
         return objectives
 
     @field_validator("proposer")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -52,9 +52,22 @@ class TrainConfig(Section):
         default=(), description="epochs after which the schedule `steps` divides by 10; else 0.3, 0.6, 0.9 of them"
     )
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    class_weights: Literal["none", "balanced"] = Field(
+        default="none", description="balanced: images of a class count as much as those of any other class in all"
+    )
+    mix: Literal["none", "mixup", "cutmix"] = Field(
+        default="none", description="images of a batch blended with others of it, or parts exchanged; labels likewise"
+    )
     warmup_epochs: float = Field(default=0.0, ge=0, description="epochs of linear rise before the schedule")
 
     def with_values(self, values: Mapping[str, object]) -> Self:
         """These settings with hyperparameters in their place, and checked; other hyperparameters are left out."""
         known = {name: value for name, value in values.items() if name in type(self).model_fields}
         return self.model_validate({**self.model_dump(), **known})
+
+
+class PlainTrainConfig(TrainConfig):
+    """How one network is trained by a loss of its logits; see `search.training.own`."""
+
+    loss: str | None = Field(default=None, description="your own, as package.module:name; else cross entropy")
+    step: str | None = Field(default=None, description="your own whole training step, as package.module:name")

@@ -22,6 +22,7 @@ from spaces import (
     get_space,
     space_from,
 )
+from spaces.catalogue import resized
 from spaces.declarations import FAMILIES
 from spaces.errors import SpaceError, listed
 from spaces.hyperparameters.kinds import BINARISERS, KNOWN, Word
@@ -221,8 +222,10 @@ class SpaceConfig(Section):
             space = space_from({"family": declared[0].family, "name": self.name, "classes": 10, **given, **size})
         else:
             space = get_space(self.name)
+            if self.image_size is not None:
+                space = resized(space, self.image_size)
             space = space_from({**space.declaration(), **given}) if given else space
-        return space.for_data(image_size=self.image_size, classes=classes, channels=channels)
+        return space.for_data(classes=classes, channels=channels)
 
     def hyperparameter_space(self) -> HyperparameterSpace | None:
         """The hyperparameters that are searched; None where there are none."""

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from models.layers.modes import Mode
-from search.config.sections import Optimiser, TrainConfig
+from search.config.sections import Optimiser, PlainTrainConfig, TrainConfig
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
@@ -60,9 +60,14 @@ class SupernetConfig(TrainConfig):
     checkpoint: str | None = Field(
         default=None, description="folder of a trained supernet (binarynas import-nasbnn); trains none"
     )
+    start: str | None = Field(
+        default=None,
+        description="a run, or the folder of a trained supernet, whose weights the training starts from where they "
+        "have the same shapes; classes and image size may be others",
+    )
 
 
-class FinetuneConfig(TrainConfig):
+class FinetuneConfig(PlainTrainConfig):
     """Pipeline 2: the frontier's networks trained on from the supernet's weights."""
 
     networks: int = Field(
@@ -73,7 +78,7 @@ class FinetuneConfig(TrainConfig):
     learning_rate: float = Field(default=1e-5, gt=0)
 
 
-class ParentConfig(TrainConfig):
+class ParentConfig(PlainTrainConfig):
     """Training of the space's largest network (uniform 4x), from whose leading channels candidates start."""
 
     epochs: int = Field(default=0, ge=0, description="0: no parent; candidates start from random weights")
@@ -89,7 +94,7 @@ class ParentConfig(TrainConfig):
         return self.epochs > 0 or self.checkpoint is not None
 
 
-class NetworkTrainConfig(TrainConfig):
+class NetworkTrainConfig(PlainTrainConfig):
     """Training of a network from its first weights to those that are kept."""
 
     multi_stage: bool = Field(

@@ -1,6 +1,7 @@
 """Random changes of training images in batches on the device, with every number drawn from a CPU generator."""
 
 # torch is partly untyped
+# pyright: reportMissingTypeStubs=false
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from typing import Self
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from search.data.config import DataConfig
 
@@ -18,12 +19,14 @@ USUAL = {"cifar10": (4, "horizontal"), "cifar100": (4, "horizontal")}
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What may happen to a training image: shift in pixels, flip, resized crop (least share of area), colour jitter."""
+    """What may happen to a training image: shift in pixels, flip, resized crop (least share of area), colour jitter,
+    and then a policy by name."""
 
     crop_padding: int = 0
     flip: str = "none"
     resized_crop: float | None = None
     colour_jitter: float = 0.0
+    policy: str = "none"
 
     @classmethod
     def of(cls, config: DataConfig) -> Self:
@@ -36,6 +39,7 @@ class Augmentation:
             flip=flip if config.flip is None else config.flip,
             resized_crop=config.resized_crop,
             colour_jitter=config.colour_jitter,
+            policy=config.policy,
         )
 
 
@@ -56,7 +60,26 @@ def augment(images: Tensor, augmentation: Augmentation, generator: torch.Generat
         low, high = 1 - augmentation.colour_jitter, 1 + augmentation.colour_jitter
         brightness, contrast, saturation = (torch.rand(3, generator=generator) * (high - low) + low).tolist()
         images = jitter(images, brightness, contrast, saturation)
+    if augmentation.policy != "none":
+        images = by_policy(images, augmentation.policy, generator)
     return images
+
+
+def policy_of(name: str) -> nn.Module:
+    """The policy of torchvision's with this name: RandAugment (2 operations of strength 9) or TrivialAugment."""
+    from torchvision.transforms import v2
+
+    return {"randaugment": v2.RandAugment, "trivialaugment": v2.TrivialAugmentWide}[name]()
+
+
+def by_policy(images: Tensor, name: str, generator: torch.Generator) -> Tensor:
+    """Change each image by operations of its own; uint8. The policy draws from torch's own generator, which is seeded
+    from ours and then put back."""
+    chosen, device = policy_of(name), images.device
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
+        whole = images.round().to(torch.uint8) if images.is_floating_point() else images
+        return torch.stack([chosen(image) for image in whole.cpu()]).to(device)
 
 
 def shift(images: Tensor, offsets: Tensor, padding: int) -> Tensor:

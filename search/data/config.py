@@ -58,6 +58,9 @@ class DataConfig(BaseModel):
         default=None, gt=0, le=1, description="train on crops of at least this share of the area (ImageNet: 0.08)"
     )
     colour_jitter: float = Field(default=0.0, ge=0, lt=1, description="random brightness, contrast, saturation")
+    policy: Literal["none", "randaugment", "trivialaugment"] = Field(
+        default="none", description="a policy of torchvision's that changes each training image after all of these"
+    )
 
     on_damage: Literal["stop", "skip"] = Field(
         default="stop", description="skip: train without images that cannot be decoded, and say how many"

@@ -349,3 +349,10 @@ def _fingerprint(tensors: Mapping[str, Tensor]) -> str:
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
         digest.update(tensor.numpy())  # pyright: ignore[reportArgumentType] - an array is a buffer
     return digest.hexdigest()
+
+
+def listed_and_cut(config: DataConfig, seed: int) -> tuple[Source, Cut]:
+    """What a data set has, and which images belong to each split; no image is decoded. Raises `DataError`."""
+    source = _source(config)
+    source.check_classes()
+    return source, _cut(source, config, seed)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from search.data.augment import Augmentation
+from search.data.augment import Augmentation, policy_of
 from search.data.dataset import Normalisation
 from search.data.errors import DataError
 from search.data.order import Order, numbered_batches, permutation
@@ -155,4 +155,6 @@ def _transform(split: StreamSplit) -> nn.Module:
     if augmentation.colour_jitter:
         strength = augmentation.colour_jitter
         steps.append(v2.ColorJitter(strength, strength, strength))
+    if augmentation.policy != "none":
+        steps.append(policy_of(augmentation.policy))
     return v2.Compose(steps)

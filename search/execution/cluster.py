@@ -2,6 +2,8 @@
 
 # Ray annotates its functions only in part
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# the environment is set up by being imported
+# pyright: reportUnusedImport=false
 
 import logging
 import os
@@ -13,13 +15,9 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
-# Ray reads these when it is imported or started: no loggers of Tune's, no second output engine, no usage statistics.
-os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
-os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ.setdefault("RAY_AUTH_MODE", "token")
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+import search.execution.environment  # noqa: F401  (before Ray)
 
+# isort: split
 import ray
 from ray.exceptions import RayError
 

@@ -12,7 +12,8 @@ import os
 import tempfile
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +23,24 @@ from search.execution.cluster import connect, watching  # before ray, which it s
 # isort: split
 import ray
 from ray import tune
+from ray.autoscaler.sdk import request_resources
+from ray.exceptions import RayError
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
 from search.execution.address import HERE
+from search.execution.shown import OURS, name_of, parameters_of, shown
+from search.execution.trainables.trials import WorkerTrial
+from search.pipeline.callbacks import callbacks_of
 from search.runs.folder import Run
 from search.worker import tasks
 from search.worker.device import pick_device
 from search.worker.tasks import ExecutionError, Outcome, Task, TrialTask, Work, timed_out
 from search.worker.worker import Worker
 from spaces.tools.origin import hidden
+
+_IDLE = 0.02
+"""Seconds between two looks of a process that has nothing to do."""
 
 _GRACE = 10.0
 """Seconds that a worker gets to end itself at its time limit; then it is frozen, and is killed from here."""
@@ -47,33 +56,49 @@ _FREE_LOSSES = 2
 by the candidate alike, as a broken connection."""
 
 
-class _Trainable(tune.Trainable):
-    """A thin shell around a worker: one report per step."""
+class RunTrial(WorkerTrial):
+    """A trial of a run in Tune: what a worker reports of a task, report by report.
+
+    It never says that it is done: `_Listener` ends it, so that no process ends that could go on with another task.
+    """
 
     def setup(self, config: dict[str, Any]) -> None:
-        run = Path(config["run"])
-        self._limit: float | None = config["limit"]
+        """Open the run."""
+        ours = config[OURS]
+        run = Path(ours["run"])
+        self._run_name = run.name
+        self._limit: float | None = ours["limit"]
         self._problem = hidden() or _unseen(run)
         if self._problem is None:
-            self._worker = Worker(run)
+            self.worker = Worker(run)
         self.reset_config(config)
 
+    def __repr__(self) -> str:
+        """What dashboards show of the process."""
+        return f"binarynas {self._run_name}"
+
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self._task = tasks.from_json(new_config["task"], tasks.TASKS)
-        if self._problem is None:
-            self._reports = self._worker.run(self._task)
-        return True  # the actor goes on with the next task
+        """Begin a task; the process goes on with the next one."""
+        self._task = tasks.from_json(new_config[OURS]["task"], tasks.TASKS)
+        self._shown: dict[str, Any] = {}
+        self._reports = iter(()) if self._problem is not None else self.worker.run(self._task)
+        return True
 
     def step(self) -> dict[str, Any]:
+        """The next report, or nothing new where all have come."""
         if self._problem is not None:
-            return {"report": "", "unfit": self._problem, "done": True}  # Tune wants to find its metric, "report"
+            return {"report": "", "unfit": self._problem}
         if self._limit is not None:  # ends the process from a thread of C's own, whatever holds the interpreter
             faulthandler.dump_traceback_later(self._limit, exit=True, file=2)
         try:
-            report = next(self._reports)
+            report = next(self._reports, None)
         finally:
             faulthandler.cancel_dump_traceback_later()
-        return {"report": tasks.to_json(report), "done": tasks.is_last(self._task, report)}
+        if report is None:
+            time.sleep(_IDLE)
+            return {**self._shown, "report": ""}
+        self._shown |= shown(self._task, report)
+        return {**self._shown, "report": tasks.to_json(report)}
 
 
 def _unseen(run: Path) -> str | None:
@@ -89,32 +114,23 @@ def _unseen(run: Path) -> str | None:
 class _Feeder(Searcher):
     """Gives Tune the next task when Tune asks for a trial."""
 
-    def __init__(self, run: Run, work: Work, listener: "_Listener") -> None:
+    def __init__(self, run: Run, listener: "_Listener") -> None:
         super().__init__(metric="report", mode="max")
-        self._run, self._work, self._listener = run, work, listener
+        self._run, self._listener = run, listener
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles its searcher into its own state, which we never read
 
     def suggest(self, trial_id: str) -> Any:
-        if self._listener.failure is not None:
-            return Searcher.FINISHED
-        if self._listener.moved:
-            return self._trial(self._listener.moved.popleft())
-        if self._work.finished:
-            return Searcher.FINISHED
-        try:
-            task = self._work.next_task()
-        except Exception as error:  # noqa: BLE001 -- raised again by `TuneExecutor.run`
-            self._listener.failure = error
-            return Searcher.FINISHED
+        task = self._listener.take()
         if task is None:
-            return Searcher.FINISHED if self._work.finished else None
-        return self._trial(task)
-
-    def _trial(self, task: Task) -> dict[str, Any]:
-        limit = self._run.config.execution.timeout
-        return {"run": str(self._run.path.resolve()), "task": tasks.to_json(task), "limit": limit}
+            return Searcher.FINISHED if self._listener.over else None
+        ours = {
+            "run": str(self._run.path.resolve()),
+            "task": tasks.to_json(task),
+            "limit": self._run.config.execution.timeout,
+        }
+        return {**parameters_of(self._run, task), OURS: ours}
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:  # noqa: FBT001, FBT002
         """Nothing: reports come through the callback."""
@@ -126,52 +142,125 @@ class _Feeder(Searcher):
         """Nothing: see `save`."""
 
 
-class _Listener(tune.Callback):
-    """Passes the reports of Tune's trials to the work; keeps what the work raises, which Tune would wrap and log."""
+class _Listener(tune.Callback, tune.Stopper):
+    """Takes tasks from the work and passes the reports of Tune's trials to it; keeps what the work raises, which Tune
+    would wrap and log.
 
-    def __init__(self, work: Work, limit: float | None) -> None:
+    It is also what ends a trial: when there is another task for its process, or all is over. Tune, left alone, gives a
+    process that waits to a trial whose own process is starting, and ends that; and it keeps one waiting process of all.
+    """
+
+    def __init__(self, work: Work, limit: float | None, others: Sequence[tune.Callback] = ()) -> None:
         self._work: Work | None = work
         self._limit = limit
+        self._others = others
         self._running: dict[str, tuple[Trial, float, set[int]]] = {}  # since when silent, and which outcomes came
+        self._ended: set[str] = set()
         self._moves = 0
         self._losses: Counter[object] = Counter()
+        self._next: deque[Task] = deque()
+        self._freed = 0  # trials that were ended for a task that waits to be taken
         self.moved: deque[Task] = deque()
         self.failure: Exception | None = None
 
+    def take(self) -> Task | None:
+        """The next task; None where there is none now. Never raises: see `failure`."""
+        ready = self._ready(1)
+        self._freed = max(0, self._freed - 1)
+        return self._next.popleft() if ready else None
+
+    def _ready(self, count: int) -> bool:
+        """Whether so many tasks are ready to be taken."""
+        while len(self._next) < count and self._work is not None and not self.over:
+            if self.moved:
+                self._next.append(self.moved.popleft())
+                continue
+            try:
+                task = self._work.next_task()
+            except Exception as error:  # noqa: BLE001 -- raised again by `TuneExecutor.run`
+                self.failure = error
+                return False
+            if task is None:
+                break
+            self._next.append(task)
+        return len(self._next) >= count
+
+    @property
+    def over(self) -> bool:
+        """Whether no task will come."""
+        if self.failure is not None or self._work is None:
+            return True
+        return self._work.finished and not self._next and not self.moved
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Whether a trial ends with this result, which is passed on."""
+        self._take_result(trial_id, result)
+        if trial_id not in self._ended:
+            return self.failure is not None
+        if self._ready(self._freed + 1):
+            self._freed += 1
+            return True
+        return self.over
+
+    def stop_all(self) -> bool:
+        """False: trials end one by one."""
+        return False
+
     def __getstate__(self) -> dict[str, Any]:
-        return {"_work": None, "failure": None}  # as above
+        return {"_work": None, "failure": None, "_others": (), "_running": {}, "_ended": set()}  # as above
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         self._running[trial.trial_id] = (trial, time.monotonic(), set())
+        self._tell("on_trial_start", iteration, trials, trial, **info)
+
+    def setup(self, *arguments: Any, **info: Any) -> None:
+        self._tell("setup", *arguments, **info)
+
+    def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
+        self._tell("on_experiment_end", trials, **info)
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Kill frozen workers, which do not end themselves at their time limit. Tune has no public way to do that."""
         if self._limit is None:
             return
         for trial, since, _ in self._running.values():
+            if trial.trial_id in self._ended:
+                continue
             actor = trial.temporary_state.ray_actor
             if actor is not None and time.monotonic() - since > self._limit + _GRACE:
                 ray.kill(actor)
 
+    def _take_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        if "unfit" in result:
+            self.fail(ExecutionError(result["unfit"]))
+        if not result.get("report") or trial_id not in self._running:
+            return
+        report = tasks.from_json(result["report"], tasks.REPORTS)
+        trial, _, came = self._running[trial_id]
+        if isinstance(report, Outcome):
+            came.add(report.number)
+        self._running[trial_id] = (trial, time.monotonic(), came)
+        task = _task(trial)
+        if tasks.is_last(task, report):
+            self._ended.add(trial_id)
+        self._pass_on(lambda work: work.report(task, report))
+
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        if "unfit" in result:
-            self.fail(ExecutionError(result["unfit"]))
+        if not result.get("report"):
             return
-        if "report" not in result:
-            return
-        report = tasks.from_json(result["report"], tasks.REPORTS)
-        _, _, came = self._running.get(trial.trial_id, (trial, 0.0, set[int]()))
-        if isinstance(report, Outcome):
-            came.add(report.number)
-        self._running[trial.trial_id] = (trial, time.monotonic(), came)
-        self._pass_on(lambda work: work.report(_task(trial), report))
+        told = {name: value for name, value in result.items() if name != "report"}
+        self._tell("on_trial_result", iteration, trials, trial, told, **info)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         self._running.pop(trial.trial_id, None)
+        self._tell("on_trial_complete", iteration, trials, trial, **info)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self._tell("on_trial_error", iteration, trials, trial, **info)
+        if trial.trial_id in self._ended:
+            return  # it had done all
         _, since, came = self._running.pop(trial.trial_id, (trial, time.monotonic(), set[int]()))
         error, task = _error(trial), _task(trial)
         left = task.without(came) if isinstance(task, TrialTask) else task
@@ -191,6 +280,14 @@ class _Listener(tune.Callback):
         self._losses[in_hand] += 1
         return self._losses[in_hand] <= _FREE_LOSSES
 
+    def _tell(self, event: str, *arguments: Any, **info: Any) -> None:
+        """Tell the user's own callbacks; what one raises ends the run."""
+        for other in self._others:
+            try:
+                getattr(other, event)(*arguments, **info)
+            except Exception as error:  # noqa: BLE001 -- raised again by `TuneExecutor.run`
+                self.fail(ExecutionError(f"the callback {type(other).__name__} failed: {error!r}"))
+
     def _pass_on(self, tell: Callable[[Work], None]) -> None:
         if self._work is None or self.failure is not None:
             return
@@ -209,6 +306,10 @@ class TuneExecutor:
 
     def __init__(self, run: Run, address: str | None = None) -> None:
         self._run = run
+        self._callbacks: list[tune.Callback] = []
+        for each in callbacks_of(run.config):
+            if isinstance(each, tune.Callback):
+                self._callbacks.append(each)
         address = address or run.config.execution.address
         self._address = None if address == HERE else address
 
@@ -217,22 +318,25 @@ class TuneExecutor:
         if work.finished:
             return
         connect(self._run.config.execution, self._address)
-        listener = _Listener(work, self._run.config.execution.timeout)
+        listener = _Listener(work, self._run.config.execution.timeout, self._callbacks)
         remedy = f"go on with: binarynas resume {self._run.path}"
-        with tempfile.TemporaryDirectory(prefix="binarynas-tune-") as scratch, watching(listener.fail, remedy):
+        with self._storage() as (storage, name), self._demand(work), watching(listener.fail, remedy):
             tuner = tune.Tuner(
-                tune.with_resources(_Trainable, self._resources(work)),
+                tune.with_resources(RunTrial, self._resources(work)),
                 tune_config=tune.TuneConfig(
-                    search_alg=_Feeder(self._run, work, listener),
+                    search_alg=_Feeder(self._run, listener),
                     num_samples=-1,
                     max_concurrent_trials=self._workers(),
                     reuse_actors=True,
+                    trial_name_creator=_name,
+                    trial_dirname_creator=_name,
                 ),
                 run_config=tune.RunConfig(
-                    name="run",
-                    storage_path=scratch,
+                    name=name,
+                    storage_path=storage,
                     verbose=1 if self._run.config.execution.ray_output else 0,
                     callbacks=[listener],
+                    stop=listener,
                     failure_config=tune.FailureConfig(max_failures=0),
                     checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 ),
@@ -242,6 +346,33 @@ class TuneExecutor:
             raise listener.failure
         if not work.finished:
             raise KeyboardInterrupt  # Tune swallows Ctrl-C and returns
+
+    @contextmanager
+    def _demand(self, work: Work) -> Generator[None]:
+        """Ask a cluster that grows on demand for the room of all workers at once; others take no note of it."""
+        workers = self._run.config.execution.workers
+        if self._address is None or work.exclusive or workers is None:
+            yield
+            return
+        bundle = {name.upper(): amount for name, amount in self._resources(work).items()}
+        request_resources(bundles=[bundle] * workers)
+        try:
+            yield
+        finally:
+            with suppress(RayError, RuntimeError):  # the cluster may be gone
+                request_resources(bundles=[])
+
+    @contextmanager
+    def _storage(self) -> Generator[tuple[str, str]]:
+        """Where Tune keeps its files, and under which name: nowhere for long, but for callbacks, which may be loggers,
+        in the run's folder, every time under another name."""
+        if not self._callbacks:
+            with tempfile.TemporaryDirectory(prefix="binarynas-tune-") as scratch:
+                yield scratch, "run"
+            return
+        place = self._run.path.resolve() / "tune"
+        place.mkdir(exist_ok=True)
+        yield str(place), f"{len(list(place.iterdir())):03d}"
 
     def _workers(self) -> int:
         """How many tasks run at once: as asked for, else as many as this machine or the cluster has room for."""
@@ -282,4 +413,10 @@ def _error(trial: Trial) -> str:
 
 
 def _task(trial: Trial) -> Task:
-    return tasks.from_json(trial.config["task"], tasks.TASKS)
+    return tasks.from_json(trial.config[OURS]["task"], tasks.TASKS)
+
+
+def _name(trial: Trial) -> str:
+    """Such as `inherited-0042-9acb825c094e`, with how many candidates travel along, and the attempt's own number, as
+    the name is a folder as well."""
+    return f"{name_of(_task(trial))}-{trial.trial_id}"

@@ -12,12 +12,13 @@ from analysis.findings.front import front_table
 from analysis.findings.genes import gene_table
 from analysis.report.frontier import write_frontier
 from analysis.runs.layout import GENES_FILE, PLOTS, REFERENCES_FILE, TRIALS_FILE
-from analysis.runs.schema import LATENCY, MAP, TEST_ACCURACY, WHOLE, write_trials
+from analysis.runs.schema import LATENCY, MAP, TEST_ACCURACY, TEST_BALANCED, WHOLE, write_trials
 from analysis.runs.trials import load_trials
 from search.config.run import Method
 from search.runs.folder import Run
 from search.runs.records import Record, State
 from search.runs.study import read_records
+from search.worker.tasks import Deployed
 from spaces.tools.files import write_atomically
 
 _SAME = (
@@ -27,13 +28,17 @@ _SAME = (
 """Columns that are fields of a record."""
 
 
-def write_table(run: Run, name: str, records: Sequence[Record], test_accuracy: Mapping[tuple[str, str], float]) -> None:
-    """A table of some trials, with their accuracy on the test split by stage and id."""
+def write_table(run: Run, name: str, records: Sequence[Record], measured: Mapping[tuple[str, str], Deployed]) -> None:
+    """A table of some trials, with what was measured on the test split by stage and id."""
     keys = {(record.stage.value, record.number) for record in records}
     trials = load_trials(run.path)
     chosen = trials[[key in keys for key in zip(trials["stage"], trials["number"], strict=True)]]
-    tested = [test_accuracy[key] for key in zip(chosen["stage"], chosen["id"], strict=True)]
-    chosen = chosen.assign(**{TEST_ACCURACY: tested}).sort_values([_cost(run), "number"])
+    found = [measured[key] for key in zip(chosen["stage"], chosen["id"], strict=True)]
+    tested = {
+        TEST_ACCURACY: [each.test_accuracy for each in found],
+        TEST_BALANCED: pd.array([each.test_balanced_accuracy for each in found], dtype="Float64"),
+    }
+    chosen = chosen.assign(**tested).sort_values([_cost(run), "number"])
     table = front_table(chosen)
     if name == REFERENCES_FILE:
         table.insert(0, "operator", chosen["operator"].to_list())

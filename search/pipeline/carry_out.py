@@ -1,8 +1,9 @@
 """A run from its first second to its end: what to start from, the search, later trainings, the front as files."""
 
 import os
+import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from analysis.runs.layout import FRONT_FILE, MANIFEST_FILE
 from analysis.stages import PARENT
@@ -13,6 +14,7 @@ from search.latency.table import Predictor, read_table
 from search.outputs.tables import REFERENCES_FILE, draw, export_trials, write_table
 from search.pipeline.detection import detector_proposals
 from search.pipeline.phases import Chain, Tasks
+from search.pipeline.planner.correction import corrected
 from search.pipeline.plateau import plateau
 from search.pipeline.references import reference_proposals
 from search.pipeline.trials import EarlyStopping, Encode, Plan, Trials, fit_task
@@ -23,6 +25,7 @@ from search.runs.cleanup import keep_only
 from search.runs.folder import Run
 from search.runs.fronts import best_per_architecture, front_records, spread
 from search.runs.holder import require_held
+from search.runs.progress import epochs_trained
 from search.runs.records import Proposal, Record, Stage, State
 from search.runs.study import Study
 from search.worker import tasks
@@ -35,6 +38,9 @@ CANDIDATES = {
     Method.DETECTION: Stage.DETECTOR,
 }
 """The stage of each method's candidates."""
+
+PLAN = "plan"
+"""The journal's word for the correction of a plan."""
 
 PROPOSED = (*CANDIDATES.values(), Stage.FINETUNED)
 """The stages whose trials are members of the searched space; those of others are architectures alone."""
@@ -54,6 +60,8 @@ class Pipeline:
     executor: Executor
     view: View
     _studies: dict[Stage, Study] = field(default_factory=dict[Stage, Study], init=False)
+    _trained_before: int = field(init=False, default=0)
+    _begun: float = field(default_factory=time.monotonic, init=False)
 
     def carry_out(self) -> None:
         """Make what the candidates start from, and do all phases after it."""
@@ -62,7 +70,9 @@ class Pipeline:
             # before anything else keeps the machine busy
             self._do("Latencies", 1, tasks.MeasureLatencies())
         if config.method is Method.ONE_SHOT:
+            object.__setattr__(self, "_trained_before", epochs_trained(self.run))
             self._train_supernet()
+            self._correct_plan()
         elif config.method is Method.TRAINING and config.parent.used:
             self._train_parent()
         self.executor.run(Chain(self._while_held(self._phases())))
@@ -77,6 +87,27 @@ class Pipeline:
             load_supernet(self.run.supernet)  # raises where it is damaged, before anything is measured with it
         else:
             self._do("Supernet", self.run.supernet_epochs, tasks.TrainSupernet())
+
+    def _correct_plan(self) -> None:
+        """Decide, once and in the journal, how much a planned run still does. Epochs of an earlier sitting count with
+        the time that was planned for them."""
+        config, study = self.run.config, self.study(Stage.INHERITED)
+        if config.plan.seconds == 0 or study.noted(PLAN) is not None or study.records():
+            return
+        seconds = time.monotonic() - self._begun
+        epochs = config.supernet.epochs - self._trained_before
+        before = (config.supernet.epochs - epochs) * config.plan.supernet_epoch
+        amounts = corrected(config, config.plan.spent + before + seconds, seconds, epochs)
+        study.note(PLAN, asdict(amounts))
+
+    @property
+    def _trials_wanted(self) -> int:
+        return self._amount("trials", self.run.config.search.trials)
+
+    def _amount(self, name: str, planned: int) -> int:
+        """An amount of the configuration, or what the correction of the plan says instead."""
+        noted = self.study(Stage.INHERITED).noted(PLAN) if self.run.config.plan.seconds else None
+        return planned if noted is None else noted[name]
 
     def _train_parent(self) -> None:
         """The largest network, from whose leading channels every candidate starts, as the first trial of the run."""
@@ -125,7 +156,7 @@ class Pipeline:
         yield deployed
         draw(run)
         results = [result for result in deployed.results if isinstance(result, tasks.Deployed)]
-        tested = {(result.stage.value, result.id): result.test_accuracy for result in results}
+        tested = {(result.stage.value, result.id): result for result in results}
         if compared:
             write_table(run, REFERENCES_FILE, compared, tested)
         write_table(run, FRONT_FILE, best, tested)  # last: it says that the run has finished
@@ -141,21 +172,21 @@ class Pipeline:
             coster = Predictor(read_table(run.latencies), run.space)
             require_fast_enough(run.space, Budget.of(search, coster))
         proposer = make_proposer(run.space, search, config.seed if search.seed is None else search.seed, coster)
-        first = search.first_generation or search.generation
+        first, wanted = search.first_generation or search.generation, self._trials_wanted
 
         def propose(generation: int, history: History) -> Sequence[Proposal]:
             before = 0 if generation == 0 else first + (generation - 1) * search.generation
-            size = min(search.generation if generation else first, search.trials - before)
+            size = min(search.generation if generation else first, wanted - before)
             if size > 0 and search.stop == "plateau":
                 reason = plateau(history.finished, search.objectives, search.plateau)
                 if reason:
                     self.study(stage).note_end(reason)
-                    self.view.note(f"Search ended after {before} of {search.trials} trials: {reason}")
+                    self.view.note(f"Search ended after {before} of {wanted} trials: {reason}")
                     return []
             return proposer.propose(generation, size, history) if size > 0 else []
 
         stage = CANDIDATES[config.method]
-        self.view.phase("Search", min(search.trials, run.space.count()))
+        self.view.phase("Search", min(wanted, run.space.count()))
         encode = self._encoder(stage)
         match config.method:
             case Method.ONE_SHOT:
@@ -181,7 +212,11 @@ class Pipeline:
     def _finetune(self, front: Sequence[Record]) -> Trials | None:
         """Pipeline 2 of NAS-BNN: networks of the front, trained on from the supernet's weights."""
         config = self.run.config
-        chosen = spread(front, config.finetune.networks) if config.method is Method.ONE_SHOT else []
+        chosen = (
+            spread(front, self._amount("networks", config.finetune.networks))
+            if config.method is Method.ONE_SHOT
+            else []
+        )
         return self._fixed("Finetuning", Stage.FINETUNED, _again(chosen, "finetune"))
 
     def _final(self, front: Sequence[Record], searched: Sequence[Record]) -> Trials | None:

@@ -10,8 +10,9 @@ from search.config.sections import ConfigError, Section
 from search.data.errors import DataError
 from search.data.opening import listing, open_data
 from search.latency.table import LatencyError, Predictor, read_table
+from search.pipeline.callbacks import callbacks_of
 from search.pipeline.prepared import Prepared
-from search.pipeline.rules import problems_of
+from search.pipeline.rules import notes_of, problems_of
 from search.proposers.budget import Budget, require_fast_enough
 from search.runs.folder import Run, creating, write_facts
 from spaces import SpaceError
@@ -26,6 +27,10 @@ def prepare(config: RunConfig, path: Path) -> Run:
     problems: list[str] = []
     if config.execution.device == "cuda" and not config.execution.address and not torch.cuda.is_available():
         problems.append("execution.device is cuda, but torch sees no CUDA device: leave it at auto")
+    try:
+        callbacks_of(config)
+    except ConfigError as error:
+        problems.append(str(error))
     with creating(path) as run:
         try:
             prepared = _open(config, run.data_cache)
@@ -73,19 +78,28 @@ def _write(prepared: Prepared, run: Run) -> None:
     """Write what the run is, and the weights that it starts from."""
     config, data = prepared.config, prepared.data
     space = prepared.architectures if config.method is Method.DIFFERENTIABLE else prepared.space
-    write_facts(run, config, {**data.describe(), "listing": listing(config.data)}, space.declaration())
+    facts = {**data.describe(), "listing": listing(config.data)}
+    write_facts(run, config, facts, space.declaration(), notes_of(prepared))
     if prepared.supernet is not None:
         save_supernet(run.supernet, prepared.supernet, {"from": config.supernet.checkpoint})
+    if prepared.start is not None:
+        save_supernet(run.supernet_start, prepared.start, {"from": config.supernet.start})
     if prepared.parent is not None:
         save_network(run.parent / "network", prepared.parent, {"from": config.parent.checkpoint})
 
 
 def _with_absolute_paths(config: RunConfig) -> RunConfig:
     """The configuration with paths that mean the same wherever a run is resumed from."""
-    paths = {"data": "path", "supernet": "checkpoint", "parent": "checkpoint", "execution": "latency_table"}
+    paths = (
+        ("data", "path"),
+        ("supernet", "checkpoint"),
+        ("supernet", "start"),
+        ("parent", "checkpoint"),
+        ("execution", "latency_table"),
+    )
     changes: dict[str, Section] = {}
-    for name, key in paths.items():
-        section = getattr(config, name)
+    for name, key in paths:
+        section = changes.get(name) or getattr(config, name)
         path: Path | str | None = getattr(section, key)
         if path is not None:
             changes[name] = section.model_copy(update={key: type(path)(Path(path).absolute())})

@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
+from analysis.runs.layout import RUN_FILE
 from models.checkpoints.networks import load_network, load_supernet
 from models.families import Family, SupernetTraining, family_of
 from search.config.run import Method, RunConfig
 from search.data.dataset import DataSet
+from search.runs.folder import SUPERNET
 from spaces import Space
 
 
@@ -37,6 +40,17 @@ class Prepared:
         """The given supernet, None without one. Raises `CheckpointError`."""
         folder = self.config.supernet.checkpoint
         return None if folder is None else load_supernet(folder)
+
+    @cached_property
+    def start(self) -> Any:
+        """The supernet of another run whose weights the training starts from, None without one.
+
+        Raises `CheckpointError`.
+        """
+        if self.config.supernet.start is None:
+            return None
+        folder = Path(self.config.supernet.start)
+        return load_supernet(folder / SUPERNET if (folder / RUN_FILE).exists() else folder)
 
     @cached_property
     def parent(self) -> Any:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import torch
 
 from models.checkpoints.folder import CheckpointError
+from models.checkpoints.networks import same_shapes
 from models.families import SupernetTraining, build_network, family_of
 from search.config.run import Method
 from search.config.sections import ConfigError, TrainConfig
@@ -13,17 +14,20 @@ from search.pipeline.prepared import Prepared
 from search.proposers import make_proposer
 from search.proposers.loaded import rehearse
 from search.registry import is_extension
+from search.training.own import TrainingCode
 from spaces import SpaceError
 from spaces.errors import listed, unknown
 from spaces.hyperparameters.kinds import KNOWN
 from spaces.limits import Limits, require_reachable
 from spaces.space import number_text
 
+FEW_IMAGES, UNEQUAL = 5, 3
+
 
 def problems_of(given: Prepared) -> list[str]:
     """Every problem, as a sentence that says what to do."""
-    methods = (_one_shot, _differentiable, _inheritance, _references, _networks, _hyperparameters)
-    rules = (_data, _limits, _proposer, _supernet, _parent, *methods, _batch_sizes)
+    methods = (_one_shot, _differentiable, _inheritance, _references, _networks, _hyperparameters, _own_code)
+    rules = (_data, _limits, _proposer, _supernet, _start, _parent, *methods)
     return [problem for rule in rules for problem in rule(given)]
 
 
@@ -58,9 +62,19 @@ def _limits(given: Prepared) -> Iterator[str]:
             require_reachable(given.space, search.limits)
         except SpaceError as error:
             yield str(error)
+        least = given.space.cost(given.space.smallest()).bytes
+        if search.bytes_max is not None and least > search.bytes_max:
+            yield (
+                f"the smallest network of space {given.space.name!r} has {least:,} bytes, search.bytes_max is "
+                f"{search.bytes_max:,.0f}: raise it, or take a smaller space (NAME@SIZE/FACTOR)"
+            )
         return
     if search.limits != Limits():
         yield "ops_min and ops_max do not limit a differentiable search: leave them out"
+    if search.objectives[0] != "accuracy":
+        yield "a differentiable search is compared by accuracy alone: leave balanced_accuracy out of the objectives"
+    if search.bytes_max is not None:
+        yield "bytes_max does not limit a differentiable search: leave it out"
     if search.latency_max is not None:
         yield "latency_max does not limit a differentiable search: leave it out"
 
@@ -79,6 +93,35 @@ def _supernet(given: Prepared) -> Iterator[str]:
         what = ", ".join(f"{key} {theirs.get(key)} there, {ours[key]} here" for key in differ)
         folder = given.config.supernet.checkpoint
         yield f"the supernet in {folder} was trained for another space, {theirs['name']!r}: {what}"
+
+
+def _start(given: Prepared) -> Iterator[str]:
+    """A training can start from a supernet of the same kind, whose weights fit at least in part."""
+    config = given.config.supernet
+    try:
+        if given.start is None:
+            return
+    except CheckpointError as error:
+        yield str(error)
+        return
+    if config.checkpoint is not None:
+        yield "supernet.start and supernet.checkpoint exclude each other: the latter is not trained on"
+    if given.family.supernet_training is not SupernetTraining.SANDWICH:
+        yield f"supernet.start is for supernets that share weights, as NAS-BNN's do; {_kind(given)}"
+    elif not _shared_blocks(given):
+        yield (
+            f"no layer of the supernet in {config.start}, of space {given.start.space.name!r}, has the shape of one of "
+            f"{given.architectures.name!r}: start from a run of a space with the same widths"
+        )
+
+
+def _shared_blocks(given: Prepared) -> tuple[str, ...]:
+    """The tensors beyond stem and classifier that a training takes from the supernet that it starts from."""
+    supernet = given.family.supernet
+    assert supernet is not None, "a family that trains a supernet has one"
+    with torch.device("meta"):
+        own = supernet(given.architectures, given.start.options)
+    return tuple(name for name in same_shapes(own, given.start) if name.startswith("stages."))
 
 
 def _parent(given: Prepared) -> Iterator[str]:
@@ -182,8 +225,39 @@ def _hyperparameters(given: Prepared) -> Iterator[str]:
         yield f"networks of {name!r} have one binariser: leave it out of the hyperparameters"
 
 
+def notes_of(given: Prepared) -> list[str]:
+    """What a person should know of a run that begins: what becomes smaller, since there are few images."""
+    return [*_batch_sizes(given), *_few(given)]
+
+
+def _few(given: Prepared) -> Iterator[str]:
+    """What few, or unequal, classes mean."""
+    least, most = (int(f) for f in torch.aminmax(torch.bincount(given.data.train.labels)))
+    fewest = int(torch.bincount(given.data.validation.labels).min())
+    if fewest < FEW_IMAGES:
+        yield (
+            f"the search chooses by {len(given.data.validation)} validation images, {fewest} in the smallest class: "
+            "differences of a few points are chance"
+        )
+    if most > UNEQUAL * least and given.config.search.objectives[0] == "accuracy":
+        yield (
+            f"the classes have {least} to {most} training images: accuracy favours the large ones; see "
+            "balanced_accuracy, as an objective too, and class_weights=balanced of each training"
+        )
+
+
+def _own_code(given: Prepared) -> Iterator[str]:
+    """A user's own loss or step must be there."""
+    config = given.config
+    for section in (config.parent, config.training, config.finetune, config.final):
+        try:
+            TrainingCode.of(section.loss, section.step)
+        except ConfigError as error:
+            yield str(error)
+
+
 def _batch_sizes(given: Prepared) -> Iterator[str]:
-    """Those of the trainings that the run will do."""
+    """Those of the trainings that the run will do, which become smaller where there are fewer images."""
     config, images, one_shot = given.config, len(given.data.train), given.config.method is Method.ONE_SHOT
     for section, used, size in (
         ("differentiable", given.is_bilevel, config.differentiable.batch_size),
@@ -195,7 +269,7 @@ def _batch_sizes(given: Prepared) -> Iterator[str]:
         ("final", config.final.networks > 0, config.final.batch_size),
     ):
         if used and size > images:
-            yield f"the batch size of {section} is {size}, but there are {images} training images"
+            yield f"the batch size of {section} is {size}, but there are {images} training images: it becomes {images}"
 
 
 def _kind(given: Prepared) -> str:

@@ -127,7 +127,7 @@ def _front_texts(records: Collection[Record], objectives: Sequence[str]) -> tupl
         text = f"{failed} failed" if failed else ""
         return text, text
     cost = objectives[1] if len(objectives) > 1 else "ops"
-    columns = (cost, "accuracy", *objectives[2:])
+    columns = (cost, objectives[0], *objectives[2:])
     points = np.array([[record.metrics[name] for name in columns] for record in finished])
     front = points[pareto_front(points, [objective_direction(name) for name in columns])]
     front = front[np.argsort(front[:, 0], kind="stable")]

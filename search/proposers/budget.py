@@ -26,46 +26,52 @@ class Coster(Protocol):
 
 @dataclass(frozen=True)
 class Budget:
-    """The limits of operations and, where there is one, of milliseconds."""
+    """The limits of operations and, where there are any, of milliseconds and of bytes."""
 
     limits: Limits
     latency_max: float | None = None
     coster: Coster | None = None
+    bytes_max: float | None = None
 
     @classmethod
     def of(cls, config: SearchConfig, coster: Coster | None) -> "Budget":
         """The budget of a search. Raises `SpaceError` for a limit of latencies without a predictor of them."""
         if config.latency_max is not None and coster is None:
             raise SpaceError("latency_max needs a table of latencies")
-        return cls(config.limits, config.latency_max, coster)
+        return cls(config.limits, config.latency_max, coster, config.bytes_max)
+
+    @property
+    def by_walks(self) -> bool:
+        """Whether there are limits that only walks keep to."""
+        return self.latency_max is not None or self.bytes_max is not None
 
     @property
     def draws(self) -> int:
-        """How often in a row random members are drawn of which none is fast enough and new."""
-        return 1 if self.latency_max is None else _DRAWS
+        """How often in a row random members are drawn of which none is within all limits and new."""
+        return _DRAWS if self.by_walks else 1
 
     def allows(self, space: Space[A], member: A) -> bool:
         """Whether a member is within the budget."""
-        return self.limits.contains(space.cost(member).ops) and self._excess(member) == 0
+        return self.limits.contains(space.cost(member).ops) and self._excess(space, member) == 0
 
     def repair(self, space: Space[A], member: A, rng: random.Random, taken: Container[str]) -> A | None:
         """A member within the budget that is not taken, near a given one; None where none is found.
 
-        `steer` brings the operations within their limits. Then a walk of mutations that keep to these leads to faster
-        members; it is bounded, and starts again from the smallest member when it comes no closer.
+        `steer` brings the operations within their limits. Then a walk of mutations that keep to these leads to faster,
+        or smaller, members; it is bounded, and starts again from the smallest member when it comes no closer.
         """
-        if self.latency_max is None:
+        if not self.by_walks:
             return steer(space, member, rng, self.limits, taken)
         here = steer(space, member, rng, self.limits)
         if here is None:
             return None
-        excess, stuck = self._excess(here), 0
+        excess, stuck = self._excess(space, here), 0
         for _ in range(_STEPS):
             if excess == 0 and space.id(here) not in taken:
                 return here
             mutants = [space.mutate(here, rng, rng.choice((0.0, 0.05, 0.2))) for _ in range(_FANOUT)]
             mutants = [mutant for mutant in mutants if self.limits.contains(space.cost(mutant).ops)]
-            priced = [(self._excess(mutant), place) for place, mutant in enumerate(mutants)]
+            priced = [(self._excess(space, mutant), place) for place, mutant in enumerate(mutants)]
             free = [place for over, place in priced if over == 0 and space.id(mutants[place]) not in taken]
             if free:
                 return mutants[free[0]]
@@ -76,14 +82,17 @@ class Budget:
             if stuck > _STUCK:
                 smallest = steer(space, space.smallest(), rng, self.limits)
                 here, stuck = here if smallest is None else smallest, 0
-                excess = self._excess(here)
+                excess = self._excess(space, here)
         return None
 
-    def _excess(self, member: object) -> float:
-        """Milliseconds too many."""
-        if self.latency_max is None or self.coster is None:
-            return 0.0
-        return max(self.coster.latency_ms(member) - self.latency_max, 0.0)
+    def _excess(self, space: Space[A], member: A) -> float:
+        """Milliseconds too many, and the share of bytes too many."""
+        late = large = 0.0
+        if self.latency_max is not None and self.coster is not None:
+            late = max(self.coster.latency_ms(member) - self.latency_max, 0.0)
+        if self.bytes_max is not None:
+            large = max(space.cost(member).bytes / self.bytes_max - 1, 0.0)
+        return late + large
 
 
 def require_fast_enough(space: Space[A], budget: Budget) -> None:

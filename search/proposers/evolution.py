@@ -66,6 +66,6 @@ class EvolutionProposer(Proposer[A]):
         width = max((high - low) / self.config.bins, 1e-9)
         for record, cost in zip(finished, costs, strict=True):
             place = min(max(int((cost - low) / width), 0), self.config.bins - 1)
-            if place not in best or record.metrics["accuracy"] > best[place].metrics["accuracy"]:
+            if place not in best or record.quality > best[place].quality:
                 best[place] = record
         return [best[place] for place in sorted(best)]

@@ -27,7 +27,7 @@ class FitnessProposer(Proposer[A]):
     def fitness(self, record: Record) -> float:
         """The fitness of a finished trial."""
         cost = self.config.fitness_weight * record.metrics["ops"] / self._unit
-        return max(100 * record.metrics["accuracy"] - cost, 0.0)
+        return max(100 * record.quality - cost, 0.0)
 
     def propose(self, generation: int, size: int, history: History) -> list[Proposal]:
         """See `Proposer.propose`."""

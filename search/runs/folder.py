@@ -6,7 +6,7 @@ import re
 import shutil
 import socket
 import tempfile
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -22,10 +22,12 @@ from search.extensions import extension_facts
 from search.registry import is_extension
 from search.runs.holder import require_held
 from search.runs.records import EpochReport, Stage, now
+from spaces.declarations import space_from
 from spaces.tools.files import sync_folder, write_atomically
 
 RUN_FORMAT = 1
 _STAGING = ".preparing"
+SUPERNET = Path("supernet", "trained")
 _PACKAGES = ("binarynas", "torch", "torchvision", "ray", "optuna", "numpy", "pyarrow")
 
 
@@ -68,7 +70,11 @@ class Run:
 
     @cached_property
     def architectures(self) -> AnySpace:
-        """The space of the architectures alone."""
+        """The space of the architectures alone. Where an image size is given, as it was recorded: runs of before sizes
+        had a rule kept the strides."""
+        recorded = self.info.get("space") if self.config.space.image_size is not None else None
+        if recorded and (space := space_from(recorded)).of_architectures:
+            return space
         return self.config.space.architectures(**self._shape)
 
     @property
@@ -102,7 +108,12 @@ class Run:
     @property
     def supernet(self) -> Path:
         """The trained supernet."""
-        return self.path / "supernet" / "trained"
+        return self.path / SUPERNET
+
+    @property
+    def supernet_start(self) -> Path:
+        """The supernet of another run whose weights the training starts from, where there is one."""
+        return self.path / "supernet" / "start"
 
     @property
     def supernet_checkpoints(self) -> Path:
@@ -194,8 +205,10 @@ def _move_up(staging: Path) -> None:
     sync_folder(staging.parent)
 
 
-def write_facts(run: Run, config: RunConfig, data: Mapping[str, object], space: Mapping[str, object]) -> None:
-    """Write a run's configuration, and what its data and its space are; with these two files a folder is a run."""
+def write_facts(
+    run: Run, config: RunConfig, data: Mapping[str, object], space: Mapping[str, object], notes: Sequence[str] = ()
+) -> None:
+    """Write a run's configuration, and what its data and space are; with these two files a folder is a run."""
     info = {
         "format": RUN_FORMAT,
         "created": now(),
@@ -203,6 +216,7 @@ def write_facts(run: Run, config: RunConfig, data: Mapping[str, object], space: 
         "config": config.model_dump(mode="json"),
         "data": dict(data),
         "space": dict(space),
+        "notes": list(notes),
         "versions": versions(),
     }
     if is_extension(config.search.proposer):

@@ -15,11 +15,11 @@ def front_records(records: Sequence[Record], costs: Sequence[str]) -> list[Recor
     finished = [r for r in records if r.state is State.FINISHED and r.stage.value not in NEVER_ON_A_FRONT]
     if not finished:
         return []
-    values = [[record.metrics["accuracy"], *(record.metrics[cost] for cost in costs)] for record in finished]
+    values = [[record.quality, *(record.metrics[cost] for cost in costs)] for record in finished]
     kept = pareto_front(values, ("max", *("min" for _ in costs)))
     best = [record for record, keep in zip(finished, kept, strict=True) if keep]
     cost = next(iter(costs), "ops")
-    return sorted(best, key=lambda record: (record.metrics[cost], record.metrics["accuracy"], record.number))
+    return sorted(best, key=lambda record: (record.metrics[cost], record.quality, record.number))
 
 
 def spread(records: Sequence[T], count: int) -> list[T]:
@@ -36,6 +36,6 @@ def best_per_architecture(records: Sequence[Record]) -> list[Record]:
     best: dict[str, Record] = {}
     for record in records:
         known = best.get(record.id)
-        if known is None or record.metrics["accuracy"] > known.metrics["accuracy"]:
+        if known is None or record.quality > known.quality:
             best[record.id] = record
     return list(best.values())

@@ -78,6 +78,14 @@ def _start(run: Run) -> dict[str, str]:
     return {}
 
 
+def epochs_trained(run: Run) -> int:
+    """How many epochs the supernet has been trained: by its checkpoints, of which only the names are read."""
+    if (run.supernet / MANIFEST_FILE).exists():
+        return run.supernet_epochs
+    names = (manifest.parent.name for manifest in run.supernet_checkpoints.glob(f"step-*/{MANIFEST_FILE}"))
+    return max((int(name.removeprefix("step-")) for name in names), default=0)
+
+
 def _trained(weights: Path, checkpoints: Path, epochs: int) -> str:
     """How far a training is. Of its checkpoints only the names are read, as the run may be going on."""
     if (weights / MANIFEST_FILE).exists():

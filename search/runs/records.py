@@ -72,6 +72,11 @@ class Record:
         """Whether the trial has ended, well or not."""
         return self.state in (State.FINISHED, State.FAILED, State.PRUNED)
 
+    @property
+    def quality(self) -> float:
+        """What is maximised: the first objective of a finished trial, the accuracy of one that was stopped early."""
+        return self.values[0] if self.values else self.metrics["accuracy"]
+
 
 @dataclass(frozen=True)
 class Outcome:

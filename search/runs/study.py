@@ -22,7 +22,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from analysis.runs.journal_lines import JournalError
-from search.config.search import ConstraintConfig
+from search.config.search import QUALITIES, ConstraintConfig
 from search.runs.journal import Journal, ReadOnlyJournal
 from search.runs.records import Outcome, Proposal, Record, Stage, State
 from search.seeds import derive_seed
@@ -85,6 +85,14 @@ class Study:
         if not self._is_there():
             return []
         return [to_record(trial, self.stage) for trial in self._storage.get_all_trials(self._id, deepcopy=False)]
+
+    def note(self, key: str, value: Mapping[str, int]) -> None:
+        """Keep a decision about the whole study; durable when this returns."""
+        self._storage.set_study_user_attr(self._id, key, dict(value))
+
+    def noted(self, key: str) -> Mapping[str, int] | None:
+        """A decision that was kept, None where there is none."""
+        return self._storage.get_study_user_attrs(self._id).get(key) if self._is_there() else None
 
     def create(self, proposal: Proposal, generation: int, proposer: str, setting: Values) -> Record:
         """Add a trial that waits to be run, with what counts of its parameters' setting."""
@@ -198,7 +206,7 @@ def quiet() -> Generator[None]:
 
 def direction(objective: str) -> StudyDirection:
     """Accuracy is to rise, every cost to fall."""
-    return StudyDirection.MAXIMIZE if objective == "accuracy" else StudyDirection.MINIMIZE
+    return StudyDirection.MAXIMIZE if objective in QUALITIES else StudyDirection.MINIMIZE
 
 
 def distributions(parameters: Sequence[Parameter]) -> dict[str, BaseDistribution]:

@@ -31,6 +31,7 @@ from search.data.order import Order, batch_count, shuffled
 from search.data.splits import ClassRanking
 from search.seeds import derive_seed
 from search.training.alphas import Alphas, entropy_term
+from search.training.batches import class_weights
 from search.training.bilevel_history import History
 from search.training.loop import Batch, Epoch, autocast
 
@@ -100,6 +101,7 @@ class BilevelStep:
         )
         self._batches = _Batches(architecture_half, config.batch_size, seed, self.device)
         self._measure = measure
+        self._weights = class_weights(config, architecture_half, self.device)
         self._met = torch.zeros(3, dtype=torch.float64, device=self.device)  # sums: images, loss, correct
 
     def mixture(self) -> Mixture:
@@ -113,7 +115,7 @@ class BilevelStep:
         mixture = self.mixture()
         with autocast(self.device):
             logits = self.supernet(batch.images, mixture).float()
-            loss = F.cross_entropy(logits, batch.labels, label_smoothing=self.config.label_smoothing)
+            loss = F.cross_entropy(logits, batch.labels, self._weights, label_smoothing=self.config.label_smoothing)
         loss.backward()
         return loss.detach()
 
@@ -121,7 +123,7 @@ class BilevelStep:
         images, labels = self._batches.at(batch.epoch, batch.index)
         with autocast(self.device):
             logits = self.supernet(images, self.alphas.mixture()).float()
-            loss = F.cross_entropy(logits, labels)
+            loss = F.cross_entropy(logits, labels, self._weights)
         term = entropy_term(self.alphas, self.config.entropy_weight, self.config.entropy_decay, batch.epoch)
         gradients = torch.autograd.grad(loss + term, list(self.alphas))  # the network's own stay untouched
         for values, gradient in zip(self.alphas, gradients, strict=True):

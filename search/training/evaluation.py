@@ -25,8 +25,8 @@ def recalibrate_on(network: nn.Module, split: Split, config: EvaluationConfig, *
 
 
 def evaluate(network: nn.Module, split: Split, batch_size: int) -> dict[str, float]:
-    """`accuracy` (0 to 1) and mean cross entropy `loss` of a network on every image of a split; leaves the network in
-    evaluation mode."""
+    """`accuracy` and `balanced_accuracy` (its mean over the classes; both 0 to 1) and mean cross entropy `loss` of a
+    network on every image of a split; leaves the network in evaluation mode."""
     network.eval()
     return evaluate_calls(network, split, batch_size, next(network.parameters()).device)
 
@@ -36,12 +36,16 @@ def evaluate_calls(
     network: Callable[[Tensor], Tensor], split: Split, batch_size: int, device: torch.device
 ) -> dict[str, float]:
     """As `evaluate`, of anything that turns images on a device into logits: a module, or an engine."""
-    correct = torch.zeros((), dtype=torch.int64, device=device)
+    images_of = torch.bincount(split.labels)
+    correct = torch.zeros(len(images_of), dtype=torch.int64, device=device)
     loss = torch.zeros((), dtype=torch.float64, device=device)
-    seen = 0  # damaged images may be missing
+    seen = torch.zeros_like(correct)  # damaged images may be missing
     for images, labels in split.batches(batch_size, order=in_order(), device=device):
         logits = network(images).float()
-        correct += (logits.argmax(dim=1) == labels).sum()
+        correct += torch.bincount(labels[logits.argmax(dim=1) == labels], minlength=len(correct))
         loss += F.cross_entropy(logits, labels, reduction="sum").double()
-        seen += len(labels)
-    return {"accuracy": correct.item() / seen, "loss": loss.item() / seen}
+        seen += torch.bincount(labels, minlength=len(correct))
+    there = seen > 0
+    balanced = (correct[there].double() / seen[there]).mean().item()
+    count = int(seen.sum())
+    return {"accuracy": int(correct.sum()) / count, "balanced_accuracy": balanced, "loss": loss.item() / count}

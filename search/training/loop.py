@@ -9,8 +9,9 @@ the weights of one that was never interrupted (on the CPU).
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -29,6 +30,7 @@ from search.config.trainings import NetworkTrainConfig, SupernetConfig
 from search.data.dataset import Split
 from search.data.order import batch_count, shuffled
 from search.seeds import derive_rng, derive_seed
+from search.training.batches import mix_of
 from spaces.errors import BinarynasError
 
 STEP_SHARES, STEP_FACTOR = (0.3, 0.6, 0.9), 0.1
@@ -46,8 +48,8 @@ class TrainingError(BinarynasError, RuntimeError):
 
 @dataclass(frozen=True)
 class Batch:
-    """Images (N, C, H, W) and classes (N,) of one step, a seed for whatever is drawn within it, and its place in the
-    training: the epoch and the number within the epoch, both from 0."""
+    """Images (N, C, H, W) and classes (N,) of one step, shares of classes (N, classes) where images are mixed, a seed
+    for whatever is drawn within it, and its place in the training: the epoch and the number within it, from 0."""
 
     images: Tensor
     labels: Tensor
@@ -91,12 +93,13 @@ class Epoch:
     learning_rate: float
 
 
-def sandwich_step(supernet: NasBnnSupernet, config: SupernetConfig) -> Step:
+def sandwich_step(supernet: NasBnnSupernet, config: SupernetConfig, weights: Tensor | None = None) -> Step:
     """The sandwich rule with Bi-Teacher (section 3.3.1, equation 4).
 
     The largest subnet, in the teacher's mode, learns from the labels; the smallest and some random ones, all with
     binary weights and activations, learn from its predictions, or from the labels without distillation. Each pass is
-    followed by its backward pass, so that one graph is alive at a time.
+    followed by its backward pass, so that one graph is alive at a time. `weights` are those of the classes, where they
+    do not count alike; they belong to labels, not to what a teacher says.
     """
     space = supernet.space
     smallest, largest = space.smallest(), space.largest()
@@ -108,7 +111,7 @@ def sandwich_step(supernet: NasBnnSupernet, config: SupernetConfig) -> Step:
         students = [smallest, *(space.sample(rng) for _ in range(config.random_subnets))]
         with autocast(device):
             logits = supernet(images, largest, config.teacher)
-            loss = F.cross_entropy(logits.float(), labels, label_smoothing=config.label_smoothing)
+            loss = F.cross_entropy(logits.float(), labels, weights, label_smoothing=config.label_smoothing)
         loss.backward()
         targets = logits.detach().float().softmax(dim=1)  # (N, classes)
         for student in students:
@@ -117,18 +120,26 @@ def sandwich_step(supernet: NasBnnSupernet, config: SupernetConfig) -> Step:
                 if config.distillation:
                     student_loss = F.cross_entropy(logits, targets)
                 else:
-                    student_loss = F.cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
+                    student_loss = F.cross_entropy(logits, labels, weights, label_smoothing=config.label_smoothing)
             student_loss.backward()
         return loss.detach()
 
     return step
 
 
-def plain_step(network: nn.Module, config: TrainConfig) -> Step:
-    """Cross entropy with the labels: finetuning, and training from scratch.
+LossOf = Callable[[Tensor, Tensor], Tensor]
+"""A loss, of shape (), of logits (N, classes) and labels (N,)."""
+
+
+def plain_step(
+    network: nn.Module, config: TrainConfig, weights: Tensor | None = None, loss_of: LossOf | None = None
+) -> Step:
+    """One pass with a loss, or cross entropy with classes weighed where there are weights: finetuning, and training
+    from scratch.
 
     Where the configuration lets drop path rise, it is set at the beginning of every epoch: none in the first one.
     """
+    loss_of = loss_of or partial(F.cross_entropy, weight=weights, label_smoothing=config.label_smoothing)
     device = next(network.parameters()).device
     rising = isinstance(config, NetworkTrainConfig) and config.drop_path_schedule == "linear"
     cells = [module for module in network.modules() if isinstance(module, Cell)] if rising else []
@@ -139,7 +150,7 @@ def plain_step(network: nn.Module, config: TrainConfig) -> Step:
             cell.drop_path = drop_path * batch.epoch / config.epochs
         with autocast(device):
             logits = network(batch.images).float()
-            loss = F.cross_entropy(logits, batch.labels, label_smoothing=config.label_smoothing)
+            loss = loss_of(logits, batch.labels)
         loss.backward()
         return loss.detach()
 
@@ -169,6 +180,7 @@ def train(
     for stem in stems:
         stem.step.data.abs_()  # weights that were trained before steps were kept positive
     steps = batch_count(shuffled(seed), len(split), config.batch_size)
+    mix = mix_of(config, split)
     for epoch in range(done, config.epochs if until is None else min(until, config.epochs)):
         network.train()
         set_progress(network, epoch / config.epochs)
@@ -178,6 +190,8 @@ def train(
         with torch.random.fork_rng():  # what layers draw (drop path) depends on the epoch alone
             torch.manual_seed(derive_seed(seed, "layers", epoch))
             for index, (images, labels) in enumerate(split.batches(config.batch_size, order=order, device=device)):
+                if mix and len(images) > 1:
+                    images, labels = mix(images, labels)
                 rate = learning_rate(config, (epoch * steps + index) / steps)
                 for group in optimizer.param_groups:
                     group["lr"] = rate

@@ -48,9 +48,12 @@ class _Search:
 
         self.step = BilevelStep(self.supernet, architecture_images, config, seed, measure)
 
-    def run(self, checkpoints: Path, phase: str, identity: str | None) -> Iterator[Report]:
-        """Train to the end; the history is written again after every epoch."""
-        for epoch in train(self.supernet, self.step, self.images, self.config, seed=self.seed, checkpoints=checkpoints):
+    def run(self, checkpoints: Path, phase: str, identity: str | None, until: int | None = None) -> Iterator[Report]:
+        """Train to the end, or up to `until` epochs; the history is written again after every epoch."""
+        seed = self.seed
+        for epoch in train(
+            self.supernet, self.step, self.images, self.config, seed=seed, checkpoints=checkpoints, until=until
+        ):
             self.write_history()
             yield EpochReport(phase, identity, **asdict(epoch), accuracy=float(self.step.history.accuracy[-1]))
         self.write_history()
@@ -90,7 +93,7 @@ def search_cells(context: Context, task: SearchCells) -> Iterator[Report]:
         seed = context.seed("differentiable", int(settings.get("seed", 0)))
         folder = context.run.searched(trial.id)
         search = _Search(context, folder, context.config.differentiable.with_values(settings), seed)
-        yield from search.run(folder / "checkpoints", Stage.SEARCHED.value, trial.id)
+        yield from search.run(folder / "checkpoints", Stage.SEARCHED.value, trial.id, task.until)
         attempt.metrics, attempt.facts = search.findings()
     yield attempt.outcome()
 

@@ -28,6 +28,7 @@ from search.runs.folder import Run
 from search.runs.records import Stage
 from search.seeds import derive_seed
 from search.training.evaluation import recalibrate_on
+from search.training.own import TrainingCode
 from search.worker.device import pick_device
 from search.worker.memory import keep_memory
 from spaces import Candidate
@@ -40,8 +41,10 @@ if TYPE_CHECKING:
 class Context:
     """One run, opened by a worker. Images and weights are mapped into memory and reach a worker without a copy."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, code: TrainingCode | None = None) -> None:
         keep_memory()
+        self.code = code
+        """What trains a network instead of what the configuration names."""
         self.run = Run(path)
         self.config = self.run.config
         self.device = pick_device(self.config.execution.device)

@@ -18,4 +18,4 @@ def deploy(context: Context, task: Deploy) -> Deployed:
     if stage is not Stage.REFERENCE:
         save_network(context.run.deployed(task.id), network, facts)
     metrics = evaluate(network, data.test, context.config.evaluation.batch_size)
-    return Deployed(task.id, stage, metrics["accuracy"])
+    return Deployed(task.id, stage, metrics["accuracy"], metrics["balanced_accuracy"])

@@ -10,10 +10,12 @@ from models.checkpoints.networks import load_network, save_network
 from models.layers.binary import set_mode
 from models.layers.modes import Mode
 from models.network import AnyNetwork
-from search.config.sections import TrainConfig
+from search.config.sections import PlainTrainConfig
 from search.config.trainings import NetworkTrainConfig
 from search.runs.records import DEFAULT, FULL_PRECISION, EpochReport, Stage
-from search.training.loop import plain_step, train
+from search.training.batches import class_weights
+from search.training.loop import train
+from search.training.own import TrainingCode
 from search.worker.attempt import Attempt
 from search.worker.context import Context
 from search.worker.measure import candidate_cost, validate
@@ -34,11 +36,11 @@ class _Training:
         self.binary = self.config if isinstance(self.config, NetworkTrainConfig) and not self.is_twin else None
         """The settings of a binary network that is trained from its first weights; None for all others."""
 
-    def _config(self) -> TrainConfig:
+    def _config(self) -> PlainTrainConfig:
         """How the network is trained, with the candidate's hyperparameters in their place."""
         config, values = self.context.config, self.candidate.hyperparameters
         if self.stage is Stage.FINETUNED:
-            return config.finetune
+            return config.finetune.with_values(values)
         if self.reference == PARENT:
             return config.parent
         if self.stage is Stage.TRAINED or self.reference == DEFAULT:
@@ -67,13 +69,19 @@ class _Training:
         searching = self.stage is Stage.TRAINED or self.reference in (PARENT, DEFAULT)
         images = self.context.search_images if searching else self.context.data.train
         images = self.context.augmented(images, self.candidate.hyperparameters.get("augmentation"))
+        code = self.context.code or TrainingCode.of(self.config.loss, self.config.step)
         for mode in (Mode.FWBA, Mode.BWBA) if self.binary and self.binary.multi_stage else (None,):
             last = mode is not Mode.FWBA
             if mode is not None:
                 set_mode(network, mode)
             for epoch in train(
                 network,
-                plain_step(network, self.config),
+                code.make_step(
+                    network,
+                    self.config,
+                    self.candidate.hyperparameters,
+                    class_weights(self.config, images, self.context.device),
+                ),
                 images,
                 self.config,
                 seed=self.context.seed(self.stage.value, self.identity, *([] if last else [str(mode)])),

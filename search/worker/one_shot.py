@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from models.checkpoints.networks import save_supernet
+from models.checkpoints.networks import load_supernet, save_supernet, take_over
 from models.families import SupernetTraining, family_of
 from models.layers.kernels import WeightNormalisation
 from models.nasbnn.supernet import NasBnnSupernet, SupernetOptions
 from search.runs.records import EpochReport, Stage
+from search.training.batches import class_weights
 from search.training.loop import sandwich_step, train
 from search.worker.attempt import Attempt
 from search.worker.cells import train_mixed_supernet
@@ -33,10 +34,13 @@ def _train_by_sandwiches(context: Context) -> Iterator[Report]:
     )
     with initial_weights(context.seed("supernet", "initial weights")):
         supernet = NasBnnSupernet(space, options).to(context.device)
+    if config.start is not None:
+        take_over(supernet, load_supernet(context.run.supernet_start))
+    images = context.data.train
     for epoch in train(
         supernet,
-        sandwich_step(supernet, config),
-        context.data.train,
+        sandwich_step(supernet, config, class_weights(config, images, context.device)),
+        images,
         config,
         seed=context.seed("supernet", "training"),
         checkpoints=context.run.supernet_checkpoints,

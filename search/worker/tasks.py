@@ -53,7 +53,9 @@ class Evaluate(TrialTask):
 
 @dataclass(frozen=True)
 class SearchCells(TrialTask):
-    """Do one differentiable search."""
+    """Do one differentiable search, up to `until` epochs (None: to the end)."""
+
+    until: int | None = None
 
 
 @dataclass(frozen=True)
@@ -106,11 +108,13 @@ class Measured:
 
 @dataclass(frozen=True)
 class Deployed:
-    """A network is saved as files; its accuracy (0 to 1) on the test split."""
+    """A network is saved as files; its accuracy on the test split, and the mean of that over the classes (0 to 1);
+    of a detector its mAP, and no such mean."""
 
     id: str
     stage: Stage
     test_accuracy: float
+    test_balanced_accuracy: float | None = None
 
 
 Task = Evaluate | Fit | SearchCells | TrainSupernet | MeasureLatencies | Deploy

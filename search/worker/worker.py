@@ -8,6 +8,7 @@ from typing import assert_never
 import torch
 
 from search.runs.records import Stage
+from search.training.own import TrainingCode
 from search.worker import tasks
 from search.worker.cells import search_cells
 from search.worker.context import Context
@@ -20,8 +21,8 @@ from search.worker.one_shot import evaluate_candidates, train_supernet
 class Worker:
     """Runs the tasks of one run, whose folder it opens by itself, one after another."""
 
-    def __init__(self, path: Path) -> None:
-        self._context = Context(path)
+    def __init__(self, path: Path, code: TrainingCode | None = None) -> None:
+        self._context = Context(path, code)
 
     def run(self, task: tasks.Task) -> Iterator[tasks.Report]:
         """Do a task; its reports come as they arise. An error becomes a report, too."""

@@ -4,6 +4,8 @@ import dataclasses
 
 from spaces.cell.architecture import parse
 from spaces.cell.space import CellSpace
+from spaces.errors import SpaceError
+from spaces.space import halvings_kept, nearest_multiple
 
 # nodes in the published order; where nodes may change places, the canonical order differs
 PUBLISHED = {
@@ -21,6 +23,24 @@ PUBLISHED = {
         ),
     }.items()
 }
+
+
+def sized(space: CellSpace, image_size: int) -> CellSpace:
+    """The space at another image size by the rule of `spaces.catalogue`: the stem of the template `imagenet` halves
+    the maps three times, that of `cifar` never; the two reduction cells stay."""
+    halvings = {"cifar": 2, "imagenet": 5}
+    kept = halvings_kept(image_size, space.image_size, halvings[space.template])
+    template = space.template if kept == halvings[space.template] else "cifar"
+    size = nearest_multiple(image_size, 2 ** halvings[template])
+    return dataclasses.replace(space, template=template, image_size=size)
+
+
+def narrowed(space: CellSpace, factor: int, name: str) -> CellSpace:
+    """The same space with its width divided by a whole number."""
+    if space.width % factor:
+        raise SpaceError(f"space {space.name!r} cannot be narrowed by {factor}: it does not divide width {space.width}")
+    return dataclasses.replace(space, name=name, width=space.width // factor)
+
 
 BNAS_CIFAR10 = CellSpace("bnas-cifar10", "cifar", cells=20, width=36, image_size=32, classes=10)
 

@@ -4,6 +4,7 @@ import dataclasses
 
 from spaces.errors import SpaceError
 from spaces.nasbnn import NasBnnSpace, Stage
+from spaces.space import halvings_kept, nearest_multiple
 
 _TABLE_1 = (
     Stage(depths=(2, 3), widths=(48, 64, 96), kernel_sizes=(3,), groups=(1,), stride=1),
@@ -20,6 +21,8 @@ def _with_strides(stages: tuple[Stage, ...], *strides: int) -> tuple[Stage, ...]
 
 def narrowed(space: NasBnnSpace, divisor: int, name: str) -> NasBnnSpace:
     """The same space with every width divided by a whole number; groups stay."""
+    if divisor == 1:
+        return dataclasses.replace(space, name=name)
     widths = {*space.stem_widths, *(width for stage in space.stages for width in stage.widths)}
     rests = sorted(width for width in widths if width % divisor)
     if rests:
@@ -32,6 +35,23 @@ def narrowed(space: NasBnnSpace, divisor: int, name: str) -> NasBnnSpace:
             dataclasses.replace(stage, widths=tuple(width // divisor for width in stage.widths))
             for stage in space.stages
         ),
+    )
+
+
+def sized(space: NasBnnSpace, image_size: int) -> NasBnnSpace:
+    """The space at another image size by the rule of `spaces.catalogue`: the stem's halving is dropped first, then
+    those of the stages, from the last one on."""
+    strides = [space.stem_stride, *(stage.stride for stage in space.stages)]
+    surplus = strides.count(2) - halvings_kept(image_size, space.image_size, strides.count(2))
+    for place in (0, *range(len(strides) - 1, 0, -1)):
+        if surplus and strides[place] == 2:
+            strides[place], surplus = 1, surplus - 1
+    stem_stride, *others = strides
+    return dataclasses.replace(
+        space,
+        stem_stride=stem_stride,
+        stages=_with_strides(space.stages, *others),
+        image_size=nearest_multiple(image_size, 2 ** strides.count(2)),
     )
 
 

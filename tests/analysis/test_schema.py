@@ -32,7 +32,9 @@ def test_the_schema_is_version_1_with_the_columns_that_came_later():
         **dict.fromkeys([*text, "versions", "facts"], "string"),
         **dict.fromkeys(whole, "int64"),
         **dict.fromkeys(["generation", "attempt", "epochs"], "int32"),
-        **dict.fromkeys(["accuracy", "loss", "ops", "seconds", "latency_ms", *DETECTORS], "double"),
+        **dict.fromkeys(
+            ["accuracy", "balanced_accuracy", "loss", "ops", "seconds", "latency_ms", *DETECTORS], "double"
+        ),
         "parents": "list<item: string>",
         "started": "timestamp[us, tz=UTC]",
     }
@@ -47,7 +49,8 @@ def test_every_column_says_what_it_means():
 
 def test_rows_come_back_as_they_went_in(make_row):
     row = make_row(
-        3, 2e7, 0.6, parents=["a", "b"], versions=json.dumps({"torch": "2.10"}), host="h", worker="w", reason=None,
+        3, 2e7, 0.6, balanced_accuracy=0.5, parents=["a", "b"],
+        versions=json.dumps({"torch": "2.10"}), host="h", worker="w", reason=None,
         stage="searched", latency_ms=0.25, epochs=50, facts=json.dumps({"genotype": "normal: none@1"}),
         **dict.fromkeys(DETECTORS, 0.5),
     )  # fmt: skip

@@ -30,7 +30,7 @@ REPORTS = [
     tasks.TaskError("RuntimeError: no"),
     tasks.Trained(),
     tasks.Measured(7),
-    tasks.Deployed("a1", Stage.INHERITED, 0.875),
+    tasks.Deployed("a1", Stage.INHERITED, 0.875, 0.75),
 ]
 
 

@@ -51,7 +51,7 @@ def test_a_finished_phase_is_told_even_right_after_another_line():
     with make_view(Console(file=out, width=200)) as view:
         view.phase("Networks", 3)
         for number in range(3):
-            view.result(Deployed(str(number), Stage.FINAL, 0.5))
+            view.result(Deployed(str(number), Stage.FINAL, 0.5, 0.5))
     lines = out.getvalue().splitlines()
     assert len(lines) == 2, "one soon, one at the end: the others come too quickly"
     assert lines[-1] == "Networks: 3/3 in 0 s; 50.00 % on the test split"

@@ -1,0 +1,189 @@
+"""The plan itself: the largest space whose supernet sees the images often enough in the time, and what follows."""
+
+# torch is partly untyped
+# pyright: reportUnknownMemberType=false
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+
+from search.config.loading import check_config
+from search.config.run import RunConfig
+from search.config.sections import ConfigError
+from search.data.augment import Augmentation
+from search.data.config import DataConfig
+from search.pipeline.planner.correction import AIM
+from search.pipeline.planner.speeds import Speeds, measure
+from search.pipeline.planner.survey import Machine, Survey
+from spaces import NasBnnSpace, SpaceError, get_space
+
+SIZES = (8, 12, 16, 24, 32, 48, 64, 96, 128, 160, 192, 224)
+FACTORS = (1, 2, 4, 8)
+DIGITS_UP_TO = 16  # pixels up to which only the shallow spaces, those for digits, are taken
+SHARES = {"supernet": 0.5, "search": 0.28, "finetune": 0.22}
+"""Of the time that is left for training and searching."""
+WANTED_STEPS, LEAST_EPOCHS = 600, 5
+SMALL = 100  # training images per class up to which augmentation is stronger
+UNEQUAL = 3.0
+CLOSING = 14.0  # seconds for tables, plots and files, measured on two cores
+NETWORKS = 6
+MOST_VALIDATION, RECALIBRATION = 1000, 512
+HOUR = 3600.0
+MEASURED = 3  # spaces measured before one is taken
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a user asks for: seconds (None: an hour), and what a network may cost."""
+
+    seconds: float | None = None
+    ops_max: float | None = None
+    bytes_max: float | None = None
+    latency_max: float | None = None
+
+
+def make_plan(data: DataConfig, found: Survey, here: Machine, wanted: Wanted, seed: int, begun: float) -> RunConfig:
+    """The configuration of a search of these images within the time; `begun` is when it began (`time.monotonic`).
+
+    Raises `ConfigError` where not even the smallest search fits.
+    """
+    seconds = wanted.seconds or HOUR
+    batch_size = next((size for size in (128, 64, 32, 16) if 4 * size <= found.train), 8)
+    validation = min(found.validation, MOST_VALIDATION)
+    choices = sorted(_spaces(found, wanted), key=_work)
+    if not choices:
+        raise ConfigError("no space has networks this small: raise --ops-max or --bytes-max")
+
+    def left() -> float:
+        return AIM * seconds - (time.monotonic() - begun) - found.decoding - CLOSING
+
+    def speeds_of(space: NasBnnSpace) -> Speeds:
+        recalibration = min(RECALIBRATION, found.train)
+        return measure(space, batch_size, _augmentation(found, space.image_size), validation, recalibration)
+
+    space, threads = choices[0], 1
+    torch.set_num_threads(1)
+    speeds = speeds_of(space)
+    if here.cores > 1 and time.monotonic() - begun < 0.08 * seconds:
+        torch.set_num_threads(here.cores)
+        faster = speeds_of(space)
+        if faster.supernet_image < speeds.supernet_image:
+            speeds, threads = faster, here.cores
+        torch.set_num_threads(threads)
+    steps = max(found.train // batch_size, 1)
+    epochs = max(LEAST_EPOCHS, WANTED_STEPS // steps)
+    allowed = SHARES["supernet"] * left() / (epochs * found.train)  # seconds per image
+    fitting = [each for each in choices[1:] if speeds.supernet_image * _work(each) / _work(space) <= allowed]
+    for larger in reversed(fitting[-MEASURED:]):
+        if time.monotonic() - begun > min(0.12 * seconds, 60):
+            break
+        measured = speeds_of(larger)
+        if measured.supernet_image <= allowed:
+            space, speeds = larger, measured
+            break
+    if left() < 12 * speeds.candidate + 2 * speeds.supernet_image * min(found.train, 8 * found.classes):
+        raise ConfigError(
+            f"{seconds:g} s are too few for {found.train} training images on this machine, as busy as it is: an epoch "
+            f"of the smallest supernet takes {speeds.supernet_image * found.train:.1f} s, a candidate "
+            f"{speeds.candidate:.1f} s; give more --time"
+        )
+    return _configured(data, found, wanted, seed, space, speeds, batch_size, threads, left(), begun)
+
+
+def _configured(
+    data: DataConfig,
+    found: Survey,
+    wanted: Wanted,
+    seed: int,
+    space: NasBnnSpace,
+    speeds: Speeds,
+    batch_size: int,
+    threads: int,
+    left: float,
+    begun: float,
+) -> RunConfig:
+    """The configuration that fills what is left of the time."""
+    network = found.test * speeds.tested_image + 0.5
+    left = max(left - (NETWORKS + 2) * network, 1.0)
+    most = int(SHARES["supernet"] * left / (LEAST_EPOCHS * speeds.supernet_image))
+    train = min(found.train, max(most, 8 * found.classes))
+    epoch, tuned = train * speeds.supernet_image, train * speeds.network_image
+    trials = max(16, int(SHARES["search"] * left / speeds.candidate))
+    augmentation = _augmentation(found, space.image_size)
+    weighed = {"class_weights": "balanced"} if found.imbalance > UNEQUAL else {}
+    trained = {"batch_size": batch_size, **weighed}
+    values: Mapping[str, object] = {
+        "seed": seed,
+        "space": {"name": space.name},
+        "data": {
+            **data.model_dump(mode="json", exclude_unset=True),
+            **_limits(found, train),
+            "crop_padding": augmentation.crop_padding,
+            "policy": augmentation.policy,
+        },
+        "supernet": {**trained, "epochs": max(1, int(SHARES["supernet"] * left / epoch))},
+        "search": {
+            "trials": trials,
+            "first_generation": max(8, trials // 4),
+            "generation": max(8, trials // 12),
+            "ops_max": wanted.ops_max,
+            "bytes_max": wanted.bytes_max,
+            "latency_max": wanted.latency_max,
+            "objectives": ["balanced_accuracy" if found.imbalance > UNEQUAL else "accuracy", "ops"],
+        },
+        "evaluation": {"recalibration_batches": 2, "recalibration_batch_size": min(RECALIBRATION // 2, train)},
+        "finetune": {
+            **trained,
+            "networks": NETWORKS,
+            "epochs": max(1, int(SHARES["finetune"] * left / (NETWORKS * tuned))),
+            "learning_rate": 1e-3,
+        },
+        "execution": {"executor": "inline", "threads": threads, "training_threads": threads},
+        "plan": {
+            "seconds": wanted.seconds or HOUR,
+            "spent": time.monotonic() - begun + found.decoding,
+            "supernet_epoch": epoch,
+            "candidate": speeds.candidate,
+            "finetune_epoch": tuned,
+            "network": network,
+            "closing": CLOSING,
+        },
+    }
+    return check_config(values, "the plan")
+
+
+def _limits(found: Survey, train: int) -> dict[str, int]:
+    limits = {"train_limit": train} if train < found.train else {}
+    return {**limits, "validation_limit": MOST_VALIDATION} if found.validation > MOST_VALIDATION else limits
+
+
+def _augmentation(found: Survey, image_size: int) -> Augmentation:
+    """Shifts of an eighth; where there are few images per class that are large enough to show anything, a policy."""
+    few = found.train < SMALL * found.classes and image_size > DIGITS_UP_TO
+    return Augmentation(crop_padding=image_size // 8, policy="trivialaugment" if few else "none")
+
+
+def _spaces(found: Survey, wanted: Wanted) -> Iterator[NasBnnSpace]:
+    """NAS-BNN's spaces for the images' size and some below it, that hold networks within the limits."""
+    fitting = [size for size in SIZES if size <= max(found.shorter_side * 1.1, SIZES[0])]
+    for size in [size for size in fitting if size >= min(fitting[-1], DIGITS_UP_TO)]:
+        deep = [] if size <= DIGITS_UP_TO else [f"nasbnn@{size}/{factor}" for factor in FACTORS]
+        for name in (f"nasbnn-digits@{size}", f"nasbnn-digits@{size}/2", *deep):
+            try:
+                space = get_space(name)
+            except SpaceError:
+                continue
+            space = space.for_data(classes=found.classes, channels=found.channels)
+            assert isinstance(space, NasBnnSpace), "both bases are of this family"
+            least = space.cost(space.smallest())
+            if least.ops <= (wanted.ops_max or least.ops) and least.bytes <= (wanted.bytes_max or least.bytes):
+                yield space
+
+
+def _work(space: NasBnnSpace) -> float:
+    """What an image costs in a step of the sandwich rule, in multiply-accumulates of any kind."""
+    costs = [space.cost(member) for member in (space.largest(), space.smallest())]
+    first, last = (float(cost.flops + cost.int8_ops + cost.bops) for cost in costs)
+    return 2 * first + 2 * last

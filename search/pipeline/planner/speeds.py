@@ -1,0 +1,98 @@
+"""How fast this machine is: seconds of each part of a search, measured on images made of noise."""
+
+# torch is partly untyped
+# pyright: reportUnknownMemberType=false
+
+import random
+import time
+from dataclasses import dataclass
+
+import torch
+
+from models.layers.recalibration import recalibrate
+from models.nasbnn.supernet import NasBnnSupernet
+from models.onebit.engine import Engine
+from models.onebit.lowering.lower import lower
+from search.config.trainings import FinetuneConfig, SupernetConfig
+from search.data.augment import Augmentation
+from search.data.dataset import Normalisation, TensorSplit
+from search.training.evaluation import evaluate, evaluate_calls
+from search.training.loop import Step, plain_step, sandwich_step, train
+from search.worker.device import has_vectors, pick_device
+from search.worker.measure import FEWEST_IMAGES
+from search.worker.memory import keep_memory
+from spaces import NasBnnSpace
+
+STEPS = 2
+
+
+@dataclass(frozen=True)
+class Speeds:
+    """Seconds: per training image of the supernet and of one network, per candidate, and per image that the float
+    network of the end is measured on."""
+
+    supernet_image: float
+    network_image: float
+    candidate: float
+    tested_image: float
+
+
+def measure(
+    space: NasBnnSpace, batch_size: int, augmentation: Augmentation, validation: int, recalibration: int
+) -> Speeds:
+    """The speeds of a space with torch's present number of threads."""
+    keep_memory()
+    device = pick_device("auto")
+    rng = random.Random(0)
+    split = _noise(space, STEPS * batch_size, augmentation)
+    torch.manual_seed(0)
+    supernet = NasBnnSupernet(space).to(device)
+    config = SupernetConfig(epochs=2, batch_size=batch_size)
+    step = sandwich_step(supernet, config)
+    supernet_image = _epoch_seconds(supernet, step, split, config) / len(split)
+    middle = space.sample(rng)
+    network = supernet.extract(middle)
+    tuned = FinetuneConfig(epochs=2, batch_size=batch_size)
+    network_image = _epoch_seconds(network, plain_step(network, tuned), split, tuned) / len(split)
+    candidate = _candidate_seconds(supernet, space, rng, validation, recalibration)
+    tested = _noise(space, min(validation, 256), Augmentation())
+    begun = time.perf_counter()
+    evaluate(network, tested, 256)
+    return Speeds(supernet_image, network_image, candidate, (time.perf_counter() - begun) / len(tested))
+
+
+def _epoch_seconds(
+    network: torch.nn.Module, step: Step, split: TensorSplit, config: SupernetConfig | FinetuneConfig
+) -> float:
+    """Seconds of the second epoch of a training; the first one warms up."""
+    epochs = train(network, step, split, config, seed=0)
+    next(epochs)
+    begun = time.perf_counter()
+    next(epochs)
+    return time.perf_counter() - begun
+
+
+def _candidate_seconds(
+    supernet: NasBnnSupernet, space: NasBnnSpace, rng: random.Random, validation: int, recalibration: int
+) -> float:
+    """Seconds for extracting, recalibrating and validating one member, as a worker does it."""
+    device = next(supernet.parameters()).device
+    images = _noise(space, recalibration, Augmentation()).images.float().to(device)
+    split = _noise(space, validation, Augmentation())
+    begun = time.perf_counter()
+    network = supernet.extract(space.sample(rng))
+    recalibrate(network, iter(torch.split(images, 256)))
+    if device.type == "cpu" and has_vectors() and validation >= FEWEST_IMAGES:
+        engine = Engine(lower(network.eval()))
+        evaluate_calls(lambda x: engine(x, threads=torch.get_num_threads()), split, 512, device)
+    else:
+        evaluate(network, split, 512)
+    return time.perf_counter() - begun
+
+
+def _noise(space: NasBnnSpace, count: int, augmentation: Augmentation) -> TensorSplit:
+    generator = torch.Generator().manual_seed(0)
+    shape = (count, space.channels, space.image_size, space.image_size)
+    images = torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
+    normalisation = Normalisation((0.5,) * space.channels, (0.3,) * space.channels)
+    return TensorSplit(images, torch.arange(count) % space.classes, normalisation, augmentation)

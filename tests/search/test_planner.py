@@ -1,0 +1,194 @@
+"""From a folder and a time to a configuration: what is planned and corrected; sizes; small and unequal classes."""
+
+import time
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+from search.cli.options import parse_bytes, parse_duration
+from search.config.loading import check_config, load_config
+from search.config.sections import ConfigError
+from search.config.trainings import FinetuneConfig
+from search.data.augment import Augmentation, augment
+from search.data.config import DataConfig, recognise
+from search.data.dataset import Normalisation, TensorSplit
+from search.pipeline.planner import plan as planning
+from search.pipeline.planner.correction import corrected
+from search.pipeline.planner.plan import Wanted, make_plan
+from search.pipeline.planner.speeds import Speeds
+from search.pipeline.planner.survey import Machine, survey
+from search.training.batches import class_weights, mix_of
+from search.training.evaluation import evaluate_calls
+from spaces import SpaceError, get_space
+
+
+def images(root, counts, sides=(60, 90), mode="RGB"):
+    rng = np.random.default_rng(0)
+    for label, count in enumerate(counts):
+        folder = root / f"class-{label}"
+        folder.mkdir(parents=True)
+        for number in range(count):
+            height, width = rng.integers(*sides, 2)
+            if mode == "I;16":
+                Image.fromarray(rng.integers(0, 65536, (height, width)).astype("uint16")).save(folder / f"{number}.png")
+            else:
+                pixels = rng.integers(0, 256, (height, width, 3)).astype("uint8")
+                Image.fromarray(pixels).save(folder / f"{number}.png")
+    return root
+
+
+@pytest.fixture
+def pretended(monkeypatch):
+    """Speeds that follow from the work alone, so that a plan does not depend on the machine."""
+
+    def measure(space, batch_size, augmentation, validation, recalibration):
+        work = planning._work(space)
+        return Speeds(work * 4e-12, work * 1e-12, 1e-9 * work / 100 + 0.05, work * 1e-13)
+
+    monkeypatch.setattr(planning, "measure", measure)
+
+
+def planned(path, **wanted):
+    data = recognise(path)
+    return make_plan(data, survey(data, 0), Machine(2, 2**34, cuda=False), Wanted(**wanted), 0, time.monotonic())
+
+
+@pytest.mark.parametrize(
+    ("counts", "sides", "mode"),
+    [
+        ((60, 60, 60), (60, 90), "RGB"),
+        ((12, 12), (30, 40), "RGB"),
+        ((240, 4), (16, 17), "RGB"),
+        ((3,) * 30, (20, 24), "I;16"),
+    ],
+    ids=["photos", "12 per class", "60:1", "30 classes of 16 bits"],
+)
+def test_every_kind_of_folder_gets_a_plan_that_fills_its_time(tmp_path, pretended, counts, sides, mode):
+    config = planned(images(tmp_path / "own", counts, sides, mode), seconds=600.0)
+    speeds = config.plan
+    total = speeds.spent + config.supernet.epochs * speeds.supernet_epoch + config.search.trials * speeds.candidate
+    total += config.finetune.networks * config.finetune.epochs * speeds.finetune_epoch + speeds.closing
+    total += (config.finetune.networks + 2) * speeds.network
+    assert 0.7 * 600 < total < 600
+    assert config.space.architectures().image_size <= sides[1]
+    assert (config.search.objectives[0] == "balanced_accuracy") == (counts[0] > 3 * counts[-1])
+    assert check_config(config.model_dump(mode="json", exclude_defaults=True), "plan") == config
+
+
+def test_a_longer_time_gets_a_larger_space_and_limits_hold(tmp_path, pretended):
+    folder = images(tmp_path / "own", (60, 60, 60))
+    short, long, small = (
+        planned(folder, seconds=s, ops_max=o) for s, o in ((60.0, None), (7200.0, None), (7200.0, 5e4))
+    )
+    work = [planning._work(each.space.architectures(3, 3)) for each in (short, long)]
+    assert work[0] < work[1]
+    space = small.space.architectures(3, 3)
+    assert space.cost(space.smallest()).ops <= small.search.ops_max == 5e4
+    with pytest.raises(ConfigError, match="no space has networks this small"):
+        planned(folder, ops_max=10.0)
+
+
+def test_the_correction_fills_what_a_slow_or_fast_supernet_left(tmp_path, pretended):
+    config = planned(images(tmp_path / "own", (60, 60, 60)), seconds=600.0)
+    epochs, as_planned = config.supernet.epochs, config.supernet.epochs * config.plan.supernet_epoch
+    amounts = [corrected(config, config.plan.spent + f * as_planned, f * as_planned, epochs) for f in (0.6, 1.0, 1.6)]
+    assert [each.trials for each in amounts] == sorted((each.trials for each in amounts), reverse=True)
+    for factor, each in zip((0.6, 1.0, 1.6), amounts, strict=True):
+        plan = config.plan
+        rest = each.trials * plan.candidate + each.networks * config.finetune.epochs * plan.finetune_epoch
+        closing = (config.finetune.networks + 2) * plan.network + plan.closing
+        total = plan.spent + factor * (as_planned + rest + closing)
+        assert total < 1.1 * 600
+
+
+def test_names_with_sizes_follow_the_one_rule():
+    assert get_space("nasbnn@224") is get_space("nasbnn")
+    small, named = get_space("nasbnn@32"), get_space("nasbnn-32")
+    assert (small.stem_stride, small.stages) == (named.stem_stride, named.stages)
+    assert get_space("nasbnn@90/4").image_size == 96
+    for name in ("nasbnn", "nasbnn-digits", "vgg-small", "resnet-20", "bnas-cifar10", "bnas-d"):
+        for size in (8, 13, 96, 256):
+            space = get_space(f"{name}@{size}")
+            assert abs(space.image_size - size) <= 4 or size > 90
+            assert space.cost(space.smallest()).ops > 0
+    with pytest.raises(SpaceError, match="8 to 256 pixels; got 7"):
+        get_space("nasbnn@7")
+    with pytest.raises(SpaceError, match="does not divide width 24"):
+        get_space("nasbnn@64/5")
+    config = load_config("nasbnn-digits", ["space.name=nasbnn", "space.image_size=96"])
+    assert config.space.architectures().stages == get_space("nasbnn@96").stages
+
+
+def test_a_preset_keeps_nothing_of_its_own_data_for_others(tmp_path):
+    folder = images(tmp_path / "own", (4, 4), (8, 12))
+    data = recognise(folder).model_dump(mode="json", exclude_unset=True)
+    config = load_config("nasbnn-cifar10", (), {"data": data})
+    assert config.data == DataConfig(name="folder", path=folder)
+    own = load_config("nasbnn-cifar10", (), {"data": {"name": "cifar10"}})
+    assert own.data.validation_per_class == 500
+
+
+def split(labels):
+    labels = torch.tensor(labels)
+    noise = torch.randint(0, 256, (len(labels), 3, 16, 16), dtype=torch.uint8)
+    return TensorSplit(noise, labels, Normalisation((0.5,) * 3, (0.3,) * 3), Augmentation())
+
+
+def test_balanced_accuracy_and_class_weights_let_every_class_count_alike():
+    data = split([0] * 9 + [1])
+    metrics = evaluate_calls(lambda x: torch.eye(2)[[0] * len(x)], data, 4, torch.device("cpu"))
+    assert (metrics["accuracy"], metrics["balanced_accuracy"]) == (0.9, 0.5)
+    weights = class_weights(FinetuneConfig(class_weights="balanced"), data, torch.device("cpu"))
+    assert torch.allclose(weights, torch.tensor([10 / 18, 5.0]))
+    assert class_weights(FinetuneConfig(), data, torch.device("cpu")) is None
+
+
+@pytest.mark.parametrize("name", ["mixup", "cutmix"])
+def test_mixed_labels_are_shares(name):
+    data = split([0, 1, 2, 1])
+    mixed, labels = mix_of(FinetuneConfig(mix=name), data)(torch.randn(4, 3, 16, 16), data.labels)
+    assert mixed.shape == (4, 3, 16, 16)
+    assert torch.allclose(labels.sum(1), torch.ones(4))
+    assert torch.isfinite(F.cross_entropy(torch.randn(4, 3), labels))
+
+
+@pytest.mark.parametrize("policy", ["randaugment", "trivialaugment"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_policy_follows_from_the_seed_and_leaves_torchs_generator(policy, channels):
+    batch = torch.randint(0, 256, (6, channels, 16, 16), dtype=torch.uint8)
+    torch.manual_seed(1)
+    before = torch.random.get_rng_state()
+    one, two = (augment(batch, Augmentation(policy=policy), torch.Generator().manual_seed(3)) for _ in range(2))
+    assert torch.equal(one, two)
+    assert not torch.equal(one, batch)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_times_and_sizes_are_read_with_units():
+    assert [parse_duration(text) for text in ("90s", "30m", "2h", "1d")] == [90, 1800, 7200, 86400]
+    assert [parse_bytes(text) for text in ("100KB", "64KiB", "1.5 MB", "40000")] == [1e5, 65536, 1.5e6, 4e4]
+    for text in ("30", "-1m", "0h", "1w", ""):
+        with pytest.raises(Exception, match="expected a time"):
+            parse_duration(text)
+    with pytest.raises(Exception, match="expected a size"):
+        parse_bytes("many")
+
+
+def test_twelve_images_per_class_search_to_the_end_and_another_run_starts_from_there(tmp_path, cli):
+    folder = images(tmp_path / "own", (12, 12), (8, 12))
+    small = ("--set=supernet.epochs=1", "--set=finetune.networks=1", "--set=finetune.epochs=1", "--trials=4",
+             "--set=execution.executor=inline")  # fmt: skip
+    done = cli("search", "nasbnn-digits", "--data", folder, "--out", tmp_path / "a", "--bytes-max=60KB", *small)
+    assert done.returncode == 0, done.stderr
+    assert "the batch size of supernet is 64, but there are 18 training images: it becomes 18" in done.stderr
+    assert "validation_fraction 0.25" in done.stderr
+    images(tmp_path / "more", (12, 12, 12), (8, 12))
+    again = cli("search", "nasbnn-digits", "--data", tmp_path / "more", "--out", tmp_path / "b",
+                f"--set=supernet.start={tmp_path / 'a'}", *small)  # fmt: skip
+    assert again.returncode == 0, again.stderr
+    other = cli("search", "nasbnn-digits", "--data", folder, "--out", tmp_path / "c", "--bytes-max=10", *small)
+    assert other.returncode == 2
+    assert "raise it, or take a smaller space" in other.stderr
