@@ -188,7 +188,7 @@ def _read(file: Path) -> tuple[pa.Table, Path]:
     try:
         data = file.read_bytes()
         table = pq.ParquetFile(pa.BufferReader(data)).read()
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         if isinstance(error, FileNotFoundError | PermissionError):
             raise
         size = file.stat().st_size

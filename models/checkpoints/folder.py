@@ -1,5 +1,6 @@
 """Checkpoints: folders of tensors and a manifest, written last, that vouches for them. Opening one runs no code."""
 
+import errno
 import hashlib
 import json
 import re
@@ -77,7 +78,10 @@ def save_checkpoint(folder: Path | str, tensors: Mapping[str, Tensor], meta: Map
     with replacing(folder / "tensors.safetensors") as temporary:
         # one entry, as safetensors writes several in any order, and the file is named by its content
         said = json.dumps({"about": ABOUT, **json.loads(meta_text)})
-        save_file(_storable(tensors), temporary, {"meta": said})
+        try:
+            save_file(_storable(tensors), temporary, {"meta": said})
+        except SafetensorError as error:  # of a full disk, say
+            raise OSError(errno.EIO, str(error), str(temporary)) from error
         digest, size = _hash(temporary), temporary.stat().st_size
     name = f"tensors-{digest[:16]}.safetensors"
     (folder / "tensors.safetensors").replace(folder / name)

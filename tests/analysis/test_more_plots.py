@@ -135,7 +135,7 @@ def test_any_pair_of_objectives_draws(x, y, make_search, make_frame):
     trials = make_frame(make_search(60))
     data = frontier_data(trials, x, y)
     assert len(data.front) >= 1
-    assert list(data.table().columns) == ["kind", "name", x, y]
+    assert list(data.table().columns) == ["kind", "name", "id", x, y]
     found = words(plot_frontier(data))
     for column, label in {
         "params": "parameters",

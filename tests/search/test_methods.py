@@ -229,7 +229,6 @@ def test_a_parent_may_come_from_another_run_of_the_same_base(width, tmp_path):
         ("bnas-digits", ["final.networks=0"], "a differentiable search needs final.networks"),
         ("bnas-digits", ["search.ops_max=1e9"], "do not limit a differentiable search"),
         ("bnas-digits", ["method=one-shot", "final.networks=0"], "mixed edges make no network"),
-        ("width-digits", ["parent.batch_size=5000"], "the batch size of parent is 5000"),
         ("width-digits", ["final.uniform=[1, 5]"], "final.uniform 5: the ratios of 'vgg-digits' are 0.25, 0.5, 1, 2"),
         (
             "width-digits",
@@ -251,11 +250,11 @@ def test_what_does_not_go_together_is_refused_before_anything_is_trained(tmp_pat
 
 
 def test_problems_of_every_subject_are_listed_at_once(tmp_path):
-    wrong = ["search.ops_max=1", "parent.batch_size=5000", "training.drop_path=0.5", "final.uniform=[5]"]
+    wrong = ["search.ops_max=1", "training.drop_path=0.5", "final.uniform=[5]"]
     wrong += ["parent.checkpoint=nowhere", "execution.latency_table=nowhere.json"]
     with pytest.raises(ConfigError) as caught:
         prepared(tmp_path / "run", "width-digits", wrong)
-    words = ("no architecture", "the batch size of parent", "no paths to drop", "final.uniform 5", "parent.checkpoint")
+    words = ("no architecture", "no paths to drop", "final.uniform 5", "parent.checkpoint")
     assert all(str(caught.value).count(word) == 1 for word in words), caught.value
     assert "latencies" not in str(caught.value), "a table is looked at when all else is right"
 
