@@ -61,9 +61,10 @@ def test_three_objectives_count_too():
 
 
 SETTINGS = [
-    "supernet.epochs=1", "search.trials=200", "search.generation=8", "search.stop=plateau", "finetune.networks=0",
-    "search.plateau.generations=2", "search.plateau.gain=0.2", "execution.executor=inline",
-    "evaluation.recalibration_batches=1",
+    "supernet.epochs=1", "search.trials=24", "search.generation=4", "search.stop=plateau", "finetune.networks=0",
+    "search.first_generation=4", "search.plateau.generations=3", "search.plateau.gain=0.9", "execution.executor=inline",
+    "evaluation.recalibration_batches=1", "evaluation.recalibration_batch_size=32", "data.train_limit=128",
+    "data.validation_limit=64", "data.test_limit=64",
 ]  # fmt: skip
 
 
@@ -77,17 +78,17 @@ def test_a_run_ends_early_says_so_everywhere_and_resumed_ends_where_it_did(tmp_p
     console = Console(record=True, width=300, file=(tmp_path / "out").open("w"))
     run_to_its_end(run, console)
     records = [record for record in read_records(run.journal) if record.stage is Stage.INHERITED]
-    assert len(records) < 200
-    assert len(records) % 8 == 0
+    assert len(records) < 24
+    assert len(records) % 4 == 0
     (reason,) = early_ends(run.journal)
     assert reason.startswith("the front no longer grows")
-    assert f"Search ended after {len(records)} of 200 trials: {reason}" in console.export_text()
+    assert f"Search ended after {len(records)} of 24 trials: {reason}" in console.export_text()
     assert run_facts(run.path).early_ends == [reason]
 
     lines = run.journal.read_bytes().splitlines(keepends=True)
     cut = next(index for index, line in enumerate(lines) if b'"ended":' in line)
     (run.path / "front.csv").unlink()
-    run.journal.write_bytes(b"".join(lines[: cut - 20]))
+    run.journal.write_bytes(b"".join(lines[: cut - 10]))
     run_to_its_end(run, console)
     again = [record for record in read_records(run.journal) if record.stage is Stage.INHERITED]
     assert [record.id for record in again] == [record.id for record in records]
