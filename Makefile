@@ -8,13 +8,14 @@ DEVELOPMENT := $(VENV)/.development
 INSTALL = $(if $(shell command -v uv 2>/dev/null),uv pip install --python $(BIN)/python,$(BIN)/python -m pip install --upgrade 'pip>=25.1' --quiet && $(BIN)/python -m pip install)
 # How many processes share the tests.
 JOBS ?= 2
+PYTEST = $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 # Where a demonstration is kept.
 DEMO ?= runs/demo
 # How many pretended searches, and how many whole runs, `make soak` kills at random until they are done.
 SOAK ?= 200
 SOAK_RUNS ?= 6
 
-.PHONY: help venv test soak lint types docs demo benchmarks clean
+.PHONY: help venv test long soak lint types docs demo benchmarks clean
 .DELETE_ON_ERROR:
 
 help: ## List what can be made
@@ -38,8 +39,11 @@ $(DEVELOPMENT): $(INSTALLED)
 	$(INSTALL) --constraint constraints.txt --editable . --group dev
 	@touch $@
 
-test: $(DEVELOPMENT) ## Run the tests (FAST=1 leaves out the slow ones)
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(if $(FAST),-m "not slow")
+test: $(DEVELOPMENT) ## Run the tests but for the long ones (FAST=1 leaves out the slow ones, too)
+	$(PYTEST) -m "not long$(if $(FAST), and not slow)"
+
+long: $(DEVELOPMENT) ## Run the long tests: workers, nodes and runs that are killed, under Ray
+	$(PYTEST) -m long
 
 soak: $(DEVELOPMENT) ## Kill runs at random until they are done, for an hour or so
 	SOAK=$(SOAK) SOAK_RUNS=$(SOAK_RUNS) $(BIN)/python -m pytest tests/faults -k 'soak or until_it_is_done' --timeout 3600

@@ -20,6 +20,8 @@ PAGES = (
     "add-a-space", "add-a-proposer", "add-a-binariser",
     "add-a-layer-type", "read-a-run", "deploy", "deploy-c", "deploy-microcontroller", "deploy-web", "interchange",
 )  # fmt: skip
+LONG = ("add-a-space", "tune", "interchange")
+"""Pages that take a minute or more."""
 NEEDS = {
     "deploy-c": ("make", "cmake", "aarch64-linux-gnu-gcc", "riscv64-linux-gnu-gcc", "qemu-aarch64", "qemu-riscv64"),
     "deploy-microcontroller": ("arm-none-eabi-gcc", "qemu-system-arm"),
@@ -112,7 +114,9 @@ def in_a_copy(place: Path, blocks: list[tuple[str, str, str]]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, marks=pytest.mark.long) if page in LONG else page for page in PAGES]
+)
 def test_page(place, cli, page):
     if missing := [program for program in NEEDS.get(page, ()) if not shutil.which(program)]:
         pytest.skip(f"{', '.join(missing)} is not installed")

@@ -66,9 +66,10 @@ SEARCH = (
 )  # fmt: skip
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("executor", ["inline", "tune"])
+@pytest.mark.parametrize(
+    "executor", [pytest.param("inline", marks=pytest.mark.slow), pytest.param("tune", marks=pytest.mark.long)]
+)
 def test_a_search_and_its_resumption_take_ours(project, executor):
     out = ("--out", "run", "--set", f"execution.executor={executor}")
     done = python(project, "-m", "binarynas", *SEARCH, *out)

@@ -20,7 +20,7 @@ import search.execution.tune as tune_executor
 
 marks = Path(sys.argv[1])
 
-class Trainable(tune_executor._Trainable):
+class Trainable(tune_executor.RunTrial):
     def reset_config(self, new_config):
         super().reset_config(new_config)
         self._reports = self._harmful(self._reports)
@@ -43,7 +43,7 @@ class Trainable(tune_executor._Trainable):
             yield next(reports)
         yield from reports
 
-tune_executor._Trainable = Trainable
+tune_executor.RunTrial = Trainable
 tune_executor._GRACE = 1.0
 tune_executor._FREE_LOSSES = 1
 sys.argv = ["binarynas", *sys.argv[2:]]
@@ -52,7 +52,7 @@ binarynas.main()
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)  # less than a minute on a quiet machine
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="stops processes as Linux does")
 def test_they_are_set_aside_with_the_reason_and_the_rest_goes_on(small_search, untrained, tmp_path):

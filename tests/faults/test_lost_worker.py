@@ -14,7 +14,7 @@ import pytest
 from analysis.runs.trials import load_trials
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.timeout(600),
     pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the worker in /proc"),
 ]

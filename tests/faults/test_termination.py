@@ -10,7 +10,7 @@ import pytest
 pytestmark = pytest.mark.skipif(not hasattr(os, "killpg"), reason="sends signals to process groups")
 
 
-@pytest.mark.parametrize("moment", ["preparing", "running"])
+@pytest.mark.parametrize("moment", ["preparing", pytest.param("running", marks=pytest.mark.long)])
 def test_a_terminated_group_ends_with_one_sentence(moment, small_search, wait, tmp_path):
     run = tmp_path / "run"
     command = [*small_search(run, "supernet.epochs=300", "supernet.batch_size=16"), "--workers", "2"]

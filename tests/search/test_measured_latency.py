@@ -165,7 +165,7 @@ def test_networks_are_not_measured_on_two_processors(tmp_path):
         measure_network(file, SPACE, SPACE.smallest())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_workers_of_tune_measure_too(tmp_path):
     run = prepare(config_of("tune", trials=4, generation=4), tmp_path / "run")

@@ -109,8 +109,9 @@ def test_ray_tune_gives_what_one_process_gives(inline, tmp_path):
     assert "ray" not in done.stderr.lower(), "Ray's own chatter is silent"
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("executor", ["inline", "tune"])
+@pytest.mark.parametrize(
+    "executor", [pytest.param("inline", marks=pytest.mark.slow), pytest.param("tune", marks=pytest.mark.long)]
+)
 def test_interrupted_again_and_again_the_run_is_the_same(inline, tmp_path, executor):
     """Ctrl-C, SIGTERM and SIGKILL in the middle of things, then resumed to the end. SIGTERM goes to Ray's processes,
     too, as `timeout` and batch systems send it."""
@@ -180,7 +181,7 @@ def test_a_finished_run_resumed_stays_as_it_is(inline, here):
     assert "test accuracy" in done.stdout
 
 
-@pytest.mark.parametrize("executor", ["inline", pytest.param("tune", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("executor", ["inline", pytest.param("tune", marks=pytest.mark.long)])
 def test_training_that_breaks_down_is_one_sentence_with_what_to_do(here, tmp_path, executor):
     settings = (f"execution.executor={executor}", "supernet.learning_rate=1e30", "execution.retries=0")
     done = (here if executor == "inline" else call)(search(tmp_path / "run", *settings), code=1)

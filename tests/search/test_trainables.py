@@ -227,6 +227,7 @@ BETTER = {"metric": "accuracy", "mode": "max"}
 RATES = (1e-2, 3e-3, 1e-6, 1e-7)
 
 
+@pytest.mark.long
 def test_asha_and_median_stopping_end_trials_early(cluster, learning, widths):
     space = {**widths, "learning_rate": tune.grid_search(list(RATES))}
     asha = ASHAScheduler(**BETTER, max_t=4, grace_period=1, reduction_factor=2)
@@ -238,6 +239,7 @@ def test_asha_and_median_stopping_end_trials_early(cluster, learning, widths):
     assert len(finished(tuner(learning, space, cluster, "median", scheduler=rule).fit())) == 4
 
 
+@pytest.mark.long
 def test_hyperband_pauses_trials(cluster, learning, widths):
     space = {**widths, "learning_rate": tune.grid_search(list(RATES))}
     band = HyperBandScheduler(**BETTER, max_t=4, reduction_factor=2)
