@@ -59,7 +59,7 @@ number = 3
 @pytest.fixture
 def own(tmp_path, monkeypatch) -> Path:
     """A folder of the user's, with a file of code."""
-    (tmp_path / "my_strategies.py").write_text(OWN)
+    (tmp_path / "strategies_of_mine.py").write_text(OWN)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     return tmp_path
@@ -77,8 +77,8 @@ def config(proposer: str, **settings) -> SearchConfig:
         ("optuna:NSGAIIISampler", {"population_size": 8}),
         ("optuna:QMCSampler", {}),
         ("optuna.samplers:NSGAIISampler", {"population_size": 6, "mutation_prob": 0.2}),
-        ("my_strategies:MySampler", {"favourite": 2}),
-        ("my_strategies:Mine", {"shift": 2}),
+        ("strategies_of_mine:MySampler", {"favourite": 2}),
+        ("strategies_of_mine:Mine", {"shift": 2}),
     ],
 )
 def test_anything_that_proposes_does_so_repeatably(own, proposer, options):
@@ -122,13 +122,13 @@ def test_samplers_search_ranges_and_conditions():
             "search.proposer optuna.samplers:NoSampler: optuna.samplers has no NoSampler",
         ),
         ({"proposer": "nowhere:Mine"}, "there is no module nowhere"),
-        ({"proposer": "my_strategies:number"}, "is 3: name a class that can be made"),
+        ({"proposer": "strategies_of_mine:number"}, "is 3: name a class that can be made"),
         ({"proposer": "pathlib:Path"}, "is neither a sampler of Optuna's kind"),
         ({"proposer": "optuna:BaseSampler"}, "name a class that can be made"),
-        ({"proposer": "my_strategies:Few"}, "is made with space, config, seed and coster, which failed"),
-        ({"proposer": "my_strategies:Careless"}, "must return a list of Proposal, got"),
-        ({"proposer": "my_strategies:Twice"}, "must return members once each"),
-        ({"proposer": "my_strategies:Broken"}, "cannot propose for this search: list index out of range"),
+        ({"proposer": "strategies_of_mine:Few"}, "is made with space, config, seed and coster, which failed"),
+        ({"proposer": "strategies_of_mine:Careless"}, "must return a list of Proposal, got"),
+        ({"proposer": "strategies_of_mine:Twice"}, "must return members once each"),
+        ({"proposer": "strategies_of_mine:Broken"}, "cannot propose for this search: list index out of range"),
         (
             {"proposer": "optuna:TPESampler", "proposer_options": {"population": 3}},
             "search.proposer_options: optuna:TPESampler has no population; its arguments are consider_prior",
@@ -146,7 +146,7 @@ def test_samplers_search_ranges_and_conditions():
         ),
         ({"proposer": "evolution", "constraints": {"bytes": {"max": 9}}}, "search.constraints are for samplers"),
         (
-            {"proposer": "my_strategies:Mine", "constraints": {"bytes": {"max": 9}}},
+            {"proposer": "strategies_of_mine:Mine", "constraints": {"bytes": {"max": 9}}},
             "search.constraints are for samplers",
         ),
     ],
@@ -208,11 +208,15 @@ def test_a_run_that_began_with_places_goes_on_with_places(tmp_path):
 
 
 def test_a_run_names_the_code_that_it_loads(own):
-    settings = ["search.proposer=my_strategies:Mine", "data.train_limit=64", "evaluation.recalibration_batch_size=32"]
+    settings = [
+        "search.proposer=strategies_of_mine:Mine",
+        "data.train_limit=64",
+        "evaluation.recalibration_batch_size=32",
+    ]
     made = prepare(load_config("nasbnn-digits", [*settings, "supernet.batch_size=32"]), own / "run")
     (kept,) = made.info["extensions"].items()
     assert kept[0] == "search.proposer"
-    assert kept[1]["name"] == "my_strategies:Mine"
+    assert kept[1]["name"] == "strategies_of_mine:Mine"
     assert len(kept[1]["sha256"]) == 64
     json.dumps(made.info)
 

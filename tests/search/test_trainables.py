@@ -14,6 +14,7 @@ from ray.tune.schedulers import (  # noqa: E402
     ASHAScheduler,
     HyperBandScheduler,
     MedianStoppingRule,
+    PopulationBasedTraining,
 )
 
 from models import load_network  # noqa: E402
@@ -38,7 +39,14 @@ MEASURES = ("accuracy", "loss", "ops", "params", "bytes")
 def cluster(tmp_path_factory):
     """One Ray for the tests of this file."""
     before = {name: os.environ.pop(name, None) for name in ("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS",)}
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    for attempt in range(3):  # another test's Ray may be at a port that this one wants
+        try:
+            ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+            break
+        except Exception:
+            ray.shutdown()
+            if attempt == 2:
+                raise
     yield tmp_path_factory.mktemp("tune")
     ray.shutdown()
     os.environ.update({name: value for name, value in before.items() if value is not None})
@@ -245,6 +253,62 @@ def test_hyperband_pauses_trials(cluster, learning, widths):
     band = HyperBandScheduler(**BETTER, max_t=4, reduction_factor=2)
     grid = tuner(learning, space, cluster, "band", scheduler=band).fit()
     assert max(metrics["epochs"] for metrics in finished(grid)) == 4
+
+
+@pytest.mark.long
+def test_pbt_copies_weights_with_hyperparameters(cluster, learning, widths):
+    copying = PopulationBasedTraining(
+        time_attr="training_iteration", **BETTER, perturbation_interval=1, quantile_fraction=0.5,
+        synch=True,
+        hyperparam_mutations={"learning_rate": tune.loguniform(1e-4, 1e-1)},
+    )  # fmt: skip
+    space = {**widths, "learning_rate": tune.grid_search([1e-7, 1e-2])}
+    grid = tuner(learning, space, cluster, "pbt", scheduler=copying).fit()
+    assert [metrics["epochs"] for metrics in finished(grid)] == [4, 4]
+    rates = [metrics["config"]["learning_rate"] for metrics in finished(grid)]
+    assert 1e-7 not in rates, "the bad one took over the good one's"
+
+
+@pytest.mark.long
+def test_an_interrupted_experiment_is_restored(cluster, widths, tmp_path):
+    """A trial that failed goes on from its checkpoint when the experiment is restored, to the same bit."""
+    trainable = train_network(get_space("vgg-digits"), data="digits", epochs=3, settings=SMALL)
+    whole = trainable(dict(widths))
+    wanted = [whole.train() for _ in range(3)][-1]
+    mark = tmp_path / "broken"
+
+    class Breaking(trainable):
+        def step(self):
+            if self._done == 1 and not mark.exists():
+                mark.touch()
+                raise RuntimeError("the plug was pulled")
+            return super().step()
+
+    first = tune.Tuner(
+        Breaking,
+        param_space=dict(widths),
+        run_config=tune.RunConfig(
+            name="restored", storage_path=str(cluster), verbose=0,
+            checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=1),
+        ),
+    )  # fmt: skip
+    assert "the plug was pulled" in str(first.fit().errors[0])
+    again = tune.Tuner.restore(str(cluster / "restored"), trainable=Breaking, resume_errored=True)
+    (metrics,) = finished(again.fit())
+    assert [metrics[name] for name in (*MEASURES, "epochs")] == [wanted[name] for name in (*MEASURES, "epochs")]
+    assert metrics["iterations_since_restore"] == 2
+
+
+@pytest.mark.long
+def test_a_cell_search_reports_every_epoch(cluster, run_search):
+    settings = [*SMALL, "differentiable.epochs=2", "final.epochs=1"]
+    run = run_search("bnas-digits", settings)
+    trainable = search_cells(get_space("bnas-digits"), config=load_config("bnas-digits", settings))
+    seen = Seen()
+    (metrics,) = finished(tuner(trainable, {"seed": 0}, cluster, "cells", callbacks=[seen]).fit())
+    assert len(seen.accuracies) == 2
+    assert [metrics[name] for name in MEASURES] == [run[0].metrics[name] for name in MEASURES]
+    assert metrics["architecture"] == metrics["genotype"] == run[0].facts["genotype"]
 
 
 def test_a_trial_takes_weights_and_keeps_its_hyperparameters(learning, widths, tmp_path):
