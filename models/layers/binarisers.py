@@ -17,7 +17,16 @@ import torch
 from torch import Tensor
 
 from models.layers.autograd import step_gradient, tent_gradient, with_gradient
-from models.layers.kernels import Kernel, WeightNormalisation, binary_kernel, float_kernel, sign, sign_weights
+from models.layers.kernels import (
+    PAPER_EPSILON,
+    Kernel,
+    WeightNormalisation,
+    binary_kernel,
+    float_kernel,
+    sign,
+    sign_weights,
+    standardise,
+)
 from spaces.errors import unknown
 from spaces.hyperparameters import kinds
 
@@ -203,10 +212,7 @@ class ReCU(BiReal):
 
     def float_weights(self, weight: Tensor) -> Kernel:
         """v."""
-        rows = weight.flatten(1)
-        centred = rows - rows.mean(1, keepdim=True)
-        variance = centred.square().sum(1, keepdim=True) / max(rows.shape[1] - 1, 1)
-        return Kernel((centred * (math.sqrt(8) * (variance + 1e-5).rsqrt())).view_as(weight), None)
+        return Kernel(math.sqrt(8) * _standardised(weight), None)
 
 
 @dataclass(frozen=True)
@@ -223,10 +229,8 @@ class OvSW(BiReal):
 
     def weights(self, weight: Tensor) -> Kernel:
         """Signs of w and, without gradient, the mean |v| of every filter."""
-        rows = weight.detach().flatten(1)
-        centred = rows - rows.mean(1, keepdim=True)
-        variance = centred.square().sum(1) / max(rows.shape[1] - 1, 1)
-        return Kernel(with_gradient(weight, sign, self._stretched), centred.abs().mean(1) * (variance + 1e-5).rsqrt())
+        scale = _standardised(weight.detach()).abs().mean((1, 2, 3))
+        return Kernel(with_gradient(weight, sign, self._stretched), scale)
 
     def _stretched(self, gradient: Tensor, weight: Tensor) -> Tensor:
         """The gradient of every filter, at least `least` times as long as the filter where it is not zero."""
@@ -269,3 +273,8 @@ def make_binariser(name: str) -> Binariser:
 def _centred(weight: Tensor) -> Tensor:
     """Every position of every filter at zero mean over the inputs that it reads."""
     return weight - weight.mean(1, keepdim=True)
+
+
+def _standardised(weight: Tensor) -> Tensor:
+    """Every filter at zero mean and unit deviation, of n - 1 weights and 1e-5."""
+    return standardise(weight, max(weight[0].numel() - 1, 1), PAPER_EPSILON)

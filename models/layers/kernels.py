@@ -101,13 +101,20 @@ class _Normalise(Function):
 
 def normalise_weights(weight: Tensor, normalisation: WeightNormalisation) -> Tensor:
     """Every filter at zero mean and unit standard deviation, (out, ...) -> (out, ...); see `WeightNormalisation`."""
-    if normalisation is WeightNormalisation.NONE:
-        return weight
+    count = weight[0].numel()
+    match normalisation:
+        case WeightNormalisation.NONE:
+            return weight
+        case WeightNormalisation.PAPER:
+            return standardise(weight, count, PAPER_EPSILON)
+        case WeightNormalisation.AUTHORS:
+            return standardise(weight, count - 1, 0.0)
+
+
+def standardise(weight: Tensor, degrees: int, epsilon: float) -> Tensor:
+    """(w - mean) / sqrt(var + epsilon) of every filter (out, ...), var the sum of squares over `degrees`."""
     weight = weight.contiguous(memory_format=torch.channels_last)  # as convolutions want it; order does not matter here
-    rows = _rows(weight)
-    count = rows.shape[1]
-    degrees, epsilon = (count, PAPER_EPSILON) if normalisation is WeightNormalisation.PAPER else (count - 1, 0.0)
-    rows = _Normalise.apply(rows, degrees, epsilon)
+    rows = _Normalise.apply(_rows(weight), degrees, epsilon)
     return rows.view(weight.permute(0, 2, 3, 1).shape).permute(0, 3, 1, 2)
 
 

@@ -29,13 +29,12 @@ def detection_config(source: Run, config: DetectionConfig, architectures: Sequen
     begun = source.config
     texts = tuple(dict.fromkeys(architectures))
     space = begun.space.model_copy(update={"hyperparameters": {}, "architecture": None})
-    kept = {"path": source.path.absolute(), "texts": texts}
     return begun.model_copy(
         update={
             "seed": seed,
             "method": Method.DETECTION,
             "space": space,
-            "detection": config.model_copy(update={"source": kept["path"], "architectures": texts}),
+            "detection": config.model_copy(update={"source": source.path.absolute(), "architectures": texts}),
             "search": SearchConfig(proposer="random", trials=max(len(texts), 1), generation=max(len(texts), 1)),
             "parent": ParentConfig(),
             "finetune": FinetuneConfig(),

@@ -36,8 +36,7 @@ def evaluate_calls(
     network: Callable[[Tensor], Tensor], split: Split, batch_size: int, device: torch.device
 ) -> dict[str, float]:
     """As `evaluate`, of anything that turns images on a device into logits: a module, or an engine."""
-    images_of = torch.bincount(split.labels)
-    correct = torch.zeros(len(images_of), dtype=torch.int64, device=device)
+    correct = torch.zeros(int(split.labels.max()) + 1, dtype=torch.int64, device=device)
     loss = torch.zeros((), dtype=torch.float64, device=device)
     seen = torch.zeros_like(correct)  # damaged images may be missing
     for images, labels in split.batches(batch_size, order=in_order(), device=device):

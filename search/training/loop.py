@@ -93,6 +93,14 @@ class Epoch:
     learning_rate: float
 
 
+LossOf = Callable[[Tensor, Tensor], Tensor]
+"""A loss, of shape (), of logits (N, classes) and labels (N,)."""
+
+
+def _cross_entropy(config: TrainConfig, weights: Tensor | None) -> LossOf:
+    return partial(F.cross_entropy, weight=weights, label_smoothing=config.label_smoothing)
+
+
 def sandwich_step(supernet: NasBnnSupernet, config: SupernetConfig, weights: Tensor | None = None) -> Step:
     """The sandwich rule with Bi-Teacher (section 3.3.1, equation 4).
 
@@ -103,6 +111,7 @@ def sandwich_step(supernet: NasBnnSupernet, config: SupernetConfig, weights: Ten
     """
     space = supernet.space
     smallest, largest = space.smallest(), space.largest()
+    loss_of = _cross_entropy(config, weights)
     device = next(supernet.parameters()).device
 
     def step(batch: Batch) -> Tensor:
@@ -111,24 +120,17 @@ def sandwich_step(supernet: NasBnnSupernet, config: SupernetConfig, weights: Ten
         students = [smallest, *(space.sample(rng) for _ in range(config.random_subnets))]
         with autocast(device):
             logits = supernet(images, largest, config.teacher)
-            loss = F.cross_entropy(logits.float(), labels, weights, label_smoothing=config.label_smoothing)
+            loss = loss_of(logits.float(), labels)
         loss.backward()
         targets = logits.detach().float().softmax(dim=1)  # (N, classes)
         for student in students:
             with autocast(device):
                 logits = supernet(images, student, Mode.BWBA).float()
-                if config.distillation:
-                    student_loss = F.cross_entropy(logits, targets)
-                else:
-                    student_loss = F.cross_entropy(logits, labels, weights, label_smoothing=config.label_smoothing)
+                student_loss = F.cross_entropy(logits, targets) if config.distillation else loss_of(logits, labels)
             student_loss.backward()
         return loss.detach()
 
     return step
-
-
-LossOf = Callable[[Tensor, Tensor], Tensor]
-"""A loss, of shape (), of logits (N, classes) and labels (N,)."""
 
 
 def plain_step(
@@ -139,7 +141,7 @@ def plain_step(
 
     Where the configuration lets drop path rise, it is set at the beginning of every epoch: none in the first one.
     """
-    loss_of = loss_of or partial(F.cross_entropy, weight=weights, label_smoothing=config.label_smoothing)
+    loss_of = loss_of or _cross_entropy(config, weights)
     device = next(network.parameters()).device
     rising = isinstance(config, NetworkTrainConfig) and config.drop_path_schedule == "linear"
     cells = [module for module in network.modules() if isinstance(module, Cell)] if rising else []
