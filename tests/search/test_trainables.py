@@ -28,6 +28,7 @@ from search import (  # noqa: E402
     train_network,
     train_supernet,
 )
+from search.config.environment import set_up  # noqa: E402
 from spaces import get_space  # noqa: E402
 
 SMALL = ["data.train_limit=128", "data.validation_limit=64", "data.test_limit=64", "execution.training_threads=1"]
@@ -39,14 +40,7 @@ MEASURES = ("accuracy", "loss", "ops", "params", "bytes")
 def cluster(tmp_path_factory):
     """One Ray for the tests of this file."""
     before = {name: os.environ.pop(name, None) for name in ("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS",)}
-    for attempt in range(3):  # another test's Ray may be at a port that this one wants
-        try:
-            ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-            break
-        except Exception:
-            ray.shutdown()
-            if attempt == 2:
-                raise
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     yield tmp_path_factory.mktemp("tune")
     ray.shutdown()
     os.environ.update({name: value for name, value in before.items() if value is not None})
@@ -58,6 +52,13 @@ def supernet(tmp_path_factory) -> Path:
     config = load_config("nasbnn-digits", ONE_SHOT)
     out = tmp_path_factory.mktemp("weights") / "supernet"
     return train_supernet(get_space("nasbnn-digits"), config=config, epochs=1, out=out)
+
+
+def test_a_ray_that_is_there_keeps_its_authentication(monkeypatch):
+    """Ray reads it once: a Ray imported without tokens could not speak to the processes that it starts."""
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    set_up()
+    assert "RAY_AUTH_MODE" not in os.environ
 
 
 def tuner(trainable, space, folder: Path, name: str, *, callbacks=(), stop=None, **options) -> tune.Tuner:
