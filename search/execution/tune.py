@@ -26,6 +26,7 @@ from ray import tune
 from ray.autoscaler.sdk import request_resources
 from ray.exceptions import RayError
 from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from search.execution.address import HERE
@@ -140,6 +141,26 @@ class _Feeder(Searcher):
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing: see `save`."""
+
+
+class InTurn(FIFOScheduler):
+    """Gives a process that waits to the next trial without one.
+
+    Tune's own choice is a trial whose process is starting, which it ends for that; it starts another one for the next
+    trial, and ends that in turn, so that one process does all the work for a minute while the others never come up.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._added: deque[Trial] = deque()
+
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        """Queue a trial."""
+        self._added.append(trial)
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        """Each trial once; Tune runs it when a process is free, or starts one."""
+        return self._added.popleft() if self._added else None
 
 
 class _Listener(tune.Callback, tune.Stopper):
@@ -325,6 +346,7 @@ class TuneExecutor:
                 tune.with_resources(RunTrial, self._resources(work)),
                 tune_config=tune.TuneConfig(
                     search_alg=_Feeder(self._run, listener),
+                    scheduler=InTurn(),
                     num_samples=-1,
                     max_concurrent_trials=self._workers(),
                     reuse_actors=True,

@@ -29,6 +29,7 @@ from search import (  # noqa: E402
     train_supernet,
 )
 from search.config.environment import set_up  # noqa: E402
+from search.execution.tune import InTurn  # noqa: E402
 from spaces import get_space  # noqa: E402
 
 SMALL = ["data.train_limit=128", "data.validation_limit=64", "data.test_limit=64", "execution.training_threads=1"]
@@ -59,6 +60,15 @@ def test_a_ray_that_is_there_keeps_its_authentication(monkeypatch):
     monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
     set_up()
     assert "RAY_AUTH_MODE" not in os.environ
+
+
+def test_a_trial_whose_process_is_starting_gets_no_other_one():
+    """Tune would end the process that starts: see `InTurn`."""
+    scheduler = InTurn()
+    first, second = (tune.experiment.Trial("PPO", stub=True) for _ in range(2))
+    for trial in (first, second):
+        scheduler.on_trial_add(None, trial)
+    assert [scheduler.choose_trial_to_run(None) for _ in range(4)] == [first, second, None, None]
 
 
 def tuner(trainable, space, folder: Path, name: str, *, callbacks=(), stop=None, **options) -> tune.Tuner:
