@@ -38,7 +38,7 @@ class ParallelData:
     """What `plot_parallel` draws: the finished trials except references, of shape (trials, columns), in their units.
 
     `front` says which trials are on the front, `colour` is the column that the colours of their lines show; `missing`
-    says what is not shown, and why.
+    says what is not shown, and why; `ids` are the trials' own.
     """
 
     columns: tuple[str, ...]
@@ -46,10 +46,13 @@ class ParallelData:
     front: tuple[bool, ...]
     colour: str
     missing: str
+    ids: tuple[str, ...]
 
     def table(self) -> pd.DataFrame:
-        """One row per trial, one column per axis, and `front`."""
-        return pd.DataFrame(self.values, columns=list(self.columns)).assign(front=list(self.front))
+        """One row per trial: `id`, one column per axis, and `front`."""
+        values = pd.DataFrame(self.values, columns=list(self.columns)).assign(front=list(self.front))
+        values.insert(0, "id", list(self.ids))
+        return values
 
 
 def parallel_data(
@@ -91,7 +94,8 @@ def parallel_data(
     whole = np.isfinite(values).all(axis=1) & np.isfinite(numbers(done, x, y)).all(axis=1)
     missing = "" if whole.all() else f"{plural(int((~whole).sum()), 'finished trial')} without all values"
     on_front = pareto_front(numbers(done, x, y), ways)
-    return ParallelData(tuple(parts), values[whole], tuple(on_front[whole].tolist()), y, missing)
+    ids = tuple(done["id"][whole].fillna("").astype("str"))
+    return ParallelData(tuple(parts), values[whole], tuple(on_front[whole].tolist()), y, missing, ids)
 
 
 @overload

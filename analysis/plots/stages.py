@@ -27,7 +27,8 @@ _WORDS = WORDS | {"one_shot": "one-shot: with the supernet's weights", "from_scr
 class StagesData:
     """What `plot_stages` draws: `pairs` of shape (architectures, 2), in the unit of `y`, and how their orders agree.
 
-    `first` and `second` are the stages, or the paired columns of a table.
+    `first` and `second` are the stages, or the paired columns of a table; `ids` are the architectures' own, empty
+    where a table has none.
     """
 
     first: str
@@ -35,10 +36,14 @@ class StagesData:
     y: str
     pairs: Floats
     correlation: RankCorrelation
+    ids: tuple[str, ...] = ()
 
     def table(self) -> pd.DataFrame:
-        """One row per architecture, one column per stage."""
-        return pd.DataFrame(self.pairs, columns=[self.first, self.second])
+        """One row per architecture: `id` where there are ids, and one column per stage."""
+        pairs = pd.DataFrame(self.pairs, columns=[self.first, self.second])
+        if self.ids:
+            pairs.insert(0, "id", list(self.ids))
+        return pairs
 
 
 def stages_data(
@@ -46,8 +51,9 @@ def stages_data(
 ) -> StagesData:
     """Architectures that finished in both stages (see `analysis.findings.agreement.paired_stages`)."""
     first, second = two_stages(trials, first, second)
-    pairs = paired_stages(trials, first, second, y)[[first, second]].to_numpy(dtype="float64")
-    return StagesData(first, second, y, pairs, rank_correlation(pairs[:, 0], pairs[:, 1]))
+    found = paired_stages(trials, first, second, y)
+    pairs = found[[first, second]].to_numpy(dtype="float64")
+    return StagesData(first, second, y, pairs, rank_correlation(pairs[:, 0], pairs[:, 1]), tuple(found["id"]))
 
 
 def paired_data(

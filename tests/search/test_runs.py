@@ -9,8 +9,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from analysis.plots.parallel import parallel_data
 from analysis.runs.trials import load_trials
 from models.checkpoints.networks import load_network
 from search.data.opening import open_data
@@ -84,6 +86,24 @@ def test_a_run_leaves_what_it_promises(inline):
         assert (inline / name).stat().st_size > 0
     for name in ("frontier.png", "frontier.svg"):
         assert (inline / "plots" / name).stat().st_size > 5000
+
+
+def test_tables_for_other_programs_name_trials_alike(inline):
+    """Genes and dots can be joined with the trials by their ids; genes say what the text forms say."""
+    trials = load_trials(inline)
+    genes = pd.read_parquet(inline / "genes.parquet")
+    for name in ("stage", "number", "id"):
+        assert genes[name].tolist() == trials[name].tolist()
+    for row, text in zip(genes.to_dict("records"), trials["architecture"], strict=True):
+        stem, first, *_ = text.split(" | ")
+        width, kernel_size, groups = (row[f"s1l1_{gene}"] for gene in ("width", "kernel_size", "groups"))
+        assert stem.startswith(f"c{row['stem_width']:g}k")
+        assert first.split()[0] == f"c{width:g}k{kernel_size:g}g{groups:g}"
+        assert row["s1_depth"] == len(first.split())
+    for table in (pd.read_csv(inline / "plots" / "frontier.csv", dtype={"id": "str"}), parallel_data(trials).table()):
+        ids = table["id"].dropna()  # published points have none
+        assert len(ids) > 0
+        assert set(ids) <= set(trials["id"])
 
 
 def test_the_files_of_the_front_are_the_networks_that_were_measured(inline):
