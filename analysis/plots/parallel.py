@@ -94,7 +94,7 @@ def parallel_data(
     whole = np.isfinite(values).all(axis=1) & np.isfinite(numbers(done, x, y)).all(axis=1)
     missing = "" if whole.all() else f"{plural(int((~whole).sum()), 'finished trial')} without all values"
     on_front = pareto_front(numbers(done, x, y), ways)
-    ids = tuple(done["id"][whole].fillna("").astype("str"))
+    ids = tuple(str(each) for each in done["id"].fillna("").to_numpy()[whole])
     return ParallelData(tuple(parts), values[whole], tuple(on_front[whole].tolist()), y, missing, ids)
 
 
