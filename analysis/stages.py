@@ -29,6 +29,15 @@ WORDS = {
 SHORT = WORDS | {"inherited": "supernet's", "scratch": "from scratch", "trained": "candidate's", "final": "final"}
 
 
+def score_of(stage: str) -> str:
+    """What the column `accuracy` is in trials of a stage, in words.
+
+    >>> score_of("detector"), score_of("final")
+    ('mAP', 'accuracy')
+    """
+    return "mAP" if stage == "detector" else "accuracy"
+
+
 def search_stage(trials: "pd.DataFrame") -> str:
     """The stage whose trials a search is judged by: its candidates, inherited or trained.
 

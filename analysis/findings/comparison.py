@@ -222,7 +222,7 @@ def _notes(runs: Sequence[RunFacts], ordered: Mapping[str, pd.DataFrame], budget
 
 
 def _data_notes(runs: Sequence[RunFacts]) -> Iterator[str]:
-    data = {(str(run.data.get("name")), run.validation_images) for run in runs}
+    data = {(str(run.data.get("name")), run.data.get("validation")) for run in runs}
     prints = {(str(run.data.get("fingerprint")), run.seed) for run in runs}
     if len(data) > 1 or len(prints) > len({run.seed for run in runs}):
         yield "the runs were measured on different data or different splits of them, so their accuracies hardly compare"

@@ -58,14 +58,24 @@ class RunFacts:
         return section(self.info, "data")
 
     @property
+    def score(self) -> str:
+        """What this run's networks were measured by, and its tables call accuracy, in words."""
+        return "mAP" if self.detects else "accuracy"
+
+    @property
+    def detects(self) -> bool:
+        """Whether its networks are detectors, whose accuracy is no share of images."""
+        return self.config.get("method") == "detection"
+
+    @property
     def validation_images(self) -> int | None:
-        """The number of images in the split that the search measured on."""
-        return whole(self.data, "validation")
+        """The number of images that a validation accuracy is a share of; None where it is no share."""
+        return None if self.detects else whole(self.data, "validation")
 
     @property
     def test_images(self) -> int | None:
-        """The number of images in the split that only the front was measured on."""
-        return whole(self.data, "test")
+        """The number of images that a test accuracy is a share of; None where it is no share."""
+        return None if self.detects else whole(self.data, "test")
 
     @property
     def seed(self) -> int | None:

@@ -11,7 +11,7 @@ from analysis.measures.pareto import Direction, Floats, pareto_front
 from analysis.runs.layout import FRONT_FILE, ColumnError, RunError
 from analysis.runs.schema import BALANCED, LATENCY, TEST_ACCURACY, TEST_BALANCED
 from analysis.runs.trials import Source, directions_of, load_trials, numbers
-from analysis.stages import competing
+from analysis.stages import competing, score_of
 from analysis.units import cost_words, percent, quantity
 from spaces.errors import listed
 
@@ -81,9 +81,10 @@ def front_table(front: pd.DataFrame) -> pd.DataFrame:
 
 def front_rows(front: pd.DataFrame) -> list[dict[str, str]]:
     """A front as texts for a terminal: one dictionary per row, from headings to cells with their units."""
-    columns = {"accuracy": _texts(front, "accuracy", percent)}
+    score = score_of(str(front["stage"].iloc[0])) if len(front) else "accuracy"
+    columns = {score: _texts(front, "accuracy", percent)}
     if TEST_ACCURACY in front.columns:
-        columns["test accuracy"] = _texts(front, TEST_ACCURACY, percent)
+        columns[f"test {score}"] = _texts(front, TEST_ACCURACY, percent)
     pairs = (("accuracy", BALANCED, "balanced"), (TEST_ACCURACY, TEST_BALANCED, "test balanced"))
     for plain, balanced, heading in pairs:
         if plain in front.columns and balanced in front.columns:

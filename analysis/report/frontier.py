@@ -44,7 +44,7 @@ def frontier_figure(run: RunFacts, link: str | None = None) -> Html:
     heights = [point[1] for point in [*data.points.tolist(), *test_points]]
     heights += [mark.y for mark in [*data.published, *data.compared]]
     costs = [*data.points[:, 0].tolist(), *(mark.x for mark in data.placed)]
-    chart = Chart(axis(x, costs), axis("accuracy", heights))
+    chart = Chart(axis(x, costs), axis("accuracy", heights, "mAP (%)" if run.detects else ""))
     chart.stairs([(a, b) for a, b in data.front.tolist()], _OTHER)
     best = set(_keys(front(run.trials, x)))
     mask = np.array([key in best for key in _keys(done)])
@@ -63,7 +63,7 @@ def frontier_figure(run: RunFacts, link: str | None = None) -> Html:
         said = f"{reference.model}\npublished: {percent(reference.y)}"
         chart.dot((reference.x, reference.y), _PUBLISHED, said, "front", shape="triangle")
     _draw_compared(chart, data)
-    drawn = chart.render(f"validation accuracy against {x} of {len(done)} trials, and their front")
+    drawn = chart.render(f"validation {run.score} against {x} of {len(done)} trials, and their front")
     caption = _caption(run.count("pruned"), len(done) - len(shown))
     return tag("figure", drawn, legend(_entries(data, len(tested))), tag("figcaption", caption))
 

@@ -60,13 +60,14 @@ def best(
         print_json(asdict(chosen))
         return
     from analysis.runs.schema import LATENCY
+    from analysis.stages import score_of
     from analysis.units import cost_words, percent
 
     tested = "not measured" if chosen.test_accuracy is None else percent(chosen.test_accuracy)
     costs = {"ops": chosen.ops, "params": chosen.params, "bytes": chosen.bytes, LATENCY: chosen.latency_ms}
     lines = {
         "architecture": chosen.architecture,
-        "accuracy": f"{percent(chosen.accuracy)} (validation), {tested} (test)",
+        score_of(chosen.stage): f"{percent(chosen.accuracy)} (validation), {tested} (test)",
         "cost": ", ".join(cost_words(name, value) for name, value in costs.items() if value is not None),
         "weights": f"{chosen.stage}, trial {chosen.number}, id {chosen.id}",
         "folder": str(chosen.folder) if chosen.folder else f"none: {chosen.weights}",

@@ -224,15 +224,19 @@ def status(folder: RunFolder, as_json: Json = False) -> None:
     words = {**head, "trials": "; ".join(counts) or "none yet", "of": f"{found.of} candidates"}
     typer.echo("\n".join(f"{key}: {value}" for key, value in words.items()))
     if found.front:
-        _print_front([{name: _with_unit(name, value) for name, value in row.items()} for row in found.front])
+        _print_front([_in_words(row) for row in found.front])
 
 
-def _with_unit(name: str, value: float | str) -> str:
+def _in_words(row: Mapping[str, float | str]) -> dict[str, str]:
+    """A row of the front with units, its accuracy under the name that it has in the row's stage."""
+    from analysis.stages import score_of
     from analysis.units import cost_words, percent
 
-    if isinstance(value, str):
-        return value
-    return percent(value) if name == "accuracy" else cost_words(name, value)
+    written = {
+        name: value if isinstance(value, str) else percent(value) if name == "accuracy" else cost_words(name, value)
+        for name, value in row.items()
+    }
+    return {score_of(str(row["stage"])): written.pop("accuracy"), **written}
 
 
 def presets() -> None:

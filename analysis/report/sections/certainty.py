@@ -23,15 +23,19 @@ def points(fraction: float) -> str:
 def certainty_section(run: RunFacts) -> Html:
     """Intervals of the accuracies, the step from validation to test, ranks after further training, and failures."""
     found = certainty(run)
-    paragraphs = [*_validation_words(found), _test_words(found), ranks_words(run)]
+    paragraphs = [*_validation_words(run, found), _test_words(found), ranks_words(run)]
     covered = (
         "Intervals are Wilson's for a binomial share. They cover the choice of images, not the seed of training and "
         "search: for that, repeat the run with other seeds and compare the runs."
     )
-    return join([*(tag("p", words) for words in paragraphs if words), _failures(run), tag("p", covered)])
+    shown = [tag("p", words) for words in paragraphs if words]
+    return join([*shown, _failures(run), *([] if run.detects else [tag("p", covered)])])
 
 
-def _validation_words(found: Certainty) -> Iterator[str]:
+def _validation_words(run: RunFacts, found: Certainty) -> Iterator[str]:
+    if run.detects:
+        yield "A mAP is no share of images, so no interval is given: repeat the run with other seeds, and compare them."
+        return
     if not (found.best and found.validation):
         yield "The size of the validation split is not recorded, so no interval can be given for its accuracies."
         return

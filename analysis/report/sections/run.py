@@ -98,7 +98,7 @@ def _summary(run: RunFacts) -> Html:
     cards = [
         (f"{run.count('finished'):,}", ", ".join(["finished trials", *_counted(lost)])),
         (f"{len(run.front):,}", "network on the front" if len(run.front) == 1 else "networks on the front"),
-        (percent(max(accuracy)) if accuracy else "-", "best validation accuracy"),
+        (percent(max(accuracy)) if accuracy else "-", f"best validation {run.score}"),
         (quantity(min(ops), "OPs") if ops else "-", "cheapest on the front"),
         (duration(run.span) or "-", "from the first trial to the last"),
     ]
@@ -114,11 +114,11 @@ def _lead(run: RunFacts) -> str:
 
     def words(accuracy: float, tested: float, ops: float) -> str:
         test = f" ({percent(tested)} on the test split)" if math.isfinite(tested) else ""
-        return f"{percent(accuracy)} validation accuracy{test} at {quantity(ops, 'OPs')}"
+        return f"{percent(accuracy)} validation {run.score}{test} at {quantity(ops, 'OPs')}"
 
     best, least = max(rows, key=lambda row: row[0]), min(rows, key=lambda row: row[2])
     rest = "" if least is best else f"; the cheapest on the front reaches {words(*least)}"
-    return f"The most accurate network reaches {words(*best)}{rest}."
+    return f"The {'best detector' if run.detects else 'most accurate network'} reaches {words(*best)}{rest}."
 
 
 def _searched(run: RunFacts) -> Html:
@@ -174,7 +174,8 @@ def _front(run: RunFacts, key: str) -> Html:
         link = tag("a", identity, href=f"#{key}{identity}")
         rows.append([*measured, *_costs(costs), str(SHORT.get(stage, stage)), link, copyable(architecture, "code")])
     headings = ("validation", "test", "operations", "parameters", "size", "weights", "network", "text form")
-    note = "Below an accuracy is its 95 % interval. Size is that of the network when deployed."
+    note = "" if run.detects else "Below an accuracy is its 95 % interval. "
+    note += "Size is that of the network when deployed."
     note += "" if run.finished else " The test split is touched when the run ends."
     stages = found.groupby("stage", observed=True, sort=False).size().items()
     per_stage = ", ".join(f"{count} ({WORDS.get(str(stage), stage)})" for stage, count in stages)

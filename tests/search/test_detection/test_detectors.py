@@ -186,7 +186,13 @@ def test_a_run_of_detectors(cli, backbones, tmp_path):
     best = json.loads(cli("best", out, "--json").stdout)
     assert best["stage"] == "detector"
     assert (out / "plots" / f"detections-{best['id']}.png").is_file()
+    assert "mAP" in cli("status", out).stdout
+    assert "mAP:" in cli("best", out).stdout
+    assert "accuracy" not in done.stdout, "what it is called in the terminal"
     assert cli("report", out).returncode == 0
+    page = (out / "report.html").read_text()
+    assert "best validation mAP" in page
+    assert "Below an accuracy is its" not in page, "a mAP is no share of images"
     shutil.copytree(out, tmp_path / "copy")
     assert cli("compare", out, tmp_path / "copy").returncode == 0
     (image,) = [tmp_path / "image.png"]
