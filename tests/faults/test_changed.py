@@ -72,6 +72,7 @@ def test_a_configuration_that_was_changed_is_refused_with_the_difference(finishe
 def test_where_trials_run_may_change(finished, copy_of, call):
     run = copy_of(finished, records=20)
     edit(run, "execution", workers=3, retries=4, timeout=600.0)
+    edit(run, "data", loader_workers=1, memory_limit_mb=900)  # as long as the images stay in memory
     assert call("resume", run)[0] == 0
     assert facts(run) == facts(finished)
 
