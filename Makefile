@@ -15,7 +15,7 @@ DEMO ?= runs/demo
 SOAK ?= 200
 SOAK_RUNS ?= 6
 
-.PHONY: help venv test long soak lint types docs demo benchmarks clean
+.PHONY: help venv test long soak lint types docs demo wheel benchmarks clean
 .DELETE_ON_ERROR:
 
 help: ## List what can be made
@@ -68,6 +68,12 @@ $(VENV)/.docs: $(INSTALLED)
 demo: venv ## Search a small space on the digits data set; again to carry on
 	@if [ -e $(DEMO) ]; then $(BIN)/binarynas resume $(DEMO); else $(BIN)/binarynas search nasbnn-digits --out $(DEMO); fi
 	@echo "The run is in $(DEMO)."
+
+# What a former build left in build/lib would go into the wheel, too.
+wheel: ## Build the package into dist/
+	rm -rf build/lib
+	$(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir dist .
+	@ls -l dist/*.whl
 
 benchmarks: venv ## Measure
 	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file; done
