@@ -3,13 +3,18 @@
 import hashlib
 import os
 import sys
+from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import cast
 
 from search.config.sections import ConfigError
 from search.registry import is_extension
 from spaces.errors import nearest, shown
+
+_KEYS = ("proposer", "loss", "step", "callbacks")
+"""The settings of sections that may name such code."""
 
 
 def load_extension(text: str, what: str) -> object:
@@ -39,6 +44,18 @@ def load_extension(text: str, what: str) -> object:
             raise ConfigError(f"{what} {text}: {module_name} has no {part}{nearest(part, dir(found))}")
         found = getattr(found, part)
     return found
+
+
+def extensions_of(config: Mapping[str, object]) -> dict[str, dict[str, str]]:
+    """The facts of all code of the user's own that a configuration names, by key: `training.loss`, say."""
+    texts: dict[str, object] = {}
+    for section, values in config.items():
+        for key, value in cast("dict[str, object]", values).items() if isinstance(values, dict) else ():
+            if key in _KEYS:
+                several = cast("list[object]", value) if isinstance(value, list) else None
+                texts[f"{section}.{key}"] = value
+                texts |= {f"{section}.{key}.{place}": each for place, each in enumerate(several or ())}
+    return {key: extension_facts(text) for key, text in texts.items() if isinstance(text, str) and is_extension(text)}
 
 
 def extension_facts(text: str) -> dict[str, str]:

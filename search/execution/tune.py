@@ -32,7 +32,7 @@ from ray.tune.search import Searcher
 from search.execution.address import HERE
 from search.execution.shown import OURS, name_of, parameters_of, shown
 from search.execution.trainables.trials import WorkerTrial
-from search.pipeline.callbacks import callbacks_of
+from search.pipeline.callbacks import callback_failed, callbacks_of
 from search.runs.folder import Run
 from search.worker import tasks
 from search.worker.device import pick_device
@@ -307,7 +307,7 @@ class _Listener(tune.Callback, tune.Stopper):
             try:
                 getattr(other, event)(*arguments, **info)
             except Exception as error:  # noqa: BLE001 -- raised again by `TuneExecutor.run`
-                self.fail(ExecutionError(f"the callback {type(other).__name__} failed: {error!r}"))
+                self.fail(callback_failed(other, error))
 
     def _pass_on(self, tell: Callable[[Work], None]) -> None:
         if self._work is None or self.failure is not None:

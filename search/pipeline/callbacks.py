@@ -9,6 +9,7 @@
 One of Tune's is a subclass of `ray.tune.Callback`. Both are made without arguments.
 """
 
+import traceback
 from collections.abc import Sequence
 
 from search.config.environment import set_up
@@ -17,7 +18,7 @@ from search.config.sections import ConfigError
 from search.extensions import load_extension
 from search.pipeline.view import View
 from search.runs.records import EpochReport, Record
-from search.worker.tasks import Result
+from search.worker.tasks import ExecutionError, Result
 
 _OURS = ("phase", "epoch", "trial", "result")
 
@@ -44,6 +45,13 @@ def _made(name: str, executor: str) -> object:
     return made
 
 
+def callback_failed(callback: object, error: Exception) -> ExecutionError:
+    """What a callback raised, and where, in one sentence."""
+    *_, place = traceback.extract_tb(error.__traceback__)
+    where = f"{place.filename}, line {place.lineno}"
+    return ExecutionError(f"the callback {type(callback).__name__} failed: {error!r} ({where})")
+
+
 class Telling(View):
     """A view that tells callbacks as well. What one raises ends the run."""
 
@@ -55,8 +63,11 @@ class Telling(View):
     def _tell(self, event: str, *arguments: object) -> None:
         for each in self._callbacks:
             method = getattr(each, event, None)
-            if method is not None:
-                method(*arguments)
+            try:
+                if method is not None:
+                    method(*arguments)
+            except Exception as error:
+                raise callback_failed(each, error) from error
 
     def phase(self, title: str, total: int) -> None:
         """See `View`."""

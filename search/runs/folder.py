@@ -18,8 +18,7 @@ from analysis.runs.layout import CONFIG_FILE, EVENTS_FILE, FRONT, JOURNAL_FILE, 
 from search.config.loading import check_config, parse_yaml
 from search.config.run import RunConfig
 from search.config.space import AnySpace
-from search.extensions import extension_facts
-from search.registry import is_extension
+from search.extensions import extensions_of
 from search.runs.holder import require_held
 from search.runs.records import EpochReport, Stage, now
 from spaces.declarations import space_from
@@ -219,8 +218,8 @@ def write_facts(
         "notes": list(notes),
         "versions": versions(),
     }
-    if is_extension(config.search.proposer):
-        info["extensions"] = {"search.proposer": extension_facts(config.search.proposer)}
+    if own := extensions_of(config.model_dump(mode="json")):
+        info["extensions"] = own
     write_atomically(run.path / CONFIG_FILE, config.to_yaml())
     write_atomically(run.path / RUN_FILE, json.dumps(info, indent=2))
 

@@ -1,6 +1,8 @@
 """The sections of a report on one run."""
 
 import math
+from collections.abc import Mapping
+from typing import cast
 
 import numpy as np
 
@@ -141,6 +143,7 @@ def _searched(run: RunFacts) -> Html:
         ("trials asked for", f"{wanted:,}" if wanted is not None else ""),
         ("trials", ", ".join(_counted(counts)) or "none"),
         ("ended early", "; ".join(run.early_ends)),
+        ("code of your own", _own(run.info.get("extensions"))),
         ("by weights", ", ".join(_counted(stages))),
         *method_facts(run),
         ("begun", str(run.info.get("created", ""))[:19].replace("T", " ")),
@@ -149,6 +152,15 @@ def _searched(run: RunFacts) -> Html:
         ("seed", str(run.seed) if run.seed is not None else ""),
     ]
     return facts(pairs)
+
+
+def _own(extensions: object) -> str:
+    """Names and versions of the user's code that the run loaded."""
+    if not isinstance(extensions, Mapping):
+        return ""
+    loaded = cast("Mapping[str, Mapping[str, str]]", extensions)
+    versions = {key: facts.get("version") or facts.get("sha256", "")[:12] for key, facts in loaded.items()}
+    return "; ".join(f"{key} {facts['name']} {versions[key]}".rstrip() for key, facts in loaded.items())
 
 
 def _budget(low: float | None, high: float | None) -> str:
