@@ -52,9 +52,11 @@ def extensions_of(config: Mapping[str, object]) -> dict[str, dict[str, str]]:
     for section, values in config.items():
         for key, value in cast("dict[str, object]", values).items() if isinstance(values, dict) else ():
             if key in _KEYS:
-                several = cast("list[object]", value) if isinstance(value, list) else None
-                texts[f"{section}.{key}"] = value
-                texts |= {f"{section}.{key}.{place}": each for place, each in enumerate(several or ())}
+                name = f"{section}.{key}"
+                if isinstance(value, list):
+                    texts |= {f"{name}.{place}": each for place, each in enumerate(cast("list[object]", value))}
+                else:
+                    texts[name] = value
     return {key: extension_facts(text) for key, text in texts.items() if isinstance(text, str) and is_extension(text)}
 
 

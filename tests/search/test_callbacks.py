@@ -70,7 +70,8 @@ def test_a_callback_is_told_what_happens_and_named_in_facts_and_report(search, c
 def test_one_that_fails_ends_the_run_with_its_name_and_loses_nothing(search, cli):
     done = search("listeners_of_mine:Fails")
     assert done.returncode != 0
-    assert "nobody listens" in done.stderr
+    assert "the callback Fails failed: ValueError('nobody listens')" in done.stderr
+    assert "go on with: binarynas resume run" in done.stderr
     assert "Traceback" not in done.stderr
     assert json.loads(cli("status", "run", "--json").stdout)["trials"]["inherited"]["finished"] >= 1
 
