@@ -82,6 +82,21 @@ def test_a_folder_that_the_nodes_do_not_see_ends_the_run_before_any_trial_fails(
 
 
 @pytest.mark.long
+def test_a_cluster_that_grows_on_demand_is_asked_for_all_workers_at_once(
+    small_search, untrained, start_nodes, tmp_path
+):
+    """There is no node to begin with; two are started because two workers are asked for."""
+    run, grows = tmp_path / "run", start_nodes(0, on_demand=2)
+    settings = (untrained, "search.trials=20", "execution.workers=2", "execution.candidates_per_task=1")
+    command = small_search(run, *settings, options=("--address", grows.address))
+    done = subprocess.run(command, env=grows.environment, capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0, done.stderr
+    monitor = next(Path(grows.folder).glob("session_*/logs/monitor.log")).read_text()
+    assert "{'CPU': 1}: 2 from request_resources()" in monitor
+    assert len(set(load_trials(run)["worker"])) == 2
+
+
+@pytest.mark.long
 def test_a_node_is_removed_and_the_head_lost_and_a_new_cluster_goes_on(
     run_inline, small_search, untrained, command, nodes, start_nodes, wait, ended, tmp_path
 ):

@@ -17,6 +17,7 @@ from ray.tune.schedulers import (  # noqa: E402
     PopulationBasedTraining,
 )
 
+from analysis import front, load_trials  # noqa: E402
 from models import load_network  # noqa: E402
 from search import (  # noqa: E402
     ConfigError,
@@ -137,7 +138,12 @@ def test_subnets_are_those_of_a_run_to_the_bit(cluster, supernet, run_search):
     searcher = OptunaSearch(metric=["accuracy", "ops"], mode=["max", "min"], sampler=NSGAIISampler(seed=0))
     grid = tuner(trainable, space.param_space(), cluster, "two", search_alg=searcher, num_samples=5,
                  max_concurrent_trials=2).fit()  # fmt: skip
-    assert len({metrics["id"] for metrics in finished(grid)}) == 5
+    ids = [metrics["id"] for metrics in finished(grid)]
+    assert len(set(ids)) == 5
+    trials = load_trials(grid)
+    assert trials["id"].tolist() == ids
+    assert set(trials["state"]) == {"finished"}
+    assert set(front(grid)["id"]) <= set(ids)
     import optuna
 
     study = optuna.create_study(directions=["maximize", "minimize"])
