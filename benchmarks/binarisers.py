@@ -20,7 +20,8 @@ from search.data.config import DataConfig
 from search.data.opening import open_data
 from search.seeds import derive_seed
 from search.training.evaluation import evaluate
-from search.training.loop import plain_step, train
+from search.training.loop import train
+from search.training.steps import plain_step
 from spaces import get_space
 
 

@@ -4,6 +4,7 @@ Written as one autograd function because on a CPU these passes cost as much as t
 scale, batch norm, addition, shift, PReLU and shift reads and writes the activations about three times as often.
 """
 
+from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from models.layers.autograd import Function, once_differentiable
 from models.layers.channels import first, pad_to, per_channel
+from models.layers.statistics import Pooled
 
 BATCH_NORM_EPSILON = 1e-5
 BATCH_NORM_MOMENTUM = 0.1
@@ -38,6 +40,8 @@ class Tail(nn.Module):
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_var", torch.ones(channels))
         self.momentum = BATCH_NORM_MOMENTUM  # plain, so that recalibration can average instead
+        self.pooling: Callable[[Tensor, Tensor, int], tuple[Pooled, Tensor, Tensor]] | None = None
+        """How mean, variance and count of this process become those of all; None where it is alone."""
 
     def forward(self, sums: Tensor, scale: Tensor | None, shortcut: Tensor | None) -> Tensor:
         """(N, C, H, W), scale (C,) or None for 1, shortcut (N, S, H, W) -> (N, C, H, W).
@@ -47,7 +51,7 @@ class Tail(nn.Module):
         if not self.training and not torch.is_grad_enabled():
             return self.finish(sums, *self.folded(sums.shape[1], scale), shortcut)
         if self.training:
-            statistics, mean, inverse = _Statistics.BATCH, *self._observe(sums.detach(), scale)
+            statistics, mean, inverse = self._observe(sums.detach(), scale)
         else:
             statistics, mean, inverse = _Statistics.RUNNING, *self._remembered(sums.shape[1], scale)
         parameters = (self.weight, self.bias, self.shift_in, self.slope, self.shift_out)
@@ -76,20 +80,25 @@ class Tail(nn.Module):
             return torch.prelu(u, slope).add_(per_channel(shift_out))
 
     @torch.no_grad()
-    def _observe(self, sums: Tensor, scale: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Mean and inverse deviation of these sums, with the epsilon meant for scale * sums; moves the running ones."""
+    def _observe(self, sums: Tensor, scale: Tensor | None) -> "tuple[_Statistics | Pooled, Tensor, Tensor]":
+        """What the statistics are of, mean and inverse deviation of these sums, with the epsilon meant for scale *
+        sums; moves the running ones."""
         channels = sums.shape[1]
         count = sums.numel() // channels
         if count < 2:
             raise ValueError(f"batch norm needs more than one value per channel to train, got sums {tuple(sums.shape)}")
         mean, variance = torch.batch_norm_update_stats(sums, None, None, 0.0)
+        statistics: _Statistics | Pooled = _Statistics.BATCH
+        if self.pooling is not None:
+            statistics, mean, variance = self.pooling(mean, variance, count)
+            count = statistics.count
         scaled_mean = mean if scale is None else mean * scale
         scaled_variance = variance if scale is None else variance * scale * scale
         first(self.running_mean, channels).lerp_(scaled_mean.to(self.running_mean), self.momentum)
         unbiased = scaled_variance * (count / (count - 1))
         first(self.running_var, channels).lerp_(unbiased.to(self.running_var), self.momentum)
         inverse = (scaled_variance + BATCH_NORM_EPSILON).rsqrt_()
-        return mean, inverse if scale is None else inverse * scale
+        return statistics, mean, inverse if scale is None else inverse * scale
 
     @torch.no_grad()
     def _remembered(self, channels: int, scale: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -118,7 +127,7 @@ class _Tail(Function):
         ctx: Any,
         sums: Tensor,
         shortcut: Tensor | None,
-        statistics: _Statistics,
+        statistics: _Statistics | Pooled,
         mean: Tensor,
         inverse: Tensor,
         *parameters: Tensor,
@@ -149,7 +158,11 @@ class _Tail(Function):
         else:
             dot, to_bias = _dot_and_sum(to_u, sums)
             to_weight = (dot - mean * to_bias) * inverse
-            to_sums = to_u * per_channel(weight * inverse)
+            factor = weight * inverse
+            if ctx.statistics is _Statistics.RUNNING:
+                to_sums = to_u * per_channel(factor)
+            else:
+                to_sums = ctx.statistics.input_gradient(to_u, sums, factor, mean, inverse, dot, to_bias)
         # to_bias is the sum of positive + slope * negative, and the sum of both is wanted: another pass is saved
         to_shift_out = torch.addcmul(to_bias, 1 - slope, sum_of_negative)
         to_shortcut = None if ctx.shortcut_channels is None else _untile(to_u, ctx.shortcut_channels)

@@ -1,9 +1,9 @@
 """Where and how trials run."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from search.config.sections import Section
 
@@ -23,7 +23,16 @@ class ExecutionConfig(Section):
     )
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = Field(default=1, ge=1, description="torch threads of a candidate's evaluation")
-    training_threads: int = Field(default=2, ge=1, description="torch threads of supernet training")
+    training_threads: int = Field(default=2, ge=1, description="torch threads of supernet training, of each worker")
+    training_workers: int | str = Field(
+        default=1,
+        description="processes that train a supernet, parent, finetuned or final network together, each on its share "
+        "of a batch: a number, a range such as 2..8 of which any number will do, or auto, one per GPU",
+    )
+    batch_norm: Literal["own", "synchronised"] = Field(
+        default="own", description="statistics of each training worker's own images, or of those of all"
+    )
+    checkpoint_minutes: float = Field(default=10, gt=0, description="between checkpoints within an epoch")
     candidates_per_task: int = Field(default=4, ge=1, description="cheap candidates share a Tune trial")
     callbacks: tuple[str, ...] = Field(
         default=(), description="your own, as package.module:Name; Tune's, or with methods phase, epoch, trial, result"
@@ -44,3 +53,41 @@ class ExecutionConfig(Section):
     gpu_share: float | None = Field(
         default=None, gt=0, le=1, description="of a GPU, per candidate; 1/workers on one machine, 1 on a cluster"
     )
+
+    @model_validator(mode="after")
+    def _check_training_workers(self) -> Self:
+        text = str(self.training_workers)
+        low, high = _range(text)
+        if text != "auto" and not 1 <= low <= high:
+            raise ValueError(
+                f"training_workers is a number from 1, such as 4, a range such as 2..8, or auto, not {text!r}"
+            )
+        if high > 1 and self.executor == "inline":
+            raise ValueError(
+                f"training_workers is {text}, but the executor is inline, which runs in one process: leave one out"
+            )
+        if self.batch_norm == "synchronised" and self.several and low != high:
+            raise ValueError(
+                "batch_norm is synchronised, for which all training workers need as many images, but "
+                f"training_workers is {text}: give one number"
+            )
+        return self
+
+    @property
+    def several(self) -> bool:
+        """Whether trainings may be done by several processes."""
+        return str(self.training_workers) != "1"
+
+    def training_range(self, gpus: int) -> tuple[int, int]:
+        """The fewest and the most processes of a training; `gpus` is how many there are."""
+        if self.training_workers == "auto":
+            return max(gpus, 1), max(gpus, 1)
+        return _range(str(self.training_workers))
+
+
+def _range(text: str) -> tuple[int, int]:
+    """The ends of a number, or a range such as 2..8; (0, 0) for anything else."""
+    low, dots, high = text.partition("..")
+    if not low.isascii() or not low.isdigit() or (dots and not (high.isascii() and high.isdigit())):
+        return 0, 0
+    return int(low), int(high if dots else low)

@@ -28,7 +28,7 @@ class Optimiser(StrEnum):
 
 
 class Schedule(StrEnum):
-    """How the learning rate changes during a training; see `search.training.loop.learning_rate`."""
+    """How the learning rate changes during a training; see `search.training.schedules.learning_rate`."""
 
     COSINE = "cosine"
     STEPS = "steps"

@@ -67,7 +67,7 @@ class TensorSplit:
             batch = images[positions.to(device)]
             if order.seed is not None:
                 batch = augment(batch, self.augmentation, order.generator("augment", number))
-            yield self.normalisation(batch), self.labels[positions].to(device)
+            yield self.normalisation(order.own(batch)), self.labels[order.own(positions)].to(device)
 
     def subset(self, positions: Tensor) -> Self:
         """See `Split.subset`; the images are copied."""

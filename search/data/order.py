@@ -1,7 +1,7 @@
 """The order of a split's images, and their batches: the same on every machine for the same seed."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -14,17 +14,28 @@ class Order:
     """An order of batches; made by `in_order` or `shuffled`.
 
     `seed` is None for the stored order without augmentation. `first` is the number of the first batch: from there on,
-    a resumed epoch gives the same batches as a whole one.
+    a resumed epoch gives the same batches as a whole one. Where `shares` processes take a batch together, each gets
+    every so many-th image of it, from the one at `share` on; their number changes neither the batches nor the images.
     """
 
     seed: int | None
     first: int = 0
+    share: int = 0
+    shares: int = 1
 
     def generator(self, *purpose: str | int) -> torch.Generator:
         """A CPU generator for one use of this order's randomness; only for shuffled orders."""
         if self.seed is None:
             raise ValueError("only shuffled orders draw random numbers")
         return torch.Generator().manual_seed(derive_seed(self.seed, *purpose))
+
+    def shared(self, share: int, shares: int) -> "Order":
+        """This order, of which one process takes its share of every batch."""
+        return replace(self, share=share, shares=shares)
+
+    def own(self, batch: Tensor) -> Tensor:
+        """The share of a batch (N, ...) that this process takes: all of it where it is alone."""
+        return batch if self.shares == 1 else batch[self.share :: self.shares]
 
 
 def in_order(first: int = 0) -> Order:

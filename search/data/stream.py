@@ -57,7 +57,8 @@ class StreamSplit:
     def batches(self, batch_size: int, *, order: Order, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
         """See `Split.batches`. An image which cannot be decoded is missing in its batch, where that is allowed; else
         it raises `DataError` that names it."""
-        batches = [positions for _, positions in numbered_batches(order, self._positions(order), batch_size)]
+        numbered = numbered_batches(order, self._positions(order), batch_size)
+        batches = [order.own(positions) for _, positions in numbered]
         loader = DataLoader(
             _Samples(self, order),
             collate_fn=_unchanged,
@@ -72,6 +73,10 @@ class StreamSplit:
             if problems:
                 self._skip(list(problems.values()))
                 kept = torch.tensor([place for place in positions.tolist() if place not in problems], dtype=torch.int64)
+            if not len(kept) and order.shares > 1:  # the other processes would wait for this one without end
+                raise DataError(
+                    f"no image of a worker's share of a batch can be decoded: {next(iter(problems.values()))}"
+                )
             if len(kept):
                 yield self.normalisation(images.to(device, non_blocking=True)), self.labels[kept].to(device)
 

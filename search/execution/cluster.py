@@ -25,6 +25,7 @@ from search.config.execution import ExecutionConfig
 from search.execution.address import require_reachable, unreachable
 from search.execution.code import taking_ours, travelling_code
 from search.execution.signals import INTERRUPTED, told_to_stop
+from search.worker.device import gpu_count
 from search.worker.tasks import ExecutionError
 
 _PATIENCE = 20.0
@@ -49,7 +50,8 @@ def connect(execution: ExecutionConfig, address: str | None) -> None:
     settings: dict[str, Any] = {"log_to_driver": execution.ray_output, "logging_level": level}
     on_termination = signal.getsignal(signal.SIGTERM)
     if address is None:
-        cores = max((execution.workers or os.cpu_count() or 1) * execution.threads, execution.training_threads)
+        training = execution.training_range(gpu_count())[1] * execution.training_threads
+        cores = max((execution.workers or os.cpu_count() or 1) * execution.threads, training)
         _start_here(cores, settings)
     else:
         require_reachable(address)

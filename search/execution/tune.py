@@ -17,7 +17,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from analysis.runs.layout import RUN_FILE
 from search.execution.cluster import connect, watching  # before ray, which it sets up
 
 # isort: split
@@ -31,11 +30,12 @@ from ray.tune.search import Searcher
 
 from search.execution.address import HERE
 from search.execution.shown import OURS, name_of, parameters_of, shown
+from search.execution.together import train_together, unseen
 from search.execution.trainables.trials import WorkerTrial
 from search.pipeline.callbacks import callback_failed, callbacks_of
 from search.runs.folder import Run
 from search.worker import tasks
-from search.worker.device import pick_device
+from search.worker.device import gpu_count, pick_device
 from search.worker.tasks import ExecutionError, Outcome, Task, TrialTask, Work, timed_out
 from search.worker.worker import Worker
 from spaces.tools.origin import hidden
@@ -69,7 +69,7 @@ class RunTrial(WorkerTrial):
         run = Path(ours["run"])
         self._run_name = run.name
         self._limit: float | None = ours["limit"]
-        self._problem = hidden() or _unseen(run)
+        self._problem = hidden() or unseen(run)
         if self._problem is None:
             self.worker = Worker(run)
         self.reset_config(config)
@@ -100,16 +100,6 @@ class RunTrial(WorkerTrial):
             return {**self._shown, "report": ""}
         self._shown |= shown(self._task, report)
         return {**self._shown, "report": tasks.to_json(report)}
-
-
-def _unseen(run: Path) -> str | None:
-    """Why a worker cannot work on a run, where its node does not see the folder."""
-    if (run / RUN_FILE).is_file():
-        return None
-    return (
-        f"a worker on {os.uname().nodename} does not see the run's folder {run}: on a cluster it must be on storage "
-        "that every node mounts at the same path"
-    )
 
 
 class _Feeder(Searcher):
@@ -339,6 +329,10 @@ class TuneExecutor:
         if work.finished:
             return
         connect(self._run.config.execution, self._address)
+        workers = self._run.config.execution.training_range(self._gpus())
+        if work.shared and workers != (1, 1):
+            train_together(self._run, work, workers, on_gpus=self._on_gpus())
+            return
         listener = _Listener(work, self._run.config.execution.timeout, self._callbacks)
         remedy = f"go on with: binarynas resume {self._run.path}"
         with self._storage() as (storage, name), self._demand(work), watching(listener.fail, remedy):
@@ -406,6 +400,9 @@ class TuneExecutor:
         if self._on_gpus():
             room = min(room, there.get("GPU", 0) / (execution.gpu_share or 1))
         return max(1, int(room))
+
+    def _gpus(self) -> int:
+        return gpu_count() if self._address is None else int(ray.cluster_resources().get("GPU", 0))
 
     def _on_gpus(self) -> bool:
         device = self._run.config.execution.device

@@ -75,7 +75,10 @@ class Pipeline:
             self._correct_plan()
         elif config.method is Method.TRAINING and config.parent.used:
             self._train_parent()
-        self.executor.run(Chain(self._while_held(self._phases())))
+        phases = self._while_held(self._phases())
+        # phases whose trainings are shared by several workers need others than those that measure candidates
+        for work in phases if config.execution.several else (Chain(phases),):
+            self.executor.run(work)
 
     def _do(self, title: str, total: int, task: tasks.Task) -> None:
         """A phase of one task, which has the machine to itself."""
@@ -261,7 +264,8 @@ class Pipeline:
         self.view.phase(title, len(earlier) + len(proposals))
         task, proposer = fit_task(self.run.config, stage), "reference" if stage is Stage.REFERENCE else "front"
         exclusive = any(proposal.operator == PARENT for proposal in proposals)
-        return self._trials(stage, Plan(propose, task, proposer, self._encoder(stage), exclusive=exclusive))
+        shared = stage is not Stage.DETECTOR
+        return self._trials(stage, Plan(propose, task, proposer, self._encoder(stage), 1, exclusive, shared))
 
     def _trials(self, stage: Stage, plan: Plan) -> Trials:
         execution, log = self.run.config.execution, self.run.log_epoch

@@ -101,7 +101,7 @@ class Outcome:
 @dataclass(frozen=True)
 class EpochReport:
     """What a worker says of one epoch: of which training (`phase` is a trial's stage or "supernet", `id` names the
-    network, None where there is one), an `Epoch`, and the accuracy on validation images where it was measured."""
+    network, None where there is one), an `Epoch` (`workers` is how many processes trained it), and the accuracy on validation images where it was measured."""
 
     phase: str
     id: str | None
@@ -110,6 +110,7 @@ class EpochReport:
     loss: float
     images_per_second: float
     learning_rate: float
+    workers: int = 1
     accuracy: float | None = None
 
 

@@ -33,7 +33,8 @@ from search.seeds import derive_seed
 from search.training.alphas import Alphas, entropy_term
 from search.training.batches import class_weights
 from search.training.bilevel_history import History
-from search.training.loop import Batch, Epoch, autocast
+from search.training.ranks import ALONE, Ranks, reduced
+from search.training.steps import Batch, Epoch, at_full_precision, autocast
 
 S = TypeVar("S", bound=Split)
 
@@ -87,6 +88,7 @@ class BilevelStep:
         config: DifferentiableConfig,
         seed: int,
         measure: Callable[[nn.Module], float] | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.supernet = supernet
         self.config = config
@@ -99,7 +101,8 @@ class BilevelStep:
             betas=config.architecture_betas,
             weight_decay=config.architecture_weight_decay,
         )
-        self._batches = _Batches(architecture_half, config.batch_size, seed, self.device)
+        self._ranks = ranks
+        self._batches = _Batches(architecture_half, config.batch_size, seed, self.device, ranks)
         self._measure = measure
         self._weights = class_weights(config, architecture_half, self.device)
         self._met = torch.zeros(3, dtype=torch.float64, device=self.device)  # sums: images, loss, correct
@@ -114,7 +117,7 @@ class BilevelStep:
         self._move_alphas(batch)
         mixture = self.mixture()
         with autocast(self.device):
-            logits = self.supernet(batch.images, mixture).float()
+            logits = at_full_precision(self.supernet(batch.images, mixture))
             loss = F.cross_entropy(logits, batch.labels, self._weights, label_smoothing=self.config.label_smoothing)
         loss.backward()
         return loss.detach()
@@ -122,18 +125,20 @@ class BilevelStep:
     def _move_alphas(self, batch: Batch) -> None:
         images, labels = self._batches.at(batch.epoch, batch.index)
         with autocast(self.device):
-            logits = self.supernet(images, self.alphas.mixture()).float()
+            logits = at_full_precision(self.supernet(images, self.alphas.mixture()))
             loss = F.cross_entropy(logits, labels, self._weights)
         term = entropy_term(self.alphas, self.config.entropy_weight, self.config.entropy_decay, batch.epoch)
         gradients = torch.autograd.grad(loss + term, list(self.alphas))  # the network's own stay untouched
         for values, gradient in zip(self.alphas, gradients, strict=True):
             values.grad = gradient
+        reduced(self._ranks, list(self.alphas), loss.detach(), len(labels))
         self._adam.step()
         with torch.no_grad():
             if batch.index == 0:
                 self._met.zero_()
             correct = (logits.argmax(1) == labels).sum()
-            self._met += torch.stack([correct.new_tensor(len(labels)), loss.detach() * len(labels), correct])
+            met = torch.stack([correct.new_tensor(len(labels)), loss.detach() * len(labels), correct])
+            self._met += self._ranks.total(met)
 
     def epoch_ended(self, epoch: Epoch) -> None:
         """Keep the epoch in the history."""
@@ -149,10 +154,11 @@ class BilevelStep:
         )
 
     def tensors(self) -> dict[str, Tensor]:
-        """Architecture weights, Adam's state, history."""
+        """Architecture weights, Adam's state, history, what the epoch in hand has met."""
         result = {f"alphas.{name}": values.detach() for name, values in self.alphas._asdict().items()}
         for name, values in self.alphas._asdict().items():
             result |= {f"adam.{name}.{key}": tensor for key, tensor in self._adam.state[values].items()}
+        result["met"] = self._met
         return result | {f"history.{field.name}": getattr(self.history, field.name) for field in _HISTORY}
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
@@ -165,6 +171,8 @@ class BilevelStep:
                 for key, tensor in tensors.items()
                 if key.startswith(start)
             }
+        if "met" in tensors:  # not in checkpoints of whole epochs of earlier versions
+            self._met.copy_(tensors["met"])
         self.history = History(**{field.name: tensors[f"history.{field.name}"] for field in _HISTORY})
 
 
@@ -177,8 +185,9 @@ class _Batches:
     The iterator is kept while batches are asked for in order, since a stream starts workers for every iterator.
     """
 
-    def __init__(self, split: Split, batch_size: int, seed: int, device: torch.device) -> None:
+    def __init__(self, split: Split, batch_size: int, seed: int, device: torch.device, ranks: Ranks) -> None:
         self._split = split
+        self._ranks = ranks
         self._batch_size = batch_size
         self._seed = seed
         self._device = device
@@ -190,6 +199,7 @@ class _Batches:
         """The batch that goes with this training batch."""
         if self._next != (epoch, index) or index % self._count == 0:
             order = architecture_order(self._seed, epoch, index, self._count)
+            order = order.shared(self._ranks.rank, self._ranks.count)
             self._iterator = self._split.batches(self._batch_size, order=order, device=self._device)
         self._next = epoch, index + 1
         return next(self._iterator)

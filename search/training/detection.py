@@ -19,7 +19,7 @@ from search.config.detection import DetectionConfig
 from search.data.detection.pictures import Pictures, PictureSplit, Target
 from search.data.order import in_order
 from search.seeds import derive_rng
-from search.training.loop import Batch, Step, autocast
+from search.training.steps import Batch, Step, autocast
 
 Found = Mapping[str, Tensor]
 """What a detector found in an image: `boxes` (found, 4), `labels` and `scores` (found,)."""

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from search.config.sections import ConfigError, PlainTrainConfig
 from search.extensions import load_extension
-from search.training.loop import Step, TrainingError, plain_step
+from search.training.loop import TrainingError
+from search.training.steps import Step, plain_step
 from spaces.errors import listed
 
 Function = Callable[..., Tensor]

@@ -46,13 +46,20 @@ class _Search:
         def measure(network: nn.Module) -> float:
             return validate(context, network)["accuracy"]
 
-        self.step = BilevelStep(self.supernet, architecture_images, config, seed, measure)
+        self.step = BilevelStep(self.supernet, architecture_images, config, seed, measure, context.ranks)
 
     def run(self, checkpoints: Path, phase: str, identity: str | None, until: int | None = None) -> Iterator[Report]:
         """Train to the end, or up to `until` epochs; the history is written again after every epoch."""
-        seed = self.seed
         for epoch in train(
-            self.supernet, self.step, self.images, self.config, seed=seed, checkpoints=checkpoints, until=until
+            self.supernet,
+            self.step,
+            self.images,
+            self.config,
+            seed=self.seed,
+            checkpoints=checkpoints,
+            until=until,
+            ranks=self.context.ranks,
+            checkpoint_seconds=self.context.checkpoint_seconds,
         ):
             self.write_history()
             yield EpochReport(phase, identity, **asdict(epoch), accuracy=float(self.step.history.accuracy[-1]))
@@ -60,6 +67,8 @@ class _Search:
 
     def write_history(self) -> None:
         """The history as Parquet."""
+        if not self.context.keeps:
+            return
         table = pa.Table.from_pylist(history_table(self.step.history, self.space.layer_types))
         buffer = BytesIO()
         pq.write_table(table, buffer)
@@ -103,4 +112,5 @@ def train_mixed_supernet(context: Context) -> Iterator[Report]:
     config, run = context.config.differentiable, context.run
     search = _Search(context, run.searched("supernet"), config, context.seed("differentiable", 0))
     yield from search.run(run.supernet_checkpoints, "supernet", None)
-    save_supernet(run.supernet, search.supernet, {"data": context.data.fingerprint})
+    if context.keeps:
+        save_supernet(run.supernet, search.supernet, {"data": context.data.fingerprint})

@@ -29,6 +29,7 @@ from search.runs.records import Stage
 from search.seeds import derive_seed
 from search.training.evaluation import recalibrate_on
 from search.training.own import TrainingCode
+from search.training.ranks import ALONE, Ranks
 from search.worker.device import pick_device
 from search.worker.memory import keep_memory
 from spaces import Candidate
@@ -41,13 +42,31 @@ if TYPE_CHECKING:
 class Context:
     """One run, opened by a worker. Images and weights are mapped into memory and reach a worker without a copy."""
 
-    def __init__(self, path: Path, code: TrainingCode | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        code: TrainingCode | None = None,
+        ranks: Ranks = ALONE,
+        device: torch.device | None = None,
+    ) -> None:
         keep_memory()
+        self.ranks = ranks
+        """The processes that do every task of this worker at the same time, each with its share of the images."""
         self.code = code
         """What trains a network instead of what the configuration names."""
         self.run = Run(path)
         self.config = self.run.config
-        self.device = pick_device(self.config.execution.device)
+        self.device = device or pick_device(self.config.execution.device)
+
+    @property
+    def keeps(self) -> bool:
+        """Whether this worker writes what a training leaves; of several, the first one does."""
+        return self.ranks.rank == 0
+
+    @property
+    def checkpoint_seconds(self) -> float:
+        """Between two checkpoints within an epoch."""
+        return 60 * self.config.execution.checkpoint_minutes
 
     @cached_property
     def data(self) -> DataSet:

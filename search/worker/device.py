@@ -17,6 +17,11 @@ def has_vectors() -> bool:
         return False
 
 
+def gpu_count() -> int:
+    """How many GPUs this machine has."""
+    return torch.cuda.device_count()
+
+
 def pick_device(name: str) -> torch.device:
     """The device that a configuration names; `auto` is CUDA where there is one."""
     if name == "auto":

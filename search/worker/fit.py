@@ -87,6 +87,8 @@ class _Training:
                 seed=self.context.seed(self.stage.value, self.identity, *([] if last else [str(mode)])),
                 checkpoints=self.folder / ("checkpoints" if last else f"checkpoints-{mode}"),
                 until=until if last else None,
+                ranks=self.context.ranks,
+                checkpoint_seconds=self.context.checkpoint_seconds,
             ):
                 accuracy = None
                 if last and self.stage is not Stage.FINETUNED and epoch.epoch < until:  # the outcome has the last one
@@ -114,11 +116,11 @@ def fit(context: Context, task: Fit) -> Iterator[Report]:
             yield from training.run(network, until)
             if task.stage is Stage.FINETUNED:
                 context.recalibrate(network)
-            if until == epochs:
+            if until == epochs and context.keeps:
                 save_network(kept, network, {"stage": task.stage.value})
         metrics = {**validate(context, network), **training.cost()}
         attempt.metrics = {**metrics, "epochs": task.epochs_before + until}
-        if kept.exists():
+        if kept.exists() and context.keeps:
             for checkpoints in training.folder.glob("checkpoints*"):
                 shutil.rmtree(checkpoints)
     yield attempt.outcome()

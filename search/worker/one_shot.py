@@ -9,7 +9,8 @@ from models.layers.kernels import WeightNormalisation
 from models.nasbnn.supernet import NasBnnSupernet, SupernetOptions
 from search.runs.records import EpochReport, Stage
 from search.training.batches import class_weights
-from search.training.loop import sandwich_step, train
+from search.training.loop import train
+from search.training.steps import sandwich_step
 from search.worker.attempt import Attempt
 from search.worker.cells import train_mixed_supernet
 from search.worker.context import Context, initial_weights
@@ -44,9 +45,12 @@ def _train_by_sandwiches(context: Context) -> Iterator[Report]:
         config,
         seed=context.seed("supernet", "training"),
         checkpoints=context.run.supernet_checkpoints,
+        ranks=context.ranks,
+        checkpoint_seconds=context.checkpoint_seconds,
     ):
         yield EpochReport("supernet", None, **asdict(epoch))
-    save_supernet(context.run.supernet, supernet, {"data": context.data.fingerprint})
+    if context.keeps:
+        save_supernet(context.run.supernet, supernet, {"data": context.data.fingerprint})
 
 
 def evaluate_candidates(context: Context, task: Evaluate) -> Iterator[Report]:

@@ -174,6 +174,11 @@ class Work(Protocol):
         """Whether its tasks are; see `is_exclusive`."""
         ...
 
+    @property
+    def shared(self) -> bool:
+        """Whether its tasks train one network each, which several workers can do together."""
+        ...
+
     def next_task(self) -> Task | None:
         """A task, or None where there is none to hand out before others have ended."""
 

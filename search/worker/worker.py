@@ -9,6 +9,7 @@ import torch
 
 from search.runs.records import Stage
 from search.training.own import TrainingCode
+from search.training.ranks import ALONE, Ranks
 from search.worker import tasks
 from search.worker.cells import search_cells
 from search.worker.context import Context
@@ -21,14 +22,21 @@ from search.worker.one_shot import evaluate_candidates, train_supernet
 class Worker:
     """Runs the tasks of one run, whose folder it opens by itself, one after another."""
 
-    def __init__(self, path: Path, code: TrainingCode | None = None) -> None:
-        self._context = Context(path, code)
+    def __init__(
+        self,
+        path: Path,
+        code: TrainingCode | None = None,
+        ranks: Ranks = ALONE,
+        device: torch.device | None = None,
+    ) -> None:
+        self._context = Context(path, code, ranks, device)
 
     def run(self, task: tasks.Task) -> Iterator[tasks.Report]:
         """Do a task; its reports come as they arise. An error becomes a report, too."""
         execution = self._context.config.execution
         try:
-            torch.set_num_threads(execution.training_threads if tasks.is_exclusive(task) else execution.threads)
+            exclusive = tasks.is_exclusive(task) or self._context.ranks.count > 1
+            torch.set_num_threads(execution.training_threads if exclusive else execution.threads)
             yield from self._reports(task)
         except Exception as error:  # noqa: BLE001 - the last place where an error can become a report
             self._context.run.log("error", task=tasks.kind_of(type(task)), trace=traceback.format_exc())

@@ -18,7 +18,8 @@ from search.data.order import in_order
 from search.training.alphas import Alphas, discounted, entropy, entropy_term, read_genotype
 from search.training.bilevel import BilevelStep, architecture_order, halves
 from search.training.bilevel_history import History, history_table
-from search.training.loop import Batch, train
+from search.training.loop import train
+from search.training.steps import Batch
 from spaces.cell import LAYER_TYPES, CellSpace
 
 CPU = torch.device("cpu")

@@ -12,7 +12,9 @@ from search.config.trainings import SupernetConfig
 from search.data.augment import Augmentation
 from search.data.dataset import Normalisation, TensorSplit
 from search.runs.folder import creating
-from search.training.loop import learning_rate, momentum, sandwich_step, train
+from search.training.loop import train
+from search.training.schedules import learning_rate, momentum
+from search.training.steps import sandwich_step
 
 
 def test_a_key_given_twice_is_an_error():

@@ -18,7 +18,9 @@ from search.config.trainings import SupernetConfig
 from search.data.augment import Augmentation
 from search.data.dataset import Normalisation, TensorSplit
 from search.seeds import derive_rng
-from search.training.loop import Batch, TrainingError, learning_rate, plain_step, sandwich_step, train
+from search.training.loop import TrainingError, train
+from search.training.schedules import learning_rate
+from search.training.steps import Batch, plain_step, sandwich_step
 from spaces import WidthSpace
 
 

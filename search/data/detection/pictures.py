@@ -74,7 +74,7 @@ class PictureSplit:
 
     def batches(self, batch_size: int, *, order: Order, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches of (images, places); see `Order`. Nothing is changed about a picture here."""
-        chosen = [each for _, each in numbered_batches(order, permutation(order, len(self)), batch_size)]
+        chosen = [order.own(each) for _, each in numbered_batches(order, permutation(order, len(self)), batch_size)]
         with ThreadPoolExecutor(self.threads) as pool:
             waiting: list[tuple[Tensor, list[Future[Tensor]]]] = []
             for positions in chosen:

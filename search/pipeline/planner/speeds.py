@@ -17,7 +17,8 @@ from search.config.trainings import FinetuneConfig, SupernetConfig
 from search.data.augment import Augmentation
 from search.data.dataset import Normalisation, TensorSplit
 from search.training.evaluation import evaluate, evaluate_calls
-from search.training.loop import Step, plain_step, sandwich_step, train
+from search.training.loop import train
+from search.training.steps import Step, plain_step, sandwich_step
 from search.worker.device import has_vectors, pick_device
 from search.worker.measure import FEWEST_IMAGES
 from search.worker.memory import keep_memory

@@ -1,0 +1,251 @@
+"""Trainings that several workers do together, each with its share of the images: a group of processes by Ray Train.
+
+Every process runs the same tasks with a worker of its own. What they report comes to the driver through a mailbox, an
+actor, which also remembers which tasks have ended: where a process or a node is lost, Ray Train starts the group again,
+of as many processes as there is room for, and it goes on from the last checkpoint of the task in hand.
+"""
+
+# Ray annotates its functions only in part
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUntypedFunctionDecorator=false
+
+import faulthandler
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from analysis.runs.layout import RUN_FILE
+from search.execution.cluster import watching  # before ray, which it sets up
+
+# isort: split
+import ray
+from ray import train
+from ray.exceptions import RayError
+from ray.train.torch import TorchConfig, TorchTrainer, get_device
+
+from search.runs.folder import Run
+from search.runs.records import Outcome
+from search.training.ranks import TorchRanks
+from search.worker import tasks
+from search.worker.tasks import ExecutionError, Task, TaskError, Work
+from search.worker.worker import Worker
+from spaces.tools.origin import hidden
+
+_LOOK = 0.1
+"""Seconds between two looks into the mailbox."""
+
+_MOST_LOSSES = 20
+"""How often a group may start again because a process or a node of it was lost."""
+
+_SILENT = 600
+"""Seconds that a process waits for the others within a step."""
+
+_ROOM = 15.0
+"""Seconds of waiting for room after which that is said."""
+
+
+class Mailbox:
+    """Reports on their way from the processes of a group to the driver, and which tasks have ended."""
+
+    def __init__(self) -> None:
+        self._reports: list[tuple[int, str]] = []
+        self._ended: set[int] = set()
+        self._over = False
+
+    def put(self, number: int, report: str, last: bool) -> None:  # noqa: FBT001 -- called through Ray
+        """A report of a task; nothing after its last one."""
+        if number in self._ended:
+            return
+        self._reports.append((number, report))
+        if last:
+            self._ended.add(number)
+
+    def take(self) -> list[tuple[int, str]]:
+        """What has come since the last time."""
+        reports, self._reports = self._reports, []
+        return reports
+
+    def ended(self) -> set[int]:
+        """The tasks of which the last report has come."""
+        return self._ended
+
+    def stop(self) -> None:
+        """Nobody waits for reports any more."""
+        self._over = True
+
+    def stopped(self) -> bool:
+        """Whether nobody does."""
+        return self._over
+
+
+def unseen(run: Path) -> str | None:
+    """Why a worker cannot work on a run, where its node does not see the folder."""
+    if (run / RUN_FILE).is_file():
+        return None
+    return (
+        f"a worker on {os.uname().nodename} does not see the run's folder {run}: on a cluster it must be on storage "
+        "that every node mounts at the same path"
+    )
+
+
+def train_together(run: Run, work: Work, workers: tuple[int, int], *, on_gpus: bool) -> None:
+    """Run a phase of trainings, each on at least and at most so many workers.
+
+    Raises `ExecutionError` where the group cannot go on, and what the work raises. An interruption leaves the group to
+    end by itself.
+    """
+    while not work.finished:
+        todo: list[Task] = []
+        while (task := work.next_task()) is not None:
+            todo.append(task)
+        _Group(run, work, todo).train(workers, on_gpus=on_gpus)
+
+
+class _Group:
+    """A group of processes that does some tasks, seen from the driver."""
+
+    def __init__(self, run: Run, work: Work, todo: list[Task]) -> None:
+        self._run, self._work, self._todo = run, work, todo
+        self._left = dict(enumerate(todo))
+        self._mailbox: Any = ray.remote(num_cpus=0)(Mailbox).remote()
+        self._failure: Exception | None = None
+
+    def train(self, workers: tuple[int, int], *, on_gpus: bool) -> None:
+        """Do the tasks, and pass on all reports."""
+        remedy = f"go on with: binarynas resume {self._run.path}"
+        execution = self._run.config.execution
+        bundle = {"CPU": float(execution.training_threads), **({"GPU": 1.0} if on_gpus else {})}
+        with TemporaryDirectory(prefix=".train-", dir=self._run.path.resolve(), ignore_cleanup_errors=True) as place:
+            trainer = TorchTrainer(
+                _rank,
+                train_loop_config={
+                    "run": str(self._run.path.resolve()),
+                    "tasks": [tasks.to_json(task) for task in self._todo],
+                    "mailbox": self._mailbox,
+                    "synchronised": execution.batch_norm == "synchronised",
+                    "limit": execution.timeout,
+                    "on_gpus": on_gpus,
+                },
+                scaling_config=train.ScalingConfig(
+                    num_workers=workers if workers[0] < workers[1] else workers[0],
+                    use_gpu=on_gpus,
+                    resources_per_worker=bundle,
+                ),
+                run_config=train.RunConfig(
+                    name="group",
+                    storage_path=place,
+                    failure_config=train.FailureConfig(max_failures=_MOST_LOSSES + len(self._todo)),
+                ),
+                torch_config=TorchConfig(backend="nccl" if on_gpus else "gloo", timeout_s=_SILENT),
+            )
+            # not in the main thread, so that a signal interrupts this process and not Ray Train alone
+            thread = threading.Thread(target=self._fit, args=(trainer,), name="group", daemon=True)
+            try:
+                with watching(self._fail, remedy):
+                    thread.start()
+                    self._pass_on(thread, workers[0], bundle)
+            except BaseException:
+                self._stop()
+                raise
+        if self._failure is not None:
+            raise self._failure
+        for task in self._left.values():
+            self._work.lost(task, "its group of workers ended before it")
+
+    def _fit(self, trainer: TorchTrainer) -> None:
+        try:
+            trainer.fit()
+        except Exception as error:  # noqa: BLE001 -- raised again by `train`
+            self._fail(ExecutionError(f"the group of training workers was lost: {_last_line(error)}"))
+
+    def _fail(self, error: ExecutionError) -> None:
+        self._failure = self._failure or error
+
+    def _pass_on(self, thread: threading.Thread, fewest: int, bundle: dict[str, float]) -> None:
+        """Pass on reports until the group has ended."""
+        begun, silent = time.monotonic(), True
+        while True:
+            over = not thread.is_alive()
+            reports = ray.get(self._mailbox.take.remote())
+            for number, text in reports:
+                report = tasks.from_json(text, tasks.REPORTS)
+                task = self._todo[number]
+                if tasks.is_last(task, report):
+                    del self._left[number]
+                self._work.report(task, report)
+            if over:
+                return
+            if silent and time.monotonic() - begun > _ROOM and (problem := _no_room(fewest, bundle)):
+                sys.stderr.write(f"binarynas: {problem}\n")
+                silent = False
+            thread.join(_LOOK)
+
+    def _stop(self) -> None:
+        try:
+            ray.get(self._mailbox.stop.remote(), timeout=2)
+        except RayError:
+            return  # Ray is gone, and the group with it
+
+
+def _no_room(fewest: int, bundle: dict[str, float]) -> str | None:
+    """What to say where there is less than so many workers need; None where there is enough."""
+    there = ray.cluster_resources()
+    lacking = [name for name, amount in bundle.items() if there.get(name, 0) < fewest * amount]
+    if not lacking:
+        return None
+    wanted = " and ".join(f"{fewest * bundle[name]:g} {name}s" for name in lacking)
+    found = " and ".join(f"{there.get(name, 0):g}" for name in lacking)
+    return (
+        f"waiting: {fewest} training workers need {wanted}, and there are {found}; add nodes, or make "
+        "execution.training_workers or execution.training_threads smaller"
+    )
+
+
+def _last_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
+
+
+def _rank(config: dict[str, Any]) -> None:
+    """What every process of a group does."""
+    mailbox, ranks = config["mailbox"], TorchRanks(config["synchronised"])
+    threading.Thread(target=_end_when_stopped, args=(mailbox,), daemon=True).start()
+    ended, run = ray.get(mailbox.ended.remote()), Path(config["run"])
+    problem = hidden() or unseen(run)
+    worker = None if problem else Worker(run, ranks=ranks, device=get_device() if config["on_gpus"] else None)
+    for number, text in enumerate(config["tasks"]):
+        if number in ended:
+            continue
+        task = tasks.from_json(text, tasks.TASKS)
+        reports = iter([TaskError(problem or "")]) if worker is None else worker.run(task)
+        while (report := _next(reports, config["limit"])) is not None:
+            failed = isinstance(report, TaskError) or (isinstance(report, Outcome) and report.reason is not None)
+            if ranks.rank == 0 or failed:
+                ray.get(mailbox.put.remote(number, tasks.to_json(report), tasks.is_last(task, report)))
+            if failed:  # the others may wait for this one: all begin again with the next task
+                raise RuntimeError("a task failed")
+
+
+def _next(reports: Any, limit: float | None) -> Any:
+    """The next report. The process ends where that takes too long."""
+    if limit is not None:
+        faulthandler.dump_traceback_later(limit, exit=True, file=2)
+    try:
+        return next(reports, None)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+def _end_when_stopped(mailbox: Any) -> None:
+    """End this process when nobody waits for its reports any more."""
+    while True:
+        try:
+            if ray.get(mailbox.stopped.remote()):
+                os._exit(0)
+        except RayError:
+            os._exit(0)
+        time.sleep(1.0)

@@ -1,0 +1,145 @@
+"""What the training loop does with a batch: the sandwich of a supernet, or one pass of one network."""
+
+# torch annotates its functions only in part
+# pyright: reportUnknownMemberType=false
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol, runtime_checkable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.cell.frame import Cell
+from models.layers.modes import Mode
+from models.nasbnn.supernet import NasBnnSupernet
+from search.config.sections import TrainConfig
+from search.config.trainings import NetworkTrainConfig, SupernetConfig
+from search.seeds import derive_rng
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images (N, C, H, W) and classes (N,) of one step, shares of classes (N, classes) where images are mixed, a seed
+    for whatever is drawn within it, and its place in the training: the epoch and the number within it, from 0."""
+
+    images: Tensor
+    labels: Tensor
+    seed: int
+    epoch: int = 0
+    index: int = 0
+
+
+class Step(Protocol):
+    """Forward and backward passes of one batch; gradients are added to the parameters' `grad`."""
+
+    def __call__(self, batch: Batch) -> Tensor:
+        """The loss that is reported, detached, of shape ()."""
+        ...
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What is reported after an epoch: its number from 1, the mean loss, the speed, the last learning rate, and how
+    many processes trained it together."""
+
+    epoch: int
+    epochs: int
+    loss: float
+    images_per_second: float
+    learning_rate: float
+    workers: int = 1
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    """A step with tensors of its own, such as architecture weights, which belong to the training's checkpoints. It may
+    measure and keep something at the end of every epoch, before the epoch is saved."""
+
+    def epoch_ended(self, epoch: Epoch) -> None:
+        """An epoch has ended."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What a checkpoint keeps."""
+        ...
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Take back what a checkpoint kept."""
+
+
+LossOf = Callable[[Tensor, Tensor], Tensor]
+"""A loss, of shape (), of logits (N, classes) and labels (N,)."""
+
+
+def _cross_entropy(config: TrainConfig, weights: Tensor | None) -> LossOf:
+    return partial(F.cross_entropy, weight=weights, label_smoothing=config.label_smoothing)
+
+
+def sandwich_step(supernet: NasBnnSupernet, config: SupernetConfig, weights: Tensor | None = None) -> Step:
+    """The sandwich rule with Bi-Teacher (section 3.3.1, equation 4).
+
+    The largest subnet, in the teacher's mode, learns from the labels; the smallest and some random ones, all with
+    binary weights and activations, learn from its predictions, or from the labels without distillation. Each pass is
+    followed by its backward pass, so that one graph is alive at a time. `weights` are those of the classes, where they
+    do not count alike; they belong to labels, not to what a teacher says.
+    """
+    space = supernet.space
+    smallest, largest = space.smallest(), space.largest()
+    loss_of = _cross_entropy(config, weights)
+    device = next(supernet.parameters()).device
+
+    def step(batch: Batch) -> Tensor:
+        images, labels = batch.images, batch.labels
+        rng = derive_rng(batch.seed, "subnets")
+        students = [smallest, *(space.sample(rng) for _ in range(config.random_subnets))]
+        with autocast(device):
+            logits = supernet(images, largest, config.teacher)
+            loss = loss_of(at_full_precision(logits), labels)
+        loss.backward()
+        targets = at_full_precision(logits.detach()).softmax(dim=1)  # (N, classes)
+        for student in students:
+            with autocast(device):
+                logits = at_full_precision(supernet(images, student, Mode.BWBA))
+                student_loss = F.cross_entropy(logits, targets) if config.distillation else loss_of(logits, labels)
+            student_loss.backward()
+        return loss.detach()
+
+    return step
+
+
+def plain_step(
+    network: nn.Module, config: TrainConfig, weights: Tensor | None = None, loss_of: LossOf | None = None
+) -> Step:
+    """One pass with a loss, or cross entropy with classes weighed where there are weights: finetuning, and training
+    from scratch.
+
+    Where the configuration lets drop path rise, it is set at the beginning of every epoch: none in the first one.
+    """
+    loss_of = loss_of or _cross_entropy(config, weights)
+    device = next(network.parameters()).device
+    rising = isinstance(config, NetworkTrainConfig) and config.drop_path_schedule == "linear"
+    cells = [module for module in network.modules() if isinstance(module, Cell)] if rising else []
+    drop_path = config.drop_path if isinstance(config, NetworkTrainConfig) else 0.0
+
+    def step(batch: Batch) -> Tensor:
+        for cell in cells:
+            cell.drop_path = drop_path * batch.epoch / config.epochs
+        with autocast(device):
+            logits = at_full_precision(network(batch.images))
+            loss = loss_of(logits, batch.labels)
+        loss.backward()
+        return loss.detach()
+
+    return step
+
+
+def at_full_precision(logits: Tensor) -> Tensor:
+    """Logits for a loss: float32 where they are of half precision."""
+    return logits if logits.dtype == torch.float64 else logits.float()
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """bfloat16 on CUDA (its range needs no loss scaling); float32 elsewhere."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")

@@ -1,0 +1,184 @@
+"""Trainings that are tried with one process and with several, and a program that is one of several:
+
+python together.py FOLDER RANK COUNT [SCENARIO ...]
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from models.cell.supernet import MixedSupernet
+from models.nasbnn.supernet import NasBnnSupernet
+from models.width.network import WidthNetwork
+from search.config.trainings import DifferentiableConfig, NetworkTrainConfig, SupernetConfig
+from search.data.augment import Augmentation
+from search.data.dataset import Normalisation, TensorSplit
+from search.training.bilevel import BilevelStep
+from search.training.loop import train
+from search.training.ranks import Ranks, TorchRanks
+from search.training.steps import Batch, Epoch, plain_step, sandwich_step
+from spaces import get_space
+from spaces.cell import CellSpace
+
+SGD = {"optimiser": "sgd", "momentum": 0.0, "schedule": "constant", "learning_rate": 0.1}
+
+
+def images(count: int = 72, seed: int = 0, channels: int = 1) -> TensorSplit:
+    """Images of noise, cropped at random."""
+    generator = torch.Generator().manual_seed(seed)
+    pixels = torch.randint(0, 256, (count, channels, 8, 8), generator=generator, dtype=torch.uint8)
+    return TensorSplit(pixels, torch.arange(count) % 10, Normalisation((0.4,), (0.3,)), Augmentation(crop_padding=1))
+
+
+@dataclass(frozen=True)
+class InDouble:
+    """A split whose images are float64."""
+
+    split: TensorSplit
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    @property
+    def labels(self) -> Tensor:
+        return self.split.labels
+
+    def batches(self, *given, **named) -> Iterator[tuple[Tensor, Tensor]]:
+        return ((pixels.double(), labels) for pixels, labels in self.split.batches(*given, **named))
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a training leaves: weights, statistics and a step's own tensors; the epochs."""
+
+    tensors: dict[str, Tensor]
+    epochs: list[Epoch]
+
+
+def sandwich(ranks: Ranks, **options) -> Result:
+    """A supernet by sandwiches."""
+    torch.manual_seed(0)
+    supernet = NasBnnSupernet(get_space("nasbnn-digits"))
+    config = SupernetConfig(epochs=2, batch_size=24, learning_rate=2e-3)
+    return _trained(supernet, sandwich_step, images(), config, ranks, **options)
+
+
+def widths(ranks: Ranks, **options) -> Result:
+    """A width network."""
+    torch.manual_seed(0)
+    space = get_space("vgg-digits")
+    config = NetworkTrainConfig(epochs=2, batch_size=24, learning_rate=1e-2)
+    return _trained(WidthNetwork(space, space.smallest()), plain_step, images(), config, ranks, **options)
+
+
+def one_step(ranks: Ranks, **options) -> Result:
+    """A width network, one step of plain gradient descent."""
+    torch.manual_seed(0)
+    space = get_space("vgg-digits")
+    config = NetworkTrainConfig(epochs=1, batch_size=24, **SGD)
+    return _trained(WidthNetwork(space, space.smallest()), plain_step, images(24), config, ranks, **options)
+
+
+def cells(ranks: Ranks, **options) -> Result:
+    """A bilevel search for cells."""
+    torch.manual_seed(0)
+    space = get_space("bnas-digits")
+    assert isinstance(space, CellSpace)
+    supernet = MixedSupernet(replace(space, cells=3, width=4)).double()
+    config = DifferentiableConfig(epochs=1, batch_size=12, cells=3, width=4)
+
+    def make(network: nn.Module, config: DifferentiableConfig) -> BilevelStep:
+        assert isinstance(network, MixedSupernet)
+        return BilevelStep(network, InDouble(images(36, seed=1)), config, 0, ranks=ranks)  # type: ignore[arg-type]
+
+    return _trained(supernet, make, images(36), config, ranks, **options)
+
+
+def _trained(
+    network: nn.Module,
+    make: Callable,
+    split: TensorSplit,
+    config,
+    ranks: Ranks,
+    *,
+    dtype=torch.float64,
+    seen=None,
+    **more,
+) -> Result:
+    network.to(dtype)
+    step = make(network, config)
+
+    def watched(batch: Batch) -> Tensor:
+        if seen is not None:
+            seen.append((batch.epoch, batch.index, batch.labels.tolist(), float(batch.images.double().sum())))
+        return step(batch)
+
+    given = InDouble(split) if dtype == torch.float64 else split
+    use = step if isinstance(step, BilevelStep) else watched
+    epochs = list(train(network, use, given, config, seed=3, ranks=ranks, **more))
+    own = step.tensors() if isinstance(step, BilevelStep) else {}
+    return Result({**network.state_dict(), **own}, epochs)
+
+
+class StopError(Exception):
+    """Ends a training in the middle of an epoch."""
+
+
+def stopped(ranks: Ranks, folder: Path, after: int) -> None:
+    """A supernet's training, in float32, that ends after so many steps; it is kept after every step."""
+    torch.manual_seed(0)
+    supernet = NasBnnSupernet(get_space("nasbnn-digits"))
+    config = SupernetConfig(epochs=2, batch_size=24, learning_rate=2e-3)
+    step, done = sandwich_step(supernet, config), []
+
+    def counted(batch: Batch) -> Tensor:
+        if len(done) == after:
+            raise StopError
+        done.append(batch)
+        return step(batch)
+
+    try:
+        for _ in train(
+            supernet, counted, images(), config, seed=3, ranks=ranks, checkpoints=folder, checkpoint_seconds=0
+        ):
+            pass
+    except StopError:
+        return
+
+
+def interrupted(ranks: Ranks, folder: Path) -> Result:
+    """A supernet's training, in float32, that was stopped twice within an epoch and goes on."""
+    for after in (2, 3):
+        stopped(ranks, folder, after)
+    return sandwich(ranks, dtype=torch.float32, checkpoints=folder, checkpoint_seconds=0)
+
+
+SCENARIOS: dict[str, Callable[[Ranks, Path], Result]] = {
+    "sandwich": lambda ranks, folder: sandwich(ranks),
+    "widths": lambda ranks, folder: widths(ranks),
+    "cells": lambda ranks, folder: cells(ranks),
+    "one_step": lambda ranks, folder: one_step(ranks),
+    "own_statistics": lambda ranks, folder: one_step(replace(ranks, synchronised=False)),
+    "float32": lambda ranks, folder: sandwich(replace(ranks, synchronised=False), dtype=torch.float32),
+    "interrupted": lambda ranks, folder: interrupted(replace(ranks, synchronised=False), folder / "kept"),
+    "half": lambda ranks, folder: stopped(replace(ranks, synchronised=False), folder / "half", 2) or Result({}, []),
+}
+
+
+def main(folder: Path, rank: int, count: int) -> None:
+    """Run every scenario as one of several, and leave what it gives."""
+    torch.set_num_threads(1)
+    store = torch.distributed.FileStore(str(folder / "store"), count)
+    torch.distributed.init_process_group("gloo", store=store, rank=rank, world_size=count)
+    for name, scenario in SCENARIOS.items():
+        result = scenario(TorchRanks(synchronised=True), folder)
+        torch.save((result.tensors, [vars(epoch) for epoch in result.epochs]), folder / f"{name}-{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
