@@ -65,8 +65,8 @@ def _export_genes(run: Run, rows: Sequence[Mapping[str, object]]) -> None:
     genes = gene_table([str(row["architecture"]) for row in rows], run.space)
     # pandas makes floats of whole numbers where a network lacks a layer; the file has another mark for what is missing
     choices = run.space.genes()
-    whole = [name for name in genes if name in choices and all(isinstance(each, int) for each in choices[name])]
-    genes = genes.astype(dict.fromkeys(whole, "Int64"))
+    whole = [name for name, values in choices.items() if all(isinstance(value, int) for value in values)]
+    genes = genes.astype({name: "Int64" for name in whole if name in genes})
     buffer = BytesIO()
     pd.concat([pd.DataFrame(keys), genes], axis=1).to_parquet(buffer, index=False)
     write_atomically(run.path / GENES_FILE, buffer.getvalue())
