@@ -40,33 +40,47 @@ def tracked(*folders: str) -> list[str]:
     return [name for name in names if name and (HOME / name).is_file()]
 
 
+OFFLINE = ("--no-deps", "--no-index", "--no-build-isolation")
+
+
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory) -> Path:
-    """The wheel of a copy: a build folder of before cannot add to it, nor does one stay in the checkout."""
+def source(tmp_path_factory) -> Path:
+    """A copy named as a clone is: a build folder of before adds nothing to it, nor does one stay in the checkout."""
     pytest.importorskip("setuptools", minversion="77")
-    place = tmp_path_factory.mktemp("wheel")
+    place = tmp_path_factory.mktemp("source") / "binarynas"
     for name in tracked(*PACKAGES, "pyproject.toml", "README.md", "LICENSE"):
-        (place / "source" / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(HOME / name, place / "source" / name)
-    options = ("--no-deps", "--no-index", "--no-build-isolation", "--wheel-dir", place / "dist")
-    call(sys.executable, "-m", "pip", "wheel", *options, place / "source", cwd=place)
-    (made,) = (place / "dist").glob("binarynas-*.whl")
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(HOME / name, place / name)
+    return place
+
+
+@pytest.fixture(scope="module")
+def wheel(source, tmp_path_factory) -> Path:
+    """The wheel."""
+    place = tmp_path_factory.mktemp("wheel")
+    call(sys.executable, "-m", "pip", "wheel", *OFFLINE, "--wheel-dir", place, source, cwd=place)
+    (made,) = place.glob("binarynas-*.whl")
     return made
 
 
-@pytest.fixture(scope="module")
-def binaries(wheel, tmp_path_factory) -> Path:
-    """The programs of an environment with the wheel in it, and what it needs from the one of the tests."""
-    home = tmp_path_factory.mktemp("environment")
-    call(sys.executable, "-m", "venv", home / "venv", cwd=home)
+def environment(home: Path, *installed: str | Path) -> Path:
+    """The Python of a new environment with something installed in it, and what that needs from the one of the tests."""
+    call(sys.executable, "-m", "venv", "--without-pip", home / "venv", cwd=home)
     python = home / "venv" / "bin" / "python"
-    # before the .pth: pip would find the checkout there and call the wheel installed
-    call(python, "-m", "pip", "install", "--no-deps", "--no-index", wheel, cwd=home)
     own = Path(call(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=home).strip())
     # a path in a .pth comes after the environment's own; the .pth files that lie there, the checkout's, are not read
     paths = dict.fromkeys(sysconfig.get_path(kind) for kind in ("purelib", "platlib"))
     (own / "what_it_needs.pth").write_text("".join(f"{path}\n" for path in paths))
-    return python.parent
+    # the checkout that is installed there is not what is tested, and stays
+    options = (*OFFLINE, "--ignore-installed")
+    call(sys.executable, "-m", "pip", "--python", python, "install", *options, *installed, cwd=home)
+    return python
+
+
+@pytest.fixture(scope="module")
+def binaries(wheel, tmp_path_factory) -> Path:
+    """The programs of an environment with the wheel in it."""
+    return environment(tmp_path_factory.mktemp("environment"), wheel).parent
 
 
 @pytest.fixture(scope="module")
@@ -126,3 +140,12 @@ def test_it_exports_c_that_compiles(binarynas, run, folder):
     if shutil.which("cc") and shutil.which("make"):
         call("make", cwd=folder / "network")
         assert (folder / "network" / "classify").is_file()
+
+
+def test_a_clone_beside_a_script_hides_no_editable_install(source, tmp_path):
+    """The folder of the clone is called `binarynas`, as the package in it is, and a script often lies beside it."""
+    python = environment(tmp_path, "--editable", source)
+    code = "import binarynas; print(binarynas.__file__, binarynas.get_space('nasbnn-digits').name)"
+    found, name = call(python, "-c", code, cwd=source.parent).split()
+    assert Path(found) == source / "binarynas" / "__init__.py"
+    assert name == "nasbnn-digits"

@@ -11,6 +11,7 @@ import pandas as pd
 import yaml
 
 from analysis.findings.front import load_front, untested_front
+from analysis.runs.events import load_epochs
 from analysis.runs.journal import early_ends
 from analysis.runs.journal_lines import JournalError
 from analysis.runs.layout import CONFIG_FILE, FRONT_FILE, JOURNAL_FILE, RUN_FILE, RunError
@@ -102,6 +103,18 @@ class RunFacts:
             return None
         starts = done["started"].astype("int64").to_numpy() / 1e6
         return float((starts + numbers(done, "seconds")[:, 0]).max() - starts.min())
+
+    @property
+    def supernet_span(self) -> float | None:
+        """Seconds from the run's beginning to the last epoch of its supernet; None where there is no such epoch."""
+        begun = pd.to_datetime(str(self.info.get("created", "")), utc=True, errors="coerce")
+        try:
+            epochs = load_epochs(self.path)
+        except (OSError, ValueError):
+            return None
+        ends = epochs.loc[epochs["phase"] == "supernet", "time"].dropna()
+        seconds = (ends.max() - begun).total_seconds() if len(ends) else 0.0
+        return seconds if seconds > 0 else None
 
     @property
     def failures(self) -> dict[str, int]:

@@ -103,7 +103,7 @@ def print_table(
 def _print_in_two(
     columns: Sequence[str], rows: Sequence[Sequence[str]], widths: Sequence[int], left: Container[int]
 ) -> None:
-    """Print a table whose last columns, as many as do not fit, follow on lines of their own; words are not cut."""
+    """Print a table whose last column stands on lines of its own, as do others that do not fit; words are not cut."""
     width, fits = stdout().width, len(columns) - 1
     while fits > 1 and sum(widths[:fits]) + 2 * (fits - 1) > width:
         fits -= 1
@@ -113,6 +113,6 @@ def _print_in_two(
             for index, (cell, size) in enumerate(zip(line[:fits], widths, strict=False))
         ]
         typer.echo("  ".join(cells).rstrip())
-        rest = "  ".join(line[fits:])
-        for part in wrap(rest, max(width - 4, 20), break_long_words=False, break_on_hyphens=False):
-            typer.echo(f"    {part}")
+        for rest in ("  ".join(line[fits:-1]), line[-1]):
+            for part in wrap(rest, max(width - 4, 20), break_long_words=False, break_on_hyphens=False):
+                typer.echo(f"    {part}")

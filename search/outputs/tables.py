@@ -63,6 +63,10 @@ def _export_genes(run: Run, rows: Sequence[Mapping[str, object]]) -> None:
     """Write `genes.parquet`: what the text forms of `trials.parquet` say, a column a gene."""
     keys = {name: [row[name] for row in rows] for name in ("stage", "number", "id")}
     genes = gene_table([str(row["architecture"]) for row in rows], run.space)
+    # pandas makes floats of whole numbers where a network lacks a layer; the file has another mark for what is missing
+    choices = run.space.genes()
+    whole = [name for name, values in choices.items() if all(isinstance(value, int) for value in values)]
+    genes = genes.astype({name: "Int64" for name in whole if name in genes})
     buffer = BytesIO()
     pd.concat([pd.DataFrame(keys), genes], axis=1).to_parquet(buffer, index=False)
     write_atomically(run.path / GENES_FILE, buffer.getvalue())

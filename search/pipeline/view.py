@@ -25,24 +25,31 @@ OBJECTIVES = ("accuracy", "ops")
 _LINE_SECONDS = 10.0  # between plain lines of one phase
 _BAR = 24  # characters
 _SEEN = 9  # paces of which the median tells how long the rest takes
-_FEWEST, _LEAST_SECONDS = 3, 5.0  # of what must have been seen before that means something
+_FEWEST, _LEAST_SECONDS = 2, 5.0  # that must have been seen after the first before that means something
 
 
 class Pace:
-    """How long the rest of a phase takes, by what was done of it in this process."""
+    """How long the rest of a phase takes, by what was done of it in this process.
+
+    The first that is done here tells nothing: it has waited for workers to start, for images and for kernels.
+    """
 
     def __init__(self, total: int) -> None:
         self.total, self.done = total, 0
         self.begun = time.monotonic()
+        self._before: int | None = None
         self._first: tuple[int, float] | None = None
         self._paces: deque[float] = deque(maxlen=_SEEN)
 
     def reach(self, done: int) -> None:
         """So much is done now; what is done at the first call may have been done before."""
         now, self.done = time.monotonic(), done
-        if self._first is None or done < self._first[0]:
+        if self._before is None or done < self._before:
+            self._before, self._first = done, None
+        elif done > self._before and (self._first is None or done < self._first[0]):
             self._first = (done, now)
-        elif done > self._first[0]:
+            self._paces.clear()
+        elif self._first is not None and done > self._first[0]:
             self._paces.append((now - self._first[1]) / (done - self._first[0]))
 
     @property
@@ -55,7 +62,8 @@ class Pace:
         """Seconds that the rest takes; None where there is none, or too little was seen to tell."""
         if self._first is None or self.done >= self.total:
             return None
-        if self.done - self._first[0] < _FEWEST or self.elapsed < _LEAST_SECONDS:
+        done, begun = self._first
+        if self.done - done < _FEWEST or time.monotonic() - begun < _LEAST_SECONDS:
             return None
         return median(self._paces) * (self.total - self.done)
 

@@ -85,6 +85,22 @@ def test_report_on_a_run_says_what_it_must(make_run):
         assert said in words
 
 
+def test_times_say_what_they_count(make_run):
+    """The supernet's training stands beside the trials' times, from the run's beginning to its last epoch."""
+    run = make_run()
+    assert run_facts(run).supernet_span is None
+    ends = [("supernet", 1, 1), ("supernet", 2, 3), ("finetuned", 1, 9)]
+    lines = [
+        {"event": "epoch", "phase": phase, "epoch": epoch, "loss": 1.0, "time": f"2026-01-01T00:0{minute}:00+00:00"}
+        for phase, epoch, minute in ends
+    ]
+    (run / "events.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert run_facts(run).supernet_span == 180
+    words = read(report_html([run])).words
+    for said in ("supernet took3 min", "trials took", "trials added up"):
+        assert said in words
+
+
 def test_report_on_several_runs_compares_them(make_run):
     runs = [make_run(f"{p}-{s}", seed=s, proposer=p) for p in ("evolution", "random") for s in (0, 1)]
     words = read(report_html(runs)).words

@@ -53,7 +53,7 @@ def test_help_lists_the_commands():
 def test_the_command_line_loads_nothing_heavy():
     code = "import search.cli, sys; print(*{name.partition('.')[0] for name in sys.modules})"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"torch", "ray", "pandas", "optuna", "matplotlib", "sklearn"} & set(loaded)
+    assert not {"numpy", "torch", "ray", "pandas", "optuna", "matplotlib", "sklearn"} & set(loaded)
 
 
 def test_version():

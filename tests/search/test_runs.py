@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from analysis.plots.parallel import parallel_data
@@ -94,6 +95,8 @@ def test_tables_for_other_programs_name_trials_alike(inline):
     genes = pd.read_parquet(inline / "genes.parquet")
     for name in ("stage", "number", "id"):
         assert genes[name].tolist() == trials[name].tolist()
+    types = pq.read_schema(inline / "genes.parquet")
+    assert {str(types.field(name).type) for name in genes.columns[3:]} == {"int64"}, "of layers that some lack, too"
     for row, text in zip(genes.to_dict("records"), trials["architecture"], strict=True):
         stem, first, *_ = text.split(" | ")
         width, kernel_size, groups = (row[f"s1l1_{gene}"] for gene in ("width", "kernel_size", "groups"))

@@ -78,3 +78,17 @@ def test_no_time_is_given_before_it_means_something():
     for done in range(3):
         pace.reach(done)
     assert pace.left is None
+
+
+def test_time_left_does_not_count_what_workers_take_to_start(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("search.pipeline.view.time.monotonic", lambda: now[0])
+    pace = Pace(100)
+    pace.reach(0)
+    told = []
+    for done in range(1, 12):
+        now[0] += 20.0 if done == 1 else 2.0
+        pace.reach(done)
+        told.append(pace.left)
+    assert told[:3] == [None, None, None], "one says nothing, and four seconds are too few"
+    assert told[3:] == [pytest.approx(2.0 * (100 - done)) for done in range(4, 12)]

@@ -147,8 +147,9 @@ def _searched(run: RunFacts) -> Html:
         ("by weights", ", ".join(_counted(stages))),
         *method_facts(run),
         ("begun", str(run.info.get("created", ""))[:19].replace("T", " ")),
+        ("supernet took", duration(run.supernet_span)),
         ("trials took", duration(run.span)),
-        ("added up", duration(float(np.nansum(seconds))) if len(seconds) else ""),
+        ("trials added up", duration(float(np.nansum(seconds))) if len(seconds) else ""),
         ("seed", str(run.seed) if run.seed is not None else ""),
     ]
     return facts(pairs)
