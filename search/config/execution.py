@@ -51,7 +51,10 @@ class ExecutionConfig(Section):
         default=None, gt=0, description="seconds for one candidate's evaluation or one epoch; its worker is then killed"
     )
     gpu_share: float | None = Field(
-        default=None, gt=0, le=1, description="of a GPU, per candidate; 1/workers on one machine, 1 on a cluster"
+        default=None,
+        gt=0,
+        le=1,
+        description="of a GPU, per candidate; 1 on a cluster and where workers are few",
     )
 
     @model_validator(mode="after")

@@ -148,8 +148,10 @@ class _Group:
                 with watching(self._fail, remedy):
                     thread.start()
                     self._pass_on(thread, workers[0], bundle)
-            except BaseException:
+            except BaseException as error:
                 self._stop()
+                if self._failure is not None:
+                    raise self._failure from error
                 raise
         if self._failure is not None:
             raise self._failure
@@ -170,8 +172,7 @@ class _Group:
         begun, silent = time.monotonic(), True
         while True:
             over = not thread.is_alive()
-            reports = ray.get(self._mailbox.take.remote())
-            for number, text in reports:
+            for number, text in self._reports():
                 report = tasks.from_json(text, tasks.REPORTS)
                 task = self._todo[number]
                 if tasks.is_last(task, report):
@@ -183,6 +184,12 @@ class _Group:
                 sys.stderr.write(f"binarynas: {problem}\n")
                 silent = False
             thread.join(_LOOK)
+
+    def _reports(self) -> list[tuple[int, str]]:
+        try:
+            return ray.get(self._mailbox.take.remote())
+        except RayError as error:
+            raise ExecutionError(f"Ray was lost: {_last_line(error)}") from error
 
     def _stop(self) -> None:
         try:

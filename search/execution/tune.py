@@ -29,6 +29,7 @@ from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from search.execution.address import HERE
+from search.execution.room import Room
 from search.execution.shown import OURS, name_of, parameters_of, shown
 from search.execution.together import train_together, unseen
 from search.execution.trainables.trials import WorkerTrial
@@ -329,9 +330,10 @@ class TuneExecutor:
         if work.finished:
             return
         connect(self._run.config.execution, self._address)
-        workers = self._run.config.execution.training_range(self._gpus())
-        if work.shared and workers != (1, 1):
-            train_together(self._run, work, workers, on_gpus=self._on_gpus())
+        room = self._room()
+        together = self._run.config.execution.training_range(int(room.gpus))
+        if work.shared and together != (1, 1):
+            train_together(self._run, work, together, on_gpus=room.gpus > 0)
             return
         listener = _Listener(work, self._run.config.execution.timeout, self._callbacks)
         remedy = f"go on with: binarynas resume {self._run.path}"
@@ -342,7 +344,7 @@ class TuneExecutor:
                     search_alg=_Feeder(self._run, listener),
                     scheduler=InTurn(),
                     num_samples=-1,
-                    max_concurrent_trials=self._workers(),
+                    max_concurrent_trials=self._room().workers(self._run.config.execution),
                     reuse_actors=True,
                     trial_name_creator=_name,
                     trial_dirname_creator=_name,
@@ -390,34 +392,25 @@ class TuneExecutor:
         place.mkdir(exist_ok=True)
         yield str(place), f"{len(list(place.iterdir())):03d}"
 
-    def _workers(self) -> int:
-        """How many tasks run at once: as asked for, else as many as this machine or the cluster has room for."""
-        execution = self._run.config.execution
-        if execution.workers or self._address is None:
-            return execution.workers or os.cpu_count() or 1
-        there = ray.cluster_resources()
-        room = there.get("CPU", 0) / execution.threads
-        if self._on_gpus():
-            room = min(room, there.get("GPU", 0) / (execution.gpu_share or 1))
-        return max(1, int(room))
-
-    def _gpus(self) -> int:
-        return gpu_count() if self._address is None else int(ray.cluster_resources().get("GPU", 0))
-
-    def _on_gpus(self) -> bool:
+    def _room(self) -> Room:
+        """What this machine or the cluster has, with GPUs where candidates use them."""
         device = self._run.config.execution.device
         if self._address is None:
-            return pick_device(device).type == "cuda"
-        return device == "cuda" or (device == "auto" and ray.cluster_resources().get("GPU", 0) > 0)
+            return Room(os.cpu_count() or 1, gpu_count() if pick_device(device).type == "cuda" else 0)
+        there = ray.cluster_resources()
+        gpus = there.get("GPU", 0.0)
+        if device == "cpu":
+            gpus = 0.0
+        elif device == "cuda":
+            gpus = max(gpus, 1.0)  # where nodes are started on demand, there is none yet
+        return Room(there.get("CPU", 0.0), gpus, may_grow=True)
 
     def _resources(self, work: Work) -> dict[str, float]:
         """Of one task: cores for its threads, and a share of a GPU where there are any."""
-        execution = self._run.config.execution
-        threads = execution.training_threads if work.exclusive else execution.threads
-        resources: dict[str, float] = {"cpu": threads}
-        if self._on_gpus():
-            one_of_many = execution.gpu_share or (1 / self._workers() if self._address is None else 1)
-            resources["gpu"] = 1 if work.exclusive else one_of_many
+        execution, room = self._run.config.execution, self._room()
+        resources: dict[str, float] = {"cpu": execution.training_threads if work.exclusive else execution.threads}
+        if room.gpus:
+            resources["gpu"] = 1 if work.exclusive else room.share(execution)
         return resources
 
 

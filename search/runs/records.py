@@ -101,7 +101,8 @@ class Outcome:
 @dataclass(frozen=True)
 class EpochReport:
     """What a worker says of one epoch: of which training (`phase` is a trial's stage or "supernet", `id` names the
-    network, None where there is one), an `Epoch` (`workers` is how many processes trained it), and the accuracy on validation images where it was measured."""
+    network, None where there is one), an `Epoch` (`workers` is how many processes trained it together), and the
+    accuracy on validation images where it was measured."""
 
     phase: str
     id: str | None

@@ -35,6 +35,23 @@ TRAINED = [
 ]
 
 
+TOGETHER = [
+    "data.train_limit=128",
+    "data.validation_limit=64",
+    "data.test_limit=64",
+    "supernet.epochs=30",
+    "supernet.batch_size=32",
+    "search.trials=6",
+    "search.first_generation=6",
+    "evaluation.recalibration_batches=1",
+    "evaluation.recalibration_batch_size=64",
+    "finetune.networks=1",
+    "finetune.epochs=2",
+    "execution.training_workers=2",
+    "execution.checkpoint_minutes=0.001",
+]
+
+
 @pytest.fixture
 def kill_a_worker(below) -> Callable[[subprocess.Popen], int]:
     """Kills one of the processes below a run's that have trials in hand: Ray sets their title to the trainable's."""
@@ -100,3 +117,36 @@ def test_a_training_whose_worker_is_killed_goes_on_from_its_checkpoint(command, 
     assert facts(run) == facts(clean)
     assert weights(run) == weights(clean)
     assert weights(run)
+
+
+def epochs_of(run: Path) -> dict[tuple[str, int], tuple[float, int]]:
+    """Loss and workers of every epoch of the log; where one was done twice, the last counts."""
+    lines = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+    return {
+        (each["phase"], each["epoch"]): (each["loss"], each["workers"]) for each in lines if each["event"] == "epoch"
+    }
+
+
+def test_a_group_of_workers_one_of_which_is_killed_ends_where_it_would_have_ended(command, below, wait, tmp_path):
+    """The supernet and the finetuned network, each trained by two processes."""
+    clean, run = tmp_path / "clean", tmp_path / "run"
+    given = [f"--set={setting}" for setting in TOGETHER]
+    done = subprocess.run(
+        command("search", "nasbnn-digits", "--out", clean, *given), capture_output=True, text=True, timeout=280
+    )
+    assert done.returncode == 0, done.stderr
+    process = subprocess.Popen(
+        command("search", "nasbnn-digits", "--out", run, *given), stderr=subprocess.PIPE, text=True
+    )
+    log = run / "events.jsonl"
+    wait(lambda: log.exists() and log.read_text().count('"event": "epoch"') >= 4, process)
+    titles = below(process.pid)
+    os.kill(max(pid for pid, title in titles.items() if "RayTrainWorker" in title), signal.SIGKILL)
+    _, errors = process.communicate(timeout=280)
+    assert process.returncode == 0, errors
+    assert epochs_of(run) == epochs_of(clean)
+    assert {workers for _, workers in epochs_of(run).values()} == {2}
+    assert {phase for phase, _ in epochs_of(run)} == {"supernet", "finetuned"}
+    assert facts(run) == facts(clean)
+    assert weights(run) == weights(clean)
+    assert not list(run.glob(".train-*")), "nothing of Ray Train's stays behind"

@@ -49,7 +49,9 @@ def differences(found: dict, wanted: dict) -> dict[str, float]:
 def test_with_synchronised_statistics_several_are_one(found, name):
     alone = getattr(together, name)(ALONE)
     for tensors, epochs in found(name):
-        assert max(differences(tensors, alone.tensors).values()) < 1e-10
+        for tensor_name, difference in differences(tensors, alone.tensors).items():
+            exact = alone.tensors[tensor_name].dtype == torch.float64  # architecture weights are float32
+            assert difference < (1e-10 if exact else 1e-7), tensor_name
         for epoch, wanted in zip(epochs, alone.epochs, strict=True):
             assert epoch["loss"] == pytest.approx(wanted.loss, abs=1e-10)
             assert epoch["workers"] == COUNT

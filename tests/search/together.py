@@ -110,6 +110,7 @@ def _trained(
     **more,
 ) -> Result:
     network.to(dtype)
+    _draw_biases(network)
     step = make(network, config)
 
     def watched(batch: Batch) -> Tensor:
@@ -121,7 +122,15 @@ def _trained(
     use = step if isinstance(step, BilevelStep) else watched
     epochs = list(train(network, use, given, config, seed=3, ranks=ranks, **more))
     own = step.tensors() if isinstance(step, BilevelStep) else {}
+    own = {name: tensor for name, tensor in own.items() if not name.startswith("history.")}  # which is float32
     return Result({**network.state_dict(), **own}, epochs)
+
+
+def _draw_biases(network: nn.Module) -> None:
+    """A mean of whole numbers may be one of them; without biases, what is binarised then is a rounding error."""
+    for name, parameter in network.named_parameters():
+        if name.endswith("bias"):
+            nn.init.normal_(parameter, std=0.1)
 
 
 class StopError(Exception):
@@ -132,6 +141,7 @@ def stopped(ranks: Ranks, folder: Path, after: int) -> None:
     """A supernet's training, in float32, that ends after so many steps; it is kept after every step."""
     torch.manual_seed(0)
     supernet = NasBnnSupernet(get_space("nasbnn-digits"))
+    _draw_biases(supernet)
     config = SupernetConfig(epochs=2, batch_size=24, learning_rate=2e-3)
     step, done = sandwich_step(supernet, config), []
 
