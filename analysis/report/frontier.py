@@ -18,7 +18,7 @@ from analysis.report.html import Html, page, tag
 from analysis.runs.layout import PLOTS
 from analysis.runs.schema import LATENCY, TEST_ACCURACY
 from analysis.runs.trials import numbers
-from analysis.stages import STAGES, WORDS, competing
+from analysis.stages import STAGES, WORDS, competing, score_of, search_stage
 from analysis.units import cost_words, percent, plural, quantity
 from spaces.tools.files import write_atomically
 
@@ -63,7 +63,8 @@ def frontier_figure(run: RunFacts, link: str | None = None) -> Html:
         said = f"{reference.model}\npublished: {percent(reference.y)}"
         chart.dot((reference.x, reference.y), _PUBLISHED, said, "front", shape="triangle")
     _draw_compared(chart, data)
-    drawn = chart.render(f"validation {run.score} against {x} of {len(done)} trials, and their front")
+    score = score_of(search_stage(run.trials))
+    drawn = chart.render(f"validation {score} against {x} of {len(done)} trials, and their front")
     caption = _caption(run.count("pruned"), len(done) - len(shown))
     return tag("figure", drawn, legend(_entries(data, len(tested))), tag("figcaption", caption))
 

@@ -30,12 +30,11 @@ class BinaryBlock(nn.Module):
         sizes = Sizes(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
         self.convolution = BinaryConv2d(sizes, binariser=ReActNet())
         self.norm = norm
-        self.adds_input = in_channels == out_channels
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in, H, W) -> (N, out, H, W)."""
         out = self.norm(self.convolution(x))
-        return out + x if self.adds_input else out
+        return out + x if out.shape == x.shape else out
 
 
 def make_pyramid(channels: Sequence[int], design: DetectorDesign) -> FeaturePyramidNetwork:

@@ -29,6 +29,11 @@ def detect(
         list[str] | None, typer.Option(metavar="TEXT|ID", help="This network; may be given several times.")
     ] = None,
     front: Annotated[bool, typer.Option("--front", help="Every network of the run's front.")] = False,
+    objectives: Annotated[
+        str | None,
+        typer.Option(help="Such as map,ops: search RUN's supernet for backbones, measured in one detector they share."),
+    ] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Of that search; as many as RUN's if left out.")] = None,
     out: Annotated[Path | None, typer.Option(help="The new run's folder; RUN-detectors if left out.")] = None,
     preset: Annotated[
         str | None,
@@ -42,9 +47,10 @@ def detect(
 ) -> None:
     """Train detectors on networks of a run's front, each a trial with its mAP; ends with their front and a plot.
 
-    They are a run of their own: resume, status, best, report and compare work on it.
+    With --objectives, one detector is trained on RUN's supernet, and a search for detection measures candidates as its
+    backbones. Either way they are a run of their own: resume, status, best, report and compare work on it.
     """
-    from search.pipeline.detection import detection_config, front_of, prepare_detection
+    from search.pipeline.detection import detection_config, front_of, prepare_detection, shared_config
     from search.runs.folder import open_run
 
     source = open_run(run)
@@ -52,10 +58,17 @@ def detect(
         fail("--architecture names the networks already: leave --front and --networks out")
     if front and networks:
         fail("--front takes every network: leave --networks out")
-    section = _section(source, preset, data, settings or ())
-    count = None if front else networks or section.networks
-    texts = _texts(source, architecture) if architecture else front_of(source, count)
-    config = detection_config(source, section, texts, source.config.seed if seed is None else seed)
+    if objectives and (architecture or front or networks):
+        fail("--objectives searches the whole supernet: leave --architecture, --front and --networks out")
+    if trials and not objectives:
+        fail("--trials is how long a search is: give --objectives map,ops too, or leave it out")
+    section, root = _section(source, preset, data, settings or ()), source.config.seed if seed is None else seed
+    if objectives:
+        config = shared_config(source, section, objectives.split(","), trials, root)
+    else:
+        count = None if front else networks or section.networks
+        texts = _texts(source, architecture) if architecture else front_of(source, count)
+        config = detection_config(source, section, texts, root)
     if workers is not None:
         config = config.model_copy(update={"execution": config.execution.model_copy(update={"workers": workers})})
     made = prepare_detection(config, out or run.with_name(f"{run.name}-detectors"))
