@@ -109,33 +109,67 @@ def _texts(source: "Run", names: Sequence[str]) -> list[str]:
 
 
 def predict_objects(
-    folder: Path, files: Sequence[Path], threads: int, drawn: Path | None, least: float, *, as_json: bool
+    folder: Path,
+    files: Sequence[Path],
+    threads: int,
+    drawn: Path | None,
+    least: float,
+    *,
+    onebit: bool,
+    as_json: bool,
 ) -> None:
     """Find objects in images with the detector in a folder."""
     import torch
 
     from models.detection.checkpoints import load_detector
     from search.data.detection.boxes import draw_one
-    from search.outputs.detectors import find_objects, objects_of
+    from search.outputs.detectors import engine_detector, find_objects, objects_of
 
     if drawn is not None and (len(files) > 1 or drawn.suffix.lower() != ".png"):
         fail(f"--draw writes one image as a .png file; got {len(files)} images and {drawn}")
     torch.set_num_threads(threads)
-    detector = load_detector(folder)
+    detector = engine_detector(folder, threads) if onebit else load_detector(folder)
     names, results = detector.seen.class_names, list[dict[str, Any]]()
     for file in files:
-        image, found, seconds = find_objects(detector, file, least)
-        objects = objects_of(found, names)
-        results.append({"file": str(file), "milliseconds": 1000 * seconds, "objects": objects})
+        image, found, parts = find_objects(detector, file, least)
+        objects, whole = objects_of(found, names), parts.pop("in all")
+        results.append({"file": str(file), "milliseconds": whole, "parts": parts, "objects": objects})
         if drawn is not None:
             draw_one(drawn, image, found, names)
         if not as_json:
-            typer.echo(f"{file}: {len(objects)} objects in {1000 * seconds:.1f} ms")
+            typer.echo(f"{file}: {len(objects)} objects in {whole:.1f} ms")
             for each in objects:
                 corners = " ".join(f"{value:.1f}" for value in each["box"])
                 typer.echo(f"  {each['class']}  {100 * each['score']:.1f} %  {corners}")
     if as_json:
         print_json(results)
+
+
+def bench_detector(folder: Path, threads: int, seconds: float, *, as_json: bool) -> None:
+    """Time the parts of the detector in a folder: backbone and pyramid by the 1-bit engine, and everything in torch."""
+    import os
+
+    import torch
+
+    from models.detection.checkpoints import load_detector
+    from models.detection.lowered import BODY_FILE
+    from models.onebit.timing import processor
+    from search.outputs.detectors import engine_detector, time_detectors
+
+    torch.set_num_threads(threads)
+    detectors = {"torch": load_detector(folder)}
+    if (folder / BODY_FILE).is_file():
+        detectors["1-bit"] = engine_detector(folder, threads)
+    facts = {"processor": processor(), "threads": threads, "load": os.getloadavg()[0]}
+    found = time_detectors(detectors, seconds)
+    if as_json:
+        print_json(
+            facts | {"engines": {name: {p: t._asdict() for p, t in each.items()} for name, each in found.items()}}
+        )
+        return
+    typer.echo(f"{facts['processor']}, threads {threads}, one image a call, load {facts['load']:.1f} beforehand")
+    rows = [(part, *(f"{each[part].median:.3g}" for each in found.values())) for part in found["torch"]]
+    print_table(("part", *(f"{name}, ms" for name in found)), rows)
 
 
 def show_detector_cost(

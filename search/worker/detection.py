@@ -12,6 +12,7 @@ from analysis.runs.schema import MAP
 from models.checkpoints.networks import load_network
 from models.detection.checkpoints import load_detector, save_detector
 from models.detection.detector import BackboneNorms, Detector, Seen
+from models.detection.lowered import write_body
 from models.families import build_network
 from search.config.detection import DetectionConfig
 from search.data.detection.boxes import draw_found
@@ -126,6 +127,7 @@ def deploy_detector(context: Context, task: Deploy) -> Deployed:
     else:
         detector = load_detector(context.run.weights(Stage.DETECTOR, task.id) / "network").to(context.device)
     save_detector(context.run.deployed(task.id), detector, {"stage": task.stage.value, "data": context.pictures.name})
+    write_body(context.run.deployed(task.id), detector)
     shown = context.pictures.validation.subset(torch.arange(min(_SHOWN, len(context.pictures.validation))))
     plots, seen = context.run.path / PLOTS, detector.eval().seen
     plots.mkdir(exist_ok=True)

@@ -203,6 +203,19 @@ def test_a_run_of_detectors(cli, backbones, tmp_path):
     assert found.returncode == 0, found.stderr
     assert json.loads(found.stdout)[0]["milliseconds"] > 0
     assert Image.open(tmp_path / "drawn.png").width >= 320
+    onebit = cli("predict", best["folder"], image, "--json", "--score", "0", "--onebit")
+    assert onebit.returncode == 0, onebit.stderr
+    (torch_found,), (engine_found,) = (json.loads(done.stdout) for done in (found, onebit))
+    assert engine_found["objects"] == torch_found["objects"]
+    assert set(engine_found["parts"]) == {"resize", "backbone", "pyramid", "proposals", "box head"}
+    timed = cli("bench", best["folder"], "--seconds", "0.1", "--json")
+    assert set(json.loads(timed.stdout)["engines"]) == {"torch", "1-bit"}
+    assert "in all" in cli("bench", best["folder"], "--seconds", "0.1").stdout
+    assert cli("bench", best["folder"], "--float").returncode == 2
+    (Path(best["folder"]) / "body.bnn").unlink()
+    lacking = cli("predict", best["folder"], image, "--onebit")
+    assert lacking.returncode == 2
+    assert "run it in torch" in lacking.stderr
     # a run that lost its end goes on, and trains nothing again
     (out / "front.csv").unlink()
     before = (out / "journal.log").read_bytes()
