@@ -71,7 +71,7 @@ def _lower_block(block: nn.Module) -> tuple[op.Operation, ...]:
     convolution, norm = (block.convolution, block.norm) if isinstance(block, BinaryBlock) else tuple(block.children())
     assert isinstance(norm, nn.BatchNorm2d)
     epilogue = fold_norm(norm, scale_of(convolution))
-    if isinstance(block, BinaryBlock) and convolution.weight.shape[0] == convolution.weight.shape[1]:
+    if isinstance(block, BinaryBlock) and len({*block.convolution.weight.shape[:2]}) == 1:
         epilogue = op.Epilogue(epilogue.factor, epilogue.constant, shortcut=0)
     builder.add_convolution(convolution, 0, epilogue)
     return tuple(builder.operations)

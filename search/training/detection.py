@@ -75,7 +75,7 @@ def detector_step(
         with autocast(device):
             losses = detector(images, targets)
             loss = sum(losses.values(), torch.zeros((), device=device))
-            if teacher is not None:
+            if teacher is not None and isinstance(detector, Detector):
                 loss = loss + config.teacher_weight * _difference(detector, teacher, images, maps[-1])
         loss.backward()
         maps.clear()

@@ -1,5 +1,8 @@
 """One detector for all candidates: trained once on a supernet, and every candidate is measured as its backbone."""
 
+# torch annotates its functions only in part
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import islice
