@@ -16,7 +16,7 @@ from analysis.measures.pareto import Bools
 from analysis.report.chart import Chart, axis, legend
 from analysis.report.html import Html, page, tag
 from analysis.runs.layout import PLOTS
-from analysis.runs.schema import LATENCY, TEST_ACCURACY
+from analysis.runs.schema import LATENCY, MAP, TEST_ACCURACY
 from analysis.runs.trials import numbers
 from analysis.stages import STAGES, WORDS, competing, score_of, search_stage
 from analysis.units import cost_words, percent, plural, quantity
@@ -33,7 +33,7 @@ _SHAPES = {"finetuned": "diamond", "final": "diamond", "scratch": "square"}  # t
 def frontier_figure(run: RunFacts, link: str | None = None) -> Html:
     """All finished trials of a run and their front; `link` followed by a network's id is its address in the page."""
     x = run.objectives[1] if len(run.objectives) > 1 and run.objectives[1] in COSTS else "ops"
-    data = frontier_data(run.trials, x, dataset=run.dataset)
+    data = frontier_data(run.trials, x, MAP if run.detects else "accuracy", dataset=run.dataset)
     if not len(data.points):
         return tag("p", "No trial has finished, so there is no frontier to draw yet.", class_="warning")
     done = run.trials[competing(run.trials)]
@@ -95,7 +95,7 @@ def _entries(data: FrontierData, tested: int) -> Iterator[tuple[str, int, str]]:
     if tested:
         yield "front on the test split", _TESTED, "circle test"
     if data.published:
-        yield "published test accuracy", _PUBLISHED, "triangle"
+        yield "published mAP" if data.y == MAP else "published test accuracy", _PUBLISHED, "triangle"
     if any(not compared.full_precision for compared in data.compared):
         yield WORDS["reference"], _COMPARED, "square test"
     if any(compared.full_precision for compared in data.compared):

@@ -118,16 +118,16 @@ def _epochs(
 
 
 def deploy_detector(context: Context, task: Deploy) -> Deployed:
+    """Deploy a detector that was trained on its own; see `deployed`."""
+    return deployed(context, task, load_detector(context.run.weights(Stage.DETECTOR, task.id) / "network"))
+
+
+def deployed(context: Context, task: Deploy, detector: Detector) -> Deployed:
     """Write a detector of the front, draw what it finds in validation pictures, and measure it on the test split."""
     config = context.config.detection
-    if task.stage is Stage.SHARED:
-        from search.worker.shared import candidate_detector
-
-        detector = candidate_detector(context, task.architecture)
-    else:
-        detector = load_detector(context.run.weights(Stage.DETECTOR, task.id) / "network").to(context.device)
     save_detector(context.run.deployed(task.id), detector, {"stage": task.stage.value, "data": context.pictures.name})
     write_body(context.run.deployed(task.id), detector)
+    detector.to(context.device)
     shown = context.pictures.validation.subset(torch.arange(min(_SHOWN, len(context.pictures.validation))))
     plots, seen = context.run.path / PLOTS, detector.eval().seen
     plots.mkdir(exist_ok=True)

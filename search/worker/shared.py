@@ -22,8 +22,8 @@ from search.training.detection import detector_options, shared_step
 from search.training.loop import train
 from search.worker.attempt import Attempt
 from search.worker.context import Context, initial_weights
-from search.worker.detection import detector_metrics, measured, seen_by
-from search.worker.tasks import Evaluate, Report, Trained
+from search.worker.detection import deployed, detector_metrics, measured, seen_by
+from search.worker.tasks import Deploy, Deployed, Evaluate, Report, Trained
 from spaces import NasBnnSpace
 
 
@@ -64,6 +64,11 @@ def evaluate_backbones(context: Context, task: Evaluate) -> Iterator[Report]:
                 **detector_metrics(context, trial.architecture),
             }
         yield attempt.outcome()
+
+
+def deploy_backbone(context: Context, task: Deploy) -> Deployed:
+    """Deploy the detector of a candidate; see `deployed`."""
+    return deployed(context, task, candidate_detector(context, task.architecture))
 
 
 def candidate_detector(context: Context, architecture: str) -> Detector:

@@ -58,7 +58,11 @@ class Worker:
                 yield from train_shared(self._context)
             case tasks.MeasureLatencies():
                 yield measure_latencies(self._context)
-            case tasks.Deploy(stage=Stage.DETECTOR | Stage.SHARED):
+            case tasks.Deploy(stage=Stage.SHARED):
+                from search.worker.shared import deploy_backbone
+
+                yield deploy_backbone(self._context, task)
+            case tasks.Deploy(stage=Stage.DETECTOR):
                 from search.worker.detection import deploy_detector
 
                 yield deploy_detector(self._context, task)

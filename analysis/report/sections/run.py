@@ -141,7 +141,7 @@ def _searched(run: RunFacts) -> Html:
         *space_facts(run),
         ("data", f"{data.get('name', '')}, {whole(data, 'classes')} classes" if data else ""),
         ("images", f"{images} ({shape} pixels)" if images else ""),
-        ("objectives", ", ".join(run.objectives)),
+        ("objectives", ", ".join((_score(run), *run.objectives[1:])) if run.detects else ", ".join(run.objectives)),
         ("budget", _budget(number(search, "ops_min"), number(search, "ops_max"))),
         ("proposer", str(search.get("proposer", proposers))),
         ("trials asked for", f"{wanted:,}" if wanted is not None else ""),
