@@ -77,7 +77,7 @@ def test_a_task_of_trials_ends_with_the_outcome_of_the_last_one_and_any_task_wit
 
 def test_only_trainings_that_come_first_have_the_machine_to_themselves():
     parent = tasks.Fit((tasks.TrialInput(0, "1-1", "p", "parent"),), Stage.REFERENCE)
-    assert [tasks.is_exclusive(task) for task in (*TASKS, parent)] == [False] * 4 + [True, True, False, True]
+    assert [tasks.is_exclusive(task) for task in (*TASKS, parent)] == [False] * 4 + [True] * 3 + [False, True]
 
 
 def test_only_references_tell_a_worker_their_operator():
