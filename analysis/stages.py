@@ -8,7 +8,7 @@ if TYPE_CHECKING:  # the names of stages are read where pandas is not needed
     import pandas as pd
 
 STAGES = BY_NAME["stage"].choices
-SEARCH_STAGES = ("inherited", "trained", "detector")  # the candidates of a search, one trial each
+SEARCH_STAGES = ("inherited", "trained", "detector", "shared")  # the candidates of a search, one trial each
 # references are measured to compare with; a differentiable search is not a network, but finds one that is trained later
 NEVER_ON_A_FRONT = ("searched", "reference")
 PARENT = "parent"  # the operator of the network from whose weights candidates start
@@ -23,10 +23,17 @@ WORDS = {
     "final": "trained to the end",
     "reference": "for comparison",
     "detector": "trained detectors",
+    "shared": "weights from a shared detector",
     "trial": "trials",  # that no run of ours made
 }
 # whose weights a network of a table has
-SHORT = WORDS | {"inherited": "supernet's", "scratch": "from scratch", "trained": "candidate's", "final": "final"}
+SHORT = WORDS | {
+    "inherited": "supernet's",
+    "scratch": "from scratch",
+    "trained": "candidate's",
+    "final": "final",
+    "shared": "shared detector's",
+}
 
 
 def score_of(stage: str) -> str:
@@ -35,7 +42,7 @@ def score_of(stage: str) -> str:
     >>> score_of("detector"), score_of("final")
     ('mAP', 'accuracy')
     """
-    return "mAP" if stage == "detector" else "accuracy"
+    return "mAP" if stage in ("detector", "shared") else "accuracy"
 
 
 def search_stage(trials: "pd.DataFrame") -> str:

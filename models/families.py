@@ -48,7 +48,8 @@ class Family:
     `inherit(network, parent)` gives a network the weights of a larger one; None where candidates cannot have a parent.
     `candidates_deployable`: whether what a supernet extracts is a network of the space, which can be deployed as it is;
     if not, networks of the front must be trained. `engine_exact`: whether the float network rounds as the 1-bit engine
-    does, so that both see the same class in every image.
+    does, so that both see the same class in every image. `lower_part(part, tensor, builder)` adds one of a network's
+    parts to a program, for detectors; None where the engine does not run their backbones.
     """
 
     network: type[AnyNetwork]
@@ -60,6 +61,7 @@ class Family:
     candidates_deployable: bool = False
     engine_exact: bool = False
     inherit: Callable[..., None] | None = None
+    lower_part: Callable[..., int] | None = None
 
     def has_option(self, name: str) -> bool:
         """Whether networks have an option of this name: `mode` (trained in stages), `drop_path`, `binariser`."""

@@ -16,11 +16,12 @@ import pytest
 HOME = Path(__file__).resolve().parent.parent
 DOCS = HOME / "docs"
 PAGES = (
-    "search-your-data", "your-images", "search-widths", "search-cells", "tune-a-training", "tune", "optuna",
+    "search-your-data", "your-images", "search-widths", "search-cells", "detection", "tune-a-training", "tune",
+    "optuna",
     "add-a-space", "add-a-proposer", "add-a-binariser",
     "add-a-layer-type", "read-a-run", "deploy", "deploy-c", "deploy-microcontroller", "deploy-web", "interchange",
 )  # fmt: skip
-LONG = ("add-a-space", "tune", "interchange")
+LONG = ("add-a-space", "detection", "tune", "interchange")
 """Pages that take a minute or more."""
 NEEDS = {
     "deploy-c": ("make", "cmake", "aarch64-linux-gnu-gcc", "riscv64-linux-gnu-gcc", "qemu-aarch64", "qemu-riscv64"),

@@ -59,14 +59,9 @@ class RunFacts:
         return section(self.info, "data")
 
     @property
-    def score(self) -> str:
-        """What this run's networks were measured by, and its tables call accuracy, in words."""
-        return "mAP" if self.detects else "accuracy"
-
-    @property
     def detects(self) -> bool:
         """Whether its networks are detectors, whose accuracy is no share of images."""
-        return self.config.get("method") == "detection"
+        return self.config.get("method") in ("detection", "shared-detector")
 
     @property
     def validation_images(self) -> int | None:

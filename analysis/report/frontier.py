@@ -16,9 +16,9 @@ from analysis.measures.pareto import Bools
 from analysis.report.chart import Chart, axis, legend
 from analysis.report.html import Html, page, tag
 from analysis.runs.layout import PLOTS
-from analysis.runs.schema import LATENCY, TEST_ACCURACY
+from analysis.runs.schema import LATENCY, MAP, TEST_ACCURACY
 from analysis.runs.trials import numbers
-from analysis.stages import STAGES, WORDS, competing
+from analysis.stages import STAGES, WORDS, competing, score_of, search_stage
 from analysis.units import cost_words, percent, plural, quantity
 from spaces.tools.files import write_atomically
 
@@ -33,7 +33,7 @@ _SHAPES = {"finetuned": "diamond", "final": "diamond", "scratch": "square"}  # t
 def frontier_figure(run: RunFacts, link: str | None = None) -> Html:
     """All finished trials of a run and their front; `link` followed by a network's id is its address in the page."""
     x = run.objectives[1] if len(run.objectives) > 1 and run.objectives[1] in COSTS else "ops"
-    data = frontier_data(run.trials, x, dataset=run.dataset)
+    data = frontier_data(run.trials, x, MAP if run.detects else "accuracy", dataset=run.dataset)
     if not len(data.points):
         return tag("p", "No trial has finished, so there is no frontier to draw yet.", class_="warning")
     done = run.trials[competing(run.trials)]
@@ -63,7 +63,8 @@ def frontier_figure(run: RunFacts, link: str | None = None) -> Html:
         said = f"{reference.model}\npublished: {percent(reference.y)}"
         chart.dot((reference.x, reference.y), _PUBLISHED, said, "front", shape="triangle")
     _draw_compared(chart, data)
-    drawn = chart.render(f"validation {run.score} against {x} of {len(done)} trials, and their front")
+    score = score_of(search_stage(run.trials))
+    drawn = chart.render(f"validation {score} against {x} of {len(done)} trials, and their front")
     caption = _caption(run.count("pruned"), len(done) - len(shown))
     return tag("figure", drawn, legend(_entries(data, len(tested))), tag("figcaption", caption))
 
@@ -94,7 +95,7 @@ def _entries(data: FrontierData, tested: int) -> Iterator[tuple[str, int, str]]:
     if tested:
         yield "front on the test split", _TESTED, "circle test"
     if data.published:
-        yield "published test accuracy", _PUBLISHED, "triangle"
+        yield "published mAP" if data.y == MAP else "published test accuracy", _PUBLISHED, "triangle"
     if any(not compared.full_precision for compared in data.compared):
         yield WORDS["reference"], _COMPARED, "square test"
     if any(compared.full_precision for compared in data.compared):

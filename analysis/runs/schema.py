@@ -55,7 +55,8 @@ COLUMNS = (
         "",
         "what was done: measured with a supernet's weights (inherited), or with these trained on (finetuned); trained "
         "as a candidate (trained) or to the end (final; scratch in older files); a differentiable search (searched); "
-        "or measured for comparison only (reference); a detector that was trained on a network (detector)",
+        "or measured for comparison only (reference); a detector that was trained on a network (detector), or the "
+        "backbone of a detector that all candidates share (shared)",
         choices=(
             "inherited",
             "finetuned",
@@ -65,6 +66,7 @@ COLUMNS = (
             "final",
             "reference",
             "detector",
+            "shared",
         ),
     ),
     Column("number", "int64", "", "number of the trial, unique within a stage"),

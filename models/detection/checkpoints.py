@@ -1,4 +1,4 @@
-"""Detectors as checkpoints: the network they stand on, their options, and what they were made to see."""
+"""Detectors as checkpoints: the network or supernet they stand on, their options, what they were made to see."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,13 +8,16 @@ import torch
 from torch import Tensor
 
 from models.checkpoints.folder import CheckpointError, Verify, load_checkpoint, save_checkpoint
-from models.checkpoints.networks import network_meta
-from models.detection.detector import Detector, DetectorOptions, Seen
+from models.checkpoints.networks import fill, network_meta, supernet_from, supernet_meta
+from models.detection.detector import Detector, DetectorOptions, RegionDetector, Seen
+from models.detection.shared import SharedDetector
 from models.families import family_of
+from models.nasbnn.supernet import NasBnnSupernet
 from models.options import Options
 from spaces.declarations import space_from
 
 KIND = "detector"
+SHARED_KIND = "shared detector"
 
 
 def _tuple(meta: Mapping[str, object], key: str) -> tuple[Any, ...]:
@@ -36,10 +39,12 @@ def load_detector(folder: Path | str, verify: Verify = Verify.HASHES) -> Detecto
 
 def detector_meta(detector: Detector) -> dict[str, object]:
     """What a checkpoint must say for `detector_from` to read its tensors."""
+    return {"kind": KIND, "network": network_meta(detector.network), **_facts(detector)}
+
+
+def _facts(detector: RegionDetector) -> dict[str, object]:
     seen = detector.seen
     return {
-        "kind": KIND,
-        "network": network_meta(detector.network),
         "detector": detector.options.to_json(),
         "class_names": list(seen.class_names),
         "mean": list(seen.mean),
@@ -59,7 +64,7 @@ def detector_from(tensors: Mapping[str, Tensor], meta: Mapping[str, object]) -> 
         space = space_from(network["space"])
         family = family_of(space)
         own: Options = family.network_options.from_json(network["options"])
-        seen = Seen(*(_tuple(meta, key) for key in ("class_names", "mean", "std")))
+        seen = _seen(meta)
         with torch.random.fork_rng():
             bare = family.network(space, space.parse(str(network["architecture"])), own)
             detector = Detector(bare, seen, DetectorOptions.from_json(options))
@@ -67,3 +72,32 @@ def detector_from(tensors: Mapping[str, Tensor], meta: Mapping[str, object]) -> 
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"the checkpoint's tensors do not fit its detector: {error}") from error
     return detector.eval()
+
+
+def save_shared(folder: Path | str, detector: SharedDetector, extra_meta: Mapping[str, object] | None = None) -> None:
+    """Write a shared detector as a checkpoint; `extra_meta` is kept under `extra`. Raises as `save_checkpoint` does."""
+    meta = {"kind": SHARED_KIND, "supernet": supernet_meta(detector.supernet), **_facts(detector)}
+    save_checkpoint(folder, detector.state_dict(), {**meta, "extra": dict(extra_meta or {})})
+
+
+def load_shared(folder: Path | str, verify: Verify = Verify.HASHES) -> SharedDetector:
+    """The shared detector of a checkpoint, in evaluation mode. Raises `CheckpointError`."""
+    tensors, meta = load_checkpoint(folder, verify)
+    supernet, options = meta.get("supernet"), meta.get("detector")
+    if meta.get("kind") != SHARED_KIND or not isinstance(supernet, Mapping) or not isinstance(options, Mapping):
+        raise CheckpointError(f"expected the checkpoint of a {SHARED_KIND}; this is one of {meta.get('kind')!r}")
+    prefix = "backbone.supernet."
+    own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    try:
+        with torch.random.fork_rng():
+            network = supernet_from(own, supernet)
+            if not isinstance(network, NasBnnSupernet):
+                raise TypeError(f"its supernet is a {type(network).__name__}")
+            detector = SharedDetector(network, _seen(meta), DetectorOptions.from_json(options))
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"the checkpoint's tensors do not fit its detector: {error}") from error
+    return fill(detector, tensors)
+
+
+def _seen(meta: Mapping[str, object]) -> Seen:
+    return Seen(*(_tuple(meta, key) for key in ("class_names", "mean", "std")))

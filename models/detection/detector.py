@@ -1,6 +1,7 @@
 """The detector as its figure: a searched network, the pyramid over its four scales, proposals, the box head."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -13,7 +14,7 @@ from models.detection.parts import make_head, make_proposals, make_pyramid
 from models.layers.binary import set_mode
 from models.layers.modes import Mode
 from models.layers.tail import Tail
-from models.network import AnyNetwork
+from models.network import AnyNetwork, AnySpace
 from models.options import Options
 from spaces.cost.detector import SCALES, DetectorDesign, Precision, Scale, scales_of
 from spaces.errors import SpaceError
@@ -66,6 +67,14 @@ class Seen:
     std: tuple[float, ...]
 
 
+def require_channels(space: AnySpace, seen: Seen) -> None:
+    """Raise `SpaceError` where networks of a space do not read such images."""
+    if len(seen.mean) != space.channels:
+        raise SpaceError(
+            f"the images have {len(seen.mean)} channels, networks of space {space.name!r} read {space.channels}"
+        )
+
+
 class Backbone(nn.Module):
     """A network without its classifier, and the pyramid over its four coarsest scales."""
 
@@ -91,44 +100,50 @@ class Backbone(nn.Module):
         return OrderedDict(found)
 
 
-class Detector(FasterRCNN):
-    """Faster R-CNN on a searched network: torchvision's anchors, matching, losses and suppression.
+class RegionDetector(FasterRCNN):
+    """Faster R-CNN on what turns images into the maps of a pyramid: torchvision's anchors, matching, losses and
+    suppression. `strides` are those of its maps, without the coarsest one, which is half as large as the one before.
 
     It takes and gives what torchvision's detectors do: a list of float images (channels, H, W), pixels 0..1, and in
-    training a list of targets. The network's weights are those of the given one, which becomes a part of the detector
-    and loses its classifier. Raises `SpaceError` for a network whose maps do not have four sizes.
+    training a list of targets.
     """
 
-    def __init__(self, network: AnyNetwork, seen: Seen, options: DetectorOptions | None = None) -> None:
-        self_options = options or DetectorOptions()
-        design = self_options.design(len(seen.class_names))
-        if len(seen.mean) != network.space.channels:
-            raise SpaceError(
-                f"the images have {len(seen.mean)} channels, networks of space {network.space.name!r} read "
-                f"{network.space.channels}"
-            )
-        backbone = Backbone(network, design)
-        strides = [scale.stride for scale in backbone.scales]
-        sides = [round(stride * self_options.anchor_scale) for stride in (*strides, 2 * strides[-1])]
+    def __init__(self, backbone: nn.Module, strides: Sequence[int], seen: Seen, options: DetectorOptions) -> None:
+        design = options.design(len(seen.class_names))
+        sides = [round(stride * options.anchor_scale) for stride in (*strides, 2 * strides[-1])]
         super().__init__(
             backbone,
-            min_size=self_options.image_size,
-            max_size=self_options.largest_size,
+            min_size=options.image_size,
+            max_size=options.largest_size,
             image_mean=list(seen.mean),
             image_std=list(seen.std),
             size_divisible=strides[-1],
             rpn_anchor_generator=AnchorGenerator(tuple((side,) for side in sides), (_RATIOS,) * len(sides)),
             rpn_head=make_proposals(design),
-            rpn_pre_nms_top_n_train=self_options.boxes_trained,
-            rpn_pre_nms_top_n_test=self_options.boxes,
-            rpn_post_nms_top_n_train=self_options.boxes_trained,
-            rpn_post_nms_top_n_test=self_options.boxes,
+            rpn_pre_nms_top_n_train=options.boxes_trained,
+            rpn_pre_nms_top_n_test=options.boxes,
+            rpn_post_nms_top_n_train=options.boxes_trained,
+            rpn_post_nms_top_n_test=options.boxes,
             box_head=make_head(design),
             box_predictor=FastRCNNPredictor(design.hidden, design.classes + 1),
-            box_batch_size_per_image=self_options.boxes_sampled,
+            box_batch_size_per_image=options.boxes_sampled,
         )
         self.seen = seen
-        self.options = self_options
+        self.options = options
+
+
+class Detector(RegionDetector):
+    """A `RegionDetector` on a searched network.
+
+    The network's weights are those of the given one, which becomes a part of the detector and loses its classifier.
+    Raises `SpaceError` for a network whose maps do not have four sizes.
+    """
+
+    def __init__(self, network: AnyNetwork, seen: Seen, options: DetectorOptions | None = None) -> None:
+        chosen = options or DetectorOptions()
+        require_channels(network.space, seen)
+        backbone = Backbone(network, chosen.design(len(seen.class_names)))
+        super().__init__(backbone, [scale.stride for scale in backbone.scales], seen, chosen)
         self._frozen: tuple[nn.Module, ...] = ()
 
     @property

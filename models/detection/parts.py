@@ -17,6 +17,8 @@ from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastL
 
 from models.layers.binarisers import ReActNet
 from models.layers.binary import BinaryConv2d, Sizes
+from models.layers.channels import per_channel
+from models.onebit.lowering.folding import fold_norm
 from spaces.cost.detector import ROI_SIZE, DetectorDesign, Precision
 
 _GROUP = 16  # channels of a group, since the box head's maps are of one pixel
@@ -30,12 +32,31 @@ class BinaryBlock(nn.Module):
         sizes = Sizes(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
         self.convolution = BinaryConv2d(sizes, binariser=ReActNet())
         self.norm = norm
-        self.adds_input = in_channels == out_channels
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in, H, W) -> (N, out, H, W)."""
-        out = self.norm(self.convolution(x))
-        return out + x if self.adds_input else out
+        out = self._folded(x) if self._used and x.device.type == "cpu" else self.norm(self.convolution(x))
+        return out + x if out.shape == x.shape else out
+
+    @property
+    def _used(self) -> bool:
+        return isinstance(self.norm, nn.BatchNorm2d) and not self.training and not torch.is_grad_enabled()
+
+    def _folded(self, x: Tensor) -> Tensor:
+        """What the 1-bit engine computes, to the bit: sums of signs, then one rounding after the other."""
+        convolution = self.convolution
+        sums = F.conv2d(convolution.binarised(x), convolution.kernel().weight, None, 1, convolution.padding)
+        factor, constant = fold(self)
+        return (sums * per_channel(factor)).add_(per_channel(constant))
+
+
+def fold(block: BinaryBlock) -> tuple[Tensor, Tensor]:
+    """The batch norm of a block and its filters' scales as a factor and a constant of the sums: float32 (out,)."""
+    assert isinstance(block.norm, nn.BatchNorm2d)
+    folded = fold_norm(block.norm, block.convolution.kernel().scale)
+    assert folded.factor is not None
+    assert folded.constant is not None
+    return torch.from_numpy(folded.factor), torch.from_numpy(folded.constant)
 
 
 def make_pyramid(channels: Sequence[int], design: DetectorDesign) -> FeaturePyramidNetwork:

@@ -1,7 +1,7 @@
 """What can be done with networks of NAS-BNN."""
 
 from models.families import Family, SupernetTraining
-from models.nasbnn.lowering import lower_nasbnn
+from models.nasbnn.lowering import lower_nasbnn, lower_part
 from models.nasbnn.network import BinaryNetwork, NetworkOptions
 from models.nasbnn.supernet import NasBnnSupernet, SupernetOptions
 
@@ -9,6 +9,7 @@ FAMILY = Family(
     network=BinaryNetwork,
     network_options=NetworkOptions,
     lower=lower_nasbnn,
+    lower_part=lower_part,
     supernet=NasBnnSupernet,
     supernet_options=SupernetOptions,
     supernet_training=SupernetTraining.SANDWICH,

@@ -3,21 +3,28 @@
 from dataclasses import replace
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.layers.tail import Tail
-from models.nasbnn.network import BinaryNetwork, ConvolutionUnit, Stem
+from models.nasbnn.network import BinaryNetwork, ConvolutionUnit, SeparableConvolution, Stem
 from models.onebit import operations as op
 from models.onebit.lowering.folding import Builder, floats
 
 
 def lower_nasbnn(network: BinaryNetwork, builder: Builder) -> None:
     """Add the operations of a network."""
-    tensor = _stem(network.stem, builder)
-    for block in network.blocks():
-        tensor = _unit(block.kxk, tensor, builder)
-        tensor = _unit(block.pointwise, tensor, builder)
+    tensor = 0
+    for part in network.parts().values():
+        tensor = lower_part(part, tensor, builder)
     builder.add_classifier(network.classifier, builder.add(op.GlobalAverage(tensor)))
+
+
+def lower_part(part: nn.Module, tensor: int, builder: Builder) -> int:
+    """Add one of `Network.parts` that reads a tensor; the number of what it puts out."""
+    if isinstance(part, Stem):
+        return _stem(part, tensor, builder)
+    assert isinstance(part, SeparableConvolution)
+    return _unit(part.pointwise, _unit(part.kxk, tensor, builder), builder)
 
 
 def _fold_tail(tail: Tail, scale: Tensor | None, shortcut: int | None) -> op.Epilogue:
@@ -33,7 +40,7 @@ def _fold_tail(tail: Tail, scale: Tensor | None, shortcut: int | None) -> op.Epi
     )
 
 
-def _stem(stem: Stem, builder: Builder) -> int:
+def _stem(stem: Stem, tensor: int, builder: Builder) -> int:
     step = stem.step
     kernel = stem.weight.shape[-1]
     geometry = op.Geometry(kernel, stem.stride, kernel // 2)
@@ -41,7 +48,7 @@ def _stem(stem: Stem, builder: Builder) -> int:
     tail = _fold_tail(stem.tail, None, None)
     assert tail.factor is not None
     tail = replace(tail, factor=tail.factor * floats(step))  # a learned step may be negative
-    return builder.add(op.FloatConvolution(0, len(step), geometry, weight, tail))
+    return builder.add(op.FloatConvolution(tensor, len(step), geometry, weight, tail))
 
 
 def _unit(unit: ConvolutionUnit, tensor: int, builder: Builder) -> int:

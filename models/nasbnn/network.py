@@ -134,13 +134,7 @@ class BinaryNetwork(Network[NasBnnSpace, Architecture, NetworkOptions]):
 
     def parts(self) -> dict[str, nn.Module]:
         """See `Network.parts`: the stem and the blocks."""
-        places = [
-            (stage, place)
-            for stage, blocks in enumerate(self.stages, 1)
-            for place, _ in enumerate(blocks.children(), 1)
-        ]
-        names = [f"s{stage}l{place}.1x1" for stage, place in places]
-        return {"stem": self.stem, **dict(zip(names, self.blocks(), strict=True))}
+        return {"stem": self.stem, **dict(zip(part_names(self.architecture), self.blocks(), strict=True))}
 
     def maps(self, images: Tensor) -> Iterator[tuple[str, Tensor]]:
         """See `Network.maps`."""
@@ -155,3 +149,12 @@ class BinaryNetwork(Network[NasBnnSpace, Architecture, NetworkOptions]):
             for block in blocks.children():
                 assert isinstance(block, SeparableConvolution)
                 yield block
+
+
+def part_names(architecture: Architecture) -> list[str]:
+    """What `space.cost` calls the last layer of every block, from input to output."""
+    return [
+        f"s{stage}l{place}.1x1"
+        for stage, layers in enumerate(architecture.stages, 1)
+        for place, _ in enumerate(layers, 1)
+    ]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from models.layers.kernels import WeightNormalisation
 from models.layers.modes import Mode, Weights
 from models.layers.unit import BinaryUnit
-from models.nasbnn.network import BinaryNetwork, ConvolutionUnit, NetworkOptions, Stem
+from models.nasbnn.network import BinaryNetwork, ConvolutionUnit, NetworkOptions, Stem, part_names
 from models.nasbnn.sharing import SharedKxK, SharedPointwise, kernel_of, part
 from models.network import Supernet
 from models.options import Options
@@ -86,11 +86,20 @@ class NasBnnSupernet(Supernet[NasBnnSpace, Architecture, SupernetOptions]):
 
         Raises `SpaceError` for an architecture that is not in the space.
         """
-        x = self.stem(images, self.space.require(architecture).stem)
-        for block, layer in self._blocks(architecture):
-            x = block(x, layer, mode)
+        *_, (_, x) = self.maps(images, architecture, mode)
         x = x.mean((2, 3))  # (N, last width)
         return F.linear(x, part(self.classifier.weight, slice(None), slice(x.shape[1])), self.classifier.bias)
+
+    def maps(self, images: Tensor, architecture: Architecture, mode: Mode = Mode.BWBA) -> Iterator[tuple[str, Tensor]]:
+        """What the stem and every block of one member put out, with the names of `Network.parts`.
+
+        Raises `SpaceError` for an architecture that is not in the space.
+        """
+        x = self.stem(images, self.space.require(architecture).stem)
+        yield "stem", x
+        for name, (block, layer) in zip(part_names(architecture), self._blocks(architecture), strict=True):
+            x = block(x, layer, mode)
+            yield name, x
 
     def _blocks(self, architecture: Architecture) -> Iterator[tuple[SharedBlock, Layer]]:
         """The blocks that a member uses, the first ones of every stage, with its layers."""

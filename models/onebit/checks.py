@@ -25,9 +25,13 @@ def check(image: op.Shape, operations: Sequence[op.Operation]) -> tuple[op.Shape
             _check_epilogue(operation.epilogue, shapes)
     if sum(shape.size for shape in shapes) > op.LARGEST_PROGRAM:
         raise op.ProgramError(f"the program's tensors hold more than {op.LARGEST_PROGRAM} numbers together")
-    if shapes[-1].size != shapes[-1].channels:
-        raise op.ProgramError(f"the last operation must put out one number per class, not {tuple(shapes[-1])}")
     return tuple(shapes)
+
+
+def require_logits(shape: op.Shape) -> None:
+    """Raise `ProgramError` where what a program puts out is a map."""
+    if shape.size != shape.channels:
+        raise op.ProgramError(f"the last operation must put out one number per class, not {tuple(shape)}")
 
 
 @contextmanager

@@ -21,7 +21,7 @@ import json
 import math
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -115,9 +115,7 @@ def encode(model: Model) -> bytes:
         "facts": dict(model.facts),
         "centre_crop": model.centre_crop,
     }
-    head = compress_header(json.dumps(header, separators=(",", ":")).encode())
-    weights = b"".join(array.astype(TYPES[array.dtype.name]).tobytes() for array in arrays)
-    return sign_file(_START.pack(MAGIC, VERSION, len(head), len(weights)), head + weights)
+    return close_file(header, arrays)
 
 
 def compress_header(header: bytes) -> bytes:
@@ -133,10 +131,7 @@ def sign_file(start: bytes, rest: bytes) -> bytes:
 
 def decode(data: bytes) -> Model:
     """The inverse of `encode`. Raises `BnnFileError`; weights are views of `data`, nothing is copied."""
-    header_size = _check_frame(data)
-    at = _START.size + _DIGEST
-    header = _parse_header(data[at : at + header_size])
-    cursor = Cursor(data, at + header_size)
+    header, cursor = open_file(data)
     try:
         image = Shape(*as_list(header["image"], 3))
         operations = tuple(decode_operation(entry, cursor) for entry in as_list(header["operations"]))
@@ -154,6 +149,19 @@ def decode(data: bytes) -> Model:
         raise BnnFileError(f"the header lacks {error}; {REMEDY}") from error
     except ProgramError as error:
         raise BnnFileError(f"the network in it cannot be: {error}; {REMEDY}") from error
+
+
+def open_file(data: bytes) -> tuple[dict[str, Any], Cursor]:
+    """The header of a file, and the place where its weights begin. Raises `BnnFileError`."""
+    header_size, at = _check_frame(data), _START.size + _DIGEST
+    return _parse_header(data[at : at + header_size]), Cursor(data, at + header_size)
+
+
+def close_file(header: Mapping[str, object], arrays: Sequence[npt.NDArray[np.generic]]) -> bytes:
+    """The inverse of `open_file`: a file of this header and these weights."""
+    head = compress_header(json.dumps(header, separators=(",", ":")).encode())
+    weights = b"".join(array.astype(TYPES[array.dtype.name]).tobytes() for array in arrays)
+    return sign_file(_START.pack(MAGIC, VERSION, len(head), len(weights)), head + weights)
 
 
 def _check_frame(data: bytes) -> int:

@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from models.onebit.engine import Engine
     from models.onebit.file import Model
 
-ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="A .bnn file, as `binarynas export` writes it.")]
 ModelOrDetector = Annotated[
-    Path, typer.Argument(metavar="MODEL|DETECTOR", help="A .bnn file, or the folder of a detector.")
+    Path,
+    typer.Argument(
+        metavar="MODEL|DETECTOR", help="A .bnn file, as `binarynas export` writes it, or the folder of a detector."
+    ),
 ]
 Threads = Annotated[int, typer.Option(min=1, max=256, help="Threads that share the images of a batch.")]
 
@@ -115,14 +117,24 @@ def _numbers(text: str | None) -> tuple[float, ...] | None:
 
 
 def bench(
-    model: ModelFile,
+    model: ModelOrDetector,
     batch: Annotated[int, typer.Option(min=1, max=4096, help="Images per call.")] = 1,
     threads: Threads = 1,
     seconds: Annotated[float, typer.Option(min=0.05, max=600, help="How long to measure each engine.")] = 3.0,
     against_float: Annotated[bool, typer.Option("--float", help="Time torch's float convolutions, too.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Time a network on this machine: milliseconds per image, median and quartiles, after a warm-up."""
+    """Time a network on this machine: milliseconds per image, median and quartiles, after a warm-up.
+
+    With the folder of a detector: those of its parts, backbone and pyramid by the 1-bit engine and in torch.
+    """
+    if model.is_dir():
+        from search.cli.detect import bench_detector
+
+        if batch != 1 or against_float:
+            fail(f"{model} is a detector, which is timed image by image, in torch too: leave --batch and --float out")
+        bench_detector(model, threads, seconds, as_json=as_json)
+        return
     from models.onebit.timing import processor, time_in_turns, torch_alternatives
 
     loaded, engine = _open(model)
@@ -152,6 +164,9 @@ def predict(
         Path | None, typer.Option(metavar="OUT.png", help="Of a detector: draw what it finds in the image.")
     ] = None,
     least: Annotated[float, typer.Option("--score", min=0, max=1, help="Of a detector: the least score.")] = 0.5,
+    onebit: Annotated[
+        bool, typer.Option("--onebit", help="Of a detector: backbone and pyramid by the 1-bit engine, not by torch.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Classify an image, or every image in a folder, with the probability that the network gives the class.
@@ -161,7 +176,7 @@ def predict(
     if model.is_dir():
         from search.cli.detect import predict_objects
 
-        predict_objects(model, _image_files(source), threads, draw, least, as_json=as_json)
+        predict_objects(model, _image_files(source), threads, draw, least, onebit=onebit, as_json=as_json)
         return
     if draw is not None:
         fail(f"{model} is not the folder of a detector, and only what detectors find can be drawn: leave --draw out")

@@ -29,6 +29,11 @@ def detect(
         list[str] | None, typer.Option(metavar="TEXT|ID", help="This network; may be given several times.")
     ] = None,
     front: Annotated[bool, typer.Option("--front", help="Every network of the run's front.")] = False,
+    objectives: Annotated[
+        str | None,
+        typer.Option(help="Such as map,ops: search RUN's supernet for backbones, measured in one detector they share."),
+    ] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Of that search; as many as RUN's if left out.")] = None,
     out: Annotated[Path | None, typer.Option(help="The new run's folder; RUN-detectors if left out.")] = None,
     preset: Annotated[
         str | None,
@@ -42,9 +47,10 @@ def detect(
 ) -> None:
     """Train detectors on networks of a run's front, each a trial with its mAP; ends with their front and a plot.
 
-    They are a run of their own: resume, status, best, report and compare work on it.
+    With --objectives, one detector is trained on RUN's supernet, and a search for detection measures candidates as its
+    backbones. Either way they are a run of their own: resume, status, best, report and compare work on it.
     """
-    from search.pipeline.detection import detection_config, front_of, prepare_detection
+    from search.pipeline.detection import detection_config, front_of, prepare_detection, shared_config
     from search.runs.folder import open_run
 
     source = open_run(run)
@@ -52,10 +58,17 @@ def detect(
         fail("--architecture names the networks already: leave --front and --networks out")
     if front and networks:
         fail("--front takes every network: leave --networks out")
-    section = _section(source, preset, data, settings or ())
-    count = None if front else networks or section.networks
-    texts = _texts(source, architecture) if architecture else front_of(source, count)
-    config = detection_config(source, section, texts, source.config.seed if seed is None else seed)
+    if objectives and (architecture or front or networks):
+        fail("--objectives searches the whole supernet: leave --architecture, --front and --networks out")
+    if trials and not objectives:
+        fail("--trials is how long a search is: give --objectives map,ops too, or leave it out")
+    section, root = _section(source, preset, data, settings or ()), source.config.seed if seed is None else seed
+    if objectives:
+        config = shared_config(source, section, objectives.split(","), trials, root)
+    else:
+        count = None if front else networks or section.networks
+        texts = _texts(source, architecture) if architecture else front_of(source, count)
+        config = detection_config(source, section, texts, root)
     if workers is not None:
         config = config.model_copy(update={"execution": config.execution.model_copy(update={"workers": workers})})
     made = prepare_detection(config, out or run.with_name(f"{run.name}-detectors"))
@@ -96,33 +109,67 @@ def _texts(source: "Run", names: Sequence[str]) -> list[str]:
 
 
 def predict_objects(
-    folder: Path, files: Sequence[Path], threads: int, drawn: Path | None, least: float, *, as_json: bool
+    folder: Path,
+    files: Sequence[Path],
+    threads: int,
+    drawn: Path | None,
+    least: float,
+    *,
+    onebit: bool,
+    as_json: bool,
 ) -> None:
     """Find objects in images with the detector in a folder."""
     import torch
 
     from models.detection.checkpoints import load_detector
     from search.data.detection.boxes import draw_one
-    from search.outputs.detectors import find_objects, objects_of
+    from search.outputs.detectors import engine_detector, find_objects, objects_of
 
     if drawn is not None and (len(files) > 1 or drawn.suffix.lower() != ".png"):
         fail(f"--draw writes one image as a .png file; got {len(files)} images and {drawn}")
     torch.set_num_threads(threads)
-    detector = load_detector(folder)
+    detector = engine_detector(folder, threads) if onebit else load_detector(folder)
     names, results = detector.seen.class_names, list[dict[str, Any]]()
     for file in files:
-        image, found, seconds = find_objects(detector, file, least)
-        objects = objects_of(found, names)
-        results.append({"file": str(file), "milliseconds": 1000 * seconds, "objects": objects})
+        image, found, parts = find_objects(detector, file, least)
+        objects, whole = objects_of(found, names), parts.pop("in all")
+        results.append({"file": str(file), "milliseconds": whole, "parts": parts, "objects": objects})
         if drawn is not None:
             draw_one(drawn, image, found, names)
         if not as_json:
-            typer.echo(f"{file}: {len(objects)} objects in {1000 * seconds:.1f} ms")
+            typer.echo(f"{file}: {len(objects)} objects in {whole:.1f} ms")
             for each in objects:
                 corners = " ".join(f"{value:.1f}" for value in each["box"])
                 typer.echo(f"  {each['class']}  {100 * each['score']:.1f} %  {corners}")
     if as_json:
         print_json(results)
+
+
+def bench_detector(folder: Path, threads: int, seconds: float, *, as_json: bool) -> None:
+    """Time the parts of the detector in a folder: backbone and pyramid by the 1-bit engine, and everything in torch."""
+    import os
+
+    import torch
+
+    from models.detection.checkpoints import load_detector
+    from models.detection.lowered import BODY_FILE
+    from models.onebit.timing import processor
+    from search.outputs.detectors import engine_detector, time_detectors
+
+    torch.set_num_threads(threads)
+    detectors = {"torch": load_detector(folder)}
+    if (folder / BODY_FILE).is_file():
+        detectors["1-bit"] = engine_detector(folder, threads)
+    facts = {"processor": processor(), "threads": threads, "load": os.getloadavg()[0]}
+    found = time_detectors(detectors, seconds)
+    if as_json:
+        print_json(
+            facts | {"engines": {name: {p: t._asdict() for p, t in each.items()} for name, each in found.items()}}
+        )
+        return
+    typer.echo(f"{facts['processor']}, threads {threads}, one image a call, load {facts['load']:.1f} beforehand")
+    rows = [(part, *(f"{each[part].median:.3g}" for each in found.values())) for part in found["torch"]]
+    print_table(("part", *(f"{name}, ms" for name in found)), rows)
 
 
 def show_detector_cost(

@@ -48,6 +48,10 @@ class DetectionConfig(TrainConfig):
         default=0.0, ge=0, description="of the difference to the maps of a float twin, which is trained before; 0: none"
     )
 
+    members: int = Field(
+        default=1, ge=1, description="networks, drawn for every batch, on which a detector that they share is trained"
+    )
+
     epochs: int = Field(default=12, ge=1)
     batch_size: int = Field(default=16, ge=1)
     optimiser: Optimiser = Optimiser.SGD

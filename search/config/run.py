@@ -32,12 +32,19 @@ class Method(StrEnum):
     TRAINING: every candidate is trained for some epochs (the width search, hyperparameters).
     DIFFERENTIABLE: every trial is a whole bilevel search, and its genotype is what counts (BNAS).
     DETECTION: a detector is trained on every one of some given networks (`binarynas detect`).
+    SHARED_DETECTOR: one detector is trained on a whole supernet, and candidates are measured as its backbones.
     """
 
     ONE_SHOT = "one-shot"
     TRAINING = "training"
     DIFFERENTIABLE = "differentiable"
     DETECTION = "detection"
+    SHARED_DETECTOR = "shared-detector"
+
+    @property
+    def detects(self) -> bool:
+        """Whether the trials are detectors, on pictures with boxes."""
+        return self in (Method.DETECTION, Method.SHARED_DETECTOR)
 
 
 class RunConfig(Section):

@@ -9,7 +9,7 @@ from search.worker.tasks import Evaluate, Fit, Report, SearchCells, Task, TrialT
 OURS = "binarynas"
 """The key of a trial's configuration that holds what the worker needs."""
 
-_PROPOSED = (Stage.INHERITED, Stage.TRAINED, Stage.SEARCHED, Stage.FINETUNED)
+_PROPOSED = (Stage.INHERITED, Stage.TRAINED, Stage.SEARCHED, Stage.FINETUNED, Stage.SHARED)
 
 
 def name_of(task: Task) -> str:
@@ -44,9 +44,9 @@ def shown(task: Task, report: Report) -> dict[str, Any]:
 
 def _stage(task: TrialTask) -> Stage:
     match task:
-        case Fit():
+        case Fit() | Evaluate():
             return task.stage
         case SearchCells():
             return Stage.SEARCHED
-        case Evaluate() | _:
+        case _:
             return Stage.INHERITED

@@ -332,14 +332,16 @@ class TuneExecutor:
         connect(self._run.config.execution, self._address)
         room = self._room()
         together = self._run.config.execution.training_range(int(room.gpus))
-        if work.shared and together != (1, 1):
+        if work.together and together != (1, 1):
             train_together(self._run, work, together, on_gpus=room.gpus > 0)
             return
         listener = _Listener(work, self._run.config.execution.timeout, self._callbacks)
         remedy = f"go on with: binarynas resume {self._run.path}"
+        trainable = tune.with_resources(RunTrial, self._resources(work))
+        trainable.__qualname__ = RunTrial.__name__  # what Ray's lists and process titles show
         with self._storage() as (storage, name), self._demand(work), watching(listener.fail, remedy):
             tuner = tune.Tuner(
-                tune.with_resources(RunTrial, self._resources(work)),
+                trainable,
                 tune_config=tune.TuneConfig(
                     search_alg=_Feeder(self._run, listener),
                     scheduler=InTurn(),

@@ -14,7 +14,6 @@ from analysis.report.frontier import write_frontier
 from analysis.runs.layout import GENES_FILE, PLOTS, REFERENCES_FILE, TRIALS_FILE
 from analysis.runs.schema import LATENCY, MAP, TEST_ACCURACY, TEST_BALANCED, WHOLE, write_trials
 from analysis.runs.trials import load_trials
-from search.config.run import Method
 from search.runs.folder import Run
 from search.runs.records import Record, State
 from search.runs.study import read_records
@@ -107,7 +106,7 @@ def draw(run: Run) -> None:
     # only ImageNet has a thousand classes here, and the papers' points are comparable at its usual size alone
     imagenet = (space.classes, space.image_size) == (1000, 224)
     dataset = "imagenet" if imagenet else run.info["data"]["name"]
-    y = MAP if run.config.method is Method.DETECTION else "accuracy"
+    y = MAP if run.config.method.detects else "accuracy"
     data = frontier_data(load_trials(run.path), x, y, dataset=dataset, budget=budget)
     with TemporaryDirectory(dir=folder) as scratch:
         for file in save_figure(plot_frontier(data), Path(scratch) / "frontier", data):

@@ -12,7 +12,7 @@ from models.families import family_of
 from search.config.run import Method
 from search.latency.table import Predictor, read_table
 from search.outputs.tables import REFERENCES_FILE, draw, export_trials, write_table
-from search.pipeline.detection import detector_proposals
+from search.pipeline.detection import detector_proposals, proposed_space
 from search.pipeline.phases import Chain, Tasks
 from search.pipeline.planner.correction import corrected
 from search.pipeline.plateau import plateau
@@ -36,6 +36,7 @@ CANDIDATES = {
     Method.TRAINING: Stage.TRAINED,
     Method.DIFFERENTIABLE: Stage.SEARCHED,
     Method.DETECTION: Stage.DETECTOR,
+    Method.SHARED_DETECTOR: Stage.SHARED,
 }
 """The stage of each method's candidates."""
 
@@ -73,6 +74,8 @@ class Pipeline:
             object.__setattr__(self, "_trained_before", epochs_trained(self.run))
             self._train_supernet()
             self._correct_plan()
+        elif config.method is Method.SHARED_DETECTOR:
+            self._train_shared()
         elif config.method is Method.TRAINING and config.parent.used:
             self._train_parent()
         phases = self._while_held(self._phases())
@@ -90,6 +93,10 @@ class Pipeline:
             load_supernet(self.run.supernet)  # raises where it is damaged, before anything is measured with it
         else:
             self._do("Supernet", self.run.supernet_epochs, tasks.TrainSupernet())
+
+    def _train_shared(self) -> None:
+        if not (self.run.shared / MANIFEST_FILE).exists():
+            self._do("Shared detector", self.run.config.detection.epochs, tasks.TrainShared())
 
     def _correct_plan(self) -> None:
         """Decide, once and in the journal, how much a planned run still does. Epochs of an earlier sitting count with
@@ -174,7 +181,8 @@ class Pipeline:
         if search.latency_max is not None:
             coster = Predictor(read_table(run.latencies), run.space)
             require_fast_enough(run.space, Budget.of(search, coster))
-        proposer = make_proposer(run.space, search, config.seed if search.seed is None else search.seed, coster)
+        seed = config.seed if search.seed is None else search.seed
+        proposer = make_proposer(proposed_space(run), search, seed, coster)
         first, wanted = search.first_generation or search.generation, self._trials_wanted
 
         def propose(generation: int, history: History) -> Sequence[Proposal]:
@@ -192,9 +200,15 @@ class Pipeline:
         self.view.phase("Search", min(wanted, run.space.count()))
         encode = self._encoder(stage)
         match config.method:
-            case Method.ONE_SHOT:
+            case Method.ONE_SHOT | Method.SHARED_DETECTOR:
                 several = config.execution.candidates_per_task
-                plan = Plan(propose, lambda records: tasks.Evaluate(inputs(records)), search.proposer, encode, several)
+                plan = Plan(
+                    propose,
+                    lambda records: tasks.Evaluate(inputs(records), stage),
+                    search.proposer,
+                    encode,
+                    several,
+                )
             case Method.DIFFERENTIABLE:
                 plan = Plan(propose, lambda records: tasks.SearchCells(inputs(records)), search.proposer, encode)
             case Method.TRAINING:
@@ -264,8 +278,8 @@ class Pipeline:
         self.view.phase(title, len(earlier) + len(proposals))
         task, proposer = fit_task(self.run.config, stage), "reference" if stage is Stage.REFERENCE else "front"
         exclusive = any(proposal.operator == PARENT for proposal in proposals)
-        shared = stage is not Stage.DETECTOR
-        return self._trials(stage, Plan(propose, task, proposer, self._encoder(stage), 1, exclusive, shared))
+        plan = Plan(propose, task, proposer, self._encoder(stage), exclusive=exclusive, together=True)
+        return self._trials(stage, plan)
 
     def _trials(self, stage: Stage, plan: Plan) -> Trials:
         execution, log = self.run.config.execution, self.run.log_epoch

@@ -21,9 +21,10 @@ from analysis.runs.layout import (
     TRIALS_FILE,
     RunError,
 )
-from search.config.run import Method, RunConfig
+from search.config.run import RunConfig
 from search.data.detection.opening import open_pictures
 from search.data.opening import fingerprint_of, listing, open_data
+from search.pipeline.detection import prepare_detection
 from search.pipeline.prepare import prepare
 from search.runs.folder import Run
 from search.runs.journal import mend_journal
@@ -64,7 +65,7 @@ def fork(run: Run, folder: Path) -> Run:
     everything else is done again. The old run stays as it is. Raises as `prepare` does.
     """
     changed = _changed(run)
-    new = prepare(run.config, folder)
+    new = (prepare_detection if run.config.method.detects else prepare)(run.config, folder)
     only_trials = set(changed) <= {"search.trials"}
     copied: list[Path] = []
     if only_trials:
@@ -114,7 +115,7 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def _require_same_data(run: Run) -> None:
     """Raise `RunError`, with both fingerprints, where the data set or the run's copy of it changed."""
     begun, config = run.info["data"], run.config
-    if config.method is Method.DETECTION:
+    if config.method.detects:
         found = open_pictures(config.detection.data, run.architectures.channels, config.seed).fingerprint
         if found != begun["fingerprint"]:
             raise _other(f"the pictures of {run.path}", begun["fingerprint"], found)

@@ -17,7 +17,7 @@ class Tasks:
 
     def __init__(self, todo: Sequence[Task], run: Run, view: View) -> None:
         self.exclusive = any(map(tasks.is_exclusive, todo))
-        self.shared = any(isinstance(task, tasks.TrainSupernet) for task in todo)
+        self.together = any(isinstance(task, tasks.TrainSupernet | tasks.TrainShared) for task in todo)
         self.results: list[tasks.Result] = []
         self._queue = deque(todo)
         self._out = 0
@@ -66,7 +66,7 @@ class Chain:
     """Phases one after another as one work, so that workers stay alive in between. The iterator's code between two
     phases runs when the first of them has ended."""
 
-    exclusive = shared = False
+    exclusive = together = False
 
     def __init__(self, phases: Iterator[Work]) -> None:
         self._phases = phases

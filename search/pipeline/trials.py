@@ -49,7 +49,7 @@ class Plan:
     encode: Encode
     candidates_per_task: int = 1
     exclusive: bool = False
-    shared: bool = False
+    together: bool = False
     stopping: EarlyStopping | None = None
     ended: Callable[[Sequence[Record]], None] = lambda records: None
 
@@ -65,7 +65,7 @@ class Trials:
     def __init__(
         self, study: Study, plan: Plan, view: View, log: Callable[[EpochReport], None], *, workers: int, retries: int
     ) -> None:
-        self.exclusive, self.shared = plan.exclusive, plan.shared
+        self.exclusive, self.together = plan.exclusive, plan.together
         self._study, self._plan, self._view, self._log = study, plan, view, log
         self._workers, self._retries = workers, retries
         self._records = {record.number: record for record in study.records()}

@@ -95,7 +95,7 @@ class View(ABC):
 
     def epoch(self, report: EpochReport) -> None:
         """An epoch of some training has ended."""
-        if report.phase == "supernet":  # all other phases count trials or networks
+        if report.id is None:  # the one training of its phase; all others count trials or networks
             self.show(report.epoch, f"loss {report.loss:.3f}, {report.images_per_second:.0f} images/s")
 
     def trials(self, records: Sequence[Record], objectives: Sequence[str] = OBJECTIVES) -> None:

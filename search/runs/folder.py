@@ -128,6 +128,16 @@ class Run:
         """The trained network from whose leading channels candidates start."""
         return self.weights(Stage.REFERENCE, "parent")
 
+    @property
+    def shared(self) -> Path:
+        """The trained detector that all candidates share."""
+        return self.path / "shared" / "trained"
+
+    @property
+    def shared_checkpoints(self) -> Path:
+        """Checkpoints of its training."""
+        return self.path / "shared" / "checkpoints"
+
     def backbone(self, identity: str) -> Path:
         """The network on which a detector begins, as it was taken from the run that it comes from."""
         return self.path / "backbones" / identity

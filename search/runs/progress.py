@@ -16,9 +16,9 @@ from search.runs.study import read_records
 class Progress:
     """How far a run is, as plain JSON values.
 
-    `start` tells how far the training is that gives candidates their weights, `supernet` or `parent`; empty where there
-    is none. `trials` counts them by stage and state, `of` is how many candidates are searched, and `front` is the front
-    so far: accuracy, costs, stage, id and architecture.
+    `start` tells how far the training is that gives candidates their weights, `supernet`, `detector` or `parent`; empty
+    where there is none. `trials` counts them by stage and state, `of` is how many candidates are searched, and `front`
+    is the front so far: accuracy, costs, stage, id and architecture.
     """
 
     run: str
@@ -73,6 +73,8 @@ def _start(run: Run) -> dict[str, str]:
     config = run.config
     if config.method is Method.ONE_SHOT:
         return {"supernet": _trained(run.supernet, run.supernet_checkpoints, run.supernet_epochs)}
+    if config.method is Method.SHARED_DETECTOR:
+        return {"detector": _trained(run.shared, run.shared_checkpoints, config.detection.epochs)}
     if config.method is Method.TRAINING and config.parent.used:
         return {"parent": _trained(run.parent / "network", run.parent / "checkpoints", config.parent.epochs)}
     return {}

@@ -16,6 +16,7 @@ class Stage(StrEnum):
     SEARCHED = "searched"  # a whole differentiable search
     FINAL = "final"  # final training
     DETECTOR = "detector"  # a detector's own, trained on a given backbone
+    SHARED = "shared"  # a shared detector's, with the candidate as its backbone
     REFERENCE = "reference"  # a network to start from or to compare with, never on a front
 
 
@@ -101,8 +102,8 @@ class Outcome:
 @dataclass(frozen=True)
 class EpochReport:
     """What a worker says of one epoch: of which training (`phase` is a trial's stage or "supernet", `id` names the
-    network, None where there is one), an `Epoch` (`workers` is how many processes trained it together), and the
-    accuracy on validation images where it was measured."""
+    network, None where there is one: a supernet's, or that of a shared detector), an `Epoch` (`workers` is how many
+    processes trained it together), and the accuracy on validation images where it was measured."""
 
     phase: str
     id: str | None

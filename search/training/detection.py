@@ -14,12 +14,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.detection.detector import Detector
+from models.detection.detector import Detector, DetectorOptions, RegionDetector
+from models.detection.shared import SharedDetector
 from search.config.detection import DetectionConfig
 from search.data.detection.pictures import Pictures, PictureSplit, Target
 from search.data.order import in_order
 from search.seeds import derive_rng
 from search.training.steps import Batch, Step, autocast
+from spaces import Precision
 
 Found = Mapping[str, Tensor]
 """What a detector found in an image: `boxes` (found, 4), `labels` and `scores` (found,)."""
@@ -32,8 +34,18 @@ RECALL = "ar"
 _RECALL_PLACE = 8  # of COCO's twelve numbers: with at most 100 boxes per image
 
 
+def detector_options(config: DetectionConfig, precision: Precision | None = None) -> DetectorOptions:
+    """The options of a run's detectors; with a precision, of one all of whose parts have it."""
+    parts = ("backbone", "pyramid", "proposals", "head")
+    numbers = (
+        "channels", "hidden", "image_size", "largest_size", "anchor_scale", "boxes", "boxes_trained", "boxes_sampled",
+    )  # fmt: skip
+    chosen = {name: precision or getattr(config, name) for name in parts}
+    return DetectorOptions(**chosen, **{name: getattr(config, name) for name in numbers})
+
+
 def detector_step(
-    detector: Detector, pictures: Pictures, config: DetectionConfig, teacher: Detector | None = None
+    detector: RegionDetector, pictures: Pictures, config: DetectionConfig, teacher: Detector | None = None
 ) -> Step:
     """Torchvision's four losses. With a teacher, the maps of both pyramids are drawn together (their mean squared
     difference, each map at unit deviation), times `config.teacher_weight`.
@@ -45,7 +57,9 @@ def detector_step(
     sizes = (*config.training_sizes, config.image_size)
     cast("Any", detector.transform).min_size = sizes
     maps: list[Any] = []
-    detector.body.pyramid.register_forward_hook(lambda _module, _given, out: maps.append(out))
+    if teacher is not None:
+        assert isinstance(detector, Detector), "one that is shared has no teacher"
+        detector.body.pyramid.register_forward_hook(lambda _module, _given, out: maps.append(out))
 
     def step(batch: Batch) -> Tensor:
         rng = derive_rng(batch.seed, "flips")
@@ -61,11 +75,32 @@ def detector_step(
         with autocast(device):
             losses = detector(images, targets)
             loss = sum(losses.values(), torch.zeros((), device=device))
-            if teacher is not None:
+            if teacher is not None and isinstance(detector, Detector):
                 loss = loss + config.teacher_weight * _difference(detector, teacher, images, maps[-1])
         loss.backward()
         maps.clear()
         return loss.detach()
+
+    return step
+
+
+def shared_step(detector: SharedDetector, pictures: Pictures, config: DetectionConfig) -> Step:
+    """The `detector_step` of some members of its supernet, drawn for every batch by the batch's seed alone: the mean of
+    their losses, and of their gradients."""
+    one = detector_step(detector, pictures, config)
+    space = detector.supernet.space
+
+    def step(batch: Batch) -> Tensor:
+        rng = derive_rng(batch.seed, "members")
+        losses: list[Tensor] = []
+        for _ in range(config.members):
+            detector.choose(space.sample(rng))
+            losses.append(one(batch))
+        if config.members > 1:
+            for parameter in detector.parameters():
+                if parameter.grad is not None:
+                    parameter.grad /= config.members
+        return torch.stack(losses).mean()
 
     return step
 
@@ -94,7 +129,7 @@ def _unit(x: Tensor) -> Tensor:
     return x / (x.detach().std((1, 2, 3), keepdim=True) + 1e-6)
 
 
-def evaluate_detector(detector: Detector, split: PictureSplit, batch_size: int) -> dict[str, float]:
+def evaluate_detector(detector: RegionDetector, split: PictureSplit, batch_size: int) -> dict[str, float]:
     """Average precision on every picture of a split (see `average_precision`); leaves the detector in evaluation
     mode."""
     detector.eval()

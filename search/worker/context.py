@@ -36,6 +36,7 @@ from spaces import Candidate
 from spaces.hyperparameters.space import HyperparameterSpace
 
 if TYPE_CHECKING:
+    from models.detection.shared import SharedDetector
     from search.data.detection.pictures import PictureSet
 
 
@@ -111,6 +112,13 @@ class Context:
         """The trained supernet."""
         # Its hash was checked when this phase began (`carry_out`); workers open it in milliseconds.
         return load_supernet(self.run.supernet, Verify.SIZES).to(self.device)
+
+    @cached_property
+    def shared(self) -> "SharedDetector":
+        """The trained detector that candidates share."""
+        from models.detection.checkpoints import load_shared  # loads torchvision
+
+        return load_shared(self.run.shared, Verify.SIZES).to(self.device)
 
     @cached_property
     def parent(self) -> AnyNetwork:

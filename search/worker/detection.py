@@ -11,12 +11,13 @@ from analysis.runs.layout import MANIFEST_FILE, PLOTS
 from analysis.runs.schema import MAP
 from models.checkpoints.networks import load_network
 from models.detection.checkpoints import load_detector, save_detector
-from models.detection.detector import BackboneNorms, Detector, DetectorOptions, Seen
+from models.detection.detector import BackboneNorms, Detector, Seen
+from models.detection.lowered import write_body
 from models.families import build_network
 from search.config.detection import DetectionConfig
 from search.data.detection.boxes import draw_found
 from search.runs.records import EpochReport, Stage
-from search.training.detection import detector_step, evaluate_detector
+from search.training.detection import detector_options, detector_step, evaluate_detector
 from search.training.loop import train
 from search.worker.attempt import Attempt
 from search.worker.context import Context, initial_weights
@@ -40,7 +41,8 @@ def fit_detector(context: Context, task: Fit) -> Iterator[Report]:
             detector = load_detector(kept).to(context.device)
         else:
             detector = yield from _trained(context, trial.architecture, trial.id, config)
-            save_detector(kept, detector, {"stage": Stage.DETECTOR.value})
+            if context.keeps:
+                save_detector(kept, detector, {"stage": Stage.DETECTOR.value})
         attempt.metrics = {
             **measured(detector, context, config),
             **detector_metrics(context, trial.architecture),
@@ -66,19 +68,7 @@ def detector_metrics(context: Context, architecture: str) -> dict[str, float]:
         detector_cost(space.cost(member, size), size, design, space.name)
         for size in (config.counted_size, config.image_size)
     )
-    whole = used.whole
-    sizes = {"params": whole.params, "bits": whole.bits, "bytes": whole.bytes}
-    return {**counted.published.metrics(), **sizes, "detector_ops": whole.ops}
-
-
-def detector_options(config: DetectionConfig, precision: Precision | None = None) -> DetectorOptions:
-    """The options of a run's detectors; with a precision, of one all of whose parts have it."""
-    parts = ("backbone", "pyramid", "proposals", "head")
-    numbers = (
-        "channels", "hidden", "image_size", "largest_size", "anchor_scale", "boxes", "boxes_trained", "boxes_sampled",
-    )  # fmt: skip
-    chosen = {name: precision or getattr(config, name) for name in parts}
-    return DetectorOptions(**chosen, **{name: getattr(config, name) for name in numbers})
+    return {**counted.compared.metrics(), "detector_ops": used.whole.ops}
 
 
 def seen_by(context: Context) -> Seen:
@@ -124,15 +114,30 @@ def _epochs(
     config, pictures = context.config.detection, context.pictures.train
     step = detector_step(detector, pictures.pictures, config, teacher)
     seed = context.seed(phase, identity)
-    for epoch in train(detector, step, pictures, config, seed=seed, checkpoints=checkpoints):
+    for epoch in train(
+        detector,
+        step,
+        pictures,
+        config,
+        seed=seed,
+        checkpoints=checkpoints,
+        ranks=context.ranks,
+        checkpoint_seconds=context.checkpoint_seconds,
+    ):
         yield EpochReport(phase, identity, **asdict(epoch))
 
 
 def deploy_detector(context: Context, task: Deploy) -> Deployed:
+    """Deploy a detector that was trained on its own; see `deployed`."""
+    return deployed(context, task, load_detector(context.run.weights(Stage.DETECTOR, task.id) / "network"))
+
+
+def deployed(context: Context, task: Deploy, detector: Detector) -> Deployed:
     """Write a detector of the front, draw what it finds in validation pictures, and measure it on the test split."""
     config = context.config.detection
-    detector = load_detector(context.run.weights(Stage.DETECTOR, task.id) / "network").to(context.device)
     save_detector(context.run.deployed(task.id), detector, {"stage": task.stage.value, "data": context.pictures.name})
+    write_body(context.run.deployed(task.id), detector)
+    detector.to(context.device)
     shown = context.pictures.validation.subset(torch.arange(min(_SHOWN, len(context.pictures.validation))))
     plots, seen = context.run.path / PLOTS, detector.eval().seen
     plots.mkdir(exist_ok=True)

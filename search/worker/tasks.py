@@ -48,7 +48,9 @@ class TrialTask:
 
 @dataclass(frozen=True)
 class Evaluate(TrialTask):
-    """Measure candidates with the weights of the supernet."""
+    """Measure candidates with the weights of the supernet, or of the detector that all of them share: see `stage`."""
+
+    stage: Stage = Stage.INHERITED
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,11 @@ class TrainSupernet:
 
 
 @dataclass(frozen=True)
+class TrainShared:
+    """Train the detector that all candidates share, or go on with it."""
+
+
+@dataclass(frozen=True)
 class MeasureLatencies:
     """Make the table of latencies that the search begins with."""
 
@@ -96,7 +103,7 @@ class TaskError:
 
 @dataclass(frozen=True)
 class Trained:
-    """The supernet is trained and saved."""
+    """The supernet, or the detector that all candidates share, is trained and saved."""
 
 
 @dataclass(frozen=True)
@@ -117,16 +124,17 @@ class Deployed:
     test_balanced_accuracy: float | None = None
 
 
-Task = Evaluate | Fit | SearchCells | TrainSupernet | MeasureLatencies | Deploy
+Task = Evaluate | Fit | SearchCells | TrainSupernet | TrainShared | MeasureLatencies | Deploy
 Result = Trained | Measured | Deployed
 Report = EpochReport | Outcome | TaskError | Result
 T = TypeVar("T")
 
 
 def is_exclusive(task: Task) -> bool:
-    """Whether a task may take all of a machine: training a supernet or a parent, not evaluating a candidate."""
+    """Whether a task may take all of a machine: training a supernet, a shared detector or a parent, not evaluating a
+    candidate."""
     parent = isinstance(task, Fit) and task.trials[0].reference == PARENT
-    return parent or isinstance(task, TrainSupernet | MeasureLatencies)
+    return parent or isinstance(task, TrainSupernet | TrainShared | MeasureLatencies)
 
 
 def is_last(task: Task, report: Report) -> bool:
@@ -175,7 +183,7 @@ class Work(Protocol):
         ...
 
     @property
-    def shared(self) -> bool:
+    def together(self) -> bool:
         """Whether its tasks train one network each, which several workers can do together."""
         ...
 

@@ -44,6 +44,10 @@ class Worker:
 
     def _reports(self, task: tasks.Task) -> Iterator[tasks.Report]:
         match task:
+            case tasks.Evaluate(stage=Stage.SHARED):
+                from search.worker.shared import evaluate_backbones  # loads torchvision
+
+                yield from evaluate_backbones(self._context, task)
             case tasks.Evaluate():
                 yield from evaluate_candidates(self._context, task)
             case tasks.Fit(stage=Stage.DETECTOR):
@@ -56,8 +60,16 @@ class Worker:
                 yield from search_cells(self._context, task)
             case tasks.TrainSupernet():
                 yield from train_supernet(self._context)
+            case tasks.TrainShared():
+                from search.worker.shared import train_shared
+
+                yield from train_shared(self._context)
             case tasks.MeasureLatencies():
                 yield measure_latencies(self._context)
+            case tasks.Deploy(stage=Stage.SHARED):
+                from search.worker.shared import deploy_backbone
+
+                yield deploy_backbone(self._context, task)
             case tasks.Deploy(stage=Stage.DETECTOR):
                 from search.worker.detection import deploy_detector
 

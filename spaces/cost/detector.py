@@ -110,6 +110,13 @@ class DetectorCost:
         return Cost((dataclasses.replace(stem, flops=flops, int8_ops=0, bops=0), *layers, *self.pyramid.layers))
 
     @property
+    def compared(self) -> Cost:
+        """What detectors are compared by: operations as `published` counts them; parameters and bits of all parts."""
+        heads = (*self.proposals.layers, *self.head.layers)
+        uncounted = (dataclasses.replace(layer, flops=0, int8_ops=0, bops=0) for layer in heads)
+        return Cost((*self.published.layers, *uncounted))
+
+    @property
     def published_ops(self) -> float:
         """Operations as Table 3 of NAS-BNN counts them, at this size."""
         return self.published.ops

@@ -58,7 +58,7 @@ def kill_a_worker(below) -> Callable[[subprocess.Popen], int]:
 
     def kill(process: subprocess.Popen) -> int:
         titles = below(process.pid)
-        victim = min(pid for pid, title in titles.items() if title.startswith("ray::") and "Trainable" in title)
+        victim = min(pid for pid, title in titles.items() if title.startswith("ray::") and "RunTrial" in title)
         os.kill(victim, signal.SIGKILL)
         return victim
 

@@ -9,6 +9,7 @@ from torch import nn
 from torchvision import models as torchvision_models
 
 from models.detection.detector import Detector, DetectorOptions, Seen
+from models.detection.parts import BinaryBlock
 from models.families import build_network
 from models.layers.binary import BinaryConv2d
 from models.layers.unit import BinaryUnit
@@ -121,13 +122,16 @@ def counted_by_hooks(detector: Detector, size: int) -> Iterator[int]:
             if isinstance(module, nn.Linear):
                 counts[kind] += module.out_features * (module.in_features + 1) * len(given[0])
                 return
-            counts[kind] += module.weight.numel() * out.shape[0] * out.shape[2] * out.shape[3]
+            weight = module.convolution.weight if isinstance(module, BinaryBlock) else module.weight
+            counts[kind] += weight.numel() * out.shape[0] * out.shape[2] * out.shape[3]
 
         return hook
 
-    for module in detector.modules():
+    blocks = [module for module in detector.modules() if isinstance(module, BinaryBlock)]
+    inside = {block.convolution for block in blocks}  # which a block does not call, but computes, in evaluation
+    for module in (module for module in detector.modules() if module not in inside):
         kind = "flops" if isinstance(module, nn.Conv2d | nn.Linear) else None
-        kind = "bops" if isinstance(module, BinaryConv2d | BinaryUnit) else kind
+        kind = "bops" if isinstance(module, BinaryConv2d | BinaryUnit | BinaryBlock) else kind
         kind = "int8_ops" if isinstance(module, Stem) else kind
         if kind and not (isinstance(module, BinaryUnit) and not hasattr(module, "weight")):
             module.register_forward_hook(add(kind))

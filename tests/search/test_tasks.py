@@ -16,6 +16,7 @@ TASKS = [
     tasks.Fit(TRIALS[1:], Stage.REFERENCE, epochs_before=2),
     tasks.Fit(TRIALS[:1], Stage.TRAINED, until=4),
     tasks.TrainSupernet(),
+    tasks.TrainShared(),
     tasks.MeasureLatencies(),
     tasks.Deploy("a1", "c8k3g1", Stage.FINAL),
 ]
@@ -60,7 +61,8 @@ def test_a_metric_that_is_not_finite_arrives_and_is_the_reason():
 
 
 def test_kinds_are_words():
-    assert list(tasks.TASKS) == ["evaluate", "fit", "search_cells", "train_supernet", "measure_latencies", "deploy"]
+    of_trials, others = ["evaluate", "fit", "search_cells"], ["measure_latencies", "deploy"]
+    assert list(tasks.TASKS) == [*of_trials, "train_supernet", "train_shared", *others]
     assert json.loads(tasks.to_json(tasks.Measured(7))) == {"kind": "measured", "operations": 7}
 
 
@@ -75,7 +77,7 @@ def test_a_task_of_trials_ends_with_the_outcome_of_the_last_one_and_any_task_wit
 
 def test_only_trainings_that_come_first_have_the_machine_to_themselves():
     parent = tasks.Fit((tasks.TrialInput(0, "1-1", "p", "parent"),), Stage.REFERENCE)
-    assert [tasks.is_exclusive(task) for task in (*TASKS, parent)] == [False] * 4 + [True, True, False, True]
+    assert [tasks.is_exclusive(task) for task in (*TASKS, parent)] == [False] * 4 + [True] * 3 + [False, True]
 
 
 def test_only_references_tell_a_worker_their_operator():

@@ -14,6 +14,7 @@ from analysis.findings.frontier import FrontierData, frontier_data
 from analysis.measures.pareto import Directions, Floats
 from analysis.plots import style
 from analysis.plots.frontier.names import label_points
+from analysis.runs.schema import MAP
 from analysis.runs.trials import Source
 from analysis.stages import WORDS
 from analysis.units import axis_scale, cost_words, percent, plural
@@ -147,7 +148,7 @@ def _draw_published(axes: Axes, data: FrontierData, scales: Floats) -> None:
         x, y = (np.array([(r.x, r.y) for r in data.published if r.design == design]).reshape(-1, 2) / scales).T
         if len(x):
             hollow = {"marker": marker, "markersize": 4.5, "markerfacecolor": "white", "markeredgewidth": 0.9}
-            label = f"published test accuracy, {words}"
+            label = f"published mAP, {words}" if data.y == MAP else f"published test accuracy, {words}"
             style.curve(axes, x, y, (colour, ""), label=label, zorder=4, **hollow)
 
 

@@ -27,6 +27,8 @@ _PHASES = {
     "trained": "Candidates",
     "final": "Final training",
     "searched": "Differentiable searches",
+    "detector": "Detectors",
+    "shared": "Shared detector",
     "reference": "For comparison",
 }
 

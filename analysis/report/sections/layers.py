@@ -12,6 +12,7 @@ _NOTE = (
     "OPs = float operations + 8-bit operations / 8 + binary operations / 64, in multiply-accumulates per image. "
     "The bar is a layer's share of the network's OPs."
 )
+_OF_DETECTORS = "These are the backbones, as networks that classify images of {} pixels."
 
 
 def layers_section(run: RunFacts, key: str) -> Html:
@@ -26,7 +27,8 @@ def layers_section(run: RunFacts, key: str) -> Html:
         tag("details", _network(run.space, *text, accuracy), id=f"{key}{text[1]}")
         for text, accuracy in zip(texts, accuracies, strict=True)
     ]
-    return join([tag("p", _NOTE, class_="note"), *priced])
+    note = f"{_NOTE} {_OF_DETECTORS.format(run.space.image_size)}" if run.detects else _NOTE
+    return join([tag("p", note, class_="note"), *priced])
 
 
 def _network(space: Space[object], architecture: str, identity: str, accuracy: float) -> list[Html]:

@@ -19,7 +19,7 @@ from analysis.report.sections.space import ended_candidates, method_facts, space
 from analysis.report.sections.use import shell_path, use_section, versions_section
 from analysis.runs.schema import TEST_ACCURACY
 from analysis.runs.trials import numbers
-from analysis.stages import SHORT, WORDS, of_stage, references
+from analysis.stages import SHORT, WORDS, of_stage, references, score_of, search_stage
 from analysis.units import percent, quantity
 
 # the sections of a run: the ends of their ids, words for links to them, and their titles
@@ -100,12 +100,16 @@ def _summary(run: RunFacts) -> Html:
     cards = [
         (f"{run.count('finished'):,}", ", ".join(["finished trials", *_counted(lost)])),
         (f"{len(run.front):,}", "network on the front" if len(run.front) == 1 else "networks on the front"),
-        (percent(max(accuracy)) if accuracy else "-", f"best validation {run.score}"),
+        (percent(max(accuracy)) if accuracy else "-", f"best validation {_score(run)}"),
         (quantity(min(ops), "OPs") if ops else "-", "cheapest on the front"),
         (duration(run.span) or "-", "from the first trial to the last"),
     ]
     drawn = [tag("div", tag("b", value), tag("span", name), class_="card") for value, name in cards]
     return join([*warnings, tag("p", _lead(run), class_="lead"), tag("div", drawn, class_="cards")])
+
+
+def _score(run: RunFacts) -> str:
+    return score_of(search_stage(run.trials))
 
 
 def _lead(run: RunFacts) -> str:
@@ -116,7 +120,7 @@ def _lead(run: RunFacts) -> str:
 
     def words(accuracy: float, tested: float, ops: float) -> str:
         test = f" ({percent(tested)} on the test split)" if math.isfinite(tested) else ""
-        return f"{percent(accuracy)} validation {run.score}{test} at {quantity(ops, 'OPs')}"
+        return f"{percent(accuracy)} validation {_score(run)}{test} at {quantity(ops, 'OPs')}"
 
     best, least = max(rows, key=lambda row: row[0]), min(rows, key=lambda row: row[2])
     rest = "" if least is best else f"; the cheapest on the front reaches {words(*least)}"
@@ -137,7 +141,7 @@ def _searched(run: RunFacts) -> Html:
         *space_facts(run),
         ("data", f"{data.get('name', '')}, {whole(data, 'classes')} classes" if data else ""),
         ("images", f"{images} ({shape} pixels)" if images else ""),
-        ("objectives", ", ".join(run.objectives)),
+        ("objectives", ", ".join((_score(run), *run.objectives[1:])) if run.detects else ", ".join(run.objectives)),
         ("budget", _budget(number(search, "ops_min"), number(search, "ops_max"))),
         ("proposer", str(search.get("proposer", proposers))),
         ("trials asked for", f"{wanted:,}" if wanted is not None else ""),

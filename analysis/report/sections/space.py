@@ -11,12 +11,16 @@ _TRAININGS = {
     "one-shot": {"supernet": "supernet"},
     "training": {"parent": "parent network", "training": "candidates"},
     "differentiable": {"differentiable": "differentiable search"},
+    "detection": {"detection": "detectors"},
+    "shared-detector": {"detection": "shared detector"},
 }
 _LATER = {"finetune": "finetuning", "final": "final training"}
 _METHODS = {
     "one-shot": "one supernet, whose weights candidates are measured with",
     "training": "every candidate is trained",
     "differentiable": "differentiable searches, whose genotypes are trained",
+    "detection": "detectors are trained on networks that were given",
+    "shared-detector": "one detector on a supernet, whose backbones candidates are",
 }
 
 

@@ -8,8 +8,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from search.data.detection.pictures import PictureSplit
@@ -23,6 +24,7 @@ TRUE, FOUND = "#E69F00", "#56B4E9"
 """Colours of true and of found boxes."""
 LEAST_SCORE = 0.5
 _COLUMNS = 4
+_LABEL = 13  # height of its letters
 _SMALLEST_SIDE = 320  # of a drawn picture, so that its labels can be read
 
 
@@ -50,12 +52,16 @@ def draw_one(file: Path, image: Tensor, found: Mapping[str, Tensor], names: Sequ
 
 
 def with_boxes(image: Tensor, boxes: Tensor, labels: list[str], colour: str) -> Tensor:
-    """A picture, uint8 (3, H, W), with boxes (K, 4) and a label for each."""
-    from torchvision.utils import draw_bounding_boxes
-
-    if not len(boxes):
-        return image
-    return draw_bounding_boxes(image, boxes, labels, colors=colour, width=2)
+    """A picture, uint8 (3, H, W), with boxes (K, 4) and a label for each, on a ground of the boxes' colour."""
+    canvas = Image.fromarray(image.permute(1, 2, 0).numpy())
+    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(_LABEL)
+    for (left, top, right, bottom), label in zip(boxes.tolist(), labels, strict=True):
+        draw.rectangle((left, top, max(left, right), max(top, bottom)), outline=colour, width=2)
+        if label:
+            ground = draw.textbbox((left + 3, top + 1), label, font=font)
+            draw.rectangle((left, top, ground[2] + 2, ground[3] + 2), fill=colour)
+            draw.text((left + 3, top + 1), label, fill="black", font=font)
+    return torch.from_numpy(np.array(canvas)).permute(2, 0, 1)
 
 
 def labels_of(found: Mapping[str, Tensor], names: Sequence[str]) -> list[str]:

@@ -8,6 +8,7 @@ import hashlib
 import numpy as np
 import torch
 
+from analysis.units import plural
 from search.data.detection.coco import read_coco
 from search.data.detection.config import DIGITS, PicturesConfig
 from search.data.detection.digits import make_digits
@@ -68,8 +69,8 @@ def _cut(
     validation, left = _drawn(left, max(1, round(len(left) * config.validation_fraction)), seed, "validation")
     if not left:
         raise DataError(
-            f"{config.path} has {len(training)} pictures that can be used, too few to cut validation and test pictures "
-            f"from: at least {FEWEST} are needed"
+            f"{config.path} has {plural(len(training), 'picture')} that can be used, too few to cut validation and "
+            f"test pictures from: at least {FEWEST} are needed"
         )
     splits: list[PictureSplit] = []
     limits = {"train": config.train_limit, "validation": config.validation_limit, "test": config.test_limit}

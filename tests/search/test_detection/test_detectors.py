@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from models.checkpoints.folder import CheckpointError
 from models.detection.checkpoints import load_detector, save_detector
@@ -19,6 +20,9 @@ from search.config.detection import DetectionConfig
 from search.config.space import SpaceConfig
 from search.data.detection.config import PicturesConfig
 from search.data.detection.opening import open_pictures
+from search.data.errors import DataError
+from search.outputs import detectors
+from search.outputs.detectors import find_objects
 from search.training.detection import (
     average_precision,
     coco_rows,
@@ -163,6 +167,19 @@ def test_networks_that_are_no_backbones():
             Detector(network, SEEN, OPTIONS)
 
 
+def test_images_that_are_not_looked_at(tmp_path, monkeypatch):
+    detector, file = new_detector(), tmp_path / "image.png"
+    file.write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"image\.png is not an image that can be read"):
+        find_objects(detector, file, 0.5)
+    with pytest.raises(DataError, match=r"cannot read .*none\.png"):
+        find_objects(detector, tmp_path / "none.png", 0.5)
+    Image.new("L", (80, 64)).save(file)
+    monkeypatch.setattr(detectors, "MOST_PIXELS", 80 * 64 - 1)
+    with pytest.raises(DataError, match="80×64 pixels, more than 5119: make it smaller"):
+        find_objects(detector, file, 0.5)
+
+
 def test_a_width_network_is_a_backbone(pictures):
     """Binary ResNet-18 and its twin in full precision, inherited weights and all."""
     torch.manual_seed(0)
@@ -196,13 +213,24 @@ def test_a_run_of_detectors(cli, backbones, tmp_path):
     shutil.copytree(out, tmp_path / "copy")
     assert cli("compare", out, tmp_path / "copy").returncode == 0
     (image,) = [tmp_path / "image.png"]
-    from PIL import Image
-
     Image.new("L", (80, 64), 90).save(image)
     found = cli("predict", best["folder"], image, "--json", "--score", "0", "--draw", tmp_path / "drawn.png")
     assert found.returncode == 0, found.stderr
     assert json.loads(found.stdout)[0]["milliseconds"] > 0
     assert Image.open(tmp_path / "drawn.png").width >= 320
+    onebit = cli("predict", best["folder"], image, "--json", "--score", "0", "--onebit")
+    assert onebit.returncode == 0, onebit.stderr
+    (torch_found,), (engine_found,) = (json.loads(done.stdout) for done in (found, onebit))
+    assert engine_found["objects"] == torch_found["objects"]
+    assert set(engine_found["parts"]) == {"resize", "backbone", "pyramid", "proposals", "box head"}
+    timed = cli("bench", best["folder"], "--seconds", "0.1", "--json")
+    assert set(json.loads(timed.stdout)["engines"]) == {"torch", "1-bit"}
+    assert "in all" in cli("bench", best["folder"], "--seconds", "0.1").stdout
+    assert cli("bench", best["folder"], "--float").returncode == 2
+    (Path(best["folder"]) / "body.bnn").unlink()
+    lacking = cli("predict", best["folder"], image, "--onebit")
+    assert lacking.returncode == 2
+    assert "run it in torch" in lacking.stderr
     # a run that lost its end goes on, and trains nothing again
     (out / "front.csv").unlink()
     before = (out / "journal.log").read_bytes()

@@ -73,6 +73,11 @@ def test_what_is_left_out_is_counted(tmp_path):
     ("changes", "words"),
     [
         ({"annotations": [box(1), box(1)]}, "annotation id 1 is there twice"),
+        (
+            {"images": 2 * [{"id": 0, "file_name": "0.png", "height": 48, "width": 64}], "annotations": []},
+            "image id 0 is there twice",
+        ),
+        ({"categories": 2 * [{"id": 3, "name": "cat"}]}, "category id 3 is there twice"),
         ({"annotations": [box(1, image=5)]}, "image_id 5, which is none"),
         ({"annotations": [box(1, category=4)]}, "category_id 4, which is none"),
         ({"annotations": [box(1, values=(1, 2, 3))]}, r"write \[x, y, width, height\]"),
@@ -99,8 +104,9 @@ def test_files_that_cannot_be_used(tmp_path):
     file.unlink()
     with pytest.raises(DataError, match="files found are: none"):
         opened(folder)
-    with pytest.raises(DataError, match="has 2 pictures that can be used"):
-        opened(coco(tmp_path / "b", pictures=2))
+    for count, words in ((1, "1 picture"), (2, "2 pictures")):
+        with pytest.raises(DataError, match=f"has {words} that can be used, too few to cut"):
+            opened(coco(tmp_path / f"of-{count}", pictures=count))
     wrong = coco(tmp_path / "c")
     (wrong / "images" / "0.png").write_bytes((wrong / "images" / "1.png").read_bytes())
     pictures = opened(wrong).train.pictures
