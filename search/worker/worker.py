@@ -47,7 +47,7 @@ class Worker:
             case tasks.SearchCells():
                 yield from search_cells(self._context, task)
             case tasks.TrainSupernet():
-                yield from train_supernet(self._context)
+                yield from train_supernet(self._context, task)
             case tasks.MeasureLatencies():
                 yield measure_latencies(self._context)
             case tasks.Deploy(stage=Stage.DETECTOR):
