@@ -101,11 +101,17 @@ def search(
     except ExecutionError as error:
         fail(str(error))
     run = prepare(config, (out or Path("runs") / Path(source).stem).expanduser())
-    if unused := run.info["data"].get("left_out"):
-        note(f"of the data set is not used: {'; '.join(unused)}")
+    note(_use_of(run.info["data"]))
     for sentence in run.info.get("notes", []):
         note(sentence)
     _carry_out(run)
+
+
+def _use_of(data: Mapping[str, Any]) -> str:
+    """Which images a run uses, and which not and why, on one line."""
+    counts = ", ".join(f"{data[part]} {part}" for part in ("train", "validation", "test"))
+    left_out = data.get("left_out")
+    return f"images: {counts}; not used: {'; '.join(left_out)}" if left_out else f"images: {counts}"
 
 
 def _planned(
@@ -195,7 +201,10 @@ def _show_front(run: "Run") -> None:
 
     rows = front_rows(load_front(run.path))
     if not rows:
-        fail(f"no trial of {run.path} has finished; see the reasons in its trials.parquet", 1)
+        from search.runs.study import read_records
+
+        reason = next((record.reason for record in read_records(run.journal) if record.reason), "none is known")
+        fail(f"no trial of {run.path} has finished; the reason of the first one: {reason.splitlines()[0]}", 1)
     _print_front(rows)
     typer.echo(f"networks: {run.path / FRONT}, table: {run.path / FRONT_FILE}, plot: {run.path / PLOTS}")
 

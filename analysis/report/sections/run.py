@@ -137,10 +137,13 @@ def _searched(run: RunFacts) -> Html:
         *space_facts(run),
         ("data", f"{data.get('name', '')}, {whole(data, 'classes')} classes" if data else ""),
         ("images", f"{images} ({shape} pixels)" if images else ""),
+        ("not used", _phrases(data.get("left_out")) or _phrases(data.get("notes"))),
+        ("notes", _phrases(run.info.get("notes"))),
         ("objectives", ", ".join(run.objectives)),
         ("budget", _budget(number(search, "ops_min"), number(search, "ops_max"))),
         ("proposer", str(search.get("proposer", proposers))),
         ("trials asked for", f"{wanted:,}" if wanted is not None else ""),
+        ("corrected to", ", ".join(f"{amount} {what}" for what, amount in run.corrected.items())),
         ("trials", ", ".join(_counted(counts)) or "none"),
         ("ended early", "; ".join(run.early_ends)),
         ("code of your own", _own(run.info.get("extensions"))),
@@ -152,6 +155,10 @@ def _searched(run: RunFacts) -> Html:
         ("seed", str(run.seed) if run.seed is not None else ""),
     ]
     return facts(pairs)
+
+
+def _phrases(found: object) -> str:
+    return "; ".join(map(str, cast("list[object]", found))) if isinstance(found, list) else ""
 
 
 def _own(extensions: object) -> str:

@@ -3,6 +3,7 @@
 # torch is partly untyped
 # pyright: reportUnknownMemberType=false
 
+import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -67,7 +68,7 @@ def make_plan(data: DataConfig, found: Survey, here: Machine, wanted: Wanted, se
     space, threads = choices[0], 1
     torch.set_num_threads(1)
     speeds = speeds_of(space)
-    if here.cores > 1 and time.monotonic() - begun < 0.08 * seconds:
+    if here.cores > 1 and os.getloadavg()[0] < here.cores and time.monotonic() - begun < 0.08 * seconds:
         torch.set_num_threads(here.cores)
         faster = speeds_of(space)
         if faster.supernet_image < speeds.supernet_image:
