@@ -196,16 +196,19 @@ def _carry_out(run: "Run", address: str | None = None, *, take_over: bool = Fals
 
 
 def _show_front(run: "Run") -> None:
-    from analysis.findings.front import front_rows, load_front
+    from analysis.findings.front import front_rows, guessing, load_front
     from analysis.runs.layout import FRONT, FRONT_FILE, PLOTS
 
-    rows = front_rows(load_front(run.path))
+    found = load_front(run.path)
+    rows = front_rows(found)
     if not rows:
         from search.runs.study import read_records
 
         reason = next((record.reason for record in read_records(run.journal) if record.reason), "none is known")
         fail(f"no trial of {run.path} has finished; the reason of the first one: {reason.splitlines()[0]}", 1)
     _print_front(rows)
+    if said := guessing(found, len(run.info["data"]["class_names"])):
+        note(said)
     typer.echo(f"networks: {run.path / FRONT}, table: {run.path / FRONT_FILE}, plot: {run.path / PLOTS}")
 
 

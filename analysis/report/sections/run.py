@@ -7,6 +7,7 @@ from typing import cast
 import numpy as np
 
 from analysis.findings.facts import RunFacts, number, section, whole
+from analysis.findings.front import guessing
 from analysis.measures.intervals import share_interval
 from analysis.report.frontier import frontier_figure
 from analysis.report.html import Html, copyable, facts, join, table, tag
@@ -104,6 +105,8 @@ def _summary(run: RunFacts) -> Html:
         (quantity(min(ops), "OPs") if ops else "-", "cheapest on the front"),
         (duration(run.span) or "-", "from the first trial to the last"),
     ]
+    if said := guessing(run.front, whole(run.data, "classes")):
+        warnings.append(tag("p", f"{said[0].upper()}{said[1:]}.", class_="warning"))
     drawn = [tag("div", tag("b", value), tag("span", name), class_="card") for value, name in cards]
     return join([*warnings, tag("p", _lead(run), class_="lead"), tag("div", drawn, class_="cards")])
 
