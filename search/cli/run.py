@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from search.data.config import DataConfig
     from search.runs.folder import Run
 
+NOTE = "note: "
+"""How a phrase about a data set begins that says something else than what is left out."""
 _ADDRESS = "A Ray cluster: auto, or HOST:PORT of its head. The run's folder must be on storage that its nodes share."
 
 
@@ -101,17 +103,20 @@ def search(
     except ExecutionError as error:
         fail(str(error))
     run = prepare(config, (out or Path("runs") / Path(source).stem).expanduser())
-    note(_use_of(run.info["data"]))
+    for sentence in _use_of(run.info["data"]):
+        note(sentence)
     for sentence in run.info.get("notes", []):
         note(sentence)
     _carry_out(run)
 
 
-def _use_of(data: Mapping[str, Any]) -> str:
-    """Which images a run uses, and which not and why, on one line."""
+def _use_of(data: Mapping[str, Any]) -> list[str]:
+    """Which images a run uses, and which not and why, on one line; then what else there is to say of them."""
     counts = ", ".join(f"{data[part]} {part}" for part in ("train", "validation", "test"))
-    left_out = data.get("left_out")
-    return f"images: {counts}; not used: {'; '.join(left_out)}" if left_out else f"images: {counts}"
+    said: list[str] = data.get("left_out") or []
+    left_out = [each for each in said if not each.startswith(NOTE)]
+    line = f"images: {counts}; not used: {'; '.join(left_out)}" if left_out else f"images: {counts}"
+    return [line, *(each.removeprefix(NOTE) for each in said if each.startswith(NOTE))]
 
 
 def _planned(

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from search.data.augment import Augmentation
 from search.data.cache import Decoded
-from search.data.checks import may_skip, require_classes, require_contrast, white_value
+from search.data.checks import cut_away, may_skip, require_classes, require_contrast, white_value
 from search.data.config import DataConfig
 from search.data.dataset import DataSet, Normalisation, TensorSplit
 from search.data.errors import DataError, refuse
@@ -58,6 +58,7 @@ def decode_cut(source: Source, cut: Cut, config: DataConfig, size: int | None, c
         problems += broken
     refuse(problems)
     left_out = [*source.left_out, *may_skip(broken, sum(len(members) for _, members in cut.values()))]
+    left_out += cut_away(cut.values())
     require_classes(source, {part: tensors[f"{part}.labels"] for part in SPLITS})
     most = max(tensors[f"{part}.images"].shape[1] for part in SPLITS)
     sizes = {part: tensors[f"{part}.images"].shape[2] for part in SPLITS}
@@ -134,6 +135,7 @@ def streamed(
     if config.on_damage == "stop":
         refuse(problems)
     left_out = [*source.left_out, *may_skip(problems, sum(map(len, samples.values())) + len(problems))]
+    left_out += cut_away(cut.values())
     most = channels or max(image.shape[0] for found in samples.values() for image in found)
     fitted = [as_channels(fit(image, size, config.centre_crop), most)[None] for image in samples["train"]]
     mean, std = _moments(fitted)

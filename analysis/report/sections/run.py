@@ -140,7 +140,7 @@ def _searched(run: RunFacts) -> Html:
         *space_facts(run),
         ("data", f"{data.get('name', '')}, {whole(data, 'classes')} classes" if data else ""),
         ("images", f"{images} ({shape} pixels)" if images else ""),
-        ("not used", _phrases(data.get("left_out")) or _phrases(data.get("notes"))),
+        ("not used, notes", _phrases(data.get("left_out")) or _phrases(data.get("notes"))),
         ("notes", _phrases(run.info.get("notes"))),
         ("objectives", ", ".join(run.objectives)),
         ("budget", _budget(number(search, "ops_min"), number(search, "ops_max"))),
