@@ -58,7 +58,7 @@ class RunFacts:
         journal = self.path / JOURNAL_FILE
         try:
             planned = number(section(self.config, "plan"), "seconds")
-            return corrected_amounts(journal) if planned and journal.exists() else {}
+            return cast("Values", corrected_amounts(journal)) if planned and journal.exists() else {}
         except (OSError, JournalError):
             return {}
 
