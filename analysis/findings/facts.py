@@ -12,7 +12,7 @@ import yaml
 
 from analysis.findings.front import load_front, untested_front
 from analysis.runs.events import load_epochs
-from analysis.runs.journal import early_ends
+from analysis.runs.journal import corrected_amounts, early_ends
 from analysis.runs.journal_lines import JournalError
 from analysis.runs.layout import CONFIG_FILE, FRONT_FILE, JOURNAL_FILE, RUN_FILE, RunError
 from analysis.runs.trials import load_trials, numbers
@@ -52,6 +52,16 @@ class RunFacts:
             return early_ends(journal) if section(self.config, "search").get("stop") == "plateau" else []
         except (OSError, JournalError):
             return []
+
+    @property
+    def corrected(self) -> Values:
+        """What the correction of a planned run decided: epochs, trials and networks; nothing of other runs."""
+        journal = self.path / JOURNAL_FILE
+        try:
+            planned = number(section(self.config, "plan"), "seconds")
+            return cast("Values", corrected_amounts(journal)) if planned and journal.exists() else {}
+        except (OSError, JournalError):
+            return {}
 
     @property
     def data(self) -> Values:

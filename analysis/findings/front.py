@@ -21,6 +21,7 @@ TABLE_COLUMNS = (
 )  # fmt: skip
 _OPTIONAL = (TEST_ACCURACY, BALANCED, TEST_BALANCED, LATENCY, "number")
 _SPARSE = (LATENCY, BALANCED, TEST_BALANCED)  # kept where a trial has one
+_GUESSED = 1.05  # times chance
 _UNEQUAL = 0.01  # from this difference on, the mean over the classes is shown beside accuracy
 
 
@@ -77,6 +78,21 @@ def front_table(front: pd.DataFrame) -> pd.DataFrame:
         name for name in TABLE_COLUMNS if name in front.columns and (name not in _SPARSE or front[name].notna().any())
     ]
     return front[kept].reset_index(drop=True)
+
+
+def guessing(front: pd.DataFrame, classes: int | None) -> str:
+    """What to say where no network of a front is better than always naming one class; empty where one is, or where the
+    mean accuracy over the classes was not measured."""
+    name = TEST_BALANCED if TEST_BALANCED in front.columns else BALANCED
+    if not classes or name not in front.columns or not len(front):
+        return ""
+    best = float(np.nanmax(np.append(numbers(front, name), -1.0)))
+    if not 0 <= best <= _GUESSED / classes:
+        return ""
+    return (
+        f"no network of the front is better than guessing: the mean over the {classes} classes is {percent(best)} at "
+        "best. Give the search more time (supernet.epochs, or --time), or look at whether the images show their classes"
+    )
 
 
 def front_rows(front: pd.DataFrame) -> list[dict[str, str]]:

@@ -62,6 +62,14 @@ def early_ends(journal: Path) -> list[str]:
     return [str(each["ended"]) for each in attributes if "ended" in each]
 
 
+def corrected_amounts(journal: Path) -> Json:
+    """What the correction of a planned run decided: amounts by name, none without. Raises as `journal_rows` does."""
+    entries = Chain(journal).read(_lines(journal))
+    attributes = [cast("Json", entry["user_attr"]) for entry in entries if entry["op_code"] == SET_STUDY_ATTRIBUTE]
+    found = [cast("Json", each["plan"]) for each in attributes if "plan" in each]
+    return found[0] if found else {}
+
+
 def _lines(journal: Path) -> Iterator[bytes]:
     with journal.open("rb") as file:
         for line in file:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 from analysis.measures.pareto import Direction
 from analysis.runs.seal import KEY, PLACE_HOLDER, seal
 from spaces.errors import listed, nearest, unknown
+from spaces.tools.files import readable
 
 if TYPE_CHECKING:  # the schema is read where pyarrow is not needed
     import pyarrow as pa
@@ -176,6 +177,7 @@ def to_table(rows: Iterable[Mapping[str, object]]) -> "pa.Table":
     arrays: list[pa.Array] = []
     for column, field in zip(COLUMNS, schema, strict=True):
         values = [row.get(column.name) for row in rows]
+        values = [readable(value) if isinstance(value, str) else value for value in values]
         _check(column, values)
         try:
             arrays.append(pa.array(values, type=field.type))

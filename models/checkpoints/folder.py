@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from spaces.errors import BinarynasError
-from spaces.tools.files import PART, replacing, sync_folder, write_atomically
+from spaces.tools.files import PART, replacing, sync_folder, utf8_path, write_atomically
 
 Json = dict[str, Any]
 FORMAT = "binarynas checkpoint"
@@ -111,7 +111,8 @@ def load_checkpoint(folder: Path | str, verify: Verify = Verify.HASHES) -> tuple
     for name, facts in manifest["files"].items():
         path = _checked(folder, name, facts, verify)
         try:
-            tensors |= load_file(path)
+            with utf8_path(path) as named:
+                tensors |= load_file(named)
         except (SafetensorError, OSError) as error:
             raise CheckpointError(f"{path} holds no tensors: {error}. {_REMEDY}") from error
     return tensors, manifest["meta"]
@@ -176,6 +177,10 @@ def _storable(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _manifest(folder: Path) -> Json:
     path = folder / MANIFEST
+    if not folder.exists():
+        raise CheckpointError(f"{folder} does not exist; give the folder of a checkpoint")
+    if folder.is_file():
+        raise CheckpointError(f"{folder} is a file; a checkpoint is a folder with a {MANIFEST}. {_REMEDY}")
     if not path.is_file():
         raise CheckpointError(f"{folder} is not a checkpoint: it has no {MANIFEST}, which is written last. {_REMEDY}")
     if path.stat().st_size > _LARGEST_MANIFEST:

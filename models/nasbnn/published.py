@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from warnings import catch_warnings, simplefilter
 
 import torch
 from torch import Tensor
@@ -90,7 +91,9 @@ def _tail(theirs: str, norm: str, before: str, slope: str, after: str, ours: str
 def _entries(path: Path) -> dict[str, Tensor]:
     """Names, without the prefix of a parallel wrapper, and tensors of the file."""
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with catch_warnings():
+            simplefilter("ignore")  # torch's, of files of other kinds, which the error tells
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError:
         raise
     except Exception as error:  # torch raises errors of every kind for files of another kind

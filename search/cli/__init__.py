@@ -3,6 +3,7 @@
 Nothing heavy is imported before a command needs it, so that `binarynas --help` answers at once.
 """
 
+import codecs
 import io
 import sys
 from typing import Annotated
@@ -13,6 +14,7 @@ from search.cli import deploy, detect, latency, report, run, spaces
 from search.cli.output import fail
 from search.execution.signals import INTERRUPTED, heed_termination, say_stopped, told_to_stop
 from spaces.errors import BinarynasError
+from spaces.tools.files import readable
 
 app = typer.Typer(
     help="Find binary neural networks that are accurate at the operations you can afford.",
@@ -43,6 +45,18 @@ for name, command in COMMANDS.items():
     app.command(name)(command)
 
 
+READABLE = "readable"
+"""How streams write what is not UTF-8: as `spaces.tools.files.readable` does."""
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError), "streams of output only encode"
+    return readable(error.object[error.start : error.end]).encode("ascii", "backslashreplace").decode(), error.end
+
+
+codecs.register_error(READABLE, _escaped)
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
@@ -64,7 +78,7 @@ def main() -> None:
     """Run the command line. A `BinarynasError`, which the user can solve, becomes one sentence without a traceback."""
     for stream in (sys.stdout, sys.stderr):  # names of files may be any bytes
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors=READABLE)
     heed_termination()
     try:
         app()

@@ -174,8 +174,11 @@ def predict(
     With the folder of a detector: find objects, each with its class, score and box.
     """
     if model.is_dir():
+        from analysis.runs.layout import MANIFEST_FILE
         from search.cli.detect import predict_objects
 
+        if not (model / MANIFEST_FILE).is_file():
+            fail(f"{model} is a folder, but not that of a detector: give a .bnn file, as `binarynas export` writes it")
         predict_objects(model, _image_files(source), threads, draw, least, onebit=onebit, as_json=as_json)
         return
     if draw is not None:
@@ -226,7 +229,7 @@ def _image_files(source: Path) -> list[Path]:
         fail(f"{source} does not exist; give an image or a folder of images")
     if source.is_file():
         return [source]
-    files = sorted(path for path in source.rglob("*") if is_image(path) and path.is_file())
+    files = sorted(path for path in source.rglob("*") if is_image(path) and not path.is_dir())
     if not files:
         fail(f"{source} has no images; they end in {', '.join(IMAGE_SUFFIXES)}")
     return files

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from search.data.config import DataConfig
     from search.runs.folder import Run
 
+NOTE = "note: "
+"""How a phrase about a data set begins that says something else than what is left out."""
 _ADDRESS = "A Ray cluster: auto, or HOST:PORT of its head. The run's folder must be on storage that its nodes share."
 
 
@@ -101,11 +103,20 @@ def search(
     except ExecutionError as error:
         fail(str(error))
     run = prepare(config, (out or Path("runs") / Path(source).stem).expanduser())
-    if unused := run.info["data"].get("left_out"):
-        note(f"of the data set is not used: {'; '.join(unused)}")
+    for sentence in _use_of(run.info["data"]):
+        note(sentence)
     for sentence in run.info.get("notes", []):
         note(sentence)
     _carry_out(run)
+
+
+def _use_of(data: Mapping[str, Any]) -> list[str]:
+    """Which images a run uses, and which not and why, on one line; then what else there is to say of them."""
+    counts = ", ".join(f"{data[part]} {part}" for part in ("train", "validation", "test"))
+    said: list[str] = data.get("left_out") or []
+    left_out = [each for each in said if not each.startswith(NOTE)]
+    line = f"images: {counts}; not used: {'; '.join(left_out)}" if left_out else f"images: {counts}"
+    return [line, *(each.removeprefix(NOTE) for each in said if each.startswith(NOTE))]
 
 
 def _planned(
@@ -190,13 +201,19 @@ def _carry_out(run: "Run", address: str | None = None, *, take_over: bool = Fals
 
 
 def _show_front(run: "Run") -> None:
-    from analysis.findings.front import front_rows, load_front
+    from analysis.findings.front import front_rows, guessing, load_front
     from analysis.runs.layout import FRONT, FRONT_FILE, PLOTS
 
-    rows = front_rows(load_front(run.path))
+    found = load_front(run.path)
+    rows = front_rows(found)
     if not rows:
-        fail(f"no trial of {run.path} has finished; see the reasons in its trials.parquet", 1)
+        from search.runs.study import read_records
+
+        reason = next((record.reason for record in read_records(run.journal) if record.reason), "none is known")
+        fail(f"no trial of {run.path} has finished; the reason of the first one: {reason.splitlines()[0]}", 1)
     _print_front(rows)
+    if said := guessing(found, len(run.info["data"]["class_names"])):
+        note(said)
     typer.echo(f"networks: {run.path / FRONT}, table: {run.path / FRONT_FILE}, plot: {run.path / PLOTS}")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from search.data.config import DataConfig
-from spaces.tools.files import replacing, write_atomically
+from spaces.tools.files import replacing, utf8_path, write_atomically
 
 FORMAT = 1
 NOT_STORED = {"crop_padding", "flip", "resized_crop", "colour_jitter", "policy", "download", "loader_workers"}
@@ -64,7 +64,7 @@ def load(folder: Path, key: str) -> Decoded | None:
         facts = json.loads((folder / f"{key}.json").read_text(encoding="utf-8"))
         if facts["format"] != FORMAT or facts["bytes"] != path.stat().st_size:
             return None
-        with safe_open(path, framework="pt") as file:
+        with utf8_path(path) as named, safe_open(named, framework="pt") as file:
             metadata: dict[str, str] = file.metadata() or {}
             if metadata.get("fingerprint") != facts["fingerprint"]:
                 return None

@@ -6,12 +6,14 @@ from contextlib import suppress
 from torch import Tensor
 
 from search.data.errors import DataError, refuse
-from search.data.sources.decode import EncodedImages, brightest, white_of
+from search.data.sources.decode import EncodedImages, brightest, measures, white_of
 from search.data.sources.source import DecodedImages, Images, Source
 from search.data.splits import Positions
 
 LOOKED_AT = 32
 """Images of each split that say whether the data set has more than 8 bits."""
+LONG = 3
+"""How many times as long as wide an image is whose ends are worth a word: the shorter side is fitted to the size."""
 MOST_DAMAGED = 0.1
 """The share of images that may be skipped: where more are damaged, something else is wrong."""
 
@@ -51,6 +53,24 @@ def _brightest(images: EncodedImages, positions: Positions) -> list[float]:
             value = brightest(images.read(index))
             found += [] if value is None else [value]
     return found
+
+
+def cut_away(parts: Iterable[tuple[Images, Positions]]) -> list[str]:
+    """What to say of the first images of every split whose content is seen only in part."""
+    found: list[tuple[int, int, int]] = []
+    for images, where in parts:
+        if isinstance(images, DecodedImages):
+            continue
+        for index in where[:LOOKED_AT].tolist():
+            with suppress(DataError):  # said when it is decoded
+                found += [each for each in [measures(images.read(index))] if each is not None]
+    long = sum(max(width, height) > LONG * min(width, height) for width, height, _ in found)
+    several = sum(frames > 1 for *_, frames in found)
+    told = (
+        (long, f"are more than {LONG} times as long as wide: only the square in their middle is seen"),
+        (several, "have several frames or pages: only the first is seen"),
+    )
+    return [f"note: {count} of {len(found)} images that were looked at {what}" for count, what in told if count]
 
 
 def require_contrast(source: Source, images: Tensor, std: tuple[float, ...]) -> list[str]:

@@ -14,7 +14,7 @@ from search.latency.table import Predictor, read_table
 from search.outputs.tables import REFERENCES_FILE, draw, export_trials, write_table
 from search.pipeline.detection import detector_proposals, proposed_space
 from search.pipeline.phases import Chain, Tasks
-from search.pipeline.planner.correction import corrected
+from search.pipeline.planner.correction import corrected, patience
 from search.pipeline.plateau import plateau
 from search.pipeline.references import reference_proposals
 from search.pipeline.trials import EarlyStopping, Encode, Plan, Trials, fit_task
@@ -25,7 +25,7 @@ from search.runs.cleanup import keep_only
 from search.runs.folder import Run
 from search.runs.fronts import best_per_architecture, front_records, spread
 from search.runs.holder import require_held
-from search.runs.progress import epochs_trained
+from search.runs.progress import PLAN, epochs_trained
 from search.runs.records import Proposal, Record, Stage, State
 from search.runs.study import Study
 from search.worker import tasks
@@ -39,9 +39,6 @@ CANDIDATES = {
     Method.SHARED_DETECTOR: Stage.SHARED,
 }
 """The stage of each method's candidates."""
-
-PLAN = "plan"
-"""The journal's word for the correction of a plan."""
 
 PROPOSED = (*CANDIDATES.values(), Stage.FINETUNED)
 """The stages whose trials are members of the searched space; those of others are architectures alone."""
@@ -61,7 +58,6 @@ class Pipeline:
     executor: Executor
     view: View
     _studies: dict[Stage, Study] = field(default_factory=dict[Stage, Study], init=False)
-    _trained_before: int = field(init=False, default=0)
     _begun: float = field(default_factory=time.monotonic, init=False)
 
     def carry_out(self) -> None:
@@ -71,9 +67,7 @@ class Pipeline:
             # before anything else keeps the machine busy
             self._do("Latencies", 1, tasks.MeasureLatencies())
         if config.method is Method.ONE_SHOT:
-            object.__setattr__(self, "_trained_before", epochs_trained(self.run))
             self._train_supernet()
-            self._correct_plan()
         elif config.method is Method.SHARED_DETECTOR:
             self._train_shared()
         elif config.method is Method.TRAINING and config.parent.used:
@@ -89,26 +83,37 @@ class Pipeline:
         self.executor.run(Tasks([task], self.run, self.view))
 
     def _train_supernet(self) -> None:
+        """Train it, or go on; of a planned run with the one correction of the plan after it, or in its midst where
+        it takes too long."""
         if (self.run.supernet / MANIFEST_FILE).exists():
             load_supernet(self.run.supernet)  # raises where it is damaged, before anything is measured with it
-        else:
-            self._do("Supernet", self.run.supernet_epochs, tasks.TrainSupernet())
+        if self._to_correct:
+            before = epochs_trained(self.run)
+            epochs = self.run.supernet_epochs
+            self._supernet_epochs(epochs, patience(self.run.config, epochs - before))
+            self._correct_plan(before)
+        self._supernet_epochs(self._amount("epochs", self.run.supernet_epochs))
+
+    def _supernet_epochs(self, epochs: int, seconds: float | None = None) -> None:
+        if not (self.run.supernet / MANIFEST_FILE).exists():
+            self._do("Supernet", epochs, tasks.TrainSupernet(epochs, seconds))
+
+    @property
+    def _to_correct(self) -> bool:
+        study = self.study(Stage.INHERITED)
+        return self.run.config.plan.seconds > 0 and study.noted(PLAN) is None and not study.records()
+
+    def _correct_plan(self, before: int) -> None:
+        """Decide, once and in the journal, how much a planned run still does. The epochs that were trained `before`,
+        in an earlier sitting, count with the time that was planned for them."""
+        config, seconds, done = self.run.config, time.monotonic() - self._begun, epochs_trained(self.run)
+        earlier = before * config.plan.supernet_epoch
+        amounts = corrected(config, config.plan.spent + earlier + seconds, seconds, done - before, done)
+        self.study(Stage.INHERITED).note(PLAN, asdict(amounts))
 
     def _train_shared(self) -> None:
         if not (self.run.shared / MANIFEST_FILE).exists():
             self._do("Shared detector", self.run.config.detection.epochs, tasks.TrainShared())
-
-    def _correct_plan(self) -> None:
-        """Decide, once and in the journal, how much a planned run still does. Epochs of an earlier sitting count with
-        the time that was planned for them."""
-        config, study = self.run.config, self.study(Stage.INHERITED)
-        if config.plan.seconds == 0 or study.noted(PLAN) is not None or study.records():
-            return
-        seconds = time.monotonic() - self._begun
-        epochs = config.supernet.epochs - self._trained_before
-        before = (config.supernet.epochs - epochs) * config.plan.supernet_epoch
-        amounts = corrected(config, config.plan.spent + before + seconds, seconds, epochs)
-        study.note(PLAN, asdict(amounts))
 
     @property
     def _trials_wanted(self) -> int:
@@ -117,7 +122,7 @@ class Pipeline:
     def _amount(self, name: str, planned: int) -> int:
         """An amount of the configuration, or what the correction of the plan says instead."""
         noted = self.study(Stage.INHERITED).noted(PLAN) if self.run.config.plan.seconds else None
-        return planned if noted is None else noted[name]
+        return planned if noted is None else noted.get(name, planned)
 
     def _train_parent(self) -> None:
         """The largest network, from whose leading channels every candidate starts, as the first trial of the run."""

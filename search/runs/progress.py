@@ -9,7 +9,10 @@ from search.config.run import Method
 from search.runs.folder import Run
 from search.runs.fronts import front_records
 from search.runs.records import Record, Stage, State
-from search.runs.study import read_records
+from search.runs.study import read_noted, read_records
+
+PLAN = "plan"
+"""The journal's word for the correction of a plan."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ def progress(run: Run) -> Progress:
             for stage in Stage
             if any(record.stage is stage for record in records)
         },
-        of=run.config.search.trials,
+        of=_planned(run).get("trials", run.config.search.trials),
         front=[_facts(record, costs) for record in front_records(records, costs)],
     )
 
@@ -72,12 +75,19 @@ def _facts(record: Record, costs: Sequence[str]) -> dict[str, float | str]:
 def _start(run: Run) -> dict[str, str]:
     config = run.config
     if config.method is Method.ONE_SHOT:
-        return {"supernet": _trained(run.supernet, run.supernet_checkpoints, run.supernet_epochs)}
+        epochs = _planned(run).get("epochs", run.supernet_epochs)
+        return {"supernet": _trained(run.supernet, run.supernet_checkpoints, epochs)}
     if config.method is Method.SHARED_DETECTOR:
         return {"detector": _trained(run.shared, run.shared_checkpoints, config.detection.epochs)}
     if config.method is Method.TRAINING and config.parent.used:
         return {"parent": _trained(run.parent / "network", run.parent / "checkpoints", config.parent.epochs)}
     return {}
+
+
+def _planned(run: Run) -> Mapping[str, int]:
+    """The amounts that the correction of a plan decided, by name; none without one."""
+    noted = read_noted(run.journal, Stage.INHERITED, PLAN) if run.config.plan.seconds else None
+    return noted or {}
 
 
 def epochs_trained(run: Run) -> int:

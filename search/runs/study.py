@@ -193,6 +193,15 @@ def read_records(journal: Path) -> list[Record]:
     ]
 
 
+def read_noted(journal: Path, stage: Stage, key: str) -> Mapping[str, int] | None:
+    """A decision about a study that was kept in a journal, read without writing anything; None where there is none."""
+    if not journal.exists():
+        return None
+    storage = JournalStorage(ReadOnlyJournal(journal))
+    found = (study for study in storage.get_all_studies() if study.study_name == stage.value)
+    return next((study.user_attrs.get(key) for study in found), None)
+
+
 @contextmanager
 def quiet() -> Generator[None]:
     """Optuna prints no notes about new studies inside, since the view tells what happens."""

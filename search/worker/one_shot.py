@@ -1,7 +1,10 @@
 """Supernets: training one, and measuring candidates with its weights."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import asdict
+
+import torch
 
 from models.checkpoints.networks import load_supernet, save_supernet, take_over
 from models.families import SupernetTraining, family_of
@@ -15,19 +18,22 @@ from search.worker.attempt import Attempt
 from search.worker.cells import train_mixed_supernet
 from search.worker.context import Context, initial_weights
 from search.worker.measure import candidate_cost, validate_candidate
-from search.worker.tasks import Evaluate, Report, Trained
+from search.worker.tasks import Evaluate, Report, Trained, TrainSupernet
 from spaces import NasBnnSpace
 
 
-def train_supernet(context: Context) -> Iterator[Report]:
-    """Train the supernet, or go on with it, and save it."""
+def train_supernet(context: Context, task: TrainSupernet) -> Iterator[Report]:
+    """Train the supernet, or go on with it, and save it. Only the sandwich rule's training pauses."""
     bilevel = family_of(context.run.architectures).supernet_training is SupernetTraining.BILEVEL
-    yield from train_mixed_supernet(context) if bilevel else _train_by_sandwiches(context)
+    yield from train_mixed_supernet(context) if bilevel else _train_by_sandwiches(context, task)
     yield Trained()
 
 
-def _train_by_sandwiches(context: Context) -> Iterator[Report]:
+def _train_by_sandwiches(context: Context, task: TrainSupernet) -> Iterator[Report]:
+    begun = time.monotonic()
     config, space = context.config.supernet, context.run.architectures
+    if task.epochs is not None:
+        config = config.model_copy(update={"epochs": task.epochs})
     assert isinstance(space, NasBnnSpace), "checked when the run was prepared"
     options = SupernetOptions(
         bi_transformation=config.bi_transformation,
@@ -49,6 +55,10 @@ def _train_by_sandwiches(context: Context) -> Iterator[Report]:
         checkpoint_seconds=context.checkpoint_seconds,
     ):
         yield EpochReport("supernet", None, **asdict(epoch))
+        if task.seconds is not None and epoch.epoch < config.epochs:
+            late = torch.tensor(float(time.monotonic() - begun > task.seconds), device=context.device)
+            if context.ranks.total(late) > 0:  # all workers pause, or none
+                return
     if context.keeps:
         save_supernet(context.run.supernet, supernet, {"data": context.data.fingerprint})
 

@@ -72,7 +72,11 @@ class Fit(TrialTask):
 
 @dataclass(frozen=True)
 class TrainSupernet:
-    """Train the supernet, or go on with it."""
+    """Train the supernet, or go on with it, for `epochs` in all (None: as configured). Where that has taken `seconds`,
+    it pauses at the end of an epoch and is not saved as trained."""
+
+    epochs: int | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,7 @@ class TaskError:
 
 @dataclass(frozen=True)
 class Trained:
-    """The supernet, or the detector that all candidates share, is trained and saved."""
+    """The supernet, or the detector that all candidates share, is trained and saved, or its training has paused."""
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ class Worker:
             case tasks.SearchCells():
                 yield from search_cells(self._context, task)
             case tasks.TrainSupernet():
-                yield from train_supernet(self._context)
+                yield from train_supernet(self._context, task)
             case tasks.TrainShared():
                 from search.worker.shared import train_shared
 

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and names of any bytes."""
 
 import os
 import secrets
@@ -28,7 +28,8 @@ def replacing(path: Path | str) -> Generator[Path]:
     umask says, whatever a library makes of its own files.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}{PART}")
+    short = path.name[:40]  # a name may have 255 bytes, and a character four of them
+    temporary = path.with_name(f".{short}.{secrets.token_hex(6)}{PART}")
     temporary.touch(exist_ok=False)
     mode = temporary.stat().st_mode
     try:
@@ -45,6 +46,42 @@ def replacing(path: Path | str) -> Generator[Path]:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def readable(name: str) -> str:
+    """A file's name, or a text with one in it, as a text that can be written everywhere: bytes that are not UTF-8
+    become \\xNN.
+
+    >>> readable("caf\\udce9.png")
+    'caf\\\\xe9.png'
+    """
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def one_line(name: str) -> str:
+    """A name as a text that can be written on a line: as `readable` has it, with control characters as Python writes
+    them.
+
+    >>> one_line("a\\nb")
+    'a\\\\nb'
+    """
+    return "".join(each if each.isprintable() or each == " " else ascii(each)[1:-1] for each in readable(name))
+
+
+@contextmanager
+def utf8_path(path: Path) -> Generator[Path]:
+    """A path to the same file, to read it, that is UTF-8, as libraries in other languages want it: one with other bytes
+    is opened here, and reached by the number under which it is open."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            yield Path(f"/dev/fd/{descriptor}")
+        finally:
+            os.close(descriptor)
+    else:
+        yield path
 
 
 def sync_folder(folder: Path) -> None:

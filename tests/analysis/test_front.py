@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.findings.front import front, front_rows, front_table, load_front
+from analysis.findings.front import front, front_rows, front_table, guessing, load_front
 from analysis.runs.layout import RunError
 from analysis.runs.schema import write_trials
 
@@ -87,3 +87,15 @@ def test_a_broken_front_file_is_said_to_be_so(tmp_path, text):
 def test_no_run_is_no_front(tmp_path):
     with pytest.raises(RunError, match="no run at"):
         load_front(tmp_path / "nothing")
+
+
+def test_a_front_that_only_guesses_is_told():
+    table = pd.DataFrame({"balanced_accuracy": [0.5, 0.51], "accuracy": [0.03, 0.97]})
+    assert "no network of the front is better than guessing: the mean over the 2 classes is 51.00 %" in guessing(
+        table, 2
+    )
+    assert (
+        guessing(table, 30) == guessing(table, None) == guessing(table[["accuracy"]], 2) == guessing(table[:0], 2) == ""
+    )
+    tested = table.assign(test_balanced_accuracy=[0.5, 0.8])
+    assert guessing(tested, 2) == "", "what was tested counts"

@@ -2,7 +2,7 @@
 
 import torch
 
-from models.layers.lsq import initial_step, quantise_weights
+from models.layers.lsq import SMALLEST_STEP, initial_step, keep_positive, quantise_weights
 
 
 def test_weights_become_whole_multiples_within_eight_bits():
@@ -38,3 +38,45 @@ def test_the_first_step_covers_three_deviations():
     )
     assert torch.allclose(step * 128, reach)
     assert (initial_step(torch.zeros(2, 9)) > 0).all()
+
+
+def through(rounded, exact):
+    """The value of one, the gradient of the other."""
+    return exact + (rounded - exact).detach()
+
+
+def test_eight_steps_of_an_optimiser_are_those_of_straight_through_rounding_with_the_same_floor():
+    """The authors keep the step at or above the floor before a forward pass, we after an update; autograd's own
+    gradients stand for theirs."""
+    generator = torch.Generator().manual_seed(1)
+    first = torch.randn(16, 3, 3, 3, generator=generator, dtype=torch.float64) * 0.8
+    images = torch.randn(8, 3, 8, 8, generator=generator, dtype=torch.float64)
+    targets = torch.randn(8, 16, 6, 6, generator=generator, dtype=torch.float64)
+    start = initial_step(first)
+    start[:4] = 2e-3  # which updates of 2.5e-3 make negative
+    ends = []
+    floored = 0
+    for ours in (True, False):
+        weight, step = (torch.nn.Parameter(value.clone()) for value in (first, start))
+        optimiser = torch.optim.Adam([weight, step], lr=2.5e-3)
+        for _ in range(8):
+            if ours:
+                quantised = quantise_weights(weight, step)
+            else:
+                step.data.clamp_(min=SMALLEST_STEP)
+                factor = (weight.numel() * 127) ** -0.5
+                scale = (step * factor + (step - step * factor).detach()).view(-1, 1, 1, 1)
+                ratio = (weight / scale).clamp(-128, 127)
+                quantised = through(ratio.round(), ratio) * scale
+            loss = (torch.nn.functional.conv2d(images, quantised) - targets).square().mean()
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            if ours:
+                floored += int((step < SMALLEST_STEP).sum())
+                keep_positive(step)
+        step.data.clamp_(min=SMALLEST_STEP)
+        ends.append((weight.detach(), step.detach()))
+    assert floored, "the floor is reached"
+    for mine, theirs in zip(*ends, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-9)

@@ -1,5 +1,7 @@
 """From a folder and a time to a configuration: what is planned and corrected; sizes; small and unequal classes."""
 
+import io
+import json
 import time
 
 import numpy as np
@@ -7,7 +9,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from rich.console import Console
 
+from analysis.runs.layout import EVENTS_FILE
 from search.cli.options import parse_bytes, parse_duration
 from search.config.loading import check_config, load_config
 from search.config.sections import ConfigError
@@ -15,11 +19,20 @@ from search.config.trainings import FinetuneConfig
 from search.data.augment import Augmentation, augment
 from search.data.config import DataConfig, recognise
 from search.data.dataset import Normalisation, TensorSplit
+from search.execution.inline import InlineExecutor
+from search.pipeline.carry_out import carry_out
 from search.pipeline.planner import plan as planning
-from search.pipeline.planner.correction import corrected
+from search.pipeline.planner.correction import corrected, patience
 from search.pipeline.planner.plan import Wanted, make_plan
 from search.pipeline.planner.speeds import Speeds
 from search.pipeline.planner.survey import Machine, survey
+from search.pipeline.prepare import prepare
+from search.pipeline.view import PlainView
+from search.runs.folder import open_run
+from search.runs.locking import writing
+from search.runs.progress import PLAN, progress
+from search.runs.records import Stage
+from search.runs.study import read_noted, read_records
 from search.training.batches import class_weights, mix_of
 from search.training.evaluation import evaluate_calls
 from spaces import SpaceError, get_space
@@ -94,7 +107,10 @@ def test_a_longer_time_gets_a_larger_space_and_limits_hold(tmp_path, pretended):
 def test_the_correction_fills_what_a_slow_or_fast_supernet_left(tmp_path, pretended):
     config = planned(images(tmp_path / "own", (60, 60, 60)), seconds=600.0)
     epochs, as_planned = config.supernet.epochs, config.supernet.epochs * config.plan.supernet_epoch
-    amounts = [corrected(config, config.plan.spent + f * as_planned, f * as_planned, epochs) for f in (0.6, 1.0, 1.6)]
+    amounts = [
+        corrected(config, config.plan.spent + f * as_planned, f * as_planned, epochs, epochs) for f in (0.6, 1.0, 1.6)
+    ]
+    assert {each.epochs for each in amounts} == {epochs}
     assert [each.trials for each in amounts] == sorted((each.trials for each in amounts), reverse=True)
     for factor, each in zip((0.6, 1.0, 1.6), amounts, strict=True):
         plan = config.plan
@@ -102,6 +118,60 @@ def test_the_correction_fills_what_a_slow_or_fast_supernet_left(tmp_path, preten
         closing = (config.finetune.networks + 2) * plan.network + plan.closing
         total = plan.spent + factor * (as_planned + rest + closing)
         assert total < 1.1 * 600
+
+
+@pytest.mark.parametrize("factor", [2.0, 3.0, 5.0])
+def test_a_supernet_that_takes_too_long_is_cut_and_the_whole_still_fits(factor, tmp_path, pretended):
+    config = planned(images(tmp_path / "own", (60, 60, 60)), seconds=600.0)
+    plan, epochs = config.plan, config.supernet.epochs
+    seconds = patience(config, epochs)
+    assert seconds == pytest.approx(1.2 * epochs * plan.supernet_epoch)
+    done = int(seconds / (factor * plan.supernet_epoch)) + 1
+    taken = done * factor * plan.supernet_epoch
+    amounts = corrected(config, plan.spent + taken, taken, done, done)
+    assert done < amounts.epochs < epochs
+    rest = (amounts.epochs - done) * plan.supernet_epoch + amounts.trials * plan.candidate + plan.closing
+    rest += amounts.networks * config.finetune.epochs * plan.finetune_epoch
+    rest += (config.finetune.networks + 2) * plan.network
+    assert 0.7 * 600 < plan.spent + taken + factor * rest < 1.1 * 600
+
+
+class Stopping(PlainView):
+    """Stops at the second candidate."""
+
+    def trial(self, record):
+        if record.number == 1:
+            raise KeyboardInterrupt
+
+
+def test_a_run_that_was_stopped_after_its_correction_keeps_it(tmp_path, monkeypatch):
+    """Whatever the time says after that: the journal has the one decision."""
+    monkeypatch.setattr(planning, "measure", lambda *_: Speeds(1e-6, 1e-6, 1e-3, 1e-6))
+    config = planned(images(tmp_path / "own", (12, 12), (8, 12)), seconds=60.0)
+    small = {"epochs": 4, "batch_size": 8}
+    config = config.model_copy(
+        update={
+            "supernet": config.supernet.model_copy(update=small),
+            "search": config.search.model_copy(update={"trials": 400, "first_generation": 4, "generation": 2}),
+            "finetune": config.finetune.model_copy(update={"networks": 1, "epochs": 1}),
+            "plan": config.plan.model_copy(update={"supernet_epoch": 1e-3, "candidate": 6.0, "finetune_epoch": 1.0}),
+        }
+    )
+    run = prepare(config, tmp_path / "run")
+    with pytest.raises(KeyboardInterrupt), writing(run):
+        carry_out(run, InlineExecutor(run), Stopping(Console(file=io.StringIO())))
+    noted = read_noted(run.journal, Stage.INHERITED, PLAN)
+    assert noted is not None
+    assert noted["epochs"] < 4, "the first epoch took longer than all were to take"
+    assert progress(run).of == noted["trials"] < 400
+    with writing(run):
+        carry_out(open_run(run.path), InlineExecutor(run), PlainView(Console(file=io.StringIO())))
+    assert read_noted(run.journal, Stage.INHERITED, PLAN) == noted
+    records = read_records(run.journal)
+    assert sum(each.stage is Stage.INHERITED for each in records) == noted["trials"]
+    lines = [json.loads(line) for line in (run.path / EVENTS_FILE).read_text().splitlines()]
+    epochs = [line["epoch"] for line in lines if line["event"] == "epoch" and line["phase"] == "supernet"]
+    assert epochs == list(range(1, noted["epochs"] + 1))
 
 
 def test_names_with_sizes_follow_the_one_rule():

@@ -7,6 +7,7 @@ from typing import cast
 import numpy as np
 
 from analysis.findings.facts import RunFacts, number, section, whole
+from analysis.findings.front import guessing
 from analysis.measures.intervals import share_interval
 from analysis.report.frontier import frontier_figure
 from analysis.report.html import Html, copyable, facts, join, table, tag
@@ -104,6 +105,8 @@ def _summary(run: RunFacts) -> Html:
         (quantity(min(ops), "OPs") if ops else "-", "cheapest on the front"),
         (duration(run.span) or "-", "from the first trial to the last"),
     ]
+    if said := guessing(run.front, whole(run.data, "classes")):
+        warnings.append(tag("p", f"{said[0].upper()}{said[1:]}.", class_="warning"))
     drawn = [tag("div", tag("b", value), tag("span", name), class_="card") for value, name in cards]
     return join([*warnings, tag("p", _lead(run), class_="lead"), tag("div", drawn, class_="cards")])
 
@@ -141,10 +144,13 @@ def _searched(run: RunFacts) -> Html:
         *space_facts(run),
         ("data", f"{data.get('name', '')}, {whole(data, 'classes')} classes" if data else ""),
         ("images", f"{images} ({shape} pixels)" if images else ""),
+        ("about the images", _phrases(data.get("left_out")) or _phrases(data.get("notes"))),
+        ("notes", _phrases(run.info.get("notes"))),
         ("objectives", ", ".join((_score(run), *run.objectives[1:])) if run.detects else ", ".join(run.objectives)),
         ("budget", _budget(number(search, "ops_min"), number(search, "ops_max"))),
         ("proposer", str(search.get("proposer", proposers))),
         ("trials asked for", f"{wanted:,}" if wanted is not None else ""),
+        ("corrected to", ", ".join(f"{amount} {what}" for what, amount in run.corrected.items())),
         ("trials", ", ".join(_counted(counts)) or "none"),
         ("ended early", "; ".join(run.early_ends)),
         ("code of your own", _own(run.info.get("extensions"))),
@@ -157,6 +163,10 @@ def _searched(run: RunFacts) -> Html:
         ("seed", str(run.seed) if run.seed is not None else ""),
     ]
     return facts(pairs)
+
+
+def _phrases(found: object) -> str:
+    return "; ".join(map(str, cast("list[object]", found))) if isinstance(found, list) else ""
 
 
 def _own(extensions: object) -> str:

@@ -92,6 +92,18 @@ def decode(data: bytes, white: float | None = None) -> Tensor:
     return torch.from_numpy(np.array(planes, np.uint8, order="C"))  # a copy: Pillow's buffer may not be written to
 
 
+def measures(data: bytes) -> tuple[int, int, int] | None:
+    """Width, height and number of frames or pages of an image, of which only the beginning is read; None for what is no
+    image."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            return *image.size, int(getattr(image, "n_frames", 1))
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError):
+        return None
+
+
 def brightest(data: bytes) -> float | None:
     """The largest value of an image of more than 8 bits; None for every other one, and for what is no image."""
     try:

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from search.data.config import IMAGE_SUFFIXES, is_image, split_of, visible_folders
 from search.data.errors import DataError, refuse
-from search.data.sources.source import Source
+from search.data.sources.source import Source, names_of_classes
 from spaces.errors import listed
+from spaces.tools.files import one_line
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,9 @@ class FolderImages:
         try:
             return (self.root / self.names[index]).read_bytes()
         except OSError as error:
-            raise DataError(f"{self.where(index)}: the file cannot be read ({error.strerror}).") from error
+            raise DataError(
+                f"{self.where(index)}: the file cannot be read ({error.strerror}): take it out, or set on_damage: skip."
+            ) from error
 
     def where(self, index: int) -> str:
         """The file's path."""
@@ -44,7 +47,11 @@ class FolderImages:
 
     def facts(self, index: int) -> str:
         """Name and size in bytes."""
-        return f"{self.names[index]} {(self.root / self.names[index]).stat().st_size}"
+        try:
+            size = (self.root / self.names[index]).stat().st_size
+        except OSError:  # said, or skipped, where it is read
+            size = 0
+        return f"{self.names[index]} {size}"
 
     def blocks(self, positions: Tensor) -> None:
         """Files are read one by one."""
@@ -85,18 +92,13 @@ def folder_source(folder: Path) -> Source:
                 continue
             images = skipped.images_of(found[name])
             if not images:
-                problems.append(f"{found[name]} has no images ({', '.join(IMAGE_SUFFIXES)}).")
+                problems.append(_no_images(found[name]))
             relative = found[name].relative_to(folder).as_posix()
             files += [f"{relative}/{image}" for image in images]
             labels += [label] * len(images)
         splits[split] = FolderImages(folder, tuple(files), np.array(labels, np.int64))
     refuse(problems)
-    return Source(readable(folder.name), tuple(map(readable, names)), splits, skipped.phrases())
-
-
-def readable(name: str) -> str:
-    """A file's name as a text that can be written everywhere: bytes that are not UTF-8 become \\xNN."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    return Source(one_line(folder.name), names_of_classes(names), splits, skipped.phrases())
 
 
 def _parts(folder: Path) -> dict[str, Path]:
@@ -125,6 +127,12 @@ def _too_few_classes(place: Path, names: Sequence[str]) -> str:
         f"{place}: a folder of images has one folder for each class, at least two, but here there "
         f"{'is 1' if names else 'are none'}.{hint}"
     )
+
+
+def _no_images(place: Path) -> str:
+    kinds = Counter(file.suffix.lower() or "no suffix" for file in place.iterdir() if file.is_file())
+    there = f", but {listed(f'{count} {kind}' for kind, count in kinds.most_common(4))}" if kinds else ""
+    return f"{place} has no images ({', '.join(IMAGE_SUFFIXES)}){there}: add some, or take the folder out."
 
 
 @dataclass

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from search.data.config import parquet_files, split_of
 from search.data.errors import DataError, refuse
-from search.data.sources.source import Source
+from search.data.sources.source import Source, names_of_classes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -153,7 +153,13 @@ def parquet_source(path: Path) -> Source:
             problems.append(f"{members[0]}: the {split} split has no rows.")
         splits[split] = ParquetImages(tuple(groups), column, np.concatenate(labels or [np.zeros(0, np.int64)]))
     refuse(problems)
-    numbers = range(int(splits["train"].labels.max()) + 1)
+    largest, count = int(splits["train"].labels.max()), len(splits["train"])
+    if not names and largest >= count:  # a name for each number up to it might not fit into memory
+        raise DataError(
+            f"{path}: a label is {largest}, but there are {count} training images: number the classes from 0 without "
+            "gaps."
+        )
+    numbers = range(largest + 1)
     name = path.parent.name if path.is_file() and split_of(_first_word(path.stem)) else path.stem
     return Source(name, names[1] if names else tuple(map(str, numbers)), splits)
 
@@ -185,7 +191,10 @@ def _read_facts(file: Path, begin: int, problems: list[str]) -> _Facts | None:
         if label is None:
             problems.append(f"{file} has no column of classes, named {' or '.join(LABEL_NAMES)}; {columns}.")
         elif not pa.types.is_integer(schema.field(label).type):
-            problems.append(f"{file}: column '{label}' must hold integers, but holds {schema.field(label).type}.")
+            problems.append(
+                f"{file}: column '{label}' must hold integers, but holds {schema.field(label).type}: number the "
+                "classes from 0, in the order of their names."
+            )
             return None
         if image is None or label is None:
             return None
@@ -215,7 +224,7 @@ def _class_names(metadata: dict[bytes, bytes], label: str) -> tuple[str, ...]:
     """The names that `datasets` writes into a file's metadata for a ClassLabel column; empty if there are none."""
     try:
         names = json.loads(metadata[b"huggingface"])["info"]["features"][label]["names"]
-        return tuple(str(name) for name in names)
+        return names_of_classes([str(name) for name in names])
     except (KeyError, TypeError, ValueError):
         return ()
 

@@ -1,6 +1,7 @@
 """A data set as it is read, before anything is cut or resized: decoded arrays or lists of encoded images."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from search.data.errors import refuse
 from search.data.sources.decode import EncodedImages
+from spaces.tools.files import one_line
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,19 @@ class DecodedImages:
         return f"image {index}"
 
 
+def names_of_classes(names: Sequence[str]) -> tuple[str, ...]:
+    """Names of classes that can be told apart on a line: those that stand twice, or are blank, get their number.
+
+    >>> names_of_classes(["a", "b", "a", " "])
+    ('a (0)', 'b', 'a (2)', '  (3)')
+    """
+    shown = [one_line(name) for name in names]
+    counts = Counter(shown)
+    return tuple(
+        f"{name} ({label})" if counts[name] > 1 or not name.strip() else name for label, name in enumerate(shown)
+    )
+
+
 Images = DecodedImages | EncodedImages
 
 
@@ -45,6 +60,11 @@ class Source:
     splits: Mapping[str, Images]
     left_out: tuple[str, ...] = ()
 
+    def _numbering(self) -> str:
+        """What helps where a class has no image: names that are numbers come from labels, which may leave some out."""
+        numbers = self.class_names == tuple(map(str, range(len(self.class_names))))
+        return "add some, or number the classes from 0 without gaps" if numbers else "add some"
+
     def check_classes(self) -> None:
         """Raise `DataError` for labels outside 0..classes-1 and for classes without an image in a split."""
         problems: list[str] = []
@@ -59,5 +79,5 @@ class Source:
             missing = [repr(name) for label, name in enumerate(self.class_names) if label not in present]
             if missing:
                 shown = ", ".join(missing[:8]) + (f" and {len(missing) - 8} more" if len(missing) > 8 else "")
-                problems.append(f"{self.name}: the {split} split has no image of class {shown}: add some.")
+                problems.append(f"{self.name}: the {split} split has no image of class {shown}: {self._numbering()}.")
         refuse(problems)

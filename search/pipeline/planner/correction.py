@@ -1,4 +1,5 @@
-"""The one correction of a planned run: when the supernet is trained, what is left of the time decides the rest."""
+"""The one correction of a planned run: when the supernet is trained, or has taken too long, what is left of the time
+decides the rest."""
 
 from dataclasses import dataclass
 
@@ -7,20 +8,28 @@ from search.config.run import RunConfig
 AIM = 0.92
 """The share of its time that a plan means to use."""
 LEAST_TRIALS, MOST_NETWORKS = 8, 16
+_SUPERNET_SHARE = 0.4  # of what is left, for the last epochs of a supernet that took too long
 _SEARCH_SHARE = 0.6  # of what is left for search and finetuning
-_SLOWDOWN = (0.25, 8.0)
+_SLOWDOWN = (0.7, 8.0)  # what was faster need not stay so: part of that time is a reserve
+_PATIENCE = 1.2  # times what was planned for the supernet
 
 
 @dataclass(frozen=True)
 class Amounts:
-    """What is left to decide: candidates of the search, and networks that are finetuned."""
+    """What is left to decide: epochs of the supernet in all, candidates of the search, networks that are finetuned."""
 
+    epochs: int
     trials: int
     networks: int
 
 
-def corrected(config: RunConfig, elapsed: float, supernet_seconds: float, epochs: int) -> Amounts:
-    """The amounts that fit, after `elapsed` seconds of the run in all.
+def patience(config: RunConfig, epochs: int) -> float | None:
+    """Seconds that so many epochs of the supernet may take before the plan is corrected in their midst."""
+    return _PATIENCE * epochs * config.plan.supernet_epoch or None
+
+
+def corrected(config: RunConfig, elapsed: float, supernet_seconds: float, epochs: int, done: int) -> Amounts:
+    """The amounts that fit, after `elapsed` seconds of the run in all and `done` epochs of the supernet.
 
     `supernet_seconds` were taken by `epochs` of the supernet just now: by as much as they were slower or faster than
     planned, the rest is taken to be. Without any the plan's own speeds hold.
@@ -31,7 +40,13 @@ def corrected(config: RunConfig, elapsed: float, supernet_seconds: float, epochs
     networks = finetune.networks + 2
     left = AIM * plan.seconds - elapsed - slower * (networks * plan.network + plan.closing)
     left = max(left, 0.0) / slower
-    trials = int(_SEARCH_SHARE * left / plan.candidate) if plan.candidate else config.search.trials
+    missing = config.supernet.epochs - done
+    if missing > 0 and plan.supernet_epoch:
+        missing = min(missing, max(1, int(_SUPERNET_SHARE * left / plan.supernet_epoch)))
+        left -= missing * plan.supernet_epoch
     each = finetune.epochs * plan.finetune_epoch
-    tuned = int((1 - _SEARCH_SHARE) * left / each) if each else finetune.networks
-    return Amounts(max(LEAST_TRIALS, trials), min(max(tuned, 1), MOST_NETWORKS))
+    tuned = finetune.networks
+    if each:  # one, where that is all that there is time for
+        tuned = min(int((1 - _SEARCH_SHARE) * left / each) or int(each <= left), MOST_NETWORKS)
+    trials = int((left - tuned * each) / plan.candidate) if plan.candidate else config.search.trials
+    return Amounts(done + missing, max(LEAST_TRIALS, trials), tuned)

@@ -3,6 +3,7 @@
 # torch is partly untyped
 # pyright: reportUnknownMemberType=false
 
+import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -28,7 +29,8 @@ WANTED_STEPS, LEAST_EPOCHS = 600, 5
 SMALL = 100  # training images per class up to which augmentation is stronger
 UNEQUAL = 3.0
 CLOSING = 14.0  # seconds for tables, plots and files, measured on two cores
-NETWORKS = 6
+NETWORKS, VALIDATION_PER_NETWORK = 6, 10
+"""Finetuned networks, fewer where so few validation images tell few networks apart."""
 MOST_VALIDATION, RECALIBRATION = 1000, 512
 HOUR = 3600.0
 MEASURED = 3  # spaces measured before one is taken
@@ -66,7 +68,7 @@ def make_plan(data: DataConfig, found: Survey, here: Machine, wanted: Wanted, se
     space, threads = choices[0], 1
     torch.set_num_threads(1)
     speeds = speeds_of(space)
-    if here.cores > 1 and time.monotonic() - begun < 0.08 * seconds:
+    if here.cores > 1 and os.getloadavg()[0] < here.cores and time.monotonic() - begun < 0.08 * seconds:
         torch.set_num_threads(here.cores)
         faster = speeds_of(space)
         if faster.supernet_image < speeds.supernet_image:
@@ -106,7 +108,8 @@ def _configured(
 ) -> RunConfig:
     """The configuration that fills what is left of the time."""
     network = found.test * speeds.tested_image + 0.5
-    left = max(left - (NETWORKS + 2) * network, 1.0)
+    networks = min(NETWORKS, max(2, found.validation // VALIDATION_PER_NETWORK))
+    left = max(left - (networks + 2) * network, 1.0)
     most = int(SHARES["supernet"] * left / (LEAST_EPOCHS * speeds.supernet_image))
     train = min(found.train, max(most, 8 * found.classes))
     epoch, tuned = train * speeds.supernet_image, train * speeds.network_image
@@ -136,8 +139,8 @@ def _configured(
         "evaluation": {"recalibration_batches": 2, "recalibration_batch_size": min(RECALIBRATION // 2, train)},
         "finetune": {
             **trained,
-            "networks": NETWORKS,
-            "epochs": max(1, int(SHARES["finetune"] * left / (NETWORKS * tuned))),
+            "networks": networks,
+            "epochs": max(1, int(SHARES["finetune"] * left / (networks * tuned))),
             "learning_rate": 1e-3,
         },
         "execution": {"executor": "inline", "threads": threads, "training_threads": threads},

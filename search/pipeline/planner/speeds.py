@@ -76,11 +76,19 @@ def _epoch_seconds(
 def _candidate_seconds(
     supernet: NasBnnSupernet, space: NasBnnSpace, rng: random.Random, validation: int, recalibration: int
 ) -> float:
-    """Seconds for extracting, recalibrating and validating one member, as a worker does it."""
+    """Seconds for extracting, recalibrating and validating one member, as a worker does it. The first one warms up."""
+    _evaluate_one(supernet, space, rng, min(validation, FEWEST_IMAGES), min(recalibration, 8))
+    begun = time.perf_counter()
+    _evaluate_one(supernet, space, rng, validation, recalibration)
+    return time.perf_counter() - begun
+
+
+def _evaluate_one(
+    supernet: NasBnnSupernet, space: NasBnnSpace, rng: random.Random, validation: int, recalibration: int
+) -> None:
     device = next(supernet.parameters()).device
     images = _noise(space, recalibration, Augmentation()).images.float().to(device)
     split = _noise(space, validation, Augmentation())
-    begun = time.perf_counter()
     network = supernet.extract(space.sample(rng))
     recalibrate(network, iter(torch.split(images, 256)))
     if device.type == "cpu" and has_vectors() and validation >= FEWEST_IMAGES:
@@ -88,7 +96,6 @@ def _candidate_seconds(
         evaluate_calls(lambda x: engine(x, threads=torch.get_num_threads()), split, 512, device)
     else:
         evaluate(network, split, 512)
-    return time.perf_counter() - begun
 
 
 def _noise(space: NasBnnSpace, count: int, augmentation: Augmentation) -> TensorSplit:

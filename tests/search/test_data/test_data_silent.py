@@ -97,3 +97,17 @@ def test_a_name_of_any_bytes_is_a_class(tmp_path, files):
     folder = files.image_folder(tmp_path / "set", splits=())
     (folder / "cat").rename(folder / "caf\udce9 [red]")
     assert open_data(recognise(folder)).class_names[0] == "caf\\xe9 [red]"
+
+
+def test_images_that_are_seen_in_part_are_told(tmp_path, files):
+    folder = files.image_folder(tmp_path / "set", splits=(), per_class=12)
+    frames = [Image.fromarray(files.pixels(number)) for number in (1, 2)]
+    frames[0].save(folder / "cat" / "moving.gif", save_all=True, append_images=frames[1:])
+    Image.fromarray(np.arange(8 * 40 * 3, dtype=np.uint8).reshape(8, 40, 3)).save(folder / "cat" / "long.png")
+    for limit in (0, 100):
+        config = recognise(folder).model_copy(update={"image_size": 8, "memory_limit_mb": limit, "loader_workers": 0})
+        told = open_data(config).left_out
+        assert [each.split(" looked at ")[1] for each in told] == [
+            "are more than 3 times as long as wide: only the square in their middle is seen",
+            "have several frames or pages: only the first is seen",
+        ]
