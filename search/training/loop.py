@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from models.layers.binary import set_progress
 from models.layers.synchronised import synchronised
@@ -57,60 +57,91 @@ def train(
     with its share of every batch: of N images every Nth one. Raises `TrainingError` where the loss is not finite, or
     batches are too small to be shared.
     """
-    device = next(network.parameters()).device
-    parameters = list(network.parameters())
-    optimizer = _optimizer(network, config)
-    kept = Checkpoints(checkpoints, Trained(network, optimizer, step), ranks, checkpoint_seconds)
+    training = _Training(network, step, split, config, seed, ranks)
+    kept = Checkpoints(checkpoints, Trained(network, training.optimizer, step), ranks, checkpoint_seconds)
     place = kept.restore()
-    stems = [module for module in network.modules() if isinstance(module, Stem)]
-    for stem in stems:
-        stem.step.data.abs_()  # weights that were trained before steps were kept positive
-    steps = batch_count(shuffled(seed), len(split), config.batch_size)
-    _require_shares(min(config.batch_size, len(split)), ranks)
-    mix = mix_of(config, split)
-    of_rank = () if ranks.count == 1 else ("rank", ranks.rank)
+    training.begin()
     try:
-        for epoch in range(place.epoch, config.epochs if until is None else min(until, config.epochs)):
-            network.train()
-            set_progress(network, epoch / config.epochs)
-            start, rate = time.perf_counter(), learning_rate(config, (epoch * steps + place.batch) / steps)
-            loss_sum = torch.tensor(place.loss, dtype=torch.float64, device=device)
-            images_seen, before = place.images, float(place.images)
-            order = shuffled(derive_seed(seed, "epoch", epoch), place.batch).shared(ranks.rank, ranks.count)
-            batches = split.batches(config.batch_size, order=order, device=device)
-            with torch.random.fork_rng(), synchronised(network, ranks.total if ranks.synchronised else None):
-                for index, (images, labels) in enumerate(batches, place.batch):
-                    torch.manual_seed(derive_seed(seed, "layers", epoch, index, *of_rank))  # drop path, mixing
-                    if mix and len(images) > 1:
-                        images, labels = mix(images, labels)
-                    rate = learning_rate(config, (epoch * steps + index) / steps)
-                    for group in optimizer.param_groups:
-                        group["lr"] = rate
-                        if "momentum" in group:
-                            group["momentum"] = momentum(config, (epoch * steps + index) / steps)
-                    optimizer.zero_grad(set_to_none=True)
-                    batch = Batch(images, labels, derive_seed(seed, "step", epoch, index), epoch, index)
-                    loss, count = reduced(ranks, parameters, step(batch), len(labels))
-                    loss_sum += loss.double() * count
-                    optimizer.step()
-                    for stem in stems:
-                        stem.step_taken()
-                    images_seen = images_seen + count
-                    kept.batch_ended(Place(epoch, index + 1, loss_sum, images_seen))
-            mean = loss_sum.item() / float(images_seen)
-            if not math.isfinite(mean):
-                raise TrainingError(
-                    f"the loss of epoch {epoch + 1} is {mean}; {DIVERGED} (it was {config.learning_rate:g})"
-                )
-            speed = (float(images_seen) - before) / (time.perf_counter() - start)
-            report = Epoch(epoch + 1, config.epochs, mean, speed, rate, ranks.count)
+        while place.epoch < (config.epochs if until is None else min(until, config.epochs)):
+            report = training.epoch(place, kept)
             if isinstance(step, Stateful):
                 step.epoch_ended(report)
-            place = Place(epoch + 1)
-            kept.epoch_ended(epoch + 1)
+            place = Place(report.epoch)
+            kept.epoch_ended(report.epoch)
             yield report
     finally:
         kept.wait()
+
+
+class _Training:
+    """A network that is trained, epoch by epoch."""
+
+    def __init__(
+        self, network: nn.Module, step: Step, split: Split, config: TrainConfig, seed: int, ranks: Ranks
+    ) -> None:
+        self._network, self._step, self._split, self._config = network, step, split, config
+        self._seed, self._ranks = seed, ranks
+        _require_shares(min(config.batch_size, len(split)), ranks)
+        self.optimizer = _optimizer(network, config)
+        self._parameters = list(network.parameters())
+        self._device = self._parameters[0].device
+        self._stems = [module for module in network.modules() if isinstance(module, Stem)]
+        self._steps = batch_count(shuffled(seed), len(split), config.batch_size)
+        self._mix = mix_of(config, split)
+        self._of_rank = () if ranks.count == 1 else ("rank", ranks.rank)
+
+    def begin(self) -> None:
+        """Get ready, with the weights that training starts from."""
+        for stem in self._stems:
+            stem.step.data.abs_()  # weights that were trained before steps were kept positive
+
+    def epoch(self, place: Place, kept: Checkpoints) -> Epoch:
+        """Train an epoch, or what is left of it."""
+        config, ranks, epoch = self._config, self._ranks, place.epoch
+        self._network.train()
+        set_progress(self._network, epoch / config.epochs)
+        start, rate = time.perf_counter(), self._set_rates(epoch, max(place.batch - 1, 0))
+        loss_sum = torch.tensor(place.loss, dtype=torch.float64, device=self._device)
+        seen, before = place.images, float(place.images)
+        order = shuffled(derive_seed(self._seed, "epoch", epoch), place.batch).shared(ranks.rank, ranks.count)
+        batches = self._split.batches(config.batch_size, order=order, device=self._device)
+        with torch.random.fork_rng(), synchronised(self._network, ranks.total if ranks.synchronised else None):
+            for index, (images, labels) in enumerate(batches, place.batch):
+                rate = self._set_rates(epoch, index)
+                loss, count = self._take(images, labels, epoch, index)
+                loss_sum += loss.double() * count
+                seen = seen + count
+                kept.batch_ended(Place(epoch, index + 1, loss_sum, seen))
+        mean = loss_sum.item() / float(seen)
+        if not math.isfinite(mean):
+            raise TrainingError(
+                f"the loss of epoch {epoch + 1} is {mean}; {DIVERGED} (it was {config.learning_rate:g})"
+            )
+        speed = (float(seen) - before) / (time.perf_counter() - start)
+        return Epoch(epoch + 1, config.epochs, mean, speed, rate, ranks.count)
+
+    def _set_rates(self, epoch: int, index: int) -> float:
+        """Set the learning rate and the momentum of a step; the rate."""
+        done = (epoch * self._steps + index) / self._steps
+        rate = learning_rate(self._config, done)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+            if "momentum" in group:
+                group["momentum"] = momentum(self._config, done)
+        return rate
+
+    def _take(self, images: Tensor, labels: Tensor, epoch: int, index: int) -> tuple[Tensor, Tensor | int]:
+        """Take one step; the loss and the number of images of the whole batch."""
+        torch.manual_seed(derive_seed(self._seed, "layers", epoch, index, *self._of_rank))  # drop path, mixing
+        if self._mix and len(images) > 1:
+            images, labels = self._mix(images, labels)
+        self.optimizer.zero_grad(set_to_none=True)
+        batch = Batch(images, labels, derive_seed(self._seed, "step", epoch, index), epoch, index)
+        loss, count = reduced(self._ranks, self._parameters, self._step(batch), len(labels))
+        self.optimizer.step()
+        for stem in self._stems:
+            stem.step_taken()
+        return loss, count
 
 
 def _require_shares(batch: int, ranks: Ranks) -> None:
