@@ -1,7 +1,6 @@
 """What several fault tests share: a small run, processes below one, clusters of several nodes on this machine."""
 
 import importlib.util
-import json
 import os
 import secrets
 import shutil
@@ -106,32 +105,11 @@ def ended() -> Callable[[Path], int]:
     return outcomes
 
 
-def growing(address: str, most: int) -> dict[str, Any]:
-    """What a head is told of nodes that it may start: so many of one CPU, on this machine."""
-    sizes = {"head": {"resources": {"CPU": 0}, "max_workers": 0}, "one": {"resources": {"CPU": 1}, "max_workers": most}}
-    provider = {"type": "fake_multinode", "disable_node_updaters": True, "disable_launch_config_check": True}
-    texts = ["setup_commands", "head_setup_commands", "worker_setup_commands", "initialization_commands"]
-    texts += ["head_start_ray_commands", "worker_start_ray_commands", "cluster_synced_files"]
-    texts += ["rsync_exclude", "rsync_filter"]
-    return {
-        "cluster_name": "grows",
-        "max_workers": most,
-        "upscaling_speed": 1.0,
-        "idle_timeout_minutes": 1.0,
-        "provider": {**provider, "gcs_address": address},
-        "head_node_type": "head",
-        "available_node_types": {name: {**size, "node_config": {}} for name, size in sizes.items()},
-        **{name: {} for name in ("auth", "docker", "file_mounts")},
-        "file_mounts_sync_continuously": False,
-        **{name: [] for name in texts},
-    }
-
-
 class Nodes:
     """A Ray cluster of several nodes on this machine, whose Python has the libraries but none of our packages."""
 
     def __init__(self, python: Path, folder: Path) -> None:
-        self._python, self.folder = python, folder
+        self._python, self._folder = python, folder
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.address = f"127.0.0.1:{probe.getsockname()[1]}"
@@ -141,31 +119,26 @@ class Nodes:
             "RAY_AUTH_TOKEN": secrets.token_hex(32),
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_worker_niceness": "0",
-            "RAY_FAKE_CLUSTER": "1",  # lets nodes on demand be processes of this machine
         }
         self.processes: list[subprocess.Popen] = []
 
-    def start(self, workers: int, on_demand: int = 0) -> None:
-        """Start a head and so many workers, and let it start further ones of one CPU on demand."""
-        port, head = self.address.partition(":")[2], ("--num-cpus=0", f"--temp-dir={self.folder}")
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if on_demand:
-            (self.folder / "grows.json").write_text(json.dumps(growing(self.address, on_demand)))
-            head = (*head, f"--autoscaling-config={self.folder / 'grows.json'}")
+    def start(self, workers: int) -> None:
+        port, head = self.address.partition(":")[2], ("--num-cpus=0", f"--temp-dir={self._folder}")
         self._start("--head", f"--port={port}", "--include-dashboard=false", *head)
         for _ in range(workers):  # one after another: on one machine two that start at once take each other's ports
             self._start(f"--address={self.address}", "--num-cpus=1")
 
     def _start(self, *arguments: str) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
         command = [str(self._python), "-m", "ray.scripts.scripts", "start", "--block"]
-        name = self.folder / f"node{len(self.processes)}.log"
+        name = self._folder / f"node{len(self.processes)}.log"
         with name.open("w") as log:
             process = subprocess.Popen(
                 [*command, *arguments],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=self.environment,
-                cwd=self.folder,
+                cwd=self._folder,
             )
         self.processes.append(process)
         wait_until(lambda: "runtime started" in name.read_text(), process)
@@ -184,11 +157,11 @@ class Nodes:
     def stop(self) -> None:
         for node in range(len(self.processes)):
             self.kill(node)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
-def start_nodes(tmp_path_factory) -> Iterator[Callable[..., Nodes]]:
+def start_nodes(tmp_path_factory) -> Iterator[Callable[[int], Nodes]]:
     """Starts clusters; they end with the module."""
     home = tmp_path_factory.mktemp("bare")
     venv.create(home, with_pip=False)
@@ -200,11 +173,11 @@ def start_nodes(tmp_path_factory) -> Iterator[Callable[..., Nodes]]:
     assert b"No module named 'search'" in found.stderr
     clusters: list[Nodes] = []
 
-    def start(workers: int, on_demand: int = 0) -> Nodes:
+    def start(workers: int) -> Nodes:
         # Ray makes sockets below this folder, whose paths must not be long.
         folder = Path(f"/tmp/ray-{secrets.token_hex(4)}")
         clusters.append(Nodes(python, folder))
-        clusters[-1].start(workers, on_demand)
+        clusters[-1].start(workers)
         return clusters[-1]
 
     yield start

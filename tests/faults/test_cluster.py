@@ -1,5 +1,6 @@
 """Clusters of several nodes on one machine, whose Python has none of our packages: code travels, nodes and heads go."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -82,21 +83,6 @@ def test_a_folder_that_the_nodes_do_not_see_ends_the_run_before_any_trial_fails(
 
 
 @pytest.mark.long
-def test_a_cluster_that_grows_on_demand_is_asked_for_all_workers_at_once(
-    small_search, untrained, start_nodes, tmp_path
-):
-    """There is no node to begin with; two are started because two workers are asked for."""
-    run, grows = tmp_path / "run", start_nodes(0, on_demand=2)
-    settings = (untrained, "search.trials=20", "execution.workers=2", "execution.candidates_per_task=1")
-    command = small_search(run, *settings, options=("--address", grows.address))
-    done = subprocess.run(command, env=grows.environment, capture_output=True, text=True, timeout=400)
-    assert done.returncode == 0, done.stderr
-    monitor = next(Path(grows.folder).glob("session_*/logs/monitor.log")).read_text()
-    assert "{'CPU': 1}: 2 from request_resources()" in monitor
-    assert len(set(load_trials(run)["worker"])) == 2
-
-
-@pytest.mark.long
 def test_a_node_is_removed_and_the_head_lost_and_a_new_cluster_goes_on(
     run_inline, small_search, untrained, command, nodes, start_nodes, wait, ended, tmp_path
 ):
@@ -128,3 +114,22 @@ def test_a_node_is_removed_and_the_head_lost_and_a_new_cluster_goes_on(
     assert done.returncode == 0, done.stderr
     assert facts(run) == facts(clean)
     assert set(load_trials(run)["attempt"]) == {1}, "a node that goes is no fault of the candidates it had in hand"
+
+
+@pytest.mark.long
+def test_a_training_goes_on_with_the_workers_that_are_left(small_search, start_nodes, wait, tmp_path):
+    """Two workers on two nodes; one node is taken away, and one worker goes on from the last checkpoint."""
+    run, two = tmp_path / "run", start_nodes(2)
+    settings = ("supernet.epochs=60", "execution.training_workers=1..2", "execution.workers=1", "search.trials=4")
+    command = small_search(run, *settings, options=("--address", two.address))
+    process = subprocess.Popen(command, env=two.environment, stderr=subprocess.PIPE, text=True)
+    log = run / "events.jsonl"
+    wait(lambda: log.exists() and log.read_text().count('"workers": 2') >= 4, process)
+    two.kill(2)
+    _, errors = process.communicate(timeout=400)
+    assert process.returncode == 0, errors
+    epochs = {each["epoch"]: each for each in map(json.loads, log.read_text().splitlines()) if each["event"] == "epoch"}
+    assert sorted(epochs) == list(range(1, 61))
+    workers = [epochs[number]["workers"] for number in sorted(epochs)]
+    assert workers == sorted(workers, reverse=True), "first two, then one"
+    assert set(workers) == {1, 2}
