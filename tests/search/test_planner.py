@@ -98,6 +98,9 @@ def test_a_longer_time_gets_a_larger_space_and_limits_hold(tmp_path, pretended):
     )
     work = [planning._work(each.space.architectures(3, 3)) for each in (short, long)]
     assert work[0] < work[1]
+    for each in (short, long):  # 60 images per class
+        size, epochs = each.space.architectures(3, 3).image_size, each.supernet.epochs
+        assert (each.data.policy == "trivialaugment") == (size > 16 and epochs >= 100)
     space = small.space.architectures(3, 3)
     assert space.cost(space.smallest()).ops <= small.search.ops_max == 5e4
     with pytest.raises(ConfigError, match="no space has networks this small"):

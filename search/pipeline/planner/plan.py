@@ -26,7 +26,8 @@ DIGITS_UP_TO = 16  # pixels up to which only the shallow spaces, those for digit
 SHARES = {"supernet": 0.5, "search": 0.28, "finetune": 0.22}
 """Of the time that is left for training and searching."""
 WANTED_STEPS, LEAST_EPOCHS = 600, 5
-SMALL = 100  # training images per class up to which augmentation is stronger
+SMALL = 100  # training images per class up to which augmentation is stronger,
+LONG = 100  # and epochs from which on: those of 4 and 20 lost four points by it (docs/your-images.md)
 UNEQUAL = 3.0
 CLOSING = 14.0  # seconds for tables, plots and files, measured on two cores
 NETWORKS, VALIDATION_PER_NETWORK = 6, 10
@@ -114,7 +115,8 @@ def _configured(
     train = min(found.train, max(most, 8 * found.classes))
     epoch, tuned = train * speeds.supernet_image, train * speeds.network_image
     trials = max(16, int(SHARES["search"] * left / speeds.candidate))
-    augmentation = _augmentation(found, space.image_size)
+    epochs = max(1, int(SHARES["supernet"] * left / epoch))
+    augmentation = _augmentation(found, space.image_size, epochs)
     weighed = {"class_weights": "balanced"} if found.imbalance > UNEQUAL else {}
     trained = {"batch_size": batch_size, **weighed}
     values: Mapping[str, object] = {
@@ -126,7 +128,7 @@ def _configured(
             "crop_padding": augmentation.crop_padding,
             "policy": augmentation.policy,
         },
-        "supernet": {**trained, "epochs": max(1, int(SHARES["supernet"] * left / epoch))},
+        "supernet": {**trained, "epochs": epochs},
         "search": {
             "trials": trials,
             "first_generation": max(8, trials // 4),
@@ -162,9 +164,9 @@ def _limits(found: Survey, train: int) -> dict[str, int]:
     return {**limits, "validation_limit": MOST_VALIDATION} if found.validation > MOST_VALIDATION else limits
 
 
-def _augmentation(found: Survey, image_size: int) -> Augmentation:
-    """Shifts of an eighth; where there are few images per class that are large enough to show anything, a policy."""
-    few = found.train < SMALL * found.classes and image_size > DIGITS_UP_TO
+def _augmentation(found: Survey, image_size: int, epochs: int = LONG) -> Augmentation:
+    """Shifts of an eighth; where few images per class, large enough to show anything, are seen often, a policy."""
+    few = found.train < SMALL * found.classes and image_size > DIGITS_UP_TO and epochs >= LONG
     return Augmentation(crop_padding=image_size // 8, policy="trivialaugment" if few else "none")
 
 
