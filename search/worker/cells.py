@@ -21,7 +21,6 @@ from search.runs.records import EpochReport, Stage
 from search.training.alphas import discounted, read_genotype
 from search.training.bilevel import BilevelStep, halves
 from search.training.bilevel_history import history_table
-from search.training.loop import train
 from search.worker.attempt import Attempt
 from search.worker.context import Context, initial_weights
 from search.worker.measure import candidate_cost, validate
@@ -50,7 +49,7 @@ class _Search:
 
     def run(self, checkpoints: Path, phase: str, identity: str | None, until: int | None = None) -> Iterator[Report]:
         """Train to the end, or up to `until` epochs; the history is written again after every epoch."""
-        for epoch in train(
+        for epoch in self.context.train(
             self.supernet,
             self.step,
             self.images,
@@ -58,8 +57,6 @@ class _Search:
             seed=self.seed,
             checkpoints=checkpoints,
             until=until,
-            ranks=self.context.ranks,
-            checkpoint_seconds=self.context.checkpoint_seconds,
         ):
             self.write_history()
             yield EpochReport(phase, identity, **asdict(epoch), accuracy=float(self.step.history.accuracy[-1]))

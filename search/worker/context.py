@@ -3,7 +3,7 @@
 # torch annotates its functions only in part
 # pyright: reportUnknownMemberType=false
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -18,6 +18,7 @@ from models.checkpoints.folder import Verify
 from models.checkpoints.networks import load_network, load_supernet
 from models.families import build_network, family_of
 from models.network import AnyNetwork, AnySupernet
+from search.config.sections import TrainConfig
 from search.data.augment import Augmentation
 from search.data.dataset import DataSet, Split, TensorSplit
 from search.data.opening import open_data
@@ -28,8 +29,10 @@ from search.runs.folder import Run
 from search.runs.records import Stage
 from search.seeds import derive_seed
 from search.training.evaluation import recalibrate_on
+from search.training.loop import train
 from search.training.own import TrainingCode
 from search.training.ranks import ALONE, Ranks
+from search.training.steps import Epoch, Step
 from search.worker.device import pick_device
 from search.worker.memory import keep_memory
 from spaces import Candidate
@@ -64,10 +67,29 @@ class Context:
         """Whether this worker writes what a training leaves; of several, the first one does."""
         return self.ranks.rank == 0
 
-    @property
-    def checkpoint_seconds(self) -> float:
-        """Between two checkpoints within an epoch."""
-        return 60 * self.config.execution.checkpoint_minutes
+    def train(
+        self,
+        network: nn.Module,
+        step: Step,
+        split: Split,
+        config: TrainConfig,
+        *,
+        seed: int,
+        checkpoints: Path,
+        until: int | None = None,
+    ) -> Iterator[Epoch]:
+        """Train a network, together with the other workers where there are any; see `search.training.loop.train`."""
+        return train(
+            network,
+            step,
+            split,
+            config,
+            seed=seed,
+            checkpoints=checkpoints,
+            until=until,
+            ranks=self.ranks,
+            checkpoint_seconds=60 * self.config.execution.checkpoint_minutes,
+        )
 
     @cached_property
     def data(self) -> DataSet:

@@ -18,7 +18,6 @@ from search.config.detection import DetectionConfig
 from search.data.detection.boxes import draw_found
 from search.runs.records import EpochReport, Stage
 from search.training.detection import detector_options, detector_step, evaluate_detector
-from search.training.loop import train
 from search.worker.attempt import Attempt
 from search.worker.context import Context, initial_weights
 from search.worker.tasks import Deploy, Deployed, Fit, Report
@@ -114,16 +113,7 @@ def _epochs(
     config, pictures = context.config.detection, context.pictures.train
     step = detector_step(detector, pictures.pictures, config, teacher)
     seed = context.seed(phase, identity)
-    for epoch in train(
-        detector,
-        step,
-        pictures,
-        config,
-        seed=seed,
-        checkpoints=checkpoints,
-        ranks=context.ranks,
-        checkpoint_seconds=context.checkpoint_seconds,
-    ):
+    for epoch in context.train(detector, step, pictures, config, seed=seed, checkpoints=checkpoints):
         yield EpochReport(phase, identity, **asdict(epoch))
 
 

@@ -14,7 +14,6 @@ from search.config.sections import PlainTrainConfig
 from search.config.trainings import NetworkTrainConfig
 from search.runs.records import DEFAULT, FULL_PRECISION, EpochReport, Stage
 from search.training.batches import class_weights
-from search.training.loop import train
 from search.training.own import TrainingCode
 from search.worker.attempt import Attempt
 from search.worker.context import Context
@@ -74,7 +73,7 @@ class _Training:
             last = mode is not Mode.FWBA
             if mode is not None:
                 set_mode(network, mode)
-            for epoch in train(
+            for epoch in self.context.train(
                 network,
                 code.make_step(
                     network,
@@ -87,8 +86,6 @@ class _Training:
                 seed=self.context.seed(self.stage.value, self.identity, *([] if last else [str(mode)])),
                 checkpoints=self.folder / ("checkpoints" if last else f"checkpoints-{mode}"),
                 until=until if last else None,
-                ranks=self.context.ranks,
-                checkpoint_seconds=self.context.checkpoint_seconds,
             ):
                 accuracy = None
                 if last and self.stage is not Stage.FINETUNED and epoch.epoch < until:  # the outcome has the last one

@@ -12,7 +12,6 @@ from models.layers.kernels import WeightNormalisation
 from models.nasbnn.supernet import NasBnnSupernet, SupernetOptions
 from search.runs.records import EpochReport, Stage
 from search.training.batches import class_weights
-from search.training.loop import train
 from search.training.steps import sandwich_step
 from search.worker.attempt import Attempt
 from search.worker.cells import train_mixed_supernet
@@ -44,15 +43,13 @@ def _train_by_sandwiches(context: Context, task: TrainSupernet) -> Iterator[Repo
     if config.start is not None:
         take_over(supernet, load_supernet(context.run.supernet_start))
     images = context.data.train
-    for epoch in train(
+    for epoch in context.train(
         supernet,
         sandwich_step(supernet, config, class_weights(config, images, context.device)),
         images,
         config,
         seed=context.seed("supernet", "training"),
         checkpoints=context.run.supernet_checkpoints,
-        ranks=context.ranks,
-        checkpoint_seconds=context.checkpoint_seconds,
     ):
         yield EpochReport("supernet", None, **asdict(epoch))
         if task.seconds is not None and epoch.epoch < config.epochs:

@@ -19,7 +19,6 @@ from models.nasbnn.supernet import NasBnnSupernet
 from search.data.order import shuffled
 from search.runs.records import EpochReport, Stage
 from search.training.detection import detector_options, shared_step
-from search.training.loop import train
 from search.worker.attempt import Attempt
 from search.worker.context import Context, initial_weights
 from search.worker.detection import deployed, detector_metrics, measured, seen_by
@@ -38,16 +37,7 @@ def train_shared(context: Context) -> Iterator[Report]:
     detector.to(context.device)
     step = shared_step(detector, pictures.pictures, config)
     seed = context.seed("shared", "training")
-    for epoch in train(
-        detector,
-        step,
-        pictures,
-        config,
-        seed=seed,
-        checkpoints=context.run.shared_checkpoints,
-        ranks=context.ranks,
-        checkpoint_seconds=context.checkpoint_seconds,
-    ):
+    for epoch in context.train(detector, step, pictures, config, seed=seed, checkpoints=context.run.shared_checkpoints):
         yield EpochReport(Stage.SHARED.value, None, **asdict(epoch))
     if context.keeps:
         save_shared(context.run.shared, detector, {"data": context.pictures.fingerprint})
