@@ -3,6 +3,7 @@
 # torch annotates its functions only in part
 # pyright: reportUnknownMemberType=false
 
+import math
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -43,6 +44,10 @@ if TYPE_CHECKING:
     from search.data.detection.pictures import PictureSet
 
 
+REPORT_SECONDS = 5.0
+"""Between two reports within an epoch, of a training that is a phase of its own."""
+
+
 class Context:
     """One run, opened by a worker. Images and weights are mapped into memory and reach a worker without a copy."""
 
@@ -77,6 +82,7 @@ class Context:
         seed: int,
         checkpoints: Path,
         until: int | None = None,
+        report_seconds: float = math.inf,
     ) -> Iterator[Epoch]:
         """Train a network, together with the other workers where there are any; see `search.training.loop.train`."""
         return train(
@@ -89,6 +95,7 @@ class Context:
             until=until,
             ranks=self.ranks,
             checkpoint_seconds=60 * self.config.execution.checkpoint_minutes,
+            report_seconds=report_seconds,
         )
 
     @cached_property

@@ -87,6 +87,16 @@ def test_a_training_that_was_interrupted_within_an_epoch_is_not_to_be_seen(tmp_p
     assert again.epochs[-1].loss == whole.epochs[-1].loss
 
 
+def test_reports_within_an_epoch_change_nothing_but_tell_its_share():
+    whole = together.sandwich(ALONE, dtype=torch.float32)
+    told = together.sandwich(ALONE, dtype=torch.float32, report_seconds=0)
+    assert all(torch.equal(told.tensors[name], whole.tensors[name]) for name in whole.tensors)
+    assert [(epoch.epoch, round(epoch.share, 2)) for epoch in told.epochs] == [
+        (1, 0.33), (1, 0.67), (1, 1.0), (2, 0.33), (2, 0.67), (2, 1.0)
+    ]  # fmt: skip
+    assert [epoch.loss for epoch in told.epochs if epoch.share == 1] == [epoch.loss for epoch in whole.epochs]
+
+
 def test_another_number_of_processes_goes_on_with_the_same_images(folder, tmp_path):
     """Two stopped after two of three steps; one goes on with the third, and the next epoch."""
     whole, rest = [], []
