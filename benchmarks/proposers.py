@@ -17,7 +17,7 @@ import numpy as np
 from scipy.stats import binomtest
 
 from analysis.measures.hypervolume import hypervolume, hypervolume_history
-from analysis.tables import load_table
+from analysis.tables.table import load_table
 from search.config.search import SearchConfig
 from search.proposers.simulation import simulate, values_of
 

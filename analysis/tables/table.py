@@ -199,7 +199,7 @@ def load_table(source: str | Path) -> Table:
         except OSError as error:
             raise TableError(f"cannot read the table {name}: {error.strerror}") from error
     else:
-        raise TableError(f"{unknown('table', name, shipped_tables())}; or give the .parquet file of one")
+        raise TableError(f"{unknown('table', name, shipped_tables() or ['none'])}; or give the .parquet file of one")
     try:
         table = pq.read_table(pa.BufferReader(data))
     except (pa.ArrowException, OSError, ValueError) as error:

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from analysis.runs.schema import TEST_ACCURACY
-from analysis.tables import Table, TableError
-from analysis.tables.table import AT
+from analysis.tables.table import AT, Table, TableError
 from search.runs.folder import Run
 from search.runs.records import Record, Stage, State
 from search.runs.study import read_records

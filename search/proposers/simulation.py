@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from analysis.tables import Table
+from analysis.tables.table import Table
 from search.config.search import SearchConfig
 from search.proposers.base import History, make_proposer
 from search.runs.records import Proposal, Record, Stage, State

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from analysis.findings.front import load_front
-from analysis.tables import Table, TableError, load_table
+from analysis.tables.table import Table, TableError, load_table
 from search.config.search import SearchConfig
 from search.conformance import TINY
 from search.outputs.measured import table_of
