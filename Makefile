@@ -15,7 +15,7 @@ DEMO ?= runs/demo
 SOAK ?= 200
 SOAK_RUNS ?= 6
 
-.PHONY: help venv test long soak lint types docs demo wheel benchmarks clean
+.PHONY: help venv test long soak lint types docs demo wheel wheels benchmarks clean
 .DELETE_ON_ERROR:
 
 help: ## List what can be made
@@ -74,6 +74,11 @@ wheel: ## Build the package into dist/
 	rm -rf build/lib
 	$(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir dist .
 	@ls -l dist/*.whl
+
+# The engine is compiled for other systems by the package ziglang; each library is checked against its wheel's tag.
+wheels: $(DEVELOPMENT) ## Build wheels with a built engine for five systems, of the package and of a runtime alone, into dist/
+	rm -rf build/lib
+	$(BIN)/python wheels/make.py --out dist
 
 benchmarks: venv ## Measure (but for plateau.py and small_data.py, which take runs and a data set)
 	@set -e; for file in $(filter-out %/plateau.py %/small_data.py,$(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python $$file; done
