@@ -67,6 +67,8 @@ $(VENV)/.docs: $(INSTALLED)
 
 demo: venv ## Search a small space on the digits data set; again to carry on
 	@if [ -e $(DEMO) ]; then $(BIN)/binarynas resume $(DEMO); else $(BIN)/binarynas search nasbnn-digits --out $(DEMO); fi
+	@if $(BIN)/python -c 'import ziglang' 2>/dev/null; then $(BIN)/binarynas export $(DEMO) --out $(DEMO)/network.html; fi
+	@$(BIN)/binarynas report $(DEMO)
 	@echo "The run is in $(DEMO)."
 
 # What a former build left in build/lib would go into the wheel, too.
