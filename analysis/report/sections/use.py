@@ -50,7 +50,7 @@ def _page_words(run: RunFacts, folder: Path | None) -> Html:
         link = tag("a", PAGE_FILE, href=quote(os.path.relpath(page, folder)))
         return tag("p", "Try a network of this run in the browser, with images of yours: ", link)
     made = copyable(f"binarynas export {shell_path(run)} --out {shlex.quote(str(page))}")
-    words = "Try the best one in a browser. The package ziglang makes its page, to which this report links once it is made again:"
+    words = "Try the best one in a browser: the package ziglang makes its page, and the next report links to it:"
     return join([tag("p", words), made])
 
 
