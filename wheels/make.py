@@ -23,7 +23,9 @@ def main() -> None:
     """Make all of them, and print their sizes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("dist"), help="the folder to write to (dist)")
-    parser.add_argument("--only", nargs="*", metavar="TAG", help="those systems whose tag begins so; none of them: any")
+    parser.add_argument(
+        "--only", nargs="*", metavar="TAG", help="systems whose tags begin so (all); without words none"
+    )
     parser.add_argument("--pip", nargs=argparse.REMAINDER, default=[], help="options of `pip wheel`")
     options = parser.parse_args()
     wanted = [
@@ -31,6 +33,8 @@ def main() -> None:
         for target in engines.TARGETS
         if options.only is None or any(target.tag.startswith(start) for start in options.only)
     ]
+    if options.only and not wanted:
+        parser.error(f"no tag begins so; the tags are {', '.join(target.tag for target in engines.TARGETS)}")
     options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
