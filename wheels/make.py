@@ -23,9 +23,7 @@ def main() -> None:
     """Make all of them, and print their sizes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("dist"), help="the folder to write to (dist)")
-    parser.add_argument(
-        "--only", nargs="*", metavar="TAG", help="systems whose tags begin so (all); without words none"
-    )
+    parser.add_argument("--only", nargs="*", metavar="TAG", help="systems whose tags begin so (all)")
     parser.add_argument("--pip", nargs=argparse.REMAINDER, default=[], help="options of `pip wheel`")
     options = parser.parse_args()
     wanted = [

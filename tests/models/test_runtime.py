@@ -13,8 +13,11 @@ import torch
 from models.onebit import timing
 from models.onebit.engine import Backend, Engine, Layout
 from models.onebit.file import read_model
+from models.onebit.header import BnnFileError
 from models.onebit.native import build
 from models.onebit.native import engine as native
+from models.onebit.pieces import write_pieces
+from models.onebit.program import MapProgram
 from models.onebit.runtime.classifier import Classifier, ImageError, normalised, softmax
 from models.onebit.runtime.command import main
 from models.onebit.simulation import Simulation
@@ -125,6 +128,13 @@ def test_probabilities_add_up(pixels, wanted):
     assert Classifier(MODEL).classify(pixels) == [(str(row.argmax()), float(row.max())) for row in found]
 
 
+def test_parts_of_a_detector_are_refused(tmp_path):
+    program = read_model(MODEL).program
+    write_pieces(tmp_path / "body.bnn", {"stem": MapProgram(program.image, program.operations[:2])})
+    with pytest.raises(BnnFileError, match=r"body\.bnn: it holds parts of a detector, not a network; give"):
+        Classifier(tmp_path / "body.bnn")
+
+
 @pytest.mark.parametrize(
     ("images", "words"),
     [
@@ -134,6 +144,7 @@ def test_probabilities_add_up(pixels, wanted):
         (np.zeros((8, 8), np.int64), "must be uint8, pixels from 0 to 255, or floats .*, not int64"),
         (np.zeros((8, 8), complex), "not complex128"),
         (np.array([None, {}]), "not object"),
+        (np.full((8, 8), np.nan), "hold numbers that are not finite"),
     ],
 )
 def test_other_images_are_refused(images, words):

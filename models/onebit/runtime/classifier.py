@@ -63,6 +63,8 @@ class Classifier:
         batch = self._batch(np.asarray(images))
         if batch.dtype == np.uint8:
             batch = normalised(self.model, cast("npt.NDArray[np.uint8]", batch))
+        elif not np.isfinite(cast("Floats", batch)).all():
+            raise ImageError("images hold numbers that are not finite; look at where they come from")
         return self.engine(cast("Floats", batch), Layout.NHWC, threads)
 
     def classify(self, images: Array, threads: int = 1) -> list[tuple[str, float]]:
