@@ -26,6 +26,10 @@ class EvaluationConfig(Section):
         description="of candidates of a supernet: auto is the 1-bit engine where that is faster (NAS-BNN on the CPU), "
         "else the float simulation, with the same class for every image",
     )
+    test: bool = Field(
+        default=False,
+        description="measure every candidate on the test images, too, for a table of all networks; no search sees it",
+    )
 
 
 class ConstraintConfig(Section):
