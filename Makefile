@@ -79,7 +79,6 @@ wheel: ## Build the package into dist/
 
 # The engine is compiled for other systems by the package ziglang; each library is checked against its wheel's tag.
 wheels: $(DEVELOPMENT) ## Build wheels with a built engine for five systems, of the package and of a runtime alone, into dist/
-	rm -rf build/lib
 	$(BIN)/python wheels/make.py --out dist
 
 benchmarks: venv ## Measure (but for plateau.py and small_data.py, which take runs and a data set)

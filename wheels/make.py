@@ -5,6 +5,7 @@ for any machine.
 """
 
 import argparse
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -37,6 +38,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         runtime_source.write(_new(folder / "source"))
+        shutil.rmtree(runtime_source.HOME / "build" / "lib", ignore_errors=True)  # else what it holds goes in, too
         wheels = [_wheel(source, options.out, options.pip) for source in (folder / "source", runtime_source.HOME)]
         made = [*wheels]
         for target in wanted:
