@@ -4,6 +4,7 @@
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -112,6 +113,14 @@ class Table:
     def trainable(self, config: Given) -> dict[str, float]:
         """A trainable of Ray Tune, which takes what a function returns as its last result."""
         return self.metrics(self.space.decode(config))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256, in hex, of everything that was measured."""
+        digest = hashlib.sha256(self.places.tobytes())
+        for name, values in sorted(self.measured.items()):
+            digest.update(name.encode() + np.ascontiguousarray(values).tobytes())
+        return digest.hexdigest()
 
     @cached_property
     def costs(self) -> Mapping[str, Floats]:

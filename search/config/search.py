@@ -48,11 +48,22 @@ class ConstraintConfig(Section):
 
 
 class PlateauConfig(Section):
-    """When a front has stopped growing: see `search.pipeline.plateau`."""
+    """When a front has stopped growing: see `search.pipeline.stopping.plateau`."""
 
     generations: int = Field(default=4, ge=2, description="the last ones, whose gains are looked at")
     gain: float = Field(
         default=0.002, gt=0, lt=1, description="share of the hypervolume: a generation that gains less is not worth it"
+    )
+
+
+class TableConfig(Section):
+    """A search on a table of networks, in simulated time; see `analysis.tables`."""
+
+    source: str | None = Field(default=None, description="the name of a table, or the .parquet file of one")
+    replicate: int = Field(default=0, ge=0, description="which of a network's measurements counts")
+    workers: int = Field(default=1, ge=1, description="simulated ones, that share the recorded seconds")
+    early_stopping: bool = Field(
+        default=False, description="stop candidates at the epochs after which the table has them, by training.reduction"
     )
 
 

@@ -189,3 +189,88 @@ def test_what_a_table_refuses(cli, runs, table, tmp_path):
     done = cli("table", runs[0], "--out", tmp_path / "out.csv")
     assert done.returncode == 2
     assert "--out is the table's file, NAME.parquet" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def file(table, tmp_path_factory):
+    """The table as a file."""
+    place = tmp_path_factory.mktemp("file") / "tiny.parquet"
+    table.save(place)
+    return place
+
+
+def lookup(cli, file, out, *settings):
+    options = ("method=table", f"table.source={file}", "search.generation=6", "finetune.networks=0", *settings)
+    config = out.with_suffix(".yaml")
+    config.write_text("{}")
+    return cli("search", config, "--out", out, *(word for each in options for word in ("--set", each)))
+
+
+def test_a_search_on_a_table_is_a_run_like_any_other(cli, file, table, tmp_path):
+    out = tmp_path / "run"
+    done = lookup(cli, file, out, "search.proposer=exhaustive", "search.trials=100", "table.workers=2")
+    assert done.returncode == 0, done.stderr
+    assert "nothing is trained" in done.stderr
+    best = load_front(out)
+    assert best["architecture"].tolist() == table.front()
+    tested = [table.metrics(text)["test_accuracy"] for text in best["architecture"]]
+    assert best["test_accuracy"].tolist() == pytest.approx(tested)
+    records = read_records(out / "journal.log")
+    assert sum(record.seconds for record in records) == pytest.approx(table.values("seconds", 0).sum())
+    assert cli("status", out).returncode == 0
+    assert cli("best", out).returncode == 0
+    assert cli("report", out).returncode == 0
+    before = (out / "journal.log").read_bytes()
+    (out / "front.csv").unlink()
+    assert cli("resume", out).returncode == 0
+    assert (out / "journal.log").read_bytes() == before
+
+
+def test_a_search_on_a_table_that_was_stopped_goes_on_in_its_own_time(cli, file, tmp_path):
+    for name, trials in (("whole", 12), ("parts", 6)):
+        lookup(cli, file, tmp_path / name, "search.proposer=evolution", f"search.trials={trials}")
+    config = tmp_path / "parts" / "config.yaml"
+    config.write_text(config.read_text().replace("trials: 6", "trials: 12"))
+    assert cli("resume", tmp_path / "parts", "--fork", tmp_path / "more").returncode == 0
+    facts = [
+        [(r.id, r.started, r.seconds, r.metrics) for r in read_records(tmp_path / name / "journal.log")]
+        for name in ("whole", "more")
+    ]
+    assert facts[0] == facts[1]
+
+
+def test_early_stopping_on_a_table_counts_the_seconds_of_its_epochs(cli, tmp_path):
+    places = np.arange(TINY.count())
+    accuracy = (places / places.max())[:, None]
+    ones = np.ones_like(accuracy)
+    columns = {"accuracy": accuracy, "accuracy@1": accuracy / 2, "seconds": 8 * ones, "seconds@1": 3 * ones}
+    file = tmp_path / "trained.parquet"
+    Table("trained", TINY, "trained", (1, 4), places, columns, {"data": {"name": "made"}}).save(file)
+    out = tmp_path / "run"
+    settings = ("search.proposer=random", "search.trials=12", "table.early_stopping=true", "training.reduction=2")
+    done = lookup(cli, file, out, *settings)
+    assert done.returncode == 0, done.stderr
+    records = read_records(out / "journal.log")
+    assert {(record.state.value, record.seconds, record.metrics["epochs"]) for record in records} == {
+        ("finished", 8.0, 4.0),
+        ("pruned", 3.0, 1.0),
+    }
+
+
+def test_what_a_search_on_a_table_refuses(cli, file, tmp_path):
+    for number, (settings, words) in enumerate(
+        (
+            (("space.name=nasbnn",), "leave the section space out"),
+            (("table.replicate=2",), "the table has 2, counted from 0"),
+            (("table.early_stopping=true",), "no epochs at which to compare"),
+            (("search.objectives=[accuracy, latency]",), "no latency_ms"),
+            (("search.ops_max=1",), "has at most 1 OPs"),
+            (("final.networks=2",), "leave final.networks out"),
+            (("table.source=nothing",), "unknown table 'nothing'"),
+            (("execution.address=1.2.3.4:5",), "1.2.3.4:5"),
+        )
+    ):
+        done = lookup(cli, file, tmp_path / f"run{number}", *settings)
+        assert done.returncode != 0, words
+        assert words in done.stderr
+        assert "Traceback" not in done.stderr
