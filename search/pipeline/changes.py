@@ -35,7 +35,7 @@ from spaces.tools.files import write_atomically
 _FREE = ("execution",)
 """Sections that may change: where and how trials run."""
 
-_FREE_KEYS = ("data.loader_workers", "data.memory_limit_mb", "data.download", "data.path")
+_FREE_KEYS = ("data.loader_workers", "data.memory_limit_mb", "data.download", "data.path", "data.cache")
 """Further settings that leave results alone: whether the images are the same is looked at by itself."""
 
 _AFTER_TRAINING = ("search", "evaluation", "finetune", "final", *_FREE)
