@@ -11,11 +11,12 @@ from models.layers.convolution import convolve_in_order
 from models.layers.kernels import Kernel, KernelCache, WeightNormalisation, binary_kernel, float_kernel, new_weight
 from models.layers.lsq import HIGH, LOW, initial_step, keep_positive, quantise_weights
 from models.layers.modes import Mode, Weights
-from models.layers.tail import Tail
+from models.layers.tail import NormTail, Tail
 from models.layers.unit import BinaryUnit
 from models.network import Network
 from models.options import Options
 from spaces import Architecture, Layer, NasBnnSpace
+from spaces.nasbnn.declaration import Design
 
 STEM_KERNEL_SIZE = 3
 
@@ -62,6 +63,31 @@ class Stem(nn.Module):
         factor, constant = self.tail.folded(len(levels), None)
         sums = convolve_in_order(images.to(levels.dtype), levels, self.stride)
         return self.tail.finish(sums, factor * self.step[:width], constant, None)
+
+
+class FloatStem(nn.Module):
+    """A 3x3 float convolution and batch norm (ReActNet); the first `width` filters of it."""
+
+    def __init__(self, channels: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.weight = new_weight(width, channels, STEM_KERNEL_SIZE, STEM_KERNEL_SIZE)
+        self.tail = NormTail(width)
+        self.stride = stride
+
+    def forward(self, images: Tensor, width: int | None = None) -> Tensor:
+        """(N, channels, H, W) -> (N, width, H / stride, W / stride)."""
+        images, weight = images.contiguous(memory_format=torch.channels_last), self.weight[:width]
+        if not self.training and not torch.is_grad_enabled():
+            sums = convolve_in_order(images.to(weight.dtype), weight, self.stride)  # to the bit as the 1-bit engine
+        else:
+            sums = F.conv2d(images, weight, None, self.stride, STEM_KERNEL_SIZE // 2).to(weight.dtype)
+        return self.tail(sums.contiguous(memory_format=torch.channels_last), None, None)
+
+
+def make_stem(space: NasBnnSpace, width: int) -> Stem | FloatStem:
+    """The stem of the space's design."""
+    kind = FloatStem if space.design is Design.REACTNET else Stem
+    return kind(space.channels, width, space.stem_stride)
 
 
 class ConvolutionUnit(BinaryUnit):
@@ -114,7 +140,7 @@ class BinaryNetwork(Network[NasBnnSpace, Architecture, NetworkOptions]):
         self.space = space
         self.architecture = space.require(architecture)
         self.options = options or NetworkOptions()
-        self.stem = Stem(space.channels, architecture.stem, space.stem_stride)
+        self.stem = make_stem(space, architecture.stem)
         width = architecture.stem
         self.stages = nn.ModuleList()
         for stage, layers in zip(space.stages, architecture.stages, strict=True):
