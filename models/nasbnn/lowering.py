@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 from torch import Tensor, nn
 
+from models.layers.modes import Mode
 from models.layers.tail import Tail
 from models.nasbnn.network import BinaryNetwork, ConvolutionUnit, FloatStem, SeparableConvolution, Stem
 from models.onebit import operations as op
@@ -61,6 +62,8 @@ def _float_stem(stem: FloatStem, tensor: int, builder: Builder) -> int:
 
 
 def _unit(unit: ConvolutionUnit, tensor: int, builder: Builder) -> int:
+    if unit.mode is not Mode.BWBA:
+        raise TypeError(f"a network in mode {unit.mode.name} is not binary; export one in mode BWBA")
     kernel = unit.kernel()
     out_channels, _, size, _ = kernel.weight.shape
     signs = kernel.weight.permute(0, 2, 3, 1) > 0

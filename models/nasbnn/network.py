@@ -23,9 +23,11 @@ STEM_KERNEL_SIZE = 3
 
 @dataclass(frozen=True)
 class NetworkOptions(Options):
-    """How the weights of every binary convolution are normalised."""
+    """How the weights of every binary convolution are normalised, and what is binary: `mode` FWFA is the float twin,
+    FWBA what the first of two stages trains."""
 
     weight_normalisation: WeightNormalisation = WeightNormalisation.PAPER
+    mode: Mode = Mode.BWBA
 
 
 class Stem(nn.Module):
@@ -102,7 +104,7 @@ class ConvolutionUnit(BinaryUnit):
         self.stride = stride
         self.groups = groups
         self.options = options
-        self.mode = Mode.BWBA
+        self.mode = options.mode
         self._kernels = KernelCache()
 
     def kernel(self) -> Kernel:

@@ -96,7 +96,8 @@ class Pipeline:
 
     def _supernet_epochs(self, epochs: int, seconds: float | None = None) -> None:
         if not (self.run.supernet / MANIFEST_FILE).exists():
-            self._do("Supernet", epochs, tasks.TrainSupernet(epochs, seconds))
+            shown = epochs + self.run.config.supernet.epochs_before
+            self._do("Supernet", shown, tasks.TrainSupernet(epochs, seconds))
 
     @property
     def _to_correct(self) -> bool:
@@ -221,7 +222,7 @@ class Pipeline:
                 stopping = EarlyStopping(training.rungs, training.reduction) if training.early_stopping else None
                 plan = Plan(
                     propose,
-                    fit_task(config, stage, stopping),
+                    fit_task(stage, stopping),
                     search.proposer,
                     encode,
                     stopping=stopping,
@@ -281,7 +282,7 @@ class Pipeline:
             return proposals if number == generation else []
 
         self.view.phase(title, len(earlier) + len(proposals))
-        task, proposer = fit_task(self.run.config, stage), "reference" if stage is Stage.REFERENCE else "front"
+        task, proposer = fit_task(stage), "reference" if stage is Stage.REFERENCE else "front"
         exclusive = any(proposal.operator == PARENT for proposal in proposals)
         plan = Plan(propose, task, proposer, self._encoder(stage), exclusive=exclusive, together=True)
         return self._trials(stage, plan)

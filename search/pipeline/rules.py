@@ -14,6 +14,7 @@ from search.pipeline.prepared import Prepared
 from search.proposers import make_proposer
 from search.proposers.loaded import rehearse
 from search.registry import is_extension
+from search.runs.teachers import staged_sections, start_problems, teacher_notes, teacher_problems
 from search.training.own import TrainingCode
 from spaces import SpaceError
 from spaces.errors import listed, unknown
@@ -26,8 +27,8 @@ FEW_IMAGES, UNEQUAL = 5, 3
 
 def problems_of(given: Prepared) -> list[str]:
     """Every problem, as a sentence that says what to do."""
-    methods = (_one_shot, _differentiable, _inheritance, _references, _networks, _hyperparameters, _own_code)
-    rules = (_data, _limits, _proposer, _supernet, _start, _parent, *methods)
+    methods = (_one_shot, _differentiable, _inheritance, _references, _networks, _teachers_and_stages, _hyperparameters)
+    rules = (_data, _limits, _proposer, _supernet, _start, _parent, *methods, _own_code)
     return [problem for rule in rules for problem in rule(given)]
 
 
@@ -199,10 +200,26 @@ def _references(given: Prepared) -> Iterator[str]:
 def _networks(given: Prepared) -> Iterator[str]:
     """Options of trainings that the family's networks must have."""
     training, final, name = given.config.training, given.config.final, given.architectures.name
-    if (training.multi_stage or final.multi_stage) and not given.family.has_option("mode"):
+    staged = any(section.multi_stage for _, section in staged_sections(given.config))
+    if staged and not given.family.has_option("mode"):
         yield f"networks of {name!r} have no multi-stage training: leave multi_stage out"
     if max(training.drop_path, final.drop_path) > 0 and not given.family.has_option("drop_path"):
         yield f"networks of {name!r} have no paths to drop: leave drop_path out"
+
+
+def _teachers_and_stages(given: Prepared) -> Iterator[str]:
+    """Teachers must be there and for these data, and so must be what stages start from."""
+    config = given.config
+    yield from teacher_problems(config, given.data)
+    yield from start_problems(config)
+    if config.plan.seconds and config.supernet.multi_stage:
+        yield "a planned run trains its supernet in one stage: leave supernet.multi_stage out"
+    if given.is_bilevel and (config.supernet.multi_stage or config.supernet.teachers):
+        yield f"supernet.teacher and supernet.multi_stage are for supernets of the sandwich rule; {_kind(given)}"
+    for name, section in staged_sections(config):
+        of_stages = any(stage.epochs is not None for stage in section.multi_stage)
+        if of_stages and "epochs" in config.space.hyperparameters:
+            yield f"{name}.multi_stage says the epochs of its stages: leave epochs out of the hyperparameters"
 
 
 def _hyperparameters(given: Prepared) -> Iterator[str]:
@@ -227,7 +244,7 @@ def _hyperparameters(given: Prepared) -> Iterator[str]:
 
 def notes_of(given: Prepared) -> list[str]:
     """What a person should know of a run that begins: what becomes smaller, since there are few images."""
-    return [*_batch_sizes(given), *_few(given)]
+    return [*_batch_sizes(given), *_few(given), *teacher_notes(given.config, given.data)]
 
 
 def _few(given: Prepared) -> Iterator[str]:

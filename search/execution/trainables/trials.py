@@ -157,14 +157,14 @@ class NetworkTrial(CandidateTrial):
         joined = run.config.space.hyperparameter_space()
         text = asked.architecture if joined is None else f"{asked.architecture} with {joined.unrank(0)}"
         self.trial, self.shown = TrialInput(0, text, asked.id), asked.member
-        self.epochs = int(asked.hyperparameters.get("epochs", section.epochs))
-        self._before = self.epochs if self._stage is Stage.TRAINED and common.training.multi_stage else 0
+        staged = section.with_values(asked.hyperparameters)
+        self.epochs = staged.last_epochs
         self.kept = run.weights(self._stage, asked.id)
         self.worker = Worker(run.path, self.setting.code)
 
     def task(self, until: int) -> Task:
         """See `CandidateTrial`."""
-        return Fit((self.trial,), self._stage, self._before, until)
+        return Fit((self.trial,), self._stage, until)
 
 
 class CellTrial(CandidateTrial):
