@@ -39,6 +39,7 @@ class Schedule(StrEnum):
     STEPS = "steps"
     ONE_CYCLE = "one-cycle"
     LINEAR_ONE_CYCLE = "linear-one-cycle"
+    LINEAR = "linear"
     CONSTANT = "constant"
 
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 
-from analysis.runs.layout import FRONT_FILE, MANIFEST_FILE
+from analysis.runs.layout import FRONT_FILE, MANIFEST_FILE, NETWORKS_FILE
 from analysis.stages import PARENT
 from models.checkpoints.networks import load_network, load_supernet
 from models.families import family_of
@@ -13,6 +13,7 @@ from search.config.run import Method
 from search.latency.table import Predictor, read_table
 from search.outputs.tables import REFERENCES_FILE, draw, export_trials, write_table
 from search.pipeline.detection import detector_proposals, proposed_space
+from search.pipeline.networks import given_proposals
 from search.pipeline.phases import Chain, Tasks
 from search.pipeline.planner.correction import corrected, patience
 from search.pipeline.plateau import plateau
@@ -37,6 +38,7 @@ CANDIDATES = {
     Method.DIFFERENTIABLE: Stage.SEARCHED,
     Method.DETECTION: Stage.DETECTOR,
     Method.SHARED_DETECTOR: Stage.SHARED,
+    Method.NETWORKS: Stage.FINAL,
 }
 """The stage of each method's candidates."""
 
@@ -165,7 +167,9 @@ class Pipeline:
         best = best_per_architecture(front_records(records, costs))
         references = self.study(Stage.REFERENCE).records()  # but the parent, whose training was another one
         compared = [each for each in references if each.operator != PARENT and each.state is State.FINISHED]
-        deploying = [*best, *compared]
+        given = self.run.config.method is Method.NETWORKS  # all of which someone asked for
+        finished = [record for record in records if record.state is State.FINISHED] if given else []
+        deploying = [*best, *compared, *(record for record in finished if record not in best)]
         self.view.phase("Networks", len(deploying))
         # writes the front's networks as files, and measures them on the test split, once
         deployed = Tasks([tasks.Deploy(each.id, each.architecture, each.stage) for each in deploying], run, self.view)
@@ -175,12 +179,18 @@ class Pipeline:
         tested = {(result.stage.value, result.id): result for result in results}
         if compared:
             write_table(run, REFERENCES_FILE, compared, tested)
+        if finished:
+            write_table(run, NETWORKS_FILE, finished, tested)
         write_table(run, FRONT_FILE, best, tested)  # last: it says that the run has finished
 
     def _search(self) -> Trials:
         if self.run.config.method is Method.DETECTION:
             trials = self._fixed("Detectors", Stage.DETECTOR, detector_proposals(self.run))
             assert trials is not None, "`prepare_detection` sees to it that there are networks"
+            return trials
+        if self.run.config.method is Method.NETWORKS:
+            trials = self._fixed("Networks to train", Stage.FINAL, given_proposals(self.run.space))
+            assert trials is not None, "a space has members"
             return trials
         run, config, search = self.run, self.run.config, self.run.config.search
         coster = None
@@ -228,8 +238,8 @@ class Pipeline:
                     stopping=stopping,
                     ended=lambda records: keep_only(run, stage, records, search.objectives[1:]),
                 )
-            case Method.DETECTION:
-                raise AssertionError("detectors are fixed beforehand")
+            case Method.DETECTION | Method.NETWORKS:
+                raise AssertionError("they are fixed beforehand")
         return self._trials(stage, plan)
 
     def _finetune(self, front: Sequence[Record]) -> Trials | None:

@@ -19,6 +19,7 @@ from search.training.own import TrainingCode
 from spaces import SpaceError
 from spaces.errors import listed, unknown
 from spaces.hyperparameters.kinds import KNOWN
+from spaces.joint.networks import NetworksSpace
 from spaces.limits import Limits, require_reachable
 from spaces.space import number_text
 
@@ -27,8 +28,8 @@ FEW_IMAGES, UNEQUAL = 5, 3
 
 def problems_of(given: Prepared) -> list[str]:
     """Every problem, as a sentence that says what to do."""
-    methods = (_one_shot, _differentiable, _inheritance, _references, _networks, _teachers_and_stages, _hyperparameters)
-    rules = (_data, _limits, _proposer, _supernet, _start, _parent, *methods, _own_code)
+    methods = (_one_shot, _differentiable, _inheritance, _references, _networks, _given_networks, _teachers_and_stages)
+    rules = (_data, _limits, _proposer, _supernet, _start, _parent, *methods, _hyperparameters, _own_code)
     return [problem for rule in rules for problem in rule(given)]
 
 
@@ -207,6 +208,15 @@ def _networks(given: Prepared) -> Iterator[str]:
         yield f"networks of {name!r} have no paths to drop: leave drop_path out"
 
 
+def _given_networks(given: Prepared) -> Iterator[str]:
+    """Networks to train are listed, and trained by the section `final`."""
+    if given.config.method is Method.NETWORKS and not isinstance(given.architectures, NetworksSpace):
+        yield (
+            f"method: networks trains given networks, and {given.architectures.name!r} is a space to search: list some "
+            "in space.networks, or take another method"
+        )
+
+
 def _teachers_and_stages(given: Prepared) -> Iterator[str]:
     """Teachers must be there and for these data, and so must be what stages start from."""
     config = given.config
@@ -231,6 +241,8 @@ def _hyperparameters(given: Prepared) -> Iterator[str]:
     searched &= KNOWN.keys()
     of_searches = set(DifferentiableConfig.model_fields) | {"seed"}
     only_searches = searched & (of_searches - set(TrainConfig.model_fields))
+    if config.method is Method.NETWORKS:
+        only_searches -= {"seed"}  # a network may be trained several times
     if only_searches and config.method is not Method.DIFFERENTIABLE:
         yield f"{listed(sorted(only_searches))} are settings of differentiable searches: set method: differentiable"
     if searched - of_searches and config.method is Method.DIFFERENTIABLE:
@@ -283,7 +295,7 @@ def _batch_sizes(given: Prepared) -> Iterator[str]:
         ("training", config.method is Method.TRAINING, config.training.batch_size),
         ("parent", config.parent.epochs > 0, config.parent.batch_size),
         ("finetune", config.finetune.networks > 0, config.finetune.batch_size),
-        ("final", config.final.networks > 0, config.final.batch_size),
+        ("final", config.final.networks > 0 or config.method is Method.NETWORKS, config.final.batch_size),
     ):
         if used and size > images:
             yield f"the batch size of {section} is {size}, but there are {images} training images: it becomes {images}"

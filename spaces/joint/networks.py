@@ -6,11 +6,13 @@ from functools import cached_property
 from typing import ClassVar, Self
 
 from spaces.catalogue import NETWORKS, get_network, get_space, resized
+from spaces.cell import CellSpace
 from spaces.cost import Cost, Costs
 from spaces.errors import SpaceError, listed, refuse, shown
 from spaces.product import ProductSpace
 from spaces.space import Candidate, Space
 from spaces.tools.json_form import Json
+from spaces.tools.named import NamedNetwork
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,13 @@ class NetworksSpace(ProductSpace[Given, str]):
         """What many of them cost."""
         parts = [(space, [architecture]) for space, architecture in (self.members[each.text] for each in members)]
         return Costs.joined([space.costs(architectures, image_size, classes) for space, architectures in parts])
+
+
+def published_ops(network: NamedNetwork) -> float:
+    """What a network of a paper costs as that paper counts: BNAS leaves the skips' float convolutions out."""
+    space = get_space(network.space)
+    member = space.parse(network.architecture)
+    return space.papers_ops(member) if isinstance(space, CellSpace) else space.cost(member).ops
 
 
 def canonical_name(text: str) -> str:
