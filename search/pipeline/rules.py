@@ -10,6 +10,7 @@ from models.families import SupernetTraining, build_network, family_of
 from search.config.run import Method
 from search.config.sections import ConfigError, TrainConfig
 from search.config.trainings import DifferentiableConfig
+from search.pipeline.networks import notes_on
 from search.pipeline.prepared import Prepared
 from search.proposers import make_proposer
 from search.proposers.loaded import rehearse
@@ -256,7 +257,8 @@ def _hyperparameters(given: Prepared) -> Iterator[str]:
 
 def notes_of(given: Prepared) -> list[str]:
     """What a person should know of a run that begins: what becomes smaller, since there are few images."""
-    return [*_batch_sizes(given), *_few(given), *teacher_notes(given.config, given.data)]
+    teachers = teacher_notes(given.config, given.data)
+    return [*notes_on(given.architectures), *_batch_sizes(given), *_few(given), *teachers]
 
 
 def _few(given: Prepared) -> Iterator[str]:
