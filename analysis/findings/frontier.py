@@ -181,7 +181,7 @@ def _trained(trials: pd.DataFrame, x: str, y: str) -> tuple[Compared, ...]:
     """Networks of papers among the trials, by name: those whose text form is one, whatever seed they have."""
     if "architecture" not in trials.columns:
         return ()
-    names = trials["architecture"].astype("str").str.partition(" with ")[0]
+    names = trials["architecture"].astype("str").str.split(" with ", n=1).str[0]
     known = names.isin(list(NETWORKS))
     return _means(names[known], numbers(trials[known], x, y))
 
