@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.layers.autograd import Function, once_differentiable
+from models.layers.autograd import Function, once_differentiable, part_of
 from models.layers.channels import first, pad_to, per_channel
 from models.layers.convolution import convolve, input_gradient, weight_gradient
 from models.layers.kernels import Kernel
@@ -72,8 +72,8 @@ class _BinaryConvolution(Function):
         if ctx.needs_input_grad[0] or ctx.needs_input_grad[1]:
             to_input = input_gradient(gradient, inputs, weight, stride, groups).to(x.dtype)
             if activations is Activations.BINARY:
-                distance = torch.add(x, per_channel(shift)).abs_().clamp_(max=bound)
-                to_input = to_input.addcmul_(to_input, distance, value=-1 / bound).mul_(2 / bound)
+                distance = part_of(torch.add(x, per_channel(shift)).abs_(), bound)
+                to_input = to_input.addcmul_(to_input, distance, value=-1).mul_(2 / bound)  # the tent's slope
             (to_shift,) = pad_to(ctx.declared, to_input.sum((0, 2, 3)))
         return to_input, to_shift, to_weight, None, None, None, None
 

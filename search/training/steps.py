@@ -92,7 +92,7 @@ def taught_loss(logits: Tensor, labels: Tensor, soft: Tensor | None, config: Tra
     share, temperature = config.teacher_weight, config.teacher_temperature
     if share == 0:
         return loss_of(logits, labels)
-    loss = F.cross_entropy(logits / temperature, soft) * temperature**2
+    loss = F.cross_entropy(logits / temperature, soft.to(logits.dtype)) * temperature**2
     return loss if share == 1 else share * loss + (1 - share) * loss_of(logits, labels)
 
 
