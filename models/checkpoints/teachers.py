@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from models.checkpoints.folder import MANIFEST, CheckpointError, Json, Verify, load_checkpoint, save_checkpoint
 from models.checkpoints.networks import network_from
-from spaces.errors import listed, unknown
+from spaces.errors import listed, nearest
 
 TIMM = "timm/"
 _WRAPPERS = ("state_dict", "model", "model_state_dict")
@@ -153,7 +153,9 @@ def _build(meta: Json) -> nn.Module:
 
         known = models.list_models(module=models)
         if name not in known:
-            raise CheckpointError(f"{unknown('classifier of torchvision', name, known)}; timm's are {TIMM}NAME")
+            raise CheckpointError(
+                f"unknown classifier of torchvision {name!r}{nearest(name, known) or '.'} Those of timm are {TIMM}NAME"
+            )
         extra = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
         return cast("nn.Module", models.get_model(name, weights=None, num_classes=classes, **extra))
 

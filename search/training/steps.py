@@ -45,8 +45,8 @@ class Step(Protocol):
 
 @dataclass(frozen=True)
 class Epoch:
-    """What is reported after an epoch: its number from 1, the mean loss, the speed, the last learning rate, and how
-    many processes trained it together."""
+    """What is reported after an epoch, or within one: its number from 1, the mean loss, the speed, the last learning
+    rate, how many processes train it together, and the share of it that is done."""
 
     epoch: int
     epochs: int
@@ -54,6 +54,7 @@ class Epoch:
     images_per_second: float
     learning_rate: float
     workers: int = 1
+    share: float = 1.0
 
 
 @runtime_checkable
@@ -92,7 +93,7 @@ def taught_loss(logits: Tensor, labels: Tensor, soft: Tensor | None, config: Tra
     share, temperature = config.teacher_weight, config.teacher_temperature
     if share == 0:
         return loss_of(logits, labels)
-    loss = F.cross_entropy(logits / temperature, soft) * temperature**2
+    loss = F.cross_entropy(logits / temperature, soft.to(logits.dtype)) * temperature**2
     return loss if share == 1 else share * loss + (1 - share) * loss_of(logits, labels)
 
 

@@ -12,18 +12,27 @@ import torch
 from torch import Tensor, nn
 
 from models.cell.supernet import MixedSupernet
+from models.detection.detector import Detector, DetectorOptions, Seen
+from models.families import build_network
 from models.nasbnn.supernet import NasBnnSupernet
 from models.width.network import WidthNetwork
-from search.config.trainings import DifferentiableConfig, NetworkTrainConfig, SupernetConfig
+from search.config.detection import DetectionConfig
+from search.config.space import SpaceConfig
+from search.config.trainings import DifferentiableConfig, FinetuneConfig, NetworkTrainConfig, SupernetConfig
 from search.data.augment import Augmentation
 from search.data.dataset import Normalisation, TensorSplit
+from search.data.detection.config import PicturesConfig
+from search.data.detection.opening import open_pictures
 from search.training.bilevel import BilevelStep
+from search.training.detection import detector_step
 from search.training.loop import train
 from search.training.ranks import Ranks, TorchRanks
-from search.training.steps import Batch, Epoch, plain_step, sandwich_step
+from search.training.steps import Batch, Epoch, Step, plain_step, sandwich_step
+from search.training.teachers import Lessons
 from spaces import get_space
 from spaces.cell import CellSpace
 
+NONE = Augmentation()
 SGD = {"optimiser": "sgd", "momentum": 0.0, "schedule": "constant", "learning_rate": 0.1}
 
 
@@ -75,6 +84,21 @@ def widths(ranks: Ranks, **options) -> Result:
     return _trained(WidthNetwork(space, space.smallest()), plain_step, images(), config, ranks, **options)
 
 
+def taught(ranks: Ranks, **options) -> Result:
+    """A width network that learns from two others, whose soft labels are kept per image, and from the labels."""
+    torch.manual_seed(0)
+    space = get_space("vgg-digits")
+    config = FinetuneConfig(epochs=2, batch_size=24, learning_rate=1e-2, teacher_weight=0.7, teacher_temperature=2)
+    network, *teachers = (WidthNetwork(space, space.smallest()) for _ in range(3))
+    lessons, plain = Lessons([teacher.eval() for teacher in teachers], 2.0), replace(images(), augmentation=NONE)
+
+    def make(network: nn.Module, config: FinetuneConfig) -> Step:
+        return lessons.taught(plain_step(network, config), plain, config, torch.device("cpu"))[0]
+
+    numbered = replace(plain, labels=torch.arange(len(plain)))
+    return _trained(network, make, numbered, config, ranks, **options)
+
+
 def one_step(ranks: Ranks, **options) -> Result:
     """A width network, one step of plain gradient descent."""
     torch.manual_seed(0)
@@ -96,6 +120,21 @@ def cells(ranks: Ranks, **options) -> Result:
         return BilevelStep(network, InDouble(images(36, seed=1)), config, 0, ranks=ranks)  # type: ignore[arg-type]
 
     return _trained(supernet, make, images(36), config, ranks, **options)
+
+
+def detector(ranks: Ranks) -> Result:
+    """A small detector, in float32, one step of plain gradient descent on pictures of digits."""
+    torch.manual_seed(0)
+    stages = [{"depths": [1], "widths": [16], "kernel_sizes": [3], "groups": [1], "stride": 2}] * 4
+    config = {"name": "tiny", "image_size": 32, "stem_widths": [8], "stem_stride": 2, "stages": stages}
+    space = SpaceConfig.model_validate(config).architectures(channels=1)
+    pictures = open_pictures(PicturesConfig(pictures=10, picture_size=64), 1, 0).train.subset(torch.arange(4))
+    seen, options = Seen(tuple("0123456789"), (0.3,), (0.3,)), DetectorOptions(channels=16, hidden=16, image_size=64)
+    network = Detector(build_network(space, space.largest()), seen, options)
+    training = DetectionConfig(epochs=1, batch_size=4, image_size=64, warmup_epochs=0, weight_decay=0, **SGD)
+    step = detector_step(network, pictures.pictures, training)
+    epochs = list(train(network, step, pictures, training, seed=3, ranks=ranks))
+    return Result(network.state_dict(), epochs)
 
 
 def _trained(
@@ -171,8 +210,10 @@ SCENARIOS: dict[str, Callable[[Ranks, Path], Result]] = {
     "sandwich": lambda ranks, folder: sandwich(ranks),
     "widths": lambda ranks, folder: widths(ranks),
     "cells": lambda ranks, folder: cells(ranks),
+    "taught": lambda ranks, folder: taught(ranks),
     "one_step": lambda ranks, folder: one_step(ranks),
     "own_statistics": lambda ranks, folder: one_step(replace(ranks, synchronised=False)),
+    "detector": lambda ranks, folder: detector(replace(ranks, synchronised=False)),
     "float32": lambda ranks, folder: sandwich(replace(ranks, synchronised=False), dtype=torch.float32),
     "interrupted": lambda ranks, folder: interrupted(replace(ranks, synchronised=False), folder / "kept"),
     "half": lambda ranks, folder: stopped(replace(ranks, synchronised=False), folder / "half", 2) or Result({}, []),
