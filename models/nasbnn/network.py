@@ -16,7 +16,7 @@ from models.layers.unit import BinaryUnit
 from models.network import Network
 from models.options import Options
 from spaces import Architecture, Layer, NasBnnSpace
-from spaces.nasbnn.declaration import Design
+from spaces.nasbnn.declaration import Blocks
 
 STEM_KERNEL_SIZE = 3
 
@@ -87,8 +87,8 @@ class FloatStem(nn.Module):
 
 
 def make_stem(space: NasBnnSpace, width: int) -> Stem | FloatStem:
-    """The stem of the space's design."""
-    kind = FloatStem if space.design is Design.REACTNET else Stem
+    """The stem that belongs to the space's blocks."""
+    kind = FloatStem if space.blocks is Blocks.REACTNET else Stem
     return kind(space.channels, width, space.stem_stride)
 
 

@@ -119,8 +119,7 @@ def train(
         require_reachable(config.execution.address)
     except ExecutionError as error:
         fail(str(error))
-    named = config.space.networks or ()
-    run = prepare(config, (out or Path("runs") / folder_name(named[0])).expanduser())
+    run = prepare(config, (out or Path("runs") / folder_name(given[0])).expanduser())
     for sentence in (*use_of(run.info["data"]), *run.info.get("notes", [])):
         note(sentence)
     begin(run, address)
@@ -128,4 +127,4 @@ def train(
 
 def folder_name(network: str) -> str:
     """A name for the folder of a run of this network: its own, or that of its space."""
-    return network.partition(":")[0].replace("@", "-").replace("/", "-")
+    return network.partition(":")[0].strip().replace("@", "-").replace("/", "-")

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import ClassVar, Self
 
 from spaces.catalogue import NETWORKS, get_network, get_space, resized
-from spaces.cell import CellSpace
+from spaces.cell import CellSpace, Genotype
 from spaces.cost import Cost, Costs
 from spaces.errors import SpaceError, listed, refuse, shown
 from spaces.product import ProductSpace
@@ -155,7 +155,9 @@ def published_ops(network: NamedNetwork) -> float:
     """What a network of a paper costs as that paper counts: BNAS leaves the skips' float convolutions out."""
     space = get_space(network.space)
     member = space.parse(network.architecture)
-    return space.papers_ops(member) if isinstance(space, CellSpace) else space.cost(member).ops
+    if isinstance(space, CellSpace) and isinstance(member, Genotype):
+        return space.papers_ops(member)
+    return space.cost(member).ops
 
 
 def canonical_name(text: str) -> str:

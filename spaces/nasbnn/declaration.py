@@ -28,7 +28,7 @@ class Stage:
             object.__setattr__(self, field, tuple(getattr(self, field)))
 
 
-class Design(StrEnum):
+class Blocks(StrEnum):
     """What networks are made of beside what their architecture says.
 
     NASBNN: an 8-bit stem with RPReLU; the filters of binary convolutions are normalised (its equation 6).
@@ -51,13 +51,13 @@ class NasBnnDeclaration:
     classes: int
     channels: int = 3
     non_decreasing: bool = True
-    design: Design = Design.NASBNN
+    blocks: Blocks = Blocks.NASBNN
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "stem_widths", tuple(self.stem_widths))
         object.__setattr__(self, "stages", tuple(self.stages))
-        if self.design in set(Design):  # a text, where it was read from a file
-            object.__setattr__(self, "design", Design(self.design))
+        if self.blocks in set(Blocks):  # a text, where it was read from a file
+            object.__setattr__(self, "blocks", Blocks(self.blocks))
         refuse(self.name, self.problems())
 
     @cached_property
@@ -77,8 +77,8 @@ class NasBnnDeclaration:
         """Everything wrong with the fields."""
         if not self.stages:
             yield "needs at least one stage"
-        if self.design not in set(Design):
-            yield unknown("design", self.design, Design)
+        if self.blocks not in set(Blocks):
+            yield unknown("kind of blocks", self.blocks, [kind.value for kind in Blocks], "kinds of blocks")
         lists = {"stem_widths": self.stem_widths}
         for number, stage in enumerate(self.stages, 1):
             for field in ("depths", "widths", "kernel_sizes", "groups"):

@@ -4,7 +4,7 @@ import dataclasses
 
 from spaces.errors import SpaceError
 from spaces.nasbnn import NasBnnSpace, Stage
-from spaces.nasbnn.declaration import Design
+from spaces.nasbnn.declaration import Blocks
 from spaces.space import halvings_kept, nearest_multiple
 from spaces.tools.named import NamedNetwork
 
@@ -89,7 +89,7 @@ _REACTNET_STAGES = (
     Stage(depths=(1, 2), widths=(512, 768, 1024), kernel_sizes=(3,), groups=(1,), stride=2),
 )
 REACTNET = NasBnnSpace(  # its largest member is ReActNet-A
-    "reactnet", (16, 24, 32), 2, _REACTNET_STAGES, image_size=224, classes=1000, design=Design.REACTNET
+    "reactnet", (16, 24, 32), 2, _REACTNET_STAGES, image_size=224, classes=1000, blocks=Blocks.REACTNET
 )
 
 PRESETS = (NASBNN, NASBNN_32, narrowed(NASBNN_32, 4, "nasbnn-32-quarter"), NASBNN_DIGITS, REACTNET)

@@ -18,7 +18,7 @@ from models.onebit.lowering.lower import lower
 from spaces import get_space
 from spaces.catalogue import NETWORKS, get_network
 from spaces.joint.networks import NetworksSpace
-from spaces.nasbnn.declaration import Design
+from spaces.nasbnn.declaration import Blocks
 
 REACTNET = replace(get_space("reactnet@16/8"), classes=5)
 
@@ -160,7 +160,7 @@ def test_members_of_a_supernet_with_a_float_stem_are_networks():
     for seed in range(3):
         member = REACTNET.sample(random.Random(seed))
         network = supernet.extract(member)
-        assert network.space.design is Design.REACTNET
+        assert network.space.blocks is Blocks.REACTNET
         with torch.inference_mode():
             assert torch.equal(network(images), supernet(images, member))
 

@@ -22,7 +22,7 @@ from models.onebit.operations import BinaryConvolution, Encoding, Zero
 from models.width.network import WidthNetwork, WidthOptions
 from spaces import NasBnnSpace, Stage
 from spaces.cell import CellSpace
-from spaces.nasbnn.declaration import Design
+from spaces.nasbnn.declaration import Blocks
 from spaces.width import WidthSpace
 
 NASBNN = NasBnnSpace(
@@ -68,13 +68,13 @@ def moved(network, seed=0):
     return network.eval()
 
 
-@pytest.mark.parametrize("design", Design)
+@pytest.mark.parametrize("blocks", Blocks)
 @pytest.mark.parametrize("seed", range(4))
-def test_a_network_of_nasbnn_has_the_tensors_of_its_program_to_the_bit(seed, design, monkeypatch):
+def test_a_network_of_nasbnn_has_the_tensors_of_its_program_to_the_bit(seed, blocks, monkeypatch):
     """Every one up to the mean: so whatever is near a threshold falls on the same side of it, in every unit."""
     monkeypatch.setattr(convolution, "_CACHED", 1000)  # which makes parts of three images
     torch.manual_seed(seed)
-    space = replace(NASBNN, design=design)
+    space = replace(NASBNN, blocks=blocks)
     network = build_network(space, space.sample(random.Random(seed))).eval()
     with torch.no_grad():
         for values in network.parameters():
@@ -82,7 +82,7 @@ def test_a_network_of_nasbnn_has_the_tensors_of_its_program_to_the_bit(seed, des
         for name, values in network.named_buffers():
             if "running" in name:
                 values += torch.rand_like(values) if name.endswith("var") else 0.2 * torch.randn_like(values)
-        if design is Design.NASBNN:
+        if blocks is Blocks.NASBNN:
             network.stem.step[0] *= -1
     found = []
     for module in network.modules():

@@ -29,7 +29,7 @@ def count_plainly(space: NasBnnSpace, architecture: Architecture) -> dict[str, i
     flops = int8_ops = bops = params = bits = 0
     size = space.image_size // space.stem_stride
     weights = architecture.stem * space.channels * 3 * 3
-    if space.design == "reactnet":
+    if space.blocks == "reactnet":
         flops += weights * size * size
         params += weights + architecture.stem * 2  # batch norm
         bits += 32 * params

@@ -1,8 +1,10 @@
 """Networks of papers by name: their operations as published, and the space of some of them."""
 
+import dataclasses
+
 import pytest
 
-from spaces import SpaceError, get_space
+from spaces import SpaceError, get_space, space_from
 from spaces.catalogue import NETWORKS, get_network
 from spaces.cost import operations
 from spaces.joint.networks import NetworksSpace, canonical_name, published_ops
@@ -49,6 +51,13 @@ def test_bi_real_net_has_one_shortcut_per_convolution():
     assert {(layer.kind.value, layer.kernel_size, layer.stride, layer.before.stride) for layer in downs} == {
         ("float", 1, 1, 2)
     }
+
+
+def test_blocks_are_those_of_nasbnn_or_of_reactnet():
+    space = get_space("reactnet")
+    assert space_from({**space.declaration(), "blocks": "reactnet"}) == space
+    with pytest.raises(SpaceError, match=r"unknown kind of blocks 'react'.*The kinds of blocks are nasbnn, reactnet"):
+        dataclasses.replace(space, blocks="react")
 
 
 def test_names_and_texts_are_one_network():
