@@ -104,7 +104,7 @@ def train(
     from search.data.config import recognise
     from search.pipeline.networks import networks_config
 
-    given = [f"{space}: {network}" for network in networks] if space else networks
+    given = [_with_space(network, space) for network in networks] if space else networks
     options = {
         "seed": seed,
         "final": {"epochs": epochs},
@@ -123,6 +123,13 @@ def train(
     for sentence in (*use_of(run.info["data"]), *run.info.get("notes", [])):
         note(sentence)
     begin(run, address)
+
+
+def _with_space(network: str, space: str) -> str:
+    """A text form with its space; a name, or what has its space already, as it is."""
+    from spaces.catalogue import NETWORKS
+
+    return network if network in NETWORKS or network.startswith(f"{space}:") else f"{space}: {network}"
 
 
 def folder_name(network: str) -> str:

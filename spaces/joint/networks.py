@@ -171,8 +171,8 @@ def canonical_name(text: str) -> str:
     'vgg-digits: 1-0.5-1-1'
     """
     text = " ".join(text.split())
-    if text in NETWORKS:
-        return text
+    if text.lower() in NETWORKS:
+        return text.lower()
     space, member = _parts(text)
     written = f"{space.name}: {space.format(space.parse(member))}"
     return next((name for name, known in NETWORKS.items() if known.text == written), written)
