@@ -1,5 +1,6 @@
 """What a frontier plot shows, as a value: trials, their front and its knee, and what they are compared with."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -181,12 +182,12 @@ def _trained(trials: pd.DataFrame, x: str, y: str) -> tuple[Compared, ...]:
     """Networks of papers among the trials, by name: those whose text form is one, whatever seed they have."""
     if "architecture" not in trials.columns:
         return ()
-    names = trials["architecture"].astype("str").str.split(" with ", n=1).str[0]
-    known = names.isin(list(NETWORKS))
-    return _means(names[known], numbers(trials[known], x, y))
+    names = [str(text).partition(" with ")[0] for text in trials["architecture"]]
+    places = [place for place, name in enumerate(names) if name in NETWORKS]
+    return _means([names[place] for place in places], numbers(trials, x, y)[places])
 
 
-def _means(names: "pd.Series[str]", values: Floats) -> tuple[Compared, ...]:
+def _means(names: Iterable[str], values: Floats) -> tuple[Compared, ...]:
     """The mean of both values of every name, where they are finite, the cheapest first."""
     named: dict[str, list[list[float]]] = {}
     for name, pair in zip(names, values, strict=True):
