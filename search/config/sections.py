@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any, Generic, Literal, NamedTuple, Self, TypeVar, cast
 
@@ -162,11 +162,11 @@ class OneStage(NamedTuple, Generic[T]):
     start: str | None = None
 
 
-def _as_list(given: object) -> object:
+def as_list(given: object) -> Sequence[object]:
     """One value as a list of one, none as an empty one."""
     if given is None:
         return ()
-    return cast("object", given) if isinstance(given, list | tuple) else (given,)
+    return cast("Sequence[object]", given) if isinstance(given, list | tuple) else (given,)
 
 
 def _as_stages(given: object) -> object:
@@ -181,7 +181,7 @@ def _as_stages(given: object) -> object:
 class StagedTrainConfig(TrainConfig):
     """A training with teachers and in stages; see `search.training.teachers` and `Context.train_in_stages`."""
 
-    teacher: Annotated[tuple[TeacherConfig, ...], BeforeValidator(_as_list)] = Field(
+    teacher: Annotated[tuple[TeacherConfig, ...], BeforeValidator(as_list)] = Field(
         default=(), description="networks whose soft labels are learned, the mean of them where they are several"
     )
     teacher_temperature: float = Field(
@@ -220,7 +220,7 @@ class StagedTrainConfig(TrainConfig):
     @property
     def teachers(self) -> tuple[TeacherConfig, ...]:
         """The networks of elsewhere that teach."""
-        return tuple(each for each in self.teacher if isinstance(each, TeacherConfig))
+        return self.teacher
 
     def stages(self) -> tuple[OneStage[Self], ...]:
         """The stages in order; one in the network's own mode where the section names none."""

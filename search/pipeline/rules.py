@@ -233,6 +233,9 @@ def _hyperparameters(given: Prepared) -> Iterator[str]:
     only_searches = searched & (of_searches - set(TrainConfig.model_fields))
     if only_searches and config.method is not Method.DIFFERENTIABLE:
         yield f"{listed(sorted(only_searches))} are settings of differentiable searches: set method: differentiable"
+    taught = searched & {"teacher_weight", "teacher_temperature"}
+    if taught and not config.training.teachers:
+        yield f"{listed(sorted(taught))} say nothing without a teacher: give training.teacher, or leave them out"
     if searched - of_searches and config.method is Method.DIFFERENTIABLE:
         yield f"{listed(sorted(searched - of_searches))} are not settings of differentiable searches: leave them out"
     if "epochs" in searched and config.method is Method.TRAINING and config.training.early_stopping:
