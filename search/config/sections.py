@@ -9,7 +9,7 @@ from typing import Annotated, Any, Generic, Literal, NamedTuple, Self, TypeVar, 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from models.layers.modes import Mode
-from spaces.errors import BinarynasError
+from spaces.errors import BinarynasError, listed
 
 T = TypeVar("T")
 
@@ -80,13 +80,20 @@ _NO_NUMBERS = {"teacher", "multi_stage"}
 """Settings that are no hyperparameters: those of these names are a user's own."""
 
 
+def _mapping(given: object, short: str) -> object:
+    """What is given, where that is a section; raises `ValueError` that names the short form as well."""
+    if not isinstance(given, Mapping | Section):
+        raise ValueError(f"give {short}, or a mapping")
+    return cast("object", given)
+
+
 class TeacherConfig(Section):
     """A trained network whose predictions another one learns from.
 
     Short forms are texts: `FOLDER` for a network that binarynas saved, `NAME@FILE` for one of torchvision.
     """
 
-    file: str = Field(description="the folder of a network of a run, or a file of weights for `model`")
+    file: str = Field(min_length=1, description="the folder of a network of a run, or a file of weights for `model`")
     model: str | None = Field(
         default=None, description="torchvision's name of a classifier, or timm/NAME; none: a network of binarynas"
     )
@@ -102,7 +109,7 @@ class TeacherConfig(Section):
     @classmethod
     def _of_text(cls, given: object) -> object:
         if not isinstance(given, str):
-            return given
+            return _mapping(given, "the folder of a network, or NAME@FILE")
         named = _NAMED_FILE.fullmatch(given)
         return {"model": named[1], "file": named[2]} if named else {"file": given}
 
@@ -145,7 +152,7 @@ class TrainingStageConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _of_text(cls, given: object) -> object:
-        return {"mode": given} if isinstance(given, str) else given
+        return {"mode": given} if isinstance(given, str) else _mapping(given, listed(Mode))
 
     @property
     def start_id(self) -> str:

@@ -174,8 +174,8 @@ def _rehearse(teacher: TeacherConfig, network: nn.Module, view: View, data: Data
         raise CheckpointError(f"{teacher} gives logits that are not finite: its weights are damaged")
 
 
-def start_problems(config: RunConfig) -> Iterator[str]:
-    """What is wrong with the weights that stages start from."""
+def start_problems(config: RunConfig, family: str) -> Iterator[str]:
+    """What is wrong with the weights that stages start from, for networks of a family."""
     for section, training in staged_sections(config):
         kind = "supernet" if section == "supernet" else "network"
         for stage in training.multi_stage:
@@ -186,8 +186,10 @@ def start_problems(config: RunConfig) -> Iterator[str]:
             except CheckpointError as error:
                 yield f"{section}.multi_stage: {error}"
                 continue
-            if meta.get("kind") != kind:
+            theirs = cast("Json", meta.get("space") or {}).get("family")
+            if meta.get("kind") != kind or theirs != family:
+                found = f"a {meta.get('kind')}" + (f" of a {theirs} space" if theirs else "")
                 yield (
-                    f"{section}.multi_stage: {stage.start} holds a {meta.get('kind')}, and the stage "
-                    f"{stage.mode} starts from a {kind}: give the folder of one"
+                    f"{section}.multi_stage: {stage.start} holds {found}, and the stage {stage.mode} starts from a "
+                    f"{kind} of a {family} space: give the folder of one"
                 )
