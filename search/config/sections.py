@@ -72,11 +72,11 @@ class TrainConfig(Section):
 
     def with_values(self, values: Mapping[str, object]) -> Self:
         """These settings with hyperparameters in their place, and checked; other hyperparameters are left out."""
-        known = {name: value for name, value in values.items() if name in type(self).model_fields.keys() - _NO_NUMBERS}
+        known = {name: value for name, value in values.items() if name in type(self).model_fields.keys() - NO_VALUES}
         return self.model_validate({**self.model_dump(), **known})
 
 
-_NO_NUMBERS = {"teacher", "multi_stage"}
+NO_VALUES = {"teacher", "multi_stage"}
 """Settings that are no hyperparameters: those of these names are a user's own."""
 
 
