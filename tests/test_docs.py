@@ -17,8 +17,7 @@ HOME = Path(__file__).resolve().parent.parent
 DOCS = HOME / "docs"
 PAGES = (
     "search-your-data", "your-images", "search-widths", "search-cells", "train", "detection", "tune-a-training",
-    "tune",
-    "optuna",
+    "tune", "optuna", "accuracy",
     "add-a-space", "add-a-proposer", "add-a-binariser",
     "add-a-layer-type", "read-a-run", "deploy", "deploy-c", "deploy-microcontroller", "deploy-web", "interchange",
 )  # fmt: skip

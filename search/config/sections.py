@@ -2,14 +2,14 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any, Generic, Literal, NamedTuple, Self, TypeVar, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from models.layers.modes import Mode
-from spaces.errors import BinarynasError
+from spaces.errors import BinarynasError, listed
 
 T = TypeVar("T")
 
@@ -73,12 +73,19 @@ class TrainConfig(Section):
 
     def with_values(self, values: Mapping[str, object]) -> Self:
         """These settings with hyperparameters in their place, and checked; other hyperparameters are left out."""
-        known = {name: value for name, value in values.items() if name in type(self).model_fields.keys() - _NO_NUMBERS}
+        known = {name: value for name, value in values.items() if name in type(self).model_fields.keys() - NO_VALUES}
         return self.model_validate({**self.model_dump(), **known})
 
 
-_NO_NUMBERS = {"teacher", "multi_stage"}
+NO_VALUES = {"teacher", "multi_stage"}
 """Settings that are no hyperparameters: those of these names are a user's own."""
+
+
+def _mapping(given: object, short: str) -> object:
+    """What is given, where that is a section; raises `ValueError` that names the short form as well."""
+    if not isinstance(given, Mapping | Section):
+        raise ValueError(f"give {short}, or a mapping")
+    return cast("object", given)
 
 
 class TeacherConfig(Section):
@@ -87,7 +94,7 @@ class TeacherConfig(Section):
     Short forms are texts: `FOLDER` for a network that binarynas saved, `NAME@FILE` for one of torchvision.
     """
 
-    file: str = Field(description="the folder of a network of a run, or a file of weights for `model`")
+    file: str = Field(min_length=1, description="the folder of a network of a run, or a file of weights for `model`")
     model: str | None = Field(
         default=None, description="torchvision's name of a classifier, or timm/NAME; none: a network of binarynas"
     )
@@ -103,7 +110,7 @@ class TeacherConfig(Section):
     @classmethod
     def _of_text(cls, given: object) -> object:
         if not isinstance(given, str):
-            return given
+            return _mapping(given, "the folder of a network, or NAME@FILE")
         named = _NAMED_FILE.fullmatch(given)
         return {"model": named[1], "file": named[2]} if named else {"file": given}
 
@@ -146,7 +153,7 @@ class TrainingStageConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _of_text(cls, given: object) -> object:
-        return {"mode": given} if isinstance(given, str) else given
+        return {"mode": given} if isinstance(given, str) else _mapping(given, listed(Mode))
 
     @property
     def start_id(self) -> str:
@@ -163,11 +170,11 @@ class OneStage(NamedTuple, Generic[T]):
     start: str | None = None
 
 
-def _as_list(given: object) -> object:
+def as_list(given: object) -> Sequence[object]:
     """One value as a list of one, none as an empty one."""
     if given is None:
         return ()
-    return cast("object", given) if isinstance(given, list | tuple) else (given,)
+    return cast("Sequence[object]", given) if isinstance(given, list | tuple) else (given,)
 
 
 def _as_stages(given: object) -> object:
@@ -182,7 +189,7 @@ def _as_stages(given: object) -> object:
 class StagedTrainConfig(TrainConfig):
     """A training with teachers and in stages; see `search.training.teachers` and `Context.train_in_stages`."""
 
-    teacher: Annotated[tuple[TeacherConfig, ...], BeforeValidator(_as_list)] = Field(
+    teacher: Annotated[tuple[TeacherConfig, ...], BeforeValidator(as_list)] = Field(
         default=(), description="networks whose soft labels are learned, the mean of them where they are several"
     )
     teacher_temperature: float = Field(
@@ -221,7 +228,7 @@ class StagedTrainConfig(TrainConfig):
     @property
     def teachers(self) -> tuple[TeacherConfig, ...]:
         """The networks of elsewhere that teach."""
-        return tuple(each for each in self.teacher if isinstance(each, TeacherConfig))
+        return self.teacher
 
     def stages(self) -> tuple[OneStage[Self], ...]:
         """The stages in order; one in the network's own mode where the section names none."""

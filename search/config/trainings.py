@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from models.layers.modes import Mode
-from search.config.sections import Optimiser, PlainTrainConfig, StagedTrainConfig, TeacherConfig, TrainConfig
+from search.config.sections import Optimiser, PlainTrainConfig, StagedTrainConfig, TeacherConfig, TrainConfig, as_list
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
@@ -44,10 +44,9 @@ class DifferentiableConfig(TrainConfig):
 
 def _as_teachers(given: object) -> tuple[object, ...]:
     """Modes of the largest subnet by name, and other networks."""
-    several = given if isinstance(given, list | tuple) else () if given is None else (given,)
     return tuple(
         Mode(each) if isinstance(each, str) and each in set(Mode) else TeacherConfig.model_validate(each)
-        for each in several
+        for each in as_list(given)
     )
 
 
@@ -86,9 +85,14 @@ class SupernetConfig(StagedTrainConfig):
         modes = [each for each in self.teacher if isinstance(each, Mode)]
         if len(modes) > 1:
             raise ValueError(f"teacher has {' and '.join(modes)}: the largest subnet teaches in one mode")
-        if not self.distillation and len(self.teacher) > len(modes):
+        if not self.distillation and self.teachers:
             raise ValueError("distillation is false, so nobody teaches: leave the other teachers out, or distillation")
         return self
+
+    @property
+    def teachers(self) -> tuple[TeacherConfig, ...]:
+        """The networks of elsewhere that teach."""
+        return tuple(each for each in self.teacher if isinstance(each, TeacherConfig))
 
     @property
     def teacher_mode(self) -> Mode | None:

@@ -222,7 +222,7 @@ def _teachers_and_stages(given: Prepared) -> Iterator[str]:
     """Teachers must be there and for these data, and so must be what stages start from."""
     config = given.config
     yield from teacher_problems(config, given.data)
-    yield from start_problems(config)
+    yield from start_problems(config, given.architectures.family)
     if config.plan.seconds and config.supernet.multi_stage:
         yield "a planned run trains its supernet in one stage: leave supernet.multi_stage out"
     if given.is_bilevel and (config.supernet.multi_stage or config.supernet.teachers):
@@ -246,6 +246,9 @@ def _hyperparameters(given: Prepared) -> Iterator[str]:
         only_searches -= {"seed"}  # a network may be trained several times
     if only_searches and config.method is not Method.DIFFERENTIABLE:
         yield f"{listed(sorted(only_searches))} are settings of differentiable searches: set method: differentiable"
+    taught = searched & {"teacher_weight", "teacher_temperature"}
+    if taught and not config.training.teachers:
+        yield f"{listed(sorted(taught))} need training.teacher: give it, or leave them out"
     if searched - of_searches and config.method is Method.DIFFERENTIABLE:
         yield f"{listed(sorted(searched - of_searches))} are not settings of differentiable searches: leave them out"
     if "epochs" in searched and config.method is Method.TRAINING and config.training.early_stopping:

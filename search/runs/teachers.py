@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from analysis.runs.layout import RUN_FILE
-from models.checkpoints.folder import CheckpointError, Json, load_checkpoint, save_checkpoint
+from models.checkpoints.folder import MANIFEST, CheckpointError, Json, load_checkpoint, save_checkpoint
 from models.checkpoints.teachers import Teacher, View, read_model, read_network, save_teacher
 from models.layers.modes import Mode
 from models.network import Network
@@ -85,6 +85,7 @@ def read_teacher(teacher: TeacherConfig, data: DataSet) -> tuple[nn.Module, Json
     """A teacher's network, what it is built from, and the images that it is for. Raises `CheckpointError` where it
     cannot teach a network of these data."""
     if teacher.model is None:
+        _require_no_run(Path(teacher.file))
         network, meta = read_network(teacher.file)
         view = _view_of(network, meta, Path(teacher.file), teacher)
         _require_same_classes(network, meta, Path(teacher.file), data)
@@ -102,6 +103,16 @@ def read_teacher(teacher: TeacherConfig, data: DataSet) -> tuple[nn.Module, Json
         )
     _rehearse(teacher, network, view, data)
     return network, meta, view
+
+
+def _require_no_run(folder: Path) -> None:
+    """A run has many networks: raise `CheckpointError` that names some."""
+    if not (folder / RUN_FILE).is_file():
+        return
+    places = (f"front/*/{MANIFEST}", f"*/*/network/{MANIFEST}")
+    found = [manifest.parent for place in places for manifest in sorted(folder.glob(place))]
+    some = f", such as {found[0]}" if found else ""
+    raise CheckpointError(f"{folder} is a run, which has many networks: give the folder of one{some}")
 
 
 def _view_of(network: nn.Module, meta: Json, folder: Path, teacher: TeacherConfig) -> View:
@@ -163,8 +174,8 @@ def _rehearse(teacher: TeacherConfig, network: nn.Module, view: View, data: Data
         raise CheckpointError(f"{teacher} gives logits that are not finite: its weights are damaged")
 
 
-def start_problems(config: RunConfig) -> Iterator[str]:
-    """What is wrong with the weights that stages start from."""
+def start_problems(config: RunConfig, family: str) -> Iterator[str]:
+    """What is wrong with the weights that stages start from, for networks of a family."""
     for section, training in staged_sections(config):
         kind = "supernet" if section == "supernet" else "network"
         for stage in training.multi_stage:
@@ -175,8 +186,10 @@ def start_problems(config: RunConfig) -> Iterator[str]:
             except CheckpointError as error:
                 yield f"{section}.multi_stage: {error}"
                 continue
-            if meta.get("kind") != kind:
+            theirs = cast("Json", meta.get("space") or {}).get("family")
+            if meta.get("kind") != kind or theirs != family:
+                found = f"a {meta.get('kind')}" + (f" of a {theirs} space" if theirs else "")
                 yield (
-                    f"{section}.multi_stage: {stage.start} holds a {meta.get('kind')}, and the stage "
-                    f"{stage.mode} starts from a {kind}: give the folder of one"
+                    f"{section}.multi_stage: {stage.start} holds {found}, and the stage {stage.mode} starts from a "
+                    f"{kind} of a {family} space: give the folder of one"
                 )

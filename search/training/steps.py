@@ -114,7 +114,7 @@ def sandwich_step(
     loss_of = _cross_entropy(config, weights)
     device = next(supernet.parameters()).device
 
-    others = len(config.teacher) - (config.teacher_mode is not None)
+    others = len(config.teachers)
 
     def step(batch: Batch) -> Tensor:
         images, labels, soft = batch.images, batch.labels, batch.soft

@@ -19,6 +19,7 @@ from search.data.order import in_order
 from search.data.stream import StreamSplit
 from search.training.steps import Batch, Step, at_full_precision, autocast
 
+_BATCH = 256  # whatever the training's, so that what is kept is the same for all trainings
 MOST_KEPT = 2**28
 """Numbers of soft labels that are kept: 1 GiB of them. Where there are more, teachers see every batch."""
 
@@ -48,7 +49,7 @@ class Lessons:
             return step, split
         if not _unchanging(split, config):
             return lambda batch: step(replace(batch, soft=self.of(batch.images))), split
-        soft, labels = self._of_all(split, config.batch_size, device), split.labels.to(device)
+        soft, labels = self._of_all(split, device), split.labels.to(device)
 
         def with_kept(batch: Batch) -> Tensor:
             places = batch.labels  # `_numbered` images have their places for labels
@@ -60,11 +61,11 @@ class Lessons:
         """Soft labels (N, classes) of images (N, C, H, W)."""
         return soft_labels(self.teachers, images, self.temperature)
 
-    def _of_all(self, split: Split, batch_size: int, device: torch.device) -> Tensor:
+    def _of_all(self, split: Split, device: torch.device) -> Tensor:
         """Soft labels of all images of a split, (N, classes): zeros for those that cannot be decoded."""
         if self._kept is None or self._kept[0] is not split:
             found: Tensor | None = None
-            for images, places in _numbered(split).batches(batch_size, order=in_order(), device=device):
+            for images, places in _numbered(split).batches(_BATCH, order=in_order(), device=device):
                 soft = self.of(images)
                 found = soft.new_zeros(len(split), soft.shape[1]) if found is None else found
                 found[places] = soft

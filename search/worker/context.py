@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -54,6 +54,9 @@ REPORT_SECONDS = 5.0
 """Between two reports within an epoch, of a training that is a phase of its own."""
 
 
+C = TypeVar("C", bound=StagedTrainConfig)
+
+
 class Context:
     """One run, opened by a worker. Images and weights are mapped into memory and reach a worker without a copy."""
 
@@ -82,9 +85,9 @@ class Context:
     def train_in_stages(
         self,
         network: nn.Module,
-        make_step: Callable[[StagedTrainConfig, Mode | None], Step],
+        make_step: Callable[[C, Mode | None], Step],
         split: Split,
-        config: StagedTrainConfig,
+        config: C,
         *,
         purpose: Sequence[str],
         folder: Path,
@@ -272,7 +275,7 @@ class Context:
 
 def _start_from(network: nn.Module, folder: Path) -> None:
     """Take over the tensors of a checkpoint that fit."""
-    load = load_supernet if isinstance(network, Supernet) else load_network
+    load = load_supernet if isinstance(cast("object", network), Supernet) else load_network
     take_over(network, load(folder, Verify.SIZES))
 
 

@@ -118,6 +118,17 @@ def test_epochs_are_numbered_through_all_stages_and_counted_in_trials(run):
     assert "teachers" in {path.name for path in run.path.iterdir()}
 
 
+def test_a_run_is_no_teacher_and_its_networks_are(run, tmp_path):
+    config = load_config("nasbnn-digits", [*FEW, f"final.teacher={run.path}"])
+    with pytest.raises(ConfigError, match="is a run, which has many networks: give the folder of one, such as "):
+        prepare(config, tmp_path / "run")
+    front = next(path for path in (run.path / "front").iterdir() if path.is_dir())
+    for folder in (front, next(run.path.glob("final/*")), next(run.path.glob("final/*/network"))):
+        again = prepare(load_config("nasbnn-digits", [*FEW, f"final.teacher={folder}"]), tmp_path / folder.name)
+        (teacher,) = Context(again.path).lessons(again.config.final).teachers
+        assert teacher.same_normalisation, "both were normalised with the same images"
+
+
 def test_what_stages_leave_is_a_binary_network_that_is_exported_exactly(run):
     data = open_data(run.config.data, image_size=8, seed=0, cache=run.data_cache)
     images, _ = next(data.test.batches(40, order=in_order(), device=torch.device("cpu")))
@@ -257,7 +268,7 @@ def test_a_start_of_another_kind_is_refused(tmp_path):
     save_checkpoint(tmp_path / "detector", {"weight": torch.zeros(1)}, {"kind": "detector"})
     stages = f"[{{mode: fwba, start: {tmp_path / 'detector'}}}, bwba]"
     config = load_config("nasbnn-digits", [*FEW, f"supernet.multi_stage={stages}"])
-    with pytest.raises(ConfigError, match="holds a detector, and the stage fwba starts from a supernet"):
+    with pytest.raises(ConfigError, match="holds a detector, and the stage fwba starts from a supernet of a"):
         prepare(config, tmp_path / "run")
 
 

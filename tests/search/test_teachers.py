@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 import torch
@@ -23,12 +24,15 @@ from search.config.trainings import FinetuneConfig, SupernetConfig
 from search.data.augment import Augmentation
 from search.data.dataset import Normalisation, TensorSplit
 from search.data.order import in_order, shuffled
+from search.execution.trainables.setting import Setting
 from search.pipeline.prepare import prepare
 from search.runs.folder import Run
 from search.seeds import derive_rng
+from search.training.own import TrainingCode
 from search.training.steps import Batch, plain_step, sandwich_step
 from search.training.teachers import Lessons, soft_labels
 from search.worker.context import Context
+from spaces import get_space
 
 CPU, NAME = torch.device("cpu"), "shufflenet_v2_x0_5"
 
@@ -194,6 +198,31 @@ def test_a_network_of_torchvision_teaches_from_a_file(tmp_path, suffix):
     teacher = load_teacher(tmp_path / "kept", (0.3,), (0.2,))
     images = torch.randn(2, 1, 32, 32)
     assert torch.equal(teacher(images), network(images.expand(-1, 3, -1, -1)))
+
+
+def test_a_hyperparameter_called_teacher_stays_a_users_own(tiny, split):
+    config = FinetuneConfig(teacher="folder").with_values({"teacher": "ema", "teacher_weight": 0.5})
+    assert (config.teacher[0].file, config.teacher_weight) == ("folder", 0.5)
+    read = []
+
+    def step(network, batch, teacher="none", teacher_weight=0.0):
+        read.append((teacher, teacher_weight, batch.soft))
+        return network(batch.images).sum()
+
+    network, soft = network_of(tiny, 1), torch.ones(2, 10)
+    for values in ({}, {"teacher": "ema"}):
+        TrainingCode.of(None, step).make_step(network, config, values)(
+            Batch(torch.zeros(2, 1, 8, 8), torch.zeros(2), 0, soft=soft)
+        )
+    assert read == [("none", 0.5, soft), ("ema", 0.5, soft)]
+
+
+def test_trials_of_a_tuner_find_the_teachers(tiny, tmp_path):
+    save_network(tmp_path / "teacher", network_of(tiny, 0))
+    config = load_config("width-digits", [*FEW, "parent.epochs=0", f"training.teacher={tmp_path / 'teacher'}"])
+    setting = Setting.prepared(config, get_space("vgg-digits"), TrainingCode(), tmp_path)
+    with setting.folder_of_trial({"teacher_weight": 0.5}) as folder:
+        assert len(Context(Path(folder)).lessons(Run(Path(folder)).config.training).teachers) == 1
 
 
 FEW = ["data.train_limit=60", "data.validation_limit=40", "data.test_limit=40", "execution.executor=inline"]

@@ -11,7 +11,7 @@ from ray import tune
 
 from models.checkpoints.folder import CheckpointError
 from search.config.run import Method
-from search.config.sections import PlainTrainConfig
+from search.config.sections import NO_VALUES, PlainTrainConfig
 from search.config.trainings import DifferentiableConfig
 from search.execution.trainables.candidate import ARCHITECTURE, read_candidate, read_settings
 from search.execution.trainables.outcome import metrics_of
@@ -197,7 +197,7 @@ class CellTrial(CandidateTrial):
 def read_by(section: PlainTrainConfig, code: TrainingCode) -> set[str]:
     """The hyperparameters that a training reads: its settings, what a user's own function reads, and those of images
     and networks."""
-    settings = set(PlainTrainConfig.model_fields) | ({"drop_path"} & set(type(section).model_fields))
+    settings = (PlainTrainConfig.model_fields.keys() - NO_VALUES) | ({"drop_path"} & set(type(section).model_fields))
     return settings | {"augmentation", "binariser"} | code.parameters()
 
 
