@@ -8,7 +8,7 @@ from pydantic import Field
 from search.config.detection import DetectionConfig
 from search.config.execution import ExecutionConfig
 from search.config.plan import PlanConfig
-from search.config.search import EvaluationConfig, SearchConfig
+from search.config.search import EvaluationConfig, SearchConfig, TableConfig
 from search.config.sections import Section
 from search.config.space import AnySpace, SpaceConfig
 from search.config.trainings import (
@@ -34,6 +34,7 @@ class Method(StrEnum):
     DETECTION: a detector is trained on every one of some given networks (`binarynas detect`).
     SHARED_DETECTOR: one detector is trained on a whole supernet, and candidates are measured as its backbones.
     NETWORKS: every one of some given networks is trained to its end, by the section `final` (`binarynas train`).
+    TABLE: it is looked up in a table of networks that were measured before; nothing is trained.
     """
 
     ONE_SHOT = "one-shot"
@@ -42,6 +43,7 @@ class Method(StrEnum):
     DETECTION = "detection"
     SHARED_DETECTOR = "shared-detector"
     NETWORKS = "networks"
+    TABLE = "table"
 
     @property
     def detects(self) -> bool:
@@ -67,6 +69,7 @@ class RunConfig(Section):
     detection: DetectionConfig = DetectionConfig()
     execution: ExecutionConfig = ExecutionConfig()
     plan: PlanConfig = PlanConfig()
+    table: TableConfig = TableConfig()
 
     def searched_space(self, architectures: AnySpace) -> AnySpace:
         """The space of the candidates: settings of differentiable searches, else architectures."""
