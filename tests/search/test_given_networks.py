@@ -8,7 +8,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from analysis import frontier_data
+from analysis import frontier_data, report_html
 from analysis.runs.trials import load_trials
 from analysis.stages import search_stage
 from models.checkpoints.networks import load_network
@@ -85,6 +85,12 @@ def test_every_network_is_trained_with_every_seed_and_is_a_file(run):
         with torch.inference_mode():
             wanted = network.eval()(images)
         assert torch.equal(Engine(lower(network))(images).argmax(1), wanted.argmax(1))
+
+
+def test_a_report_lists_all_of_them(run):
+    page = str(report_html([run.path]))
+    rows = page.split("<h3>The networks</h3>", 1)[1].split("Published operations are", 1)[0]
+    assert all(f"{name} with seed={seed}" in rows for name in (SMALL, VGG) for seed in (0, 1))
 
 
 def test_seeds_differ_in_their_weights(run):
