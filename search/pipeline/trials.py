@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from search.pipeline.halving import survivors
+from search.pipeline.stopping.halving import survivors
 from search.pipeline.view import View
 from search.proposers import History
 from search.runs.records import EpochReport, Outcome, Proposal, Record, Stage, now
@@ -22,7 +22,7 @@ _SPENT = ("seconds", "worker_started")
 @dataclass(frozen=True)
 class EarlyStopping:
     """The epochs after which candidates are compared, the end of training last; and who goes on: see
-    `search.pipeline.halving.survivors`."""
+    `search.pipeline.stopping.halving.survivors`."""
 
     rungs: tuple[int, ...]
     reduction: float
