@@ -31,8 +31,9 @@ NETWORKS = {
     "width": ("vgg-digits", "0.25-0.25-0.25-0.25", 8e-3),
     "nasbnn": ("nasbnn-digits", "c16k3g1 | c24k3g1 | c48k3g1 c48k3g1 | c96k3g2", 4e-3),
 }
+FIRST, FINETUNE, PURPOSES = "labels, one stage", "finetune: ", ("twin", "another twin")
 WAYS = {
-    "labels, one stage": {},
+    FIRST: {},
     "teacher": {"teachers": 1},
     "teacher, half": {"teachers": 1, "teacher_weight": 0.5},
     "teacher, T 4": {"teachers": 1, "teacher_temperature": 4.0},
@@ -43,6 +44,7 @@ WAYS = {
     "two stages, decay": {"multi_stage": True, "weight_decay": 1e-5},
     "two stages, decay first": {"multi_stage": True, "weight_decay": 1e-5, "weight_decay_stages": "first"},
     "bound 1.5": {"activation_bound": 1.5},
+    "teacher, T 4, bound 1.5": {"teachers": 1, "teacher_temperature": 4.0, "activation_bound": 1.5},
 }
 
 
@@ -66,8 +68,8 @@ def trained(network, config, data, seed, teachers=()):
     return network
 
 
-def accuracies(name, epochs, seed, data):
-    """Points of accuracy of every way."""
+def accuracies(name, ways, epochs, seed, data):
+    """Points of accuracy in every one of some ways, after the first of all."""
     space, text, rate = NETWORKS[name]
     space = get_space(space)
     architecture = space.parse(text)
@@ -76,49 +78,50 @@ def accuracies(name, epochs, seed, data):
         torch.manual_seed(derive_seed(seed, purpose))
         return build_network(space, architecture, mode=mode)
 
-    plain = configuration(epochs, rate)
-    twins = [trained(new(n, Mode.FWFA), plain, data, seed).eval() for n in ("twin", "another twin")]
-
     def accuracy(network):
         return 100 * evaluate(network, data.validation, 256)["accuracy"]
 
-    found, first = {"float twin": accuracy(twins[0])}, None
-    for way, changes in WAYS.items():
-        changes = dict(changes)
+    plain = configuration(epochs, rate)
+    several = max((WAYS[way.removeprefix(FINETUNE)].get("teachers", 0) for way in ways), default=0)
+    twins = [trained(new(purpose, Mode.FWFA), plain, data, seed).eval() for purpose in PURPOSES[:several]]
+    found, first = {"float twin": accuracy(twins[0])} if twins else {}, None
+    for way in (FIRST, *(way for way in ways if way != FIRST)):
+        changes = dict(WAYS[way.removeprefix(FINETUNE)])
         teachers = twins[: changes.pop("teachers", 0)]
-        network = trained(new("weights"), configuration(epochs, rate, **changes), data, seed, teachers)
+        if way.startswith(FINETUNE):
+            config = configuration(epochs // 2, rate / 10, **changes)
+            network = trained(copy.deepcopy(first), config, data, seed + 1000, teachers)
+        else:
+            network = trained(new("weights"), configuration(epochs, rate, **changes), data, seed, teachers)
         found[way], first = accuracy(network), first or copy.deepcopy(network)
-    for way in ("labels, one stage", "teacher", "two stages"):
-        changes = dict(WAYS[way])
-        teachers = twins[: changes.pop("teachers", 0)]
-        tuned = trained(
-            copy.deepcopy(first), configuration(epochs // 2, rate / 10, **changes), data, seed + 1000, teachers
-        )
-        found[f"finetune: {way}"] = accuracy(tuned)
     return found
 
 
 def main():
+    names = [*WAYS, *(FINETUNE + way for way in (FIRST, "teacher", "two stages"))]
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=list(NETWORKS))
+    parser.add_argument("--ways", nargs="+", default=names, choices=names, metavar="WAY")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=20)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     data = open_data(DataConfig(name="digits", validation_fraction=0.25), image_size=8, channels=1)
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     for name in arguments.networks:
         begun = time.monotonic()
-        rows = [accuracies(name, arguments.epochs, seed, data) for seed in range(arguments.seeds)]
+        rows = [accuracies(name, arguments.ways, arguments.epochs, seed, data) for seed in seeds]
         print(
             f"{name}: {NETWORKS[name][1]}, learning rate {NETWORKS[name][2]:g}, {arguments.epochs} epochs in all, "
-            f"{arguments.seeds} seeds, {time.monotonic() - begun:.0f} s"
+            f"{len(rows)} seeds, {time.monotonic() - begun:.0f} s"
         )
         for way in rows[0]:
             mean = mean_interval([row[way] for row in rows])
-            base = "finetune: labels, one stage" if way.startswith("finetune") else "labels, one stage"
+            base = FINETUNE + FIRST if way.startswith(FINETUNE) and FINETUNE + FIRST in rows[0] else FIRST
             more = mean_interval([row[way] - row[base] for row in rows])
             shown = f"{more.value:+.2f} ({more.low:+.2f} to {more.high:+.2f})" if way != base else ""
-            print(f"  | {way} | {mean.value:.2f} % ({mean.low:.2f} to {mean.high:.2f}) | {shown} |", flush=True)
+            print(f"| {way} | {mean.value:.2f} % ({mean.low:.2f} to {mean.high:.2f}) | {shown} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -221,7 +221,7 @@ def test_a_parent_may_come_from_another_run_of_the_same_base(width, tmp_path):
         ("nasbnn-digits", ["space.hyperparameters={learning_rate: [0.1]}"], "hyperparameters belong to trainings"),
         ("nasbnn-digits", ["final.full_precision=true"], "are for width spaces; 'nasbnn-digits' is a nasbnn space"),
         ("bnas-digits", ["method=one-shot", "supernet.multi_stage=true"], "for supernets of the sandwich rule"),
-        ("nasbnn-digits", ["supernet.teacher=fwbb"], "fwbb does not exist; give .* or name bwba, fwba or fwfa"),
+        ("nasbnn-digits", ["supernet.teacher=fwbb"], "fwbb does not exist; give .* or name bwba, fwba, fwfa"),
         ("nasbnn-digits", ["supernet.multi_stage=true", "plan.seconds=60"], "planned run trains its supernet in one"),
         ("nasbnn-digits", ["final.start=inherited"], "goes with method: training"),
         ("width-digits", ["training.drop_path=0.5"], "have no paths to drop"),

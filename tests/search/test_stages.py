@@ -123,8 +123,8 @@ def test_a_run_is_no_teacher_and_its_networks_are(run, tmp_path):
     with pytest.raises(ConfigError, match="is a run, which has many networks: give the folder of one, such as "):
         prepare(config, tmp_path / "run")
     front = next(path for path in (run.path / "front").iterdir() if path.is_dir())
-    for folder in (front, next(run.path.glob("final/*")), next(run.path.glob("final/*/network"))):
-        again = prepare(load_config("nasbnn-digits", [*FEW, f"final.teacher={folder}"]), tmp_path / folder.name)
+    for number, folder in enumerate((front, next(run.path.glob("final/*")), next(run.path.glob("final/*/network")))):
+        again = prepare(load_config("nasbnn-digits", [*FEW, f"final.teacher={folder}"]), tmp_path / str(number))
         (teacher,) = Context(again.path).lessons(again.config.final).teachers
         assert teacher.same_normalisation, "both were normalised with the same images"
 
