@@ -43,8 +43,8 @@ CANDIDATES = {
 }
 """The stage of each method's candidates."""
 
-PROPOSED = (*CANDIDATES.values(), Stage.FINETUNED)
-"""The stages whose trials are members of the searched space; those of others are architectures alone."""
+PROPOSED = (*{*CANDIDATES.values()} - {Stage.FINAL}, Stage.FINETUNED)
+"""The stages whose trials are members of the searched space; those of others may be architectures alone."""
 
 
 def carry_out(run: Run, executor: Executor, view: View) -> None:
