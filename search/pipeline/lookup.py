@@ -56,6 +56,8 @@ def _problems(config: RunConfig, table: Table) -> Iterator[str]:
             yield f"table {table.name!r} has no {name}, which is an objective: it has {', '.join(sorted(known))}"
     if config.search.needs_latency:
         yield f"table {table.name!r} has no latencies: leave latency_max and latency constraints out"
+    if config.execution.address is not None:
+        yield "the workers of a search on a table are simulated in one process: leave execution.address out"
     for name in ("finetune", "final"):
         if getattr(config, name).networks:
             yield f"a search on a table trains nothing: leave {name}.networks out"

@@ -267,7 +267,7 @@ def test_what_a_search_on_a_table_refuses(cli, file, tmp_path):
             (("search.ops_max=1",), "has at most 1 OPs"),
             (("final.networks=2",), "leave final.networks out"),
             (("table.source=nothing",), "unknown table 'nothing'"),
-            (("execution.address=1.2.3.4:5",), "1.2.3.4:5"),
+            (("execution.address=1.2.3.4:5",), "leave execution.address out"),
         )
     ):
         done = lookup(cli, file, tmp_path / f"run{number}", *settings)
