@@ -16,6 +16,7 @@ GENES_FILE = "genes.parquet"
 REFERENCES_FILE = "references.csv"
 NETWORKS_FILE = "networks.csv"  # every network of a run that trains given ones
 REPORT_FILE = "report.html"
+PAGE_FILE = "network.html"  # a network as a page to try it in a browser, where one was exported here
 FRONT_FILE = "front.csv"  # written last: a run with this file has finished
 MANIFEST_FILE = "manifest.json"  # of weights, written last: a folder with this file is complete
 FRONT = "front"  # the folder with the networks to deploy

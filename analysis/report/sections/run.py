@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -39,8 +40,11 @@ _SECTIONS = {
 }
 
 
-def run_sections(run: RunFacts, key: str) -> Html:
-    """Everything about a run; `key` begins the ids of its elements, so that several runs fit on one page."""
+def run_sections(run: RunFacts, key: str, folder: Path | None = None) -> Html:
+    """Everything about a run; `key` begins the ids of its elements, so that several runs fit on one page.
+
+    Links to files start from `folder`, where the report will stand.
+    """
     went = {
         "Hypervolume": hypervolume_figure({run.name: run.trials}),
         "Genes of the front": gene_figure(run.front, run.space),
@@ -56,7 +60,7 @@ def run_sections(run: RunFacts, key: str) -> Html:
         "layers": [layers_section(run, key)],
         "sure": [certainty_section(run)],
         "went": [each for title, part in went.items() for each in (tag("h3", title), part)],
-        "use": [use_section(run)],
+        "use": [use_section(run, folder)],
         "versions": [versions_section(run)],
     }
     notes = [tag("p", note, class_="warning") for note in run.notes]
