@@ -14,6 +14,7 @@ SEARCHES = "searches"  # the folder with one folder per differentiable search
 TRIALS_FILE = "trials.parquet"
 GENES_FILE = "genes.parquet"
 REFERENCES_FILE = "references.csv"
+NETWORKS_FILE = "networks.csv"  # every network of a run that trains given ones
 REPORT_FILE = "report.html"
 PAGE_FILE = "network.html"  # a network as a page to try it in a browser, where one was exported here
 FRONT_FILE = "front.csv"  # written last: a run with this file has finished
