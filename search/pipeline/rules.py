@@ -96,6 +96,9 @@ def _supernet(given: Prepared) -> Iterator[str]:
         what = ", ".join(f"{key} {theirs.get(key)} there, {ours[key]} here" for key in differ)
         folder = given.config.supernet.checkpoint
         yield f"the supernet in {folder} was trained for another space, {theirs['name']!r}: {what}"
+    asked = [name for name in ("teachers", "multi_stage") if getattr(given.config.supernet, name)]
+    if asked:
+        yield f"the supernet of supernet.checkpoint is not trained on: leave {' and '.join(asked)} of supernet out"
 
 
 def _start(given: Prepared) -> Iterator[str]:
