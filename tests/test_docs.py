@@ -18,7 +18,7 @@ HOME = Path(__file__).resolve().parent.parent
 DOCS = HOME / "docs"
 PAGES = (
     "search-your-data", "your-images", "search-widths", "search-cells", "train", "detection", "tune-a-training",
-    "tune", "optuna", "accuracy",
+    "tune", "optuna", "tables", "accuracy",
     "add-a-space", "add-a-proposer", "add-a-binariser",
     "add-a-layer-type", "read-a-run", "deploy", "deploy-here", "deploy-pi", "deploy-c", "deploy-microcontroller",
     "deploy-web", "deploy-fpga",
