@@ -61,7 +61,7 @@ typedef struct {
     const float *threshold, *weight, *factor, *constant, *slope, *shift;
     const float *fused;      /* see `fuse_avx2`: NULL where the epilogue and the bits take two passes */
     const uint8_t *arranged; /* binary weights, see `bnn_arrange` */
-    const int16_t *base;     /* what a sum is before the count of unequal bits is taken away, an output channel */
+    const int16_t *base;     /* what a sum is before the count of unequal bits is taken away, see `bnn_arrange` */
 } Operation;
 
 /* ------------------------------------------------------------------------------------------------ sizes and layouts */
@@ -74,7 +74,8 @@ enum {
     PADDING = 16,               /* the nibble that stands for padding */
     NOTHING = 16 * ROWS * ROWS, /* offset of the table's row of zeros, which fills up a sum */
     SLACK = 256,                /* bytes or numbers behind buffers that vector loops may overrun */
-    SUM_BYTES = 12288,          /* sums of a tile that stay in the first cache where words are counted */
+    SUM_BYTES = 49152,          /* sums of a tile where words are counted: weights pass once for so many */
+    CHAINED = 8, CHAINING = 81, /* words of a window, and its output channels, from which on carries are counted */
     WEIGHT_BYTES = 24576        /* weights that stay in the first cache while a tile passes */
 };
 
@@ -145,6 +146,45 @@ static inline int64_t packed_bytes(const Operation *op, const Layout *l) {
     return round_up((int64_t)op->groups * l->height * l->width * l->bytes + SLACK, 64);
 }
 
+/* Output rows, or columns, whose windows meet padding: those before `first`, and from `last` on. Each is a class of its
+ * own, and those between are one. */
+typedef struct {
+    int first, last, classes;
+} Sides;
+
+static Sides sides_of(const Operation *op, int in, int out) {
+    const int step = op->stride, beyond = in + op->padding - op->dilation * (op->size - 1);
+    Sides s = {smaller(out, (op->padding + step - 1) / step), beyond > 0 ? (beyond + step - 1) / step : 0, 0};
+    if (s.last < s.first) s.last = s.first;
+    s.last = smaller(s.last, out);
+    s.classes = s.first + 1 + out - s.last;
+    return s;
+}
+
+static inline int class_of(const Sides *s, int at) {
+    return at < s->first ? at : at < s->last ? s->first : s->first + 1 + at - s->last;
+}
+
+/* An output row, or column, of a class; for the class between, where nobody is in it, one of another. */
+static inline int member_of(const Sides *s, int number) {
+    return number <= s->first ? number : s->last + number - s->first - 1;
+}
+
+/* Whether bits of padding are counted like others, so that sums begin with what depends on a window's place. */
+static inline int corrects_padding(const Operation *op) {
+    return counts_words(op->kernel) && op->encoding == SIGNS && op->padding > 0;
+}
+
+/* Numbers of `base`, which overlong loads may overrun: a row of output channels for each class of windows. */
+EXPORT int64_t bnn_base_size(const Operation *op) {
+    int64_t classes = 1;
+    if (corrects_padding(op)) {
+        classes = sides_of(op, op->in_height, op->out_height).classes;
+        classes *= sides_of(op, op->in_width, op->out_width).classes;
+    }
+    return classes * op->out_channels + SLACK;
+}
+
 /* Where the parts of a thread's scratch memory lie; sizes in bytes. */
 typedef struct {
     int64_t bits, index, sums, counters, row, flags, total;
@@ -172,7 +212,7 @@ static Scratch scratch_of(const Operation *ops, int count) {
         grow(&s.bits, packed_bytes(op, &l));
         grow(&s.sums, 2 * ((int64_t)TILE * l.stride + SLACK));
         if (counts_words(op->kernel)) {
-            grow(&s.index, 2 * (4 * TILE * words_of_window(&l) + SLACK));
+            grow(&s.index, 4 * ((TILE + 8) * round_up(words_of_window(&l), 16) + SLACK));
             grow(&s.flags, TILE * flag_stride(op->in_channels));
             continue;
         }
@@ -241,6 +281,10 @@ static void arrange_bytes(const Operation *op, const Layout *l, const uint8_t *b
                 }
 }
 
+/* Whether a window's words are counted by carries; then each, of inputs and weights, is xored with all before it, which
+ * takes some vectors of output channels to pay. */
+static inline int chains(const Layout *l) { return l->group_out >= CHAINING && words_of_window(l) >= CHAINED; }
+
 /* Words of 32 bits, 16 output channels side by side: groups, blocks, words, vectors. Every tap begins a byte, as in the
  * packed input. */
 static void arrange_lanes(const Operation *op, const Layout *l, const uint8_t *bits, uint32_t *out) {
@@ -253,14 +297,29 @@ static void arrange_lanes(const Operation *op, const Layout *l, const uint8_t *b
             int64_t place = i / l->group_in * l->bytes * 8 + i % l->group_in;
             to[place / 32 * l->block] |= (uint32_t)bit(bits, filter * window + i) << place % 32;
         }
+        for (int64_t i = 1; chains(l) && i < words; i++) to[i * l->block] ^= to[(i - 1) * l->block];
     }
 }
 
-/* Bring weights from the file's order into the kernel's, and compute `base` (out_channels + SLACK numbers).
+/* What a channel's tap adds to `base` of the classes of windows in which it meets padding: its bits are 0 there, which
+ * count where the weight is 1, and should not count at all. */
+static void correct_tap(const Operation *op, int tap, int correction, int16_t *base) {
+    const Sides rows = sides_of(op, op->in_height, op->out_height), columns = sides_of(op, op->in_width, op->out_width);
+    const int down = tap / op->size * op->dilation - op->padding, right = tap % op->size * op->dilation - op->padding;
+    for (int row = 0; row < rows.classes; row++)
+        for (int column = 0; column < columns.classes; column++, base += op->out_channels) {
+            const int y = member_of(&rows, row) * op->stride + down, x = member_of(&columns, column) * op->stride + right;
+            const int inside = y >= 0 && y < op->in_height && x >= 0 && x < op->in_width;
+            if (!inside) *base = (int16_t)(*base + correction);
+        }
+}
+
+/* Bring weights from the file's order into the kernel's, and compute `base` (`bnn_base_size` numbers).
  *
  * Kernels count unequal bits, n. With signs a sum is terms - 2 n, a nibble of padding counting as two unequal bits of
  * four, hence nothing. With zeros and ones, a = (1 + s) / 2, so that the sum of a * w is (terms + sum of w) / 2 - n,
- * and padding is the bits 0. */
+ * and padding is the bits 0. Where words of signs are counted, padding is the bits 0 as well, and `base` has a row of
+ * numbers for each class of windows that meet it alike. */
 EXPORT void bnn_arrange(const Operation *op, const uint8_t *bits, uint8_t *arranged, int16_t *base) {
     Layout l = layout_of(op);
     int terms = op->size * op->size * l.group_in;
@@ -270,11 +329,17 @@ EXPORT void bnn_arrange(const Operation *op, const uint8_t *bits, uint8_t *arran
         arrange_lanes(op, &l, bits, (uint32_t *)arranged);
     else
         arrange_bytes(op, &l, bits, arranged);
-    memset(base, 0, 2 * ((size_t)op->out_channels + SLACK));
+    const int64_t classes = (bnn_base_size(op) - SLACK) / op->out_channels;
+    memset(base, 0, 2 * (size_t)bnn_base_size(op));
     for (int64_t channel = 0; channel < op->out_channels; channel++) {
         int ones = 0;
         for (int i = 0; i < terms; i++) ones += bit(bits, channel * terms + i);
-        base[channel] = (int16_t)(op->encoding != SIGNS ? ones : counts_words(op->kernel) ? terms : 4 * l.terms);
+        const int start = op->encoding != SIGNS ? ones : counts_words(op->kernel) ? terms : 4 * l.terms;
+        for (int64_t i = 0; i < classes; i++) base[i * op->out_channels + channel] = (int16_t)start;
+        for (int tap = 0; corrects_padding(op) && tap < op->size * op->size; tap++) {
+            for (int i = ones = 0; i < l.group_in; i++) ones += bit(bits, channel * terms + tap * l.group_in + i);
+            correct_tap(op, tap, 2 * ones - l.group_in, base + channel);
+        }
     }
 }
 
@@ -311,7 +376,7 @@ static void pack_pixels_plain(const Operation *op, const Layout *l, const float 
 }
 
 /* Fill the border of the padded memory: with zeros and ones, padding is a zero like any other; where words are counted,
- * it is masked. */
+ * `base` makes up for it. */
 static void pack_border(const Operation *op, const Layout *l, uint8_t *packed) {
     int value = op->encoding == SIGNS && !counts_words(op->kernel) ? PADDING : 0;
     int64_t row = (int64_t)l->width * l->bytes, side = (int64_t)op->padding * l->bytes;
@@ -941,16 +1006,21 @@ EXPORT int bnn_start(void) {
     return bnn_supports(LEVEL_AVX2) ? LEVEL_AVX2 : LEVEL_PLAIN;
 }
 
-/* The kernel for a binary convolution: of those that compute the fewest vectors, the one that loads least for it. */
+/* The kernel for a binary convolution: of those that compute the fewest vectors, the one that loads least for it, or,
+ * where carries are counted, whose weights take least of the first cache. */
 EXPORT int bnn_choose_kernel(const Operation *op, int level) {
     static const int order[][10] = {
         {POPCOUNT},
         {WIDE_3, PAIR_2, HALF_3, WIDE_4, PAIR_1, HALF_2, HALF_1, WIDE_2, WIDE_1, POPCOUNT},
         {WORDS_3, WORDS_4, WORDS_2, WORDS_1, POPCOUNT},
         {BYTES_3, BYTES_4, BYTES_2, BYTES_1, POPCOUNT},
+        {WORDS_2, WORDS_3, WORDS_4, WORDS_1, POPCOUNT},
     };
     int best = POPCOUNT, least = 0, channels = op->out_channels / op->groups;
-    for (const int *kernel = order[level]; *kernel != POPCOUNT; kernel++) {
+    Operation words = *op;
+    words.kernel = WORDS_1;
+    const Layout l = layout_of(&words);
+    for (const int *kernel = order[level == LEVEL_AVX512 && chains(&l) ? 4 : level]; *kernel != POPCOUNT; kernel++) {
         int block = LANES[*kernel] * VECTORS[*kernel], lanes = (channels + block - 1) / block * block;
         if (best == POPCOUNT || lanes < least) best = *kernel, least = lanes;
     }

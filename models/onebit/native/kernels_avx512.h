@@ -98,62 +98,140 @@ AVX512 static void pack_pixels_avx512(const Operation *op, const Layout *l, uint
 
 /* ------------------------------------------------------------------------------------------------------------- sums */
 
-/* Pixels of a tile: few enough that their sums stay in the first cache, and a multiple of what kernels take. */
+/* Pixels that a kernel takes at once, which stay in registers, by vectors of output channels: by popcounts and by carries. */
+static const int PIXELS[2][4] = {{8, 8, 4, 4}, {8, 4, 3, 2}};
+
+static inline int pixels_at_once(const Layout *l) { return PIXELS[chains(l)][l->vectors - 1]; }
+
+/* Pixels of a tile: so few that their sums stay in a cache, and a multiple of what kernels take. */
 static int words_tile_size(const Layout *l) {
-    const int fit = SUM_BYTES / (2 * l->stride) / 8 * 8;
-    return fit < 16 ? 16 : smaller(fit, TILE);
+    const int fit = SUM_BYTES / (2 * l->stride), step = pixels_at_once(l);
+    return smaller(fit < 16 ? 16 : fit, TILE) / step * step;
 }
 
-/* Unequal bits of P pixels, whose words lie `distance` apart, and O vectors of output channels; only where `valid`
- * has ones, if `masked`. Becomes sums at `to`. P, O and `masked` are constants where this is used. */
-AVX512 INLINE void count_words(const int masked, const int P, const int O, const uint32_t *words, const uint32_t *valid,
-                               int64_t distance, const uint32_t *weights, int count, const Target *to) {
+/* What a kernel reads and writes: words of some pixels, `distance` apart, and of weights; where each pixel's row of
+ * `base` begins; and the sums, base - (n << shift) with n unequal bits, in rows `stride` apart. */
+typedef struct {
+    const uint32_t *words, *weights;
+    int64_t distance, count;
+    const int16_t *base;
+    const int *rows;
+    int16_t *sums;
+    int64_t stride;
+    int shift, pixels;
+} Block;
+
+/* The same from a later pixel on. */
+INLINE Block later(Block b, int pixels) {
+    b.words += pixels * b.distance, b.rows += pixels, b.sums += pixels * b.stride;
+    return b;
+}
+
+AVX512 INLINE void store_words(const Block *b, int pixel, int o, __m512i n) {
+    const __m256i base = _mm256_loadu_si256((const __m256i *)(b->base + b->rows[pixel] + 16 * o));
+    const __m256i counted = _mm256_sll_epi16(_mm512_cvtepi32_epi16(n), _mm_cvtsi32_si128(b->shift));
+    _mm256_storeu_si256((__m256i *)(b->sums + pixel * b->stride + 16 * o), _mm256_sub_epi16(base, counted));
+}
+
+/* Sums of P pixels and O vectors of output channels, constants where this is used. */
+AVX512 INLINE void count_words(const int P, const int O, const Block *b) {
+    const uint32_t *weights = b->weights;
     __m512i n[8][4];
     UNROLL for (int p = 0; p < P; p++) UNROLL for (int o = 0; o < O; o++) n[p][o] = _mm512_setzero_si512();
-    for (int i = 0; i < count; i++, weights += 16 * O) {
+    for (int64_t i = 0; i < b->count; i++, weights += 16 * O) {
         __m512i w[4];
         UNROLL for (int o = 0; o < O; o++) w[o] = _mm512_load_si512(weights + 16 * o);
         UNROLL for (int p = 0; p < P; p++) {
-            const __m512i x = _mm512_set1_epi32((int)words[p * distance + i]);
-            const __m512i mask = _mm512_set1_epi32(masked ? (int)valid[p * distance + i] : -1);
+            const __m512i x = _mm512_set1_epi32((int)b->words[p * b->distance + i]);
+            UNROLL for (int o = 0; o < O; o++)
+                n[p][o] = _mm512_add_epi32(n[p][o], _mm512_popcnt_epi32(_mm512_xor_si512(x, w[o])));
+        }
+    }
+    UNROLL for (int p = 0; p < P; p++) UNROLL for (int o = 0; o < O; o++) store_words(b, p, o, n[p][o]);
+}
+
+/* The same by carries: the popcounts of a, b and of a parity p add up to that of p ^ a ^ b and twice that of the carry,
+ * of which at least two have a one. With every word xored with all before it, d = p ^ a and s = p ^ a ^ b are one xor
+ * each, and the carry is s inverted where d has ones, else p: five operations for two words instead of six. */
+AVX512 INLINE void count_carries(const int P, const int O, const Block *b) {
+    const uint32_t *weights = b->weights;
+    __m512i n[8][4], parity[8][4];
+    UNROLL for (int p = 0; p < P; p++) UNROLL for (int o = 0; o < O; o++) n[p][o] = parity[p][o] = _mm512_setzero_si512();
+    for (int64_t i = 0; i + 1 < b->count; i += 2, weights += 32 * O) {
+        __m512i v[4], w[4];
+        UNROLL for (int o = 0; o < O; o++) {
+            v[o] = _mm512_load_si512(weights + 16 * o);
+            w[o] = _mm512_load_si512(weights + 16 * (O + o));
+            __asm__("" : "+v"(v[o]), "+v"(w[o])); /* else they would be loaded for each pixel */
+        }
+        UNROLL for (int p = 0; p < P; p++) {
+            const __m512i x = _mm512_set1_epi32((int)b->words[p * b->distance + i]);
+            const __m512i y = _mm512_set1_epi32((int)b->words[p * b->distance + i + 1]);
             UNROLL for (int o = 0; o < O; o++) {
-                const __m512i unequal = masked ? _mm512_ternarylogic_epi32(x, w[o], mask, 0x28) /* (x ^ w) & mask */
-                                               : _mm512_xor_si512(x, w[o]);
-                n[p][o] = _mm512_add_epi32(n[p][o], _mm512_popcnt_epi32(unequal));
+                const __m512i d = _mm512_xor_si512(x, v[o]), s = _mm512_xor_si512(y, w[o]);
+                const __m512i carry = _mm512_ternarylogic_epi32(d, s, parity[p][o], 0x3a); /* d ? ~s : parity */
+                n[p][o] = _mm512_add_epi32(n[p][o], _mm512_popcnt_epi32(carry));
+                parity[p][o] = s;
             }
         }
     }
     UNROLL for (int p = 0; p < P; p++) UNROLL for (int o = 0; o < O; o++) {
-        __m256i base = _mm256_loadu_si256((const __m256i *)(to->base + 16 * o));
-        base = _mm256_sub_epi16(base, _mm256_set1_epi16((int16_t)to->extra[p]));
-        const __m256i counted = _mm256_sll_epi16(_mm512_cvtepi32_epi16(n[p][o]), _mm_cvtsi32_si128(to->shift));
-        _mm256_storeu_si256((__m256i *)(to->sums + p * (int64_t)to->stride + 16 * o), _mm256_sub_epi16(base, counted));
+        if (b->count % 2) {
+            const __m512i x = _mm512_set1_epi32((int)b->words[p * b->distance + b->count - 1]);
+            const __m512i d = _mm512_xor_si512(x, _mm512_load_si512(weights + 16 * o));
+            n[p][o] = _mm512_add_epi32(n[p][o], _mm512_popcnt_epi32(_mm512_andnot_si512(d, parity[p][o])));
+            parity[p][o] = d;
+        }
+        const __m512i twice = _mm512_add_epi32(n[p][o], n[p][o]);
+        store_words(b, p, o, _mm512_add_epi32(twice, _mm512_popcnt_epi32(parity[p][o])));
     }
 }
 
-typedef void (*CountWords)(const uint32_t *, const uint32_t *, int64_t, const uint32_t *, int, const Target *);
-#define COUNT_WORDS(name, masked, P, O)                                                                                \
-    AVX512 static void name(const uint32_t *words, const uint32_t *valid, int64_t distance, const uint32_t *weights,   \
-                            int count, const Target *to) {                                                             \
-        count_words(masked, P, O, words, valid, distance, weights, count, to);                                         \
+typedef void (*CountBlock)(Block);
+#define COUNT_BLOCK(name, count, P, O)                                                                                 \
+    AVX512 static void name(Block b) {                                                                                 \
+        for (; b.pixels > 0; b.pixels -= P, b = later(b, P)) count(P, O, &b);                                          \
     }
-COUNT_WORDS(count_words_1, 0, 8, 1)
-COUNT_WORDS(count_words_2, 0, 8, 2)
-COUNT_WORDS(count_words_3, 0, 4, 3)
-COUNT_WORDS(count_words_4, 0, 4, 4)
-COUNT_WORDS(count_valid_1, 1, 8, 1)
-COUNT_WORDS(count_valid_2, 1, 8, 2)
-COUNT_WORDS(count_valid_3, 1, 4, 3)
-COUNT_WORDS(count_valid_4, 1, 4, 4)
-static const CountWords COUNTERS[2][4] = {{count_words_1, count_words_2, count_words_3, count_words_4},
-                                          {count_valid_1, count_valid_2, count_valid_3, count_valid_4}};
+COUNT_BLOCK(count_words_1, count_words, 8, 1)
+COUNT_BLOCK(count_words_2, count_words, 8, 2)
+COUNT_BLOCK(count_words_3, count_words, 4, 3)
+COUNT_BLOCK(count_words_4, count_words, 4, 4)
+COUNT_BLOCK(count_carries_1, count_carries, 8, 1)
+COUNT_BLOCK(count_carries_2, count_carries, 4, 2)
+COUNT_BLOCK(count_carries_3, count_carries, 3, 3)
+COUNT_BLOCK(count_carries_4, count_carries, 2, 4)
+static const CountBlock COUNTERS[2][4] = {{count_words_1, count_words_2, count_words_3, count_words_4},
+                                          {count_carries_1, count_carries_2, count_carries_3, count_carries_4}};
+
+/* Each word xored with all before it, and with `before`, which is 0 or the last one so far in every lane. */
+AVX512 INLINE __m512i chain(__m512i v, __m512i before) {
+    const __m512i zero = _mm512_setzero_si512();
+    v = _mm512_xor_si512(v, _mm512_alignr_epi32(v, zero, 15));
+    v = _mm512_xor_si512(v, _mm512_alignr_epi32(v, zero, 14));
+    v = _mm512_xor_si512(v, _mm512_alignr_epi32(v, zero, 12));
+    return _mm512_xor_si512(_mm512_xor_si512(v, before), _mm512_alignr_epi32(v, zero, 8));
+}
+
+/* The words of a window, chained; those that fill up the last vector may be anything. */
+AVX512 INLINE void chain_words(const uint8_t *from, int64_t words, uint8_t *to) {
+    const __m512i last = _mm512_set1_epi32(15);
+    __m512i before = _mm512_setzero_si512();
+    for (; words > 0; words -= 16, from += 64, to += 64) {
+        const __m512i chained = chain(_mm512_loadu_si512(from), before);
+        _mm512_storeu_si512(to, chained);
+        before = _mm512_permutexvar_epi32(last, chained);
+    }
+}
+
+/* Words from a gathered window to the next. */
+static inline int64_t gathered_words(const Layout *l) { return round_up(words_of_window(l), 16); }
 
 /* The words of `count` windows, each its parts one after the other, filled up with zeros. Overruns by less than 64
  * bytes. (Fields are copied first: the compiler would read them again after every store of bytes.) */
-AVX512 static void gather_words(const Operation *op, const Layout *l, const uint8_t *bits, const int64_t *windows,
+AVX512 static void copy_windows(const Operation *op, const Layout *l, const uint8_t *bits, const int64_t *windows,
                                 int count, uint8_t *out) {
     const int bytes = l->run_bytes, size = op->size, dense = op->dilation == 1, runs = l->runs;
-    const int64_t line = (int64_t)l->width * l->bytes, stride = 4 * words_of_window(l);
+    const int64_t line = (int64_t)l->width * l->bytes, stride = 4 * gathered_words(l);
     for (int i = 0; i < count; i++) {
         uint8_t *to = out + i * stride;
         for (int run = 0; run < runs; run++, to += bytes) {
@@ -170,65 +248,73 @@ AVX512 static void gather_words(const Operation *op, const Layout *l, const uint
     }
 }
 
-/* Ones where the window that begins at (y, x) meets no padding, as words; what its sum lacks to one of all taps. */
-static int gather_valid(const Operation *op, const Layout *l, int y, int x, uint8_t *out) {
-    const int size = op->size, dilation = op->dilation, height = op->in_height, width = op->in_width;
-    const size_t bytes = (size_t)l->bytes;
-    int outside = 0;
-    for (int row = y; row < y + size * dilation; row += dilation)
-        for (int column = x; column < x + size * dilation; column += dilation, out += bytes) {
-            const int inside = row >= 0 && row < height && column >= 0 && column < width;
-            memset(out, -inside, bytes);
-            outside += !inside;
-        }
-    memset(out, 0, 4);
-    return outside * l->group_in;
+/* The same for windows of three parts that fit in one vector, put together there. */
+AVX512 INLINE void join_windows(const int chained, const Layout *l, const uint8_t *bits, const int64_t *windows,
+                                int count, uint8_t *out) {
+    const int bytes = l->run_bytes;
+    const int64_t line = (int64_t)l->width * l->bytes - bytes; /* where a part lies, seen from where it belongs */
+    const __mmask64 part = _bzhi_u64(~0ULL, (unsigned)bytes), second = part << bytes, third = second << bytes;
+    for (int i = 0; i < count; i++, out += 64) {
+        const uint8_t *from = bits + windows[i];
+        __m512i v = _mm512_maskz_loadu_epi8(part, from);
+        v = _mm512_or_si512(v, _mm512_maskz_loadu_epi8(second, from + line));
+        v = _mm512_or_si512(v, _mm512_maskz_loadu_epi8(third, from + 2 * line));
+        _mm512_storeu_si512(out, chained ? chain(v, _mm512_setzero_si512()) : v);
+    }
 }
 
-/* Masks, in `valid`, for the blocks of 4 or 8 pixels (a power of two, `shift`) where a window meets padding, whose bits
- * would count as signs; which blocks these are; and what the sums of their pixels lack. */
-static void find_valid(const Operation *op, const Layout *l, int first, int last, int shift, int pixels,
-                       uint32_t *valid, int *extra, uint8_t *masked) {
-    const int width = op->out_width, stride = op->stride, reach = op->dilation * (op->size - 1);
-    const int bottom = op->in_height - reach, right = op->in_width - reach;
-    int ys[TILE], xs[TILE];
-    int y = first / width * stride - op->padding, x = first % width * stride - op->padding;
-    const int begin = -op->padding, end = begin + width * stride;
-    memset(extra, 0, sizeof(int) * TILE);
-    memset(masked, 0, TILE);
-    if (op->encoding != SIGNS || op->padding == 0) return;
-    for (int i = 0; i < pixels; i++) {
-        ys[i] = y, xs[i] = x;
-        masked[i >> shift] |= (uint8_t)(y < 0 || x < 0 || y >= bottom || x >= right);
-        if (first + i < last - 1 && (x += stride) == end) x = begin, y += stride;
+/* The words of `count` windows, `gathered_words` apart, chained where carries are counted. */
+AVX512 static void gather_words(const Operation *op, const Layout *l, const uint8_t *bits, const int64_t *windows,
+                                int count, uint8_t *out) {
+    const int64_t words = words_of_window(l), stride = 4 * gathered_words(l);
+    if (l->runs == 3 && words <= 16) {
+        if (chains(l)) join_windows(1, l, bits, windows, count, out);
+        else join_windows(0, l, bits, windows, count, out);
+        return;
     }
-    for (int i = 0; i < pixels; i++)
-        if (masked[i >> shift])
-            extra[i] = gather_valid(op, l, ys[i], xs[i], (uint8_t *)(valid + i * words_of_window(l)));
+    for (int i = 0; op->size == 1 && chains(l) && i < count; i++) chain_words(bits + windows[i], words, out + i * stride);
+    if (op->size == 1 && chains(l)) return;
+    for (int i = 0; i < count; i += 8) { /* parts are stored long before they are loaded again */
+        const int some = smaller(8, count - i);
+        copy_windows(op, l, bits, windows + i, some, out + i * stride);
+        for (int k = i; chains(l) && k < i + some; k++) chain_words(out + k * stride, words, out + k * stride);
+    }
+}
+
+/* Where `base` begins for output pixels [first, last), and `more` like the last. */
+static void find_rows(const Operation *op, int first, int last, int more, int *rows) {
+    const int width = op->out_width;
+    if (!corrects_padding(op)) {
+        memset(rows, 0, sizeof(int) * (size_t)(last + more - first));
+        return;
+    }
+    const Sides down = sides_of(op, op->in_height, op->out_height), right = sides_of(op, op->in_width, width);
+    int y = first / width, x = first % width;
+    for (int i = 0; i < last + more - first; i++) {
+        rows[i] = (class_of(&down, y) * right.classes + class_of(&right, x)) * op->out_channels;
+        if (first + i < last - 1 && ++x == width) x = 0, y++;
+    }
 }
 
 AVX512 static void words_tile(const Operation *op, const Layout *l, const uint8_t *bits, int first, int last,
                               uint32_t *index, int16_t *sums) {
     const int64_t plane = (int64_t)l->height * l->width * l->bytes, words = words_of_window(l);
-    const int shift = l->pairs == 4 ? 3 : 2, step = 1 << shift, count = (int)words;
-    const int pixels = (last - first + step - 1) >> shift << shift;
-    uint32_t *valid = index + TILE * words + SLACK / 4;
+    const int step = pixels_at_once(l), pixels = (last - first + step - 1) / step * step;
     int64_t windows[TILE];
-    int extra[TILE];
-    uint8_t masked[TILE];
+    int rows[TILE + 8];
     find_windows(op, l, first, last, windows); /* a tile is filled up to whole steps by its last pixel, again */
-    find_valid(op, l, first, last, shift, pixels, valid, extra, masked);
-    const int in_place = op->size == 1 && op->stride == 1 && op->padding == 0; /* a window is a pixel */
+    find_rows(op, first, last, pixels - (last - first), rows);
+    const CountBlock kernel = COUNTERS[chains(l)][l->vectors - 1];
+    const int in_place = op->size == 1 && op->stride == 1 && op->padding == 0 && !chains(l); /* a window is a pixel */
+    const int64_t distance = in_place ? words : gathered_words(l);
     for (int group = 0; group < op->groups; group++, bits += plane) {
         const uint32_t *inputs = in_place ? (const uint32_t *)(bits + windows[0]) : index;
         if (!in_place) gather_words(op, l, bits, windows, pixels, (uint8_t *)index);
         for (int block = 0; block < l->blocks; block++) {
             const int at = group * l->group_out + block * l->block;
             const uint32_t *weights = (const uint32_t *)op->arranged + (group * l->blocks + block) * words * l->block;
-            for (int i = 0; i < pixels; i += step) {
-                Target to = {op->base + at, extra + i, op->encoding == SIGNS, sums + at + (int64_t)i * l->stride, l->stride};
-                COUNTERS[masked[i / step]][l->vectors - 1](inputs + i * words, valid + i * words, words, weights, count, &to);
-            }
+            kernel((Block){inputs, weights, distance, words, op->base + at, rows, sums + at, l->stride,
+                           op->encoding == SIGNS, pixels});
         }
     }
 }

@@ -211,7 +211,7 @@ class NativeProgram:
         native.threshold = self._keep(operation.threshold)
         native.kernel = self._library.bnn_choose_kernel(ctypes.byref(native), int(self._level))
         arranged = aligned(self._library.bnn_arranged_size(ctypes.byref(native)), np.uint8)
-        base = aligned(native.out_channels + _SLACK, np.int16)
+        base = aligned(self._library.bnn_base_size(ctypes.byref(native)), np.int16)
         bits = np.ascontiguousarray(operation.bits)
         pointers = (array.ctypes.data for array in (bits, arranged, base))
         self._library.bnn_arrange(ctypes.byref(native), *pointers)

@@ -102,7 +102,7 @@ static void add_weights(Operation *op, int lanes, int level, Arena *arena) {
         op->threshold = floats(arena, op->in_channels, 0);
         op->kernel = bnn_choose_kernel(op, level);
         op->arranged = bytes(arena, bnn_arranged_size(op), 5);
-        op->base = bytes(arena, 2 * ((int64_t)op->out_channels + SLACK), 0);
+        op->base = bytes(arena, 2 * bnn_base_size(op), 0);
     }
 }
 
