@@ -913,7 +913,7 @@ static void binary_tile(const Operation *op, const Layout *l, const Memory *m, c
                         int last) {
 #if HAVE_AVX512
     if (counts_words(op->kernel)) {
-        words_tile(op, l, packed, first, last, m->index, m->sums);
+        words_tile(op, l, packed, first, last, m->index, m->sums, 0);
         return;
     }
 #endif
@@ -946,6 +946,14 @@ static void binary_convolution(const Operation *ops, int number, const Memory *m
         pack_border(op, &l, packed);
         pack_pixels(op, &l, m, m->tensors + op->input, 0, op->in_height * op->in_width, packed);
     }
+#if HAVE_AVX512
+    if (counts_words(op->kernel) && sums == 0 && fuses_words(op, &l, next)) {
+        const int most = TILE / pixels_at_once(&l) * pixels_at_once(&l);
+        for (int first = 0; first < pixels_of(op); first += most)
+            fused_words_tile(op, &l, m, packed, next, first, smaller(first + most, pixels_of(op)));
+        return;
+    }
+#endif
     for (int first = 0; first < pixels_of(op); first += tile) {
         int last = smaller(first + tile, pixels_of(op));
         binary_tile(op, &l, m, packed, first, last);

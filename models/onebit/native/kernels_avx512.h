@@ -96,6 +96,33 @@ AVX512 static void pack_pixels_avx512(const Operation *op, const Layout *l, uint
     }
 }
 
+/* -------------------------------------------------------------------------------------------------------- epilogues */
+
+/* What the epilogue of 16 channels takes, as `fused` has it. */
+typedef struct {
+    __m512 factor, constant, slope, shift, threshold;
+} Numbers;
+
+AVX512 INLINE Numbers numbers_at(const float *fused) {
+    return (Numbers){_mm512_loadu_ps(fused), _mm512_loadu_ps(fused + 16), _mm512_loadu_ps(fused + 32),
+                     _mm512_loadu_ps(fused + 48), _mm512_loadu_ps(fused + 64)};
+}
+
+/* A batch norm, a shortcut where it is `added`, and RPReLU, each rounded as in `finish`. */
+AVX512 INLINE __m512 finish_vector(const int added, const Numbers *k, __m512 v, __m512 shortcut) {
+    v = _mm512_add_ps(_mm512_mul_ps(v, k->factor), k->constant);
+    if (added) v = _mm512_add_ps(v, shortcut);
+    const __mmask16 positive = _mm512_cmp_ps_mask(v, _mm512_setzero_ps(), _CMP_GT_OQ);
+    return _mm512_add_ps(_mm512_mask_mul_ps(v, (__mmask16)~positive, v, k->slope), k->shift);
+}
+
+/* The shortcut of 16 channels from `from` on, of a pixel's `given` ones, which begin again after the last. */
+AVX512 INLINE __m512 shortcut_at(const float *pixel, int from, int given) {
+    const __m512 found = _mm512_loadu_ps(pixel + from);
+    if (from + 16 <= given) return found;
+    return _mm512_mask_loadu_ps(found, (__mmask16)(0xffff << (given - from)), pixel + from - given);
+}
+
 /* ------------------------------------------------------------------------------------------------------------- sums */
 
 /* Pixels that a kernel takes at once, which stay in registers, by vectors of output channels: by popcounts and by carries. */
@@ -119,11 +146,19 @@ typedef struct {
     int16_t *sums;
     int64_t stride;
     int shift, pixels;
+    /* Where the epilogue follows at once: its numbers, shortcuts and outcome, bits at `marks`, for `valid` pixels. */
+    const float *numbers, *shortcut;
+    float *out;
+    uint8_t *flags;
+    const int *marks;
+    int channels, given, from, valid;
 } Block;
 
 /* The same from a later pixel on. */
 INLINE Block later(Block b, int pixels) {
     b.words += pixels * b.distance, b.rows += pixels, b.sums += pixels * b.stride;
+    b.shortcut += pixels * (int64_t)b.given, b.out += pixels * (int64_t)b.channels, b.marks += pixels;
+    b.valid -= pixels;
     return b;
 }
 
@@ -133,8 +168,33 @@ AVX512 INLINE void store_words(const Block *b, int pixel, int o, __m512i n) {
     _mm256_storeu_si256((__m256i *)(b->sums + pixel * b->stride + 16 * o), _mm256_sub_epi16(base, counted));
 }
 
+/* The epilogue of a vector of counts, its floats and bits. */
+AVX512 INLINE void finish_words(const Block *b, const Numbers *k, int pixel, int o, int from, __m512i n) {
+    const __m256i base = _mm256_loadu_si256((const __m256i *)(b->base + b->rows[pixel] + 16 * o));
+    const __m512i counted = _mm512_sll_epi32(n, _mm_cvtsi32_si128(b->shift));
+    __m512 v = _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_cvtepi16_epi32(base), counted));
+    v = finish_vector(1, k, v, shortcut_at(b->shortcut + pixel * (int64_t)b->given, from, b->given));
+    _mm512_storeu_ps(b->out + pixel * (int64_t)b->channels + 16 * o, v);
+    const uint16_t bits = _mm512_cmp_ps_mask(v, k->threshold, _CMP_GE_OQ);
+    memcpy(b->flags + b->marks[pixel] + 2 * o, &bits, 2);
+}
+
+/* What becomes of counts: sums, or, where `fused`, the epilogue's floats and bits. */
+AVX512 INLINE void end_block(const int fused, const int P, const int O, const Block *b, __m512i n[8][4]) {
+    int from = b->from;
+    UNROLL for (int o = 0; o < O; o++) {
+        if (!fused) {
+            UNROLL for (int p = 0; p < P; p++) store_words(b, p, o, n[p][o]);
+            continue;
+        }
+        const Numbers k = numbers_at(b->numbers + 80 * o);
+        UNROLL for (int p = 0; p < P; p++) if (p < b->valid) finish_words(b, &k, p, o, from, n[p][o]);
+        if ((from += 16) >= b->given) from -= b->given;
+    }
+}
+
 /* Sums of P pixels and O vectors of output channels, constants where this is used. */
-AVX512 INLINE void count_words(const int P, const int O, const Block *b) {
+AVX512 INLINE void count_words(const int fused, const int P, const int O, const Block *b) {
     const uint32_t *weights = b->weights;
     __m512i n[8][4];
     UNROLL for (int p = 0; p < P; p++) UNROLL for (int o = 0; o < O; o++) n[p][o] = _mm512_setzero_si512();
@@ -147,13 +207,13 @@ AVX512 INLINE void count_words(const int P, const int O, const Block *b) {
                 n[p][o] = _mm512_add_epi32(n[p][o], _mm512_popcnt_epi32(_mm512_xor_si512(x, w[o])));
         }
     }
-    UNROLL for (int p = 0; p < P; p++) UNROLL for (int o = 0; o < O; o++) store_words(b, p, o, n[p][o]);
+    end_block(fused, P, O, b, n);
 }
 
 /* The same by carries: the popcounts of a, b and of a parity p add up to that of p ^ a ^ b and twice that of the carry,
  * of which at least two have a one. With every word xored with all before it, d = p ^ a and s = p ^ a ^ b are one xor
  * each, and the carry is s inverted where d has ones, else p: five operations for two words instead of six. */
-AVX512 INLINE void count_carries(const int P, const int O, const Block *b) {
+AVX512 INLINE void count_carries(const int fused, const int P, const int O, const Block *b) {
     const uint32_t *weights = b->weights;
     __m512i n[8][4], parity[8][4];
     UNROLL for (int p = 0; p < P; p++) UNROLL for (int o = 0; o < O; o++) n[p][o] = parity[p][o] = _mm512_setzero_si512();
@@ -182,26 +242,31 @@ AVX512 INLINE void count_carries(const int P, const int O, const Block *b) {
             n[p][o] = _mm512_add_epi32(n[p][o], _mm512_popcnt_epi32(_mm512_andnot_si512(d, parity[p][o])));
             parity[p][o] = d;
         }
-        const __m512i twice = _mm512_add_epi32(n[p][o], n[p][o]);
-        store_words(b, p, o, _mm512_add_epi32(twice, _mm512_popcnt_epi32(parity[p][o])));
+        n[p][o] = _mm512_add_epi32(_mm512_add_epi32(n[p][o], n[p][o]), _mm512_popcnt_epi32(parity[p][o]));
     }
+    end_block(fused, P, O, b, n);
 }
 
 typedef void (*CountBlock)(Block);
-#define COUNT_BLOCK(name, count, P, O)                                                                                 \
+#define COUNT_BLOCK(name, count, fused, P, O)                                                                          \
     AVX512 static void name(Block b) {                                                                                 \
-        for (; b.pixels > 0; b.pixels -= P, b = later(b, P)) count(P, O, &b);                                          \
+        for (; b.pixels > 0; b.pixels -= P, b = later(b, P)) count(fused, P, O, &b);                                   \
     }
-COUNT_BLOCK(count_words_1, count_words, 8, 1)
-COUNT_BLOCK(count_words_2, count_words, 8, 2)
-COUNT_BLOCK(count_words_3, count_words, 4, 3)
-COUNT_BLOCK(count_words_4, count_words, 4, 4)
-COUNT_BLOCK(count_carries_1, count_carries, 8, 1)
-COUNT_BLOCK(count_carries_2, count_carries, 4, 2)
-COUNT_BLOCK(count_carries_3, count_carries, 3, 3)
-COUNT_BLOCK(count_carries_4, count_carries, 2, 4)
-static const CountBlock COUNTERS[2][4] = {{count_words_1, count_words_2, count_words_3, count_words_4},
-                                          {count_carries_1, count_carries_2, count_carries_3, count_carries_4}};
+#define COUNT_BLOCKS(name, count, fused, P1, P2, P3, P4)                                                               \
+    COUNT_BLOCK(name##_1, count, fused, P1, 1)                                                                         \
+    COUNT_BLOCK(name##_2, count, fused, P2, 2)                                                                         \
+    COUNT_BLOCK(name##_3, count, fused, P3, 3)                                                                         \
+    COUNT_BLOCK(name##_4, count, fused, P4, 4)
+COUNT_BLOCKS(sum_words, count_words, 0, 8, 8, 4, 4)
+COUNT_BLOCKS(fuse_words, count_words, 1, 8, 8, 4, 4)
+COUNT_BLOCKS(sum_carries, count_carries, 0, 8, 4, 3, 2)
+COUNT_BLOCKS(fuse_carries, count_carries, 1, 8, 4, 3, 2)
+/* By whether the epilogue is fused, whether carries are counted, and vectors. */
+static const CountBlock COUNTERS[2][2][4] = {
+    {{sum_words_1, sum_words_2, sum_words_3, sum_words_4}, {sum_carries_1, sum_carries_2, sum_carries_3, sum_carries_4}},
+    {{fuse_words_1, fuse_words_2, fuse_words_3, fuse_words_4},
+     {fuse_carries_1, fuse_carries_2, fuse_carries_3, fuse_carries_4}},
+};
 
 /* Each word xored with all before it, and with `before`, which is 0 or the last one so far in every lane. */
 AVX512 INLINE __m512i chain(__m512i v, __m512i before) {
@@ -296,87 +361,79 @@ static void find_rows(const Operation *op, int first, int last, int more, int *r
     }
 }
 
+/* Counts of pixels [first, last), for each block of output channels: sums at `sums`, or, where that is NULL, what the
+ * epilogue makes of them, as `fused` has it but for what depends on the block. */
 AVX512 static void words_tile(const Operation *op, const Layout *l, const uint8_t *bits, int first, int last,
-                              uint32_t *index, int16_t *sums) {
+                              uint32_t *index, int16_t *sums, const Block *fused) {
     const int64_t plane = (int64_t)l->height * l->width * l->bytes, words = words_of_window(l);
     const int step = pixels_at_once(l), pixels = (last - first + step - 1) / step * step;
     int64_t windows[TILE];
     int rows[TILE + 8];
     find_windows(op, l, first, last, windows); /* a tile is filled up to whole steps by its last pixel, again */
     find_rows(op, first, last, pixels - (last - first), rows);
-    const CountBlock kernel = COUNTERS[chains(l)][l->vectors - 1];
+    const CountBlock kernel = COUNTERS[sums == 0][chains(l)][l->vectors - 1];
     const int in_place = op->size == 1 && op->stride == 1 && op->padding == 0 && !chains(l); /* a window is a pixel */
-    const int64_t distance = in_place ? words : gathered_words(l);
+    Block b = sums ? (Block){0} : *fused;
+    b.distance = in_place ? words : gathered_words(l), b.count = words;
+    b.rows = rows, b.stride = l->stride, b.shift = op->encoding == SIGNS, b.pixels = pixels;
     for (int group = 0; group < op->groups; group++, bits += plane) {
-        const uint32_t *inputs = in_place ? (const uint32_t *)(bits + windows[0]) : index;
+        b.words = in_place ? (const uint32_t *)(bits + windows[0]) : index;
         if (!in_place) gather_words(op, l, bits, windows, pixels, (uint8_t *)index);
         for (int block = 0; block < l->blocks; block++) {
             const int at = group * l->group_out + block * l->block;
-            const uint32_t *weights = (const uint32_t *)op->arranged + (group * l->blocks + block) * words * l->block;
-            kernel((Block){inputs, weights, distance, words, op->base + at, rows, sums + at, l->stride,
-                           op->encoding == SIGNS, pixels});
+            b.weights = (const uint32_t *)op->arranged + (group * l->blocks + block) * words * l->block;
+            b.base = op->base + at;
+            if (sums) b.sums = sums + at;
+            else {
+                b.numbers = op->fused + at / 16 * 80, b.out = fused->out + at, b.flags = fused->flags + at / 8;
+                b.from = at % b.given;
+            }
+            kernel(b);
         }
     }
 }
 
-/* -------------------------------------------------------------------------------------------------------- epilogues */
+/* -------------------------------------------------------------------------------------------- sums and epilogues */
 
-/* What `fuse_lanes` reads for some channels: a sum, a shortcut, and where the outcome goes, for the first of some pixels
- * which lie so far apart. */
+/* Epilogues of sums that are there. `lanes` channels of `count` pixels, 16 or the last 8. */
 typedef struct {
     const int16_t *integers;
     const float *floats, *shortcut;
     float *out;
     uint8_t *flags;
-    int64_t sums_apart, shortcuts_apart, out_apart, flags_apart;
+    int64_t sums_apart, out_apart, flags_apart;
+    int given, from;
 } Column;
 
-/* A batch norm, a shortcut (where there is one), RPReLU, and the signs for the next binary convolution, of `lanes`
- * channels, 8 or 16, of `count` pixels: the same as `finish` and `pack_pixels`. `numbers` has factor, constant, slope,
- * shift and threshold of the channels, which stay in registers. */
-AVX512 INLINE void fuse_column(const int lanes, const int integers, const int added, const float *numbers, int count,
-                               Column at) {
-    const __m512 factor = _mm512_loadu_ps(numbers), constant = _mm512_loadu_ps(numbers + lanes);
-    const __m512 slope = _mm512_loadu_ps(numbers + 2 * lanes), shift = _mm512_loadu_ps(numbers + 3 * lanes);
-    const __m512 threshold = _mm512_loadu_ps(numbers + 4 * lanes);
+AVX512 INLINE void fuse_column(const int lanes, const int integers, const float *fused, int count, Column at) {
+    const Numbers k = numbers_at(fused);
     for (int pixel = 0; pixel < count; pixel++) {
-        __m512 v;
+        __m512 v, shortcut = _mm512_setzero_ps();
         if (integers) v = _mm512_cvtepi32_ps(_mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i *)at.integers)));
         else v = _mm512_loadu_ps(at.floats);
-        v = _mm512_add_ps(_mm512_mul_ps(v, factor), constant);
-        if (added) v = _mm512_add_ps(v, _mm512_loadu_ps(at.shortcut));
-        const __mmask16 positive = _mm512_cmp_ps_mask(v, _mm512_setzero_ps(), _CMP_GT_OQ);
-        v = _mm512_add_ps(_mm512_mask_mul_ps(v, (__mmask16)~positive, v, slope), shift);
-        const uint16_t bits = _mm512_cmp_ps_mask(v, threshold, _CMP_GE_OQ);
+        if (integers) shortcut = shortcut_at(at.shortcut, at.from, at.given);
+        v = finish_vector(integers, &k, v, shortcut);
+        const uint16_t bits = _mm512_cmp_ps_mask(v, k.threshold, _CMP_GE_OQ);
         if (lanes == 16) _mm512_storeu_ps(at.out, v), memcpy(at.flags, &bits, 2);
         else _mm256_storeu_ps(at.out, _mm512_castps512_ps256(v)), *at.flags = (uint8_t)bits;
-        if (integers) at.integers += at.sums_apart;
+        if (integers) at.integers += at.sums_apart, at.shortcut += at.given;
         else at.floats += at.sums_apart;
-        if (added) at.shortcut += at.shortcuts_apart;
         at.out += at.out_apart, at.flags += at.flags_apart;
     }
 }
 
-AVX512 INLINE void fuse_lanes(const int lanes, const int integers, const int added, const Operation *op, Row row,
-                              int64_t sums_apart, int count, float *out, uint8_t *flags, int64_t distance) {
+/* The epilogue of `count` pixels and their bits, row by row: sums are integers and have a shortcut, or floats. */
+AVX512 INLINE void fuse_pixels(const int integers, const Operation *op, Row row, int64_t apart, int count, float *out,
+                               uint8_t *flags, int64_t distance) {
     const int channels = op->out_channels, given = op->shortcut_channels;
     const float *numbers = op->fused;
-    for (int c = 0, from = 0; c < channels; c += lanes, numbers += 5 * lanes) {
-        Column at = {row.integers + (integers ? c : 0), row.floats + (integers ? 0 : c), row.shortcut + from, out + c,
-                     flags + c / 8, sums_apart, given, channels, distance};
-        fuse_column(lanes, integers, added, numbers, count, at);
-        if (added && (from += lanes) == given) from = 0;
+    for (int c = 0, from = 0; c < channels; c += 16, numbers += 80) {
+        Column at = {row.integers + (integers ? c : 0), row.floats + (integers ? 0 : c), row.shortcut, out + c,
+                     flags + c / 8, apart, channels, distance, given, from};
+        if (channels - c >= 16) fuse_column(16, integers, numbers, count, at);
+        else fuse_column(8, integers, numbers, count, at);
+        if (integers && (from += 16) >= given) from -= given;
     }
-}
-
-/* The epilogue of `count` pixels and their bits, row by row. */
-AVX512 static void fuse_pixels(const Operation *op, Row row, int64_t apart, int count, float *out, uint8_t *flags,
-                               int64_t distance) {
-    const int whole = op->out_channels % 16 == 0 && op->shortcut_channels % 16 == 0;
-    if (whole && row.integers) fuse_lanes(16, 1, 1, op, row, apart, count, out, flags, distance);
-    else if (whole) fuse_lanes(16, 0, 0, op, row, apart, count, out, flags, distance);
-    else if (row.integers) fuse_lanes(8, 1, 1, op, row, apart, count, out, flags, distance);
-    else fuse_lanes(8, 0, 0, op, row, apart, count, out, flags, distance);
 }
 
 /* The shortcut of the pixels from `pixel` on, which is that of one pixel where squares are averaged. */
@@ -399,7 +456,31 @@ AVX512 static void fuse_avx512(const Operation *op, const Memory *m, const Next 
         if (direct) flags = place_of(next->op, &next->layout, pixel, next->bits);
         const int64_t at = (pixel - first) * stride;
         Row part = {row.integers ? row.integers + at : 0, row.floats ? row.floats + at : 0, shortcut_of(op, m, pixel)};
-        fuse_pixels(op, part, stride, count, m->tensors + op->output + (int64_t)pixel * channels, flags, distance);
+        float *out = m->tensors + op->output + (int64_t)pixel * channels;
+        if (row.integers) fuse_pixels(1, op, part, stride, count, out, flags, distance);
+        else fuse_pixels(0, op, part, stride, count, out, flags, distance);
     }
+    if (!direct) deal_out(next->op, &next->layout, m->flags, first, last, next->bits);
+}
+
+/* Whether counts go through the epilogue at once, without sums between: where channels fill vectors, and sums 16 bits. */
+static inline int fuses_words(const Operation *op, const Layout *l, const Next *next) {
+    return op->fused && next->op && l->group_out % 16 == 0 && op->shortcut_stride == 1 &&
+           op->size * op->size * l->group_in <= INT16_MAX / 2;
+}
+
+/* Output pixels [first, last) of a binary convolution, from bits to floats and the next one's bits, in one pass. */
+AVX512 static void fused_words_tile(const Operation *op, const Layout *l, const Memory *m, const uint8_t *packed,
+                                    const Next *next, int first, int last) {
+    const int channels = op->out_channels, direct = next->op->groups == 1;
+    const int distance = direct ? next->layout.bytes : (int)flag_stride(channels);
+    int marks[TILE + 8];
+    for (int i = 0, pixel = first; pixel < last; i++, pixel++)
+        marks[i] = direct ? (int)(place_of(next->op, &next->layout, pixel, next->bits) - next->bits) : i * distance;
+    Block b = {0};
+    b.shortcut = m->tensors + op->shortcut + (int64_t)first * op->shortcut_channels, b.given = op->shortcut_channels;
+    b.out = m->tensors + op->output + (int64_t)first * channels, b.channels = channels;
+    b.flags = direct ? next->bits : m->flags, b.marks = marks, b.valid = last - first;
+    words_tile(op, l, packed, first, last, m->index, 0, &b);
     if (!direct) deal_out(next->op, &next->layout, m->flags, first, last, next->bits);
 }
