@@ -73,6 +73,8 @@ enum {
     ROWS = 17,                  /* values of a nibble, and padding */
     PADDING = 16,               /* the nibble that stands for padding */
     NOTHING = 16 * ROWS * ROWS, /* offset of the table's row of zeros, which fills up a sum */
+    COLUMNS = 16, GATHERED = 4, /* output channels and pixels whose floats are summed at once, in registers */
+    FLOAT_TILE = 32,            /* output pixels of a float convolution that are summed before their epilogue */
     SLACK = 256,                /* bytes or numbers behind buffers that vector loops may overrun */
     SUM_BYTES = 49152,          /* sums of a tile where words are counted: weights pass once for so many */
     CHAINED = 8, CHAINING = 81, /* words of a window, and its output channels, from which on carries are counted */
@@ -185,6 +187,9 @@ EXPORT int64_t bnn_base_size(const Operation *op) {
     return classes * op->out_channels + SLACK;
 }
 
+/* The distance of pixels in the rows that `float_pixels` writes. */
+static inline int64_t row_stride(const Operation *op) { return op->out_channels + COLUMNS; }
+
 /* Where the parts of a thread's scratch memory lie; sizes in bytes. */
 typedef struct {
     int64_t bits, index, sums, counters, row, flags, total;
@@ -202,8 +207,10 @@ static Scratch scratch_of(const Operation *ops, int count) {
     Scratch s = {64, 64, 64, 64, 64, 64, 0};
     for (int i = 0; i < count; i++) {
         const Operation *op = &ops[i];
-        grow(&s.row, 4 * ((int64_t)op->shortcut_channels + 4 * (int64_t)op->out_channels + 2 * SLACK));
+        grow(&s.row, 4 * ((int64_t)op->shortcut_channels + 2 * SLACK));
         if (op->kind == FLOAT_CONVOLUTION) {
+            int64_t rows = smaller(FLOAT_TILE, op->out_height * op->out_width);
+            grow(&s.row, 4 * ((int64_t)op->shortcut_channels + rows * row_stride(op) + 2 * SLACK));
             int64_t taps = (int64_t)op->size * op->size * (op->in_channels / op->groups);
             grow(&s.index, 4 * (4 * taps + SLACK));
         }
@@ -557,7 +564,6 @@ INLINE void finish_pixel(const Operation *op, float *tensors, int pixel, Row row
 
 typedef float Vector __attribute__((vector_size(32), aligned(4), may_alias)); /* of the compiler, on any processor */
 typedef float WideVector __attribute__((vector_size(64), aligned(4), may_alias));
-enum { COLUMNS = 16, GATHERED = 4 }; /* output channels and pixels that are summed at once, in registers */
 
 /* The values under an output pixel's window, one group's, zeros where it meets padding. */
 INLINE void gather_floats(const Operation *op, const float *x, int pixel, int group, float *RESTRICT out) {
@@ -651,9 +657,6 @@ INLINE Values find_values(const Operation *op, const float *x, int first, int la
     }
     return v;
 }
-
-/* The distance of pixels in the rows that `float_pixels` writes. */
-static inline int64_t row_stride(const Operation *op) { return op->out_channels + COLUMNS; }
 
 /* Weights of a group come in blocks of COLUMNS output channels, the last one filled up with zeros; what it adds to a
  * row is overwritten by the next group, or lies behind the row. */
@@ -863,9 +866,11 @@ static void finish_tile(const Operation *op, const Memory *m, const Next *next, 
 
 INLINE void float_convolution(const int wide, const Operation *op, const Memory *m, const Next *next) {
     float *rows = m->row + op->shortcut_channels + SLACK;
-    for (int first = 0; first < pixels_of(op); first += GATHERED) {
-        int last = smaller(first + GATHERED, pixels_of(op));
-        float_pixels(wide, op, m->tensors + op->input, first, last, m->index, rows);
+    for (int first = 0; first < pixels_of(op); first += FLOAT_TILE) {
+        int last = smaller(first + FLOAT_TILE, pixels_of(op));
+        for (int some = first; some < last; some += GATHERED)
+            float_pixels(wide, op, m->tensors + op->input, some, smaller(some + GATHERED, last), m->index,
+                         rows + (some - first) * row_stride(op));
         finish_tile(op, m, next, first, last, (Row){0, rows, 0}, row_stride(op));
     }
 }
@@ -1048,8 +1053,8 @@ EXPORT void bnn_run(const Operation *ops, int count, int level, const float *ima
     Memory m = memory_of(ops, count, level, tensors, scratch);
     for (int64_t image = 0; image < number; image++, images += channels * pixels, logits += classes) {
         if (planes) {
-            for (int c = 0; c < channels; c++)
-                for (int64_t p = 0; p < pixels; p++) tensors[p * channels + c] = images[c * pixels + p];
+            for (int64_t p = 0; p < pixels; p++)
+                for (int c = 0; c < channels; c++) tensors[p * channels + c] = images[c * pixels + p];
         } else {
             memcpy(tensors, images, sizeof(float) * (size_t)(channels * pixels));
         }

@@ -151,7 +151,7 @@ typedef struct {
     float *out;
     uint8_t *flags;
     const int *marks;
-    int channels, given, from, valid;
+    int channels, given, from, left, valid; /* `left` channels from the block's first on */
 } Block;
 
 /* The same from a later pixel on. */
@@ -174,9 +174,11 @@ AVX512 INLINE void finish_words(const Block *b, const Numbers *k, int pixel, int
     const __m512i counted = _mm512_sll_epi32(n, _mm_cvtsi32_si128(b->shift));
     __m512 v = _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_cvtepi16_epi32(base), counted));
     v = finish_vector(1, k, v, shortcut_at(b->shortcut + pixel * (int64_t)b->given, from, b->given));
-    _mm512_storeu_ps(b->out + pixel * (int64_t)b->channels + 16 * o, v);
     const uint16_t bits = _mm512_cmp_ps_mask(v, k->threshold, _CMP_GE_OQ);
-    memcpy(b->flags + b->marks[pixel] + 2 * o, &bits, 2);
+    float *out = b->out + pixel * (int64_t)b->channels + 16 * o;
+    uint8_t *flags = b->flags + b->marks[pixel] + 2 * o;
+    if (b->left >= 16 * (o + 1)) _mm512_storeu_ps(out, v), memcpy(flags, &bits, 2);
+    else _mm256_storeu_ps(out, _mm512_castps512_ps256(v)), *flags = (uint8_t)bits; /* the last eight */
 }
 
 /* What becomes of counts: sums, or, where `fused`, the epilogue's floats and bits. */
@@ -354,10 +356,10 @@ static void find_rows(const Operation *op, int first, int last, int more, int *r
         return;
     }
     const Sides down = sides_of(op, op->in_height, op->out_height), right = sides_of(op, op->in_width, width);
-    int y = first / width, x = first % width;
+    int y = first / width, x = first % width, row = class_of(&down, y) * right.classes;
     for (int i = 0; i < last + more - first; i++) {
-        rows[i] = (class_of(&down, y) * right.classes + class_of(&right, x)) * op->out_channels;
-        if (first + i < last - 1 && ++x == width) x = 0, y++;
+        rows[i] = (row + class_of(&right, x)) * op->out_channels;
+        if (first + i < last - 1 && ++x == width) x = 0, row = class_of(&down, ++y) * right.classes;
     }
 }
 
@@ -386,7 +388,7 @@ AVX512 static void words_tile(const Operation *op, const Layout *l, const uint8_
             if (sums) b.sums = sums + at;
             else {
                 b.numbers = op->fused + at / 16 * 80, b.out = fused->out + at, b.flags = fused->flags + at / 8;
-                b.from = at % b.given;
+                b.from = at % b.given, b.left = b.channels - at;
             }
             kernel(b);
         }
@@ -463,9 +465,10 @@ AVX512 static void fuse_avx512(const Operation *op, const Memory *m, const Next 
     if (!direct) deal_out(next->op, &next->layout, m->flags, first, last, next->bits);
 }
 
-/* Whether counts go through the epilogue at once, without sums between: where channels fill vectors, and sums 16 bits. */
+/* Whether counts go through the epilogue at once, without sums between: where channels fill vectors, but for the last
+ * one, and all sums are within 16 bits. */
 static inline int fuses_words(const Operation *op, const Layout *l, const Next *next) {
-    return op->fused && next->op && l->group_out % 16 == 0 && op->shortcut_stride == 1 &&
+    return op->fused && next->op && l->group_out % (op->groups == 1 ? 8 : 16) == 0 && op->shortcut_stride == 1 &&
            op->size * op->size * l->group_in <= INT16_MAX / 2;
 }
 
