@@ -961,12 +961,19 @@ static void binary_convolution(const Operation *ops, int number, const Memory *m
 #endif
     for (int first = 0; first < pixels_of(op); first += tile) {
         int last = smaller(first + tile, pixels_of(op));
+        int16_t *rows = sums ? sums + (int64_t)first * op->out_channels : 0;
+#if HAVE_AVX512
+        if (sums && fills_words(op, &l, last - first)) { /* at once where they belong */
+            Layout close = l;
+            close.stride = op->out_channels;
+            words_tile(op, &close, packed, first, last, m->index, rows, 0);
+            continue;
+        }
+#endif
         binary_tile(op, &l, m, packed, first, last);
-        for (int pixel = first; sums && pixel < last; pixel++)
-            memcpy(sums + (int64_t)pixel * op->out_channels, m->sums + (int64_t)(pixel - first) * l.stride,
-                   sizeof(int16_t) * (size_t)op->out_channels);
-        if (sums) continue;
-        finish_tile(op, m, next, first, last, (Row){m->sums, 0, 0}, l.stride);
+        for (int64_t i = 0; sums && i < last - first; i++)
+            memcpy(rows + i * op->out_channels, m->sums + i * l.stride, sizeof(int16_t) * (size_t)op->out_channels);
+        if (sums == 0) finish_tile(op, m, next, first, last, (Row){m->sums, 0, 0}, l.stride);
     }
 }
 

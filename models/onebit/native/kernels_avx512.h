@@ -33,15 +33,17 @@ static inline uint8_t *place_of(const Operation *op, const Layout *l, int pixel,
     return out + ((int64_t)row * l->width + column) * l->bytes;
 }
 
-/* The same for a group of at most eight bytes, of `count` pixels side by side. */
+/* The same for a group of at most eight bytes, of `count` pixels side by side; of less than four bytes, zeros are
+ * written to what follows the last pixel. */
 AVX512 INLINE void move_short(const uint8_t *from, int64_t distance, int at, int channels, uint8_t *to, int bytes,
                               int count) {
     const uint64_t mask = _bzhi_u64(~0ULL, (unsigned)channels);
     for (from += at >> 3, at &= 7; count > 0; count--, from += distance, to += bytes) {
         uint64_t word, high;
         memcpy(&word, from, 8);
-        word = word >> at & mask, high = word >> 8 * (bytes - 4);
-        memcpy(to, &word, 4), memcpy(to + bytes - 4, &high, 4);
+        word = word >> at & mask, high = word >> 8 * (bytes > 4 ? bytes - 4 : 0);
+        memcpy(to, &word, 4);
+        if (bytes > 4) memcpy(to + bytes - 4, &high, 4);
     }
 }
 
@@ -50,7 +52,8 @@ AVX512 static void deal_out(const Operation *op, const Layout *l, const uint8_t 
                             uint8_t *out) {
     const int bytes = l->bytes, group_in = l->group_in, channels = op->in_channels;
     const int64_t plane = (int64_t)l->height * l->width * bytes, distance = flag_stride(channels);
-    const int is_short = bytes >= 4 && bytes <= 8 && (group_in <= 56 || group_in % 8 == 0);
+    const int fits = bytes >= 4 || op->padding > 0; /* behind a row is a border of zeros, or the next row, to come */
+    const int is_short = fits && bytes <= 8 && (group_in <= 56 || group_in % 8 == 0);
     for (int pixel = first, count; pixel < last; pixel += count, rows += count * distance) {
         uint8_t *to = place_of(op, l, pixel, out);
         count = smaller(last - pixel, op->in_width - pixel % op->in_width);
@@ -470,6 +473,11 @@ AVX512 static void fuse_avx512(const Operation *op, const Memory *m, const Next 
 static inline int fuses_words(const Operation *op, const Layout *l, const Next *next) {
     return op->fused && next->op && l->group_out % (op->groups == 1 ? 8 : 16) == 0 && op->shortcut_stride == 1 &&
            op->size * op->size * l->group_in <= INT16_MAX / 2;
+}
+
+/* Whether vectors of sums are full, so that none overruns its row or the last pixel. */
+static inline int fills_words(const Operation *op, const Layout *l, int pixels) {
+    return counts_words(op->kernel) && l->group_out % 16 == 0 && pixels % pixels_at_once(l) == 0;
 }
 
 /* Output pixels [first, last) of a binary convolution, from bits to floats and the next one's bits, in one pass. */
