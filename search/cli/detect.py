@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from spaces import Cost, DetectorCost
 
 COCO_CLASSES = 80
+_OTHER_SECTIONS = ("execution.", "evaluation.", "search.")
+"""What a run of detectors takes from the run of its backbones, beside what is of the section detection."""
 
 
 def detect(
@@ -42,7 +44,12 @@ def detect(
     seed: Annotated[int | None, typer.Option(help="The root of all randomness; RUN's if left out.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Detectors that are trained at once.")] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Of the section detection: epochs=6.")
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Of the section detection: epochs=6; or with its name, of execution, evaluation or search.",
+        ),
     ] = None,
 ) -> None:
     """Train detectors on networks of a run's front, each a trial with its mAP; ends with their front and a plot.
@@ -50,6 +57,7 @@ def detect(
     With --objectives, one detector is trained on RUN's supernet, and a search for detection measures candidates as its
     backbones. Either way they are a run of their own: resume, status, best, report and compare work on it.
     """
+    from search.config.loading import changed
     from search.pipeline.detection import detection_config, front_of, prepare_detection, shared_config
     from search.runs.folder import open_run
 
@@ -62,15 +70,18 @@ def detect(
         fail("--objectives searches the whole supernet: leave --architecture, --front and --networks out")
     if trials and not objectives:
         fail("--trials is how long a search is: give --objectives map,ops too, or leave it out")
-    section, root = _section(source, preset, data, settings or ()), source.config.seed if seed is None else seed
+    others = [each for each in settings or () if each.startswith(_OTHER_SECTIONS)]
+    if not objectives and any(each.startswith("search.") for each in others):
+        fail("detectors on chosen networks search nothing: leave settings of search out, or give --objectives map,ops")
+    own = [each for each in settings or () if each not in others]
+    section, root = _section(source, preset, data, own), source.config.seed if seed is None else seed
     if objectives:
         config = shared_config(source, section, objectives.split(","), trials, root)
     else:
         count = None if front else networks or section.networks
         texts = _texts(source, architecture) if architecture else front_of(source, count)
         config = detection_config(source, section, texts, root)
-    if workers is not None:
-        config = config.model_copy(update={"execution": config.execution.model_copy(update={"workers": workers})})
+    config = changed(config, {"execution": {"workers": workers}}, others, "detect")
     made = prepare_detection(config, out or run.with_name(f"{run.name}-detectors"))
     for each in made.info["data"].get("notes", ()):
         note(each)

@@ -74,13 +74,13 @@ def left_out(source: str, data: DataConfig) -> list[str]:
     return [f"{key} {value}" for key, value in own.items() if key not in ("name", "path", "download")]
 
 
-def changed(config: RunConfig, overrides: Mapping[str, object], settings: Iterable[str]) -> RunConfig:
-    """A configuration with options and settings on top, as `load_config` takes them. Raises `ConfigError`."""
+def changed(
+    config: RunConfig, overrides: Mapping[str, object], settings: Iterable[str], source: str = "the plan"
+) -> RunConfig:
+    """A configuration with options and settings on top, as `load_config` takes them; `source` is what they change, for
+    messages. Raises `ConfigError`."""
     values: Values = config.model_dump(mode="json", exclude_unset=True)
-    _merge(values, _given(overrides))
-    for setting in settings:
-        _merge(values, _nested(setting))
-    return check_config(values, "the plan")
+    return check_config(set_values(values, overrides, settings), source)
 
 
 def parse_yaml(text: str, source: str) -> Values:

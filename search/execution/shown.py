@@ -33,7 +33,8 @@ def shown(task: Task, report: Report) -> dict[str, Any]:
     match report:
         case EpochReport():
             accuracy = {} if report.accuracy is None else {"accuracy": report.accuracy}
-            return {"epoch": report.epoch, "train_loss": report.loss, **accuracy}
+            done = report.epoch if report.share == 1 else report.epoch - 1 + report.share
+            return {"epoch": done, "train_loss": report.loss, **accuracy}
         case Outcome() if isinstance(task, TrialTask):
             trial = next(each for each in task.trials if each.number == report.number)
             about = {"number": trial.number, "id": trial.id, "architecture": trial.architecture}

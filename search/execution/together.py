@@ -18,7 +18,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from analysis.runs.layout import RUN_FILE
 from search.execution.cluster import watching  # before ray, which it sets up
 
 # isort: split
@@ -33,7 +32,6 @@ from search.training.ranks import TorchRanks
 from search.worker import tasks
 from search.worker.tasks import ExecutionError, Task, TaskError, Work
 from search.worker.worker import Worker
-from spaces.tools.origin import hidden
 
 _LOOK = 0.1
 """Seconds between two looks into the mailbox."""
@@ -55,6 +53,7 @@ class Mailbox:
         self._reports: list[tuple[int, str]] = []
         self._ended: set[int] = set()
         self._over = False
+        self._unfit: str | None = None
 
     def put(self, number: int, report: str, last: bool) -> None:  # noqa: FBT001 -- called through Ray
         """A report of a task; nothing after its last one."""
@@ -64,10 +63,14 @@ class Mailbox:
         if last:
             self._ended.add(number)
 
-    def take(self) -> list[tuple[int, str]]:
-        """What has come since the last time."""
+    def refuse(self, problem: str) -> None:
+        """A process cannot work on the run, so that the group cannot."""
+        self._unfit = problem
+
+    def take(self) -> tuple[list[tuple[int, str]], str | None]:
+        """What has come since the last time, and why the group cannot work where it cannot."""
         reports, self._reports = self._reports, []
-        return reports
+        return reports, self._unfit
 
     def ended(self) -> set[int]:
         """The tasks of which the last report has come."""
@@ -80,16 +83,6 @@ class Mailbox:
     def stopped(self) -> bool:
         """Whether nobody does."""
         return self._over
-
-
-def unseen(run: Path) -> str | None:
-    """Why a worker cannot work on a run, where its node does not see the folder."""
-    if (run / RUN_FILE).is_file():
-        return None
-    return (
-        f"a worker on {os.uname().nodename} does not see the run's folder {run}: on a cluster it must be on storage "
-        "that every node mounts at the same path"
-    )
 
 
 def train_together(run: Run, work: Work, workers: tuple[int, int], *, on_gpus: bool) -> None:
@@ -172,7 +165,10 @@ class _Group:
         begun, silent = time.monotonic(), True
         while True:
             over = not thread.is_alive()
-            for number, text in self._reports():
+            reports, unfit = self._mail()
+            if unfit:
+                raise ExecutionError(unfit)
+            for number, text in reports:
                 report = tasks.from_json(text, tasks.REPORTS)
                 task = self._todo[number]
                 if tasks.is_last(task, report):
@@ -185,7 +181,7 @@ class _Group:
                 silent = False
             thread.join(_LOOK)
 
-    def _reports(self) -> list[tuple[int, str]]:
+    def _mail(self) -> tuple[list[tuple[int, str]], str | None]:
         try:
             return ray.get(self._mailbox.take.remote())
         except RayError as error:
@@ -222,13 +218,15 @@ def _rank(config: dict[str, Any]) -> None:
     mailbox, ranks = config["mailbox"], TorchRanks(config["synchronised"])
     threading.Thread(target=_end_when_stopped, args=(mailbox,), daemon=True).start()
     ended, run = ray.get(mailbox.ended.remote()), Path(config["run"])
-    problem = hidden() or unseen(run)
-    worker = None if problem else Worker(run, ranks=ranks, device=get_device() if config["on_gpus"] else None)
+    worker, problem = Worker.fit_for(run, ranks, get_device() if config["on_gpus"] else None)
+    if worker is None:
+        ray.get(mailbox.refuse.remote(problem))
+        raise RuntimeError(problem)
     for number, text in enumerate(config["tasks"]):
         if number in ended:
             continue
         task = tasks.from_json(text, tasks.TASKS)
-        reports = iter([TaskError(problem or "")]) if worker is None else worker.run(task)
+        reports = worker.run(task)
         while (report := _next(reports, config["limit"])) is not None:
             failed = isinstance(report, TaskError) or (isinstance(report, Outcome) and report.reason is not None)
             if ranks.rank == 0 or failed:

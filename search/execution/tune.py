@@ -9,6 +9,7 @@ truth, and that state is a pickle.
 
 import faulthandler
 import os
+import sys
 import tempfile
 import time
 from collections import Counter, deque
@@ -31,7 +32,7 @@ from ray.tune.search import Searcher
 from search.execution.address import HERE
 from search.execution.room import Room
 from search.execution.shown import OURS, name_of, parameters_of, shown
-from search.execution.together import train_together, unseen
+from search.execution.together import train_together
 from search.execution.trainables.trials import WorkerTrial
 from search.pipeline.callbacks import callback_failed, callbacks_of
 from search.runs.folder import Run
@@ -39,10 +40,15 @@ from search.worker import tasks
 from search.worker.device import gpu_count, pick_device
 from search.worker.tasks import ExecutionError, Outcome, Task, TrialTask, Work, timed_out
 from search.worker.worker import Worker
-from spaces.tools.origin import hidden
 
 _IDLE = 0.02
 """Seconds between two looks of a process that has nothing to do."""
+
+_UNFIT = 0.5
+"""The same, of one that cannot work on the run."""
+
+_PATIENCE = 15.0
+"""Seconds for which a worker that can work on the run is waited for, after one came that cannot."""
 
 _GRACE = 10.0
 """Seconds that a worker gets to end itself at its time limit; then it is frozen, and is killed from here."""
@@ -70,9 +76,7 @@ class RunTrial(WorkerTrial):
         run = Path(ours["run"])
         self._run_name = run.name
         self._limit: float | None = ours["limit"]
-        self._problem = hidden() or unseen(run)
-        if self._problem is None:
-            self.worker = Worker(run)
+        self._worker, self._problem = Worker.fit_for(run)
         self.reset_config(config)
 
     def __repr__(self) -> str:
@@ -83,12 +87,13 @@ class RunTrial(WorkerTrial):
         """Begin a task; the process goes on with the next one."""
         self._task = tasks.from_json(new_config[OURS]["task"], tasks.TASKS)
         self._shown: dict[str, Any] = {}
-        self._reports = iter(()) if self._problem is not None else self.worker.run(self._task)
+        self._reports = iter(()) if self._worker is None else self._worker.run(self._task)
         return True
 
     def step(self) -> dict[str, Any]:
         """The next report, or nothing new where all have come."""
         if self._problem is not None:
+            time.sleep(_UNFIT)
             return {"report": "", "unfit": self._problem}
         if self._limit is not None:  # ends the process from a thread of C's own, whatever holds the interpreter
             faulthandler.dump_traceback_later(self._limit, exit=True, file=2)
@@ -158,16 +163,21 @@ class _Listener(tune.Callback, tune.Stopper):
     """Takes tasks from the work and passes the reports of Tune's trials to it; keeps what the work raises, which Tune
     would wrap and log.
 
+    A worker that cannot work on the run is set aside: its trial goes on, so that it holds its place on its node and Ray
+    starts the next one elsewhere, and its task is handed out again.
+
     It is also what ends a trial: when there is another task for its process, or all is over. Tune, left alone, gives a
     process that waits to a trial whose own process is starting, and ends that; and it keeps one waiting process of all.
     """
 
-    def __init__(self, work: Work, limit: float | None, others: Sequence[tune.Callback] = ()) -> None:
+    def __init__(self, work: Work, workers: int, limit: float | None, others: Sequence[tune.Callback] = ()) -> None:
         self._work: Work | None = work
+        self._workers = workers
         self._limit = limit
         self._others = others
         self._running: dict[str, tuple[Trial, float, set[int]]] = {}  # since when silent, and which outcomes came
         self._ended: set[str] = set()
+        self._unfit: dict[str, float] = {}  # workers that were set aside, and since when
         self._moves = 0
         self._losses: Counter[object] = Counter()
         self._next: deque[Task] = deque()
@@ -206,6 +216,9 @@ class _Listener(tune.Callback, tune.Stopper):
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Whether a trial ends with this result, which is passed on."""
+        if "unfit" in result:
+            self._set_aside(trial_id, result["unfit"])
+            return self.over
         self._take_result(trial_id, result)
         if trial_id not in self._ended:
             return self.failure is not None
@@ -242,9 +255,18 @@ class _Listener(tune.Callback, tune.Stopper):
             if actor is not None and time.monotonic() - since > self._limit + _GRACE:
                 ray.kill(actor)
 
+    def _set_aside(self, trial_id: str, problem: str) -> None:
+        """Hand the task of a worker that cannot work on the run to another one; where none comes, nothing can run."""
+        if trial_id not in self._unfit:
+            trial, _, _ = self._running.pop(trial_id)
+            self._unfit[trial_id] = time.monotonic()
+            self.moved.append(_task(trial))
+            sys.stderr.write(f"binarynas: set aside: {problem}\n")
+        everybody = len(self._unfit) >= self._workers
+        if everybody or (not self._running and time.monotonic() - max(self._unfit.values()) > _PATIENCE):
+            self.fail(ExecutionError(problem))
+
     def _take_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        if "unfit" in result:
-            self.fail(ExecutionError(result["unfit"]))
         if not result.get("report") or trial_id not in self._running:
             return
         report = tasks.from_json(result["report"], tasks.REPORTS)
@@ -271,8 +293,8 @@ class _Listener(tune.Callback, tune.Stopper):
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         self._tell("on_trial_error", iteration, trials, trial, **info)
-        if trial.trial_id in self._ended:
-            return  # it had done all
+        if trial.trial_id in self._ended or self._unfit.pop(trial.trial_id, None) is not None:
+            return  # it had done all, or was to do nothing
         _, since, came = self._running.pop(trial.trial_id, (trial, time.monotonic(), set[int]()))
         error, task = _error(trial), _task(trial)
         left = task.without(came) if isinstance(task, TrialTask) else task
@@ -335,7 +357,8 @@ class TuneExecutor:
         if work.together and together != (1, 1):
             train_together(self._run, work, together, on_gpus=room.gpus > 0)
             return
-        listener = _Listener(work, self._run.config.execution.timeout, self._callbacks)
+        workers = room.workers(self._run.config.execution)
+        listener = _Listener(work, workers, self._run.config.execution.timeout, self._callbacks)
         remedy = f"go on with: binarynas resume {self._run.path}"
         trainable = tune.with_resources(RunTrial, self._resources(work))
         trainable.__qualname__ = RunTrial.__name__  # what Ray's lists and process titles show
@@ -346,7 +369,7 @@ class TuneExecutor:
                     search_alg=_Feeder(self._run, listener),
                     scheduler=InTurn(),
                     num_samples=-1,
-                    max_concurrent_trials=self._room().workers(self._run.config.execution),
+                    max_concurrent_trials=workers,
                     reuse_actors=True,
                     trial_name_creator=_name,
                     trial_dirname_creator=_name,

@@ -78,7 +78,7 @@ class Telling(View):
         """See `View`."""
         self._view.begin(title, total)
 
-    def show(self, done: int, text: str, short: str = "") -> None:
+    def show(self, done: float, text: str, short: str = "") -> None:
         """See `View`."""
         self._view.show(done, text, short)
 
@@ -89,7 +89,8 @@ class Telling(View):
     def epoch(self, report: EpochReport) -> None:
         """See `View`."""
         self._view.epoch(report)
-        self._tell("epoch", report)
+        if report.share == 1:
+            self._tell("epoch", report)
 
     def trials(self, records: Sequence[Record], objectives: Sequence[str] = ()) -> None:
         """See `View`."""

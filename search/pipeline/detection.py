@@ -22,7 +22,7 @@ from search.data.detection.pictures import PictureSet
 from search.data.errors import DataError
 from search.outputs.deployment import ExportError, find_network
 from search.runs.folder import Run, creating, open_run, write_facts
-from search.runs.fronts import spread
+from search.runs.fronts import spread_over
 from search.runs.records import Proposal
 from search.training.detection import detector_options
 from spaces import NasBnnSpace, Precision, SpaceError, detector_cost
@@ -78,16 +78,19 @@ def shared_config(
 
 
 def front_of(source: Run, networks: int | None) -> list[str]:
-    """The architectures of a run's front, spread over its cost; all of them where `networks` is None."""
-    found: list[str] = []
-    for text in load_front(source.path)["architecture"].astype("str").tolist():
+    """The architectures of a run's front, spread over its operations; all of them where `networks` is None.
+
+    The largest comes first: its training takes longest, and the others fill what the workers have left.
+    """
+    front, costs = load_front(source.path), dict[str, float]()
+    for text, ops in zip(front["architecture"].astype("str"), front["ops"], strict=True):
         space = source.architectures if " with " not in text else source.space
         member = space.split(space.parse(text)).architecture
-        found.append(source.architectures.format(member))
-    distinct = list(dict.fromkeys(found))
-    if not distinct:
+        costs.setdefault(source.architectures.format(member), float(ops))
+    if not costs:
         raise RunError(f"no trial of {source.path} has finished, so it has no network for a detector yet")
-    return spread(distinct, networks or len(distinct))
+    texts = list(costs)
+    return [texts[place] for place in reversed(spread_over(list(costs.values()), networks or len(texts)))]
 
 
 def prepare_detection(config: RunConfig, path: Path) -> Run:

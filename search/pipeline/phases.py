@@ -40,7 +40,8 @@ class Tasks:
         """See `Work.report`."""
         match report:
             case EpochReport():
-                self._run.log_epoch(report)
+                if report.share == 1:
+                    self._run.log_epoch(report)
                 self._view.epoch(report)
             case tasks.Trained() | tasks.Measured() | tasks.Deployed():
                 self._out -= 1

@@ -26,6 +26,7 @@ _LINE_SECONDS = 10.0  # between plain lines of one phase
 _BAR = 24  # characters
 _SEEN = 9  # paces of which the median tells how long the rest takes
 _FEWEST, _LEAST_SECONDS = 2, 5.0  # that must have been seen after the first before that means something
+_LONG_SECONDS = 60.0  # of less than that many, within long epochs
 
 
 class Pace:
@@ -35,14 +36,20 @@ class Pace:
     """
 
     def __init__(self, total: int) -> None:
-        self.total, self.done = total, 0
+        self.total, self.done = total, 0.0
         self.begun = time.monotonic()
-        self._before: int | None = None
-        self._first: tuple[int, float] | None = None
+        self._before: float | None = None
+        self._first: tuple[float, float] | None = None
         self._paces: deque[float] = deque(maxlen=_SEEN)
 
-    def reach(self, done: int) -> None:
-        """So much is done now; what is done at the first call may have been done before."""
+    @property
+    def count(self) -> str:
+        """What is done of all: 3/12, or 3.4/12 within the fourth epoch."""
+        done = f"{self.done:.0f}" if self.done == int(self.done) else f"{math.floor(10 * self.done) / 10:.1f}"
+        return f"{done}/{self.total}"
+
+    def reach(self, done: float) -> None:
+        """So much is done now, parts of an epoch counted; what is done at the first call may have been done before."""
         now, self.done = time.monotonic(), done
         if self._before is None or done < self._before:
             self._before, self._first = done, None
@@ -63,7 +70,8 @@ class Pace:
         if self._first is None or self.done >= self.total:
             return None
         done, begun = self._first
-        if self.done - done < _FEWEST or time.monotonic() - begun < _LEAST_SECONDS:
+        seconds = time.monotonic() - begun
+        if seconds < _LEAST_SECONDS or (self.done - done < _FEWEST and seconds < _LONG_SECONDS):
             return None
         return median(self._paces) * (self.total - self.done)
 
@@ -86,7 +94,7 @@ class View(ABC):
         """Get ready to show a phase."""
 
     @abstractmethod
-    def show(self, done: int, text: str, short: str = "") -> None:
+    def show(self, done: float, text: str, short: str = "") -> None:
         """Draw the state of the current phase; `short` says the most important of the text."""
 
     @abstractmethod
@@ -94,9 +102,10 @@ class View(ABC):
         """Say something once, on a line of its own."""
 
     def epoch(self, report: EpochReport) -> None:
-        """An epoch of some training has ended."""
+        """An epoch of some training has ended, or a part of one."""
         if report.id is None:  # the one training of its phase; all others count trials or networks
-            self.show(report.epoch, f"loss {report.loss:.3f}, {report.images_per_second:.0f} images/s")
+            text = f"loss {report.loss:.3f}, {report.images_per_second:.0f} images/s"
+            self.show(report.epoch - 1 + report.share, text)
 
     def trials(self, records: Sequence[Record], objectives: Sequence[str] = OBJECTIVES) -> None:
         """The trials that a phase begins with, those of a resumed one, and what is to be maximised and minimised."""
@@ -156,7 +165,7 @@ def line(title: str, pace: Pace, text: str, short: str, width: int) -> str:
     share = pace.done / pace.total if pace.total else 1.0
     full = round(_BAR * min(share, 1.0))
     bar = "━" * full + "╌" * (_BAR - full)
-    count = f"{pace.done}/{pace.total}"
+    count = pace.count
     left = f"{_clock(pace.left)} left" if pace.left is not None else ""
     spent = _clock(pace.elapsed)
     choices = [
@@ -184,7 +193,7 @@ class LiveView(View):
         self.leave()
         self._title, self._pace, self._texts = title, Pace(total), ("", "")
 
-    def show(self, done: int, text: str, short: str = "") -> None:
+    def show(self, done: float, text: str, short: str = "") -> None:
         """See `View.show`."""
         self._pace.reach(done)
         self._texts = (text, short or text)
@@ -225,7 +234,7 @@ class NotebookView(View):
         self._title, self._pace, self._last = title, Pace(total), 0.0
         self._lines.append("")
 
-    def show(self, done: int, text: str, short: str = "") -> None:
+    def show(self, done: float, text: str, short: str = "") -> None:
         """See `View.show`."""
         self._pace.reach(done)
         now = time.monotonic()
@@ -256,7 +265,7 @@ class PlainView(View):
         """See `View.begin`."""
         self._title, self._pace, self._last = title, Pace(total), 0.0
 
-    def show(self, done: int, text: str, short: str = "") -> None:
+    def show(self, done: float, text: str, short: str = "") -> None:
         """See `View.show`."""
         pace = self._pace
         pace.reach(done)
@@ -265,7 +274,7 @@ class PlainView(View):
         self._last = time.monotonic()
         left = f", {pace.left:.0f} s left" if pace.left is not None else ""
         more = f"; {text}" if text else ""
-        words = f"{self._title}: {done}/{pace.total} in {pace.elapsed:.0f} s{left}{more}"
+        words = f"{self._title}: {pace.count} in {pace.elapsed:.0f} s{left}{more}"
         self._console.print(words, soft_wrap=True)
 
     def note(self, text: str) -> None:

@@ -1,5 +1,6 @@
 """The Pareto front of a run's trials, and an evenly spaced selection from it."""
 
+import math
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -29,6 +30,21 @@ def spread(records: Sequence[T], count: int) -> list[T]:
     if count == 1:
         return [records[-1]]
     return [records[round(index * (len(records) - 1) / (count - 1))] for index in range(count)]
+
+
+def spread_over(costs: Sequence[float], count: int) -> list[int]:
+    """The places of at most `count` costs, all above 0, that are spread from the lowest to the highest in equal ratios
+    as nearly as they can be; the lowest comes first, and where one is enough, it is the highest.
+    """
+    order = sorted(range(len(costs)), key=costs.__getitem__)
+    if count >= len(order) or count == 1:
+        return order[-count:]
+    logs = [math.log(costs[place]) for place in order]
+    step, chosen = (logs[-1] - logs[0]) / (count - 1), [0]
+    for number in range(1, count):
+        left = range(chosen[-1] + 1, len(order) - (count - 1 - number))  # so many are wanted after it
+        chosen.append(min(left, key=lambda place: abs(logs[place] - logs[0] - number * step)))
+    return [order[place] for place in chosen]
 
 
 def best_per_architecture(records: Sequence[Record]) -> list[Record]:

@@ -101,9 +101,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class EpochReport:
-    """What a worker says of one epoch: of which training (`phase` is a trial's stage or "supernet", `id` names the
-    network, None where there is one: a supernet's, or that of a shared detector), an `Epoch` (`workers` is how many
-    processes trained it together), and the accuracy on validation images where it was measured."""
+    """What a worker says of one epoch, or of the `share` of it that is done: of which training (`phase` is a trial's
+    stage or "supernet", `id` names the network, None where there is one: a supernet's, or that of a shared detector),
+    an `Epoch` (`workers` is how many processes train it together), and the accuracy on validation images where it was
+    measured."""
 
     phase: str
     id: str | None
@@ -113,6 +114,7 @@ class EpochReport:
     images_per_second: float
     learning_rate: float
     workers: int = 1
+    share: float = 1.0
     accuracy: float | None = None
 
 

@@ -9,7 +9,7 @@ epoch or after one, gives bit for bit the weights of one that was never interrup
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import torch
@@ -48,8 +48,10 @@ def train(
     until: int | None = None,
     ranks: Ranks = ALONE,
     checkpoint_seconds: float | None = None,
+    report_seconds: float = math.inf,
 ) -> Iterator[Epoch]:
-    """Train `network` in place; every item that is drawn from the result trains one epoch.
+    """Train `network` in place; every item that is drawn from the result trains one epoch, or, after so many
+    `report_seconds`, the part of one that its `share` says.
 
     With a folder for `checkpoints` every epoch is saved there (the last two are kept), and training goes on after the
     latest one; within an epoch it is saved every `checkpoint_seconds`. `until` ends it early, after that many epochs in
@@ -63,7 +65,7 @@ def train(
     training.begin()
     try:
         while place.epoch < (config.epochs if until is None else min(until, config.epochs)):
-            report = training.epoch(place, kept)
+            report = yield from training.epoch(place, kept, report_seconds)
             if isinstance(step, Stateful):
                 step.epoch_ended(report)
             place = Place(report.epoch)
@@ -95,14 +97,20 @@ class _Training:
         for stem in self._stems:
             stem.step.data.abs_()  # weights that were trained before steps were kept positive
 
-    def epoch(self, place: Place, kept: Checkpoints) -> Epoch:
-        """Train an epoch, or what is left of it."""
+    def epoch(self, place: Place, kept: Checkpoints, report_seconds: float) -> Generator[Epoch, None, Epoch]:
+        """Train an epoch, or what is left of it; tells how far it is every so often."""
         config, ranks, epoch = self._config, self._ranks, place.epoch
         self._network.train()
         set_progress(self._network, epoch / config.epochs)
-        start, rate = time.perf_counter(), self._set_rates(epoch, max(place.batch - 1, 0))
+        rate = self._set_rates(epoch, max(place.batch - 1, 0))
+        start = told = time.perf_counter()
         loss_sum = torch.tensor(place.loss, dtype=torch.float64, device=self._device)
         seen, before = place.images, float(place.images)
+
+        def report(share: float) -> Epoch:
+            speed = (float(seen) - before) / (time.perf_counter() - start)
+            return Epoch(epoch + 1, config.epochs, loss_sum.item() / float(seen), speed, rate, ranks.count, share)
+
         order = shuffled(derive_seed(self._seed, "epoch", epoch), place.batch).shared(ranks.rank, ranks.count)
         batches = self._split.batches(config.batch_size, order=order, device=self._device)
         with torch.random.fork_rng(), synchronised(self._network, ranks.total if ranks.synchronised else None):
@@ -112,13 +120,15 @@ class _Training:
                 loss_sum += loss.double() * count
                 seen = seen + count
                 kept.batch_ended(Place(epoch, index + 1, loss_sum, seen))
-        mean = loss_sum.item() / float(seen)
-        if not math.isfinite(mean):
+                if index + 1 < self._steps and time.perf_counter() - told > report_seconds:
+                    yield report((index + 1) / self._steps)
+                    told = time.perf_counter()
+        whole = report(1.0)
+        if not math.isfinite(whole.loss):
             raise TrainingError(
-                f"the loss of epoch {epoch + 1} is {mean}; {DIVERGED} (it was {config.learning_rate:g})"
+                f"the loss of epoch {epoch + 1} is {whole.loss}; {DIVERGED} (it was {config.learning_rate:g})"
             )
-        speed = (float(seen) - before) / (time.perf_counter() - start)
-        return Epoch(epoch + 1, config.epochs, mean, speed, rate, ranks.count)
+        return whole
 
     def _set_rates(self, epoch: int, index: int) -> float:
         """Set the learning rate and the momentum of a step; the rate."""

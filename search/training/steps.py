@@ -42,8 +42,8 @@ class Step(Protocol):
 
 @dataclass(frozen=True)
 class Epoch:
-    """What is reported after an epoch: its number from 1, the mean loss, the speed, the last learning rate, and how
-    many processes trained it together."""
+    """What is reported after an epoch, or within one: its number from 1, the mean loss, the speed, the last learning
+    rate, how many processes train it together, and the share of it that is done."""
 
     epoch: int
     epochs: int
@@ -51,6 +51,7 @@ class Epoch:
     images_per_second: float
     learning_rate: float
     workers: int = 1
+    share: float = 1.0
 
 
 @runtime_checkable

@@ -5,6 +5,7 @@
 # pyright: reportUnknownArgumentType=false
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from io import BytesIO
@@ -22,7 +23,7 @@ from search.training.alphas import discounted, read_genotype
 from search.training.bilevel import BilevelStep, halves
 from search.training.bilevel_history import history_table
 from search.worker.attempt import Attempt
-from search.worker.context import Context, initial_weights
+from search.worker.context import REPORT_SECONDS, Context, initial_weights
 from search.worker.measure import candidate_cost, validate
 from search.worker.tasks import Report, SearchCells
 from spaces.cell import CellSpace
@@ -57,9 +58,13 @@ class _Search:
             seed=self.seed,
             checkpoints=checkpoints,
             until=until,
+            report_seconds=REPORT_SECONDS if identity is None else math.inf,
         ):
-            self.write_history()
-            yield EpochReport(phase, identity, **asdict(epoch), accuracy=float(self.step.history.accuracy[-1]))
+            whole = epoch.share == 1
+            if whole:
+                self.write_history()
+            accuracy = float(self.step.history.accuracy[-1]) if whole else None
+            yield EpochReport(phase, identity, **asdict(epoch), accuracy=accuracy)
         self.write_history()
 
     def write_history(self) -> None:

@@ -3,6 +3,7 @@
 # torch annotates its functions only in part
 # pyright: reportUnknownMemberType=false
 
+import math
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,6 +22,7 @@ from models.network import AnyNetwork, AnySupernet
 from search.config.sections import TrainConfig
 from search.data.augment import Augmentation
 from search.data.dataset import DataSet, Split, TensorSplit
+from search.data.errors import DataError
 from search.data.opening import open_data
 from search.data.splits import ClassRanking
 from search.data.stream import StreamSplit
@@ -35,12 +37,17 @@ from search.training.ranks import ALONE, Ranks
 from search.training.steps import Epoch, Step
 from search.worker.device import pick_device
 from search.worker.memory import keep_memory
+from search.worker.tasks import ExecutionError
 from spaces import Candidate
 from spaces.hyperparameters.space import HyperparameterSpace
 
 if TYPE_CHECKING:
     from models.detection.shared import SharedDetector
     from search.data.detection.pictures import PictureSet
+
+
+REPORT_SECONDS = 5.0
+"""Between two reports within an epoch, of a training that is a phase of its own."""
 
 
 class Context:
@@ -77,6 +84,7 @@ class Context:
         seed: int,
         checkpoints: Path,
         until: int | None = None,
+        report_seconds: float = math.inf,
     ) -> Iterator[Epoch]:
         """Train a network, together with the other workers where there are any; see `search.training.loop.train`."""
         return train(
@@ -89,7 +97,23 @@ class Context:
             until=until,
             ranks=self.ranks,
             checkpoint_seconds=60 * self.config.execution.checkpoint_minutes,
+            report_seconds=report_seconds,
         )
+
+    def open(self) -> None:
+        """Open the images or pictures that tasks need, in a worker's first second.
+
+        Raises `DataError` where they are not to be seen from here, or not those that the run began with, and
+        `ExecutionError` where the device is not there.
+        """
+        if self.device.type == "cuda" and not torch.cuda.is_available():
+            raise ExecutionError("execution.device is cuda, and torch finds no GPU here: set it to cpu or auto")
+        found = (self.pictures if self.config.method.detects else self.data).fingerprint
+        begun = self.run.info["data"]["fingerprint"]
+        if found != begun:
+            raise DataError(
+                f"its data are not those that the run began with: their fingerprint was {begun}, is {found}"
+            )
 
     @cached_property
     def data(self) -> DataSet:

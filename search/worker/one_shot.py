@@ -15,7 +15,7 @@ from search.training.batches import class_weights
 from search.training.steps import sandwich_step
 from search.worker.attempt import Attempt
 from search.worker.cells import train_mixed_supernet
-from search.worker.context import Context, initial_weights
+from search.worker.context import REPORT_SECONDS, Context, initial_weights
 from search.worker.measure import candidate_cost, validate_candidate
 from search.worker.tasks import Evaluate, Report, Trained, TrainSupernet
 from spaces import NasBnnSpace
@@ -50,9 +50,10 @@ def _train_by_sandwiches(context: Context, task: TrainSupernet) -> Iterator[Repo
         config,
         seed=context.seed("supernet", "training"),
         checkpoints=context.run.supernet_checkpoints,
+        report_seconds=REPORT_SECONDS,
     ):
         yield EpochReport("supernet", None, **asdict(epoch))
-        if task.seconds is not None and epoch.epoch < config.epochs:
+        if task.seconds is not None and epoch.share == 1 and epoch.epoch < config.epochs:
             late = torch.tensor(float(time.monotonic() - begun > task.seconds), device=context.device)
             if context.ranks.total(late) > 0:  # all workers pause, or none
                 return

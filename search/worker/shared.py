@@ -20,7 +20,7 @@ from search.data.order import shuffled
 from search.runs.records import EpochReport, Stage
 from search.training.detection import detector_options, shared_step
 from search.worker.attempt import Attempt
-from search.worker.context import Context, initial_weights
+from search.worker.context import REPORT_SECONDS, Context, initial_weights
 from search.worker.detection import deployed, detector_metrics, measured, seen_by
 from search.worker.tasks import Deploy, Deployed, Evaluate, Report, Trained
 from spaces import NasBnnSpace
@@ -37,7 +37,15 @@ def train_shared(context: Context) -> Iterator[Report]:
     detector.to(context.device)
     step = shared_step(detector, pictures.pictures, config)
     seed = context.seed("shared", "training")
-    for epoch in context.train(detector, step, pictures, config, seed=seed, checkpoints=context.run.shared_checkpoints):
+    for epoch in context.train(
+        detector,
+        step,
+        pictures,
+        config,
+        seed=seed,
+        checkpoints=context.run.shared_checkpoints,
+        report_seconds=REPORT_SECONDS,
+    ):
         yield EpochReport(Stage.SHARED.value, None, **asdict(epoch))
     if context.keeps:
         save_shared(context.run.shared, detector, {"data": context.pictures.fingerprint})

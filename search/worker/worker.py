@@ -1,5 +1,6 @@
 """What a worker does: tasks in, reports out. Knows neither Ray nor Optuna, so it runs in any process."""
 
+import os
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import assert_never
 
 import torch
 
+from analysis.runs.layout import RUN_FILE
 from search.runs.records import Stage
 from search.training.own import TrainingCode
 from search.training.ranks import ALONE, Ranks
@@ -17,6 +19,8 @@ from search.worker.deploy import deploy
 from search.worker.fit import fit
 from search.worker.latency import measure_latencies
 from search.worker.one_shot import evaluate_candidates, train_supernet
+from spaces.errors import BinarynasError
+from spaces.tools.origin import hidden
 
 
 class Worker:
@@ -30,6 +34,27 @@ class Worker:
         device: torch.device | None = None,
     ) -> None:
         self._context = Context(path, code, ranks, device)
+
+    @classmethod
+    def fit_for(
+        cls, path: Path, ranks: Ranks = ALONE, device: torch.device | None = None
+    ) -> "tuple[Worker, None] | tuple[None, str]":
+        """A worker of a run, or why there can be none on this node: it does not see the run's folder or its data, they
+        are others here, or it lacks the device."""
+        node = os.uname().nodename
+        if problem := hidden():
+            return None, problem
+        if not (path / RUN_FILE).is_file():
+            return None, (
+                f"a worker on {node} does not see the run's folder {path}: on a cluster it must be on storage that "
+                "every node mounts at the same path"
+            )
+        try:
+            worker = cls(path, ranks=ranks, device=device)
+            worker._context.open()
+        except (BinarynasError, OSError) as error:
+            return None, f"a worker on {node} cannot work on {path}: {error}"
+        return worker, None
 
     def run(self, task: tasks.Task) -> Iterator[tasks.Report]:
         """Do a task; its reports come as they arise. An error becomes a report, too."""

@@ -17,14 +17,18 @@ pytestmark = [
 FACTS = ["number", "id", "state", "accuracy", "operator", "seed"]
 PROGRAM = "import binarynas; binarynas.main()"
 IMPATIENT = "import search.execution.cluster as cluster; cluster._PATIENCE = cluster._LAST_WAIT = 2.0; "
-ELSEWHERE = (
-    "import search.execution.tune as t\n"
-    "suggest = t._Feeder.suggest\n"
-    "def elsewhere(self, trial_id):\n"
-    "    found = suggest(self, trial_id)\n"
-    "    return {t.OURS: {**found[t.OURS], 'run': '/nowhere/run'}} if isinstance(found, dict) else found\n"
-    "t._Feeder.suggest = elsewhere\n"
-)
+ELSEWHERE = """
+import search.execution.tune as t
+suggest, sent = t._Feeder.suggest, []
+def elsewhere(self, trial_id):
+    found = suggest(self, trial_id)
+    if not isinstance(found, dict) or len(sent) == {most}:
+        return found
+    sent.append(trial_id)
+    return {{t.OURS: {{**found[t.OURS], "run": "/nowhere/run"}}}}
+t._Feeder.suggest = elsewhere
+"""
+"""The first workers that start see another file system: here, a run that was moved after the driver opened it."""
 
 
 def facts(run: Path) -> list[dict]:
@@ -63,21 +67,37 @@ def test_a_ray_that_does_not_start_here_is_one_sentence(small_search, untrained,
     )
 
 
-def test_a_folder_that_the_nodes_do_not_see_ends_the_run_before_any_trial_fails(
+def elsewhere(nodes, arguments: list[str], most: int) -> subprocess.CompletedProcess:
+    """A run, the first workers of which do not see its folder."""
+    program = ELSEWHERE.format(most=most) + PROGRAM
+    command = [sys.executable, "-c", program, *arguments]
+    return subprocess.run(command, env=nodes.environment, capture_output=True, text=True, timeout=300)
+
+
+def test_a_worker_that_does_not_see_the_folder_is_set_aside_and_no_candidate_is_charged(
+    run_inline, small_search, untrained, nodes, tmp_path
+):
+    clean, run = tmp_path / "clean", tmp_path / "run"
+    few = (untrained, "search.trials=10", "search.first_generation=5", "search.generation=5", "execution.retries=0")
+    run_inline(clean, *few)
+    arguments = small_search(run, *few, "execution.workers=2", options=("--address", nodes.address))[3:]
+    done = elsewhere(nodes, arguments, most=1)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("set aside: a worker on ") == 1
+    assert "does not see the run's folder /nowhere/run" in done.stderr
+    assert facts(run) == facts(clean)
+    assert set(load_trials(run)["attempt"]) == {1}
+
+
+@pytest.mark.long
+def test_a_folder_that_no_node_sees_ends_the_run_before_any_trial_fails(
     small_search, untrained, nodes, ended, tmp_path
 ):
-    """The node sees another file system: here, a run that was moved after the driver opened it."""
     run = tmp_path / "run"
-    arguments = small_search(run, untrained, "execution.workers=1", options=("--address", nodes.address))[3:]
-    done = subprocess.run(
-        [sys.executable, "-c", ELSEWHERE + PROGRAM, *arguments],
-        env=nodes.environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    arguments = small_search(run, untrained, options=("--address", nodes.address))[3:]
+    done = elsewhere(nodes, arguments, most=9)
     assert done.returncode == 1, done.stderr
-    assert "does not see the run's folder /nowhere/run" in done.stderr
+    assert "does not see the run's folder /nowhere/run" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
     assert ended(run) == 0
 

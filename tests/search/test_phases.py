@@ -1,11 +1,14 @@
 """Trials in generations: nothing is lost, nothing is done twice, whatever happens to workers and to the process."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 
 from search.config.search import SearchConfig
-from search.runs.records import State
+from search.pipeline.phases import Tasks
+from search.runs.records import EpochReport, State
+from search.worker.tasks import TrainSupernet
 
 FACTS = ("number", "id", "operator", "parents", "seed", "generation", "values", "state")
 
@@ -98,3 +101,16 @@ def test_an_outcome_that_comes_twice_counts_once(make_search):
     search.trials.report(task, search.outcome(trial))
     search.trials.report(task, search.outcome(trial, metrics={"accuracy": 0.0, "ops": 0.0}))
     assert search.trials.records[0].metrics["accuracy"] > 0
+
+
+def test_a_part_of_an_epoch_is_shown_and_not_kept():
+    kept, shown = [], []
+    config = SimpleNamespace(execution=SimpleNamespace(retries=0))
+    run, view = SimpleNamespace(config=config, log_epoch=kept.append), SimpleNamespace(epoch=shown.append)
+    task = TrainSupernet(2)
+    phase = Tasks([task], run, view)
+    parts = [EpochReport("supernet", None, 1, 2, 0.5, 100.0, 0.1, share=share) for share in (0.5, 1.0)]
+    for part in parts:
+        phase.report(task, part)
+    assert shown == parts
+    assert kept == parts[1:]

@@ -57,14 +57,17 @@ def test_with_synchronised_statistics_several_are_one(found, name):
             assert epoch["workers"] == COUNT
 
 
-def test_with_own_statistics_gradients_are_the_mean_of_those_of_the_shares(found):
+@pytest.mark.parametrize(
+    ("name", "scenario", "exact"), [("own_statistics", "one_step", 1e-10), ("detector", "detector", 1e-6)]
+)
+def test_with_own_statistics_gradients_are_the_mean_of_those_of_the_shares(found, name, scenario, exact):
     """One step of plain descent: weights differ by the gradient alone."""
-    first, second = (tensors for tensors, _ in found("own_statistics"))
-    shares = [together.one_step(Alone(rank, COUNT)).tensors for rank in range(COUNT)]
+    first, second = (tensors for tensors, _ in found(name))
+    shares = [getattr(together, scenario)(Alone(rank, COUNT)).tensors for rank in range(COUNT)]
     learned = [name for name in first if "running" not in name and "num_batches" not in name]
     for name in learned:
         mean = (shares[0][name] + shares[1][name]) / 2
-        torch.testing.assert_close(first[name], mean, rtol=0, atol=1e-10)
+        torch.testing.assert_close(first[name], mean, rtol=0, atol=exact)
         assert torch.equal(first[name], second[name]), "every process takes the same step"
     running = [name for name in first if "running_mean" in name]
     assert any(not torch.equal(first[name], second[name]) for name in running), "each has statistics of its own"
@@ -82,6 +85,16 @@ def test_a_training_that_was_interrupted_within_an_epoch_is_not_to_be_seen(tmp_p
     again = together.interrupted(ALONE, tmp_path)
     assert all(torch.equal(again.tensors[name], whole.tensors[name]) for name in whole.tensors)
     assert again.epochs[-1].loss == whole.epochs[-1].loss
+
+
+def test_reports_within_an_epoch_change_nothing_but_tell_its_share():
+    whole = together.sandwich(ALONE, dtype=torch.float32)
+    told = together.sandwich(ALONE, dtype=torch.float32, report_seconds=0)
+    assert all(torch.equal(told.tensors[name], whole.tensors[name]) for name in whole.tensors)
+    assert [(epoch.epoch, round(epoch.share, 2)) for epoch in told.epochs] == [
+        (1, 0.33), (1, 0.67), (1, 1.0), (2, 0.33), (2, 0.67), (2, 1.0)
+    ]  # fmt: skip
+    assert [epoch.loss for epoch in told.epochs if epoch.share == 1] == [epoch.loss for epoch in whole.epochs]
 
 
 def test_another_number_of_processes_goes_on_with_the_same_images(folder, tmp_path):

@@ -92,3 +92,17 @@ def test_time_left_does_not_count_what_workers_take_to_start(monkeypatch):
         told.append(pace.left)
     assert told[:3] == [None, None, None], "one says nothing, and four seconds are too few"
     assert told[3:] == [pytest.approx(2.0 * (100 - done)) for done in range(4, 12)]
+
+
+def test_a_long_epoch_tells_how_far_it_is_and_how_long_the_rest_takes(monkeypatch):
+    clock = iter(range(0, 10000, 10))
+    monkeypatch.setattr("search.pipeline.view.time.monotonic", lambda: float(next(clock)))
+    out = StringIO()
+    view = PlainView(Console(file=out, width=200))
+    view.phase("Supernet", 12)
+    for share in (0.1, 0.2, 0.3, 0.4, 0.5):
+        view.epoch(EpochReport("supernet", None, 4, 12, 0.5, 321.4, 0.1, share=share))
+    lines = out.getvalue().splitlines()
+    assert lines[-1].startswith("Supernet: 3.5/12 in ")
+    assert " s left; loss 0.500, 321 images/s" in lines[-1]
+    assert "left" not in lines[1], "one pace tells too little"

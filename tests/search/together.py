@@ -12,12 +12,19 @@ import torch
 from torch import Tensor, nn
 
 from models.cell.supernet import MixedSupernet
+from models.detection.detector import Detector, DetectorOptions, Seen
+from models.families import build_network
 from models.nasbnn.supernet import NasBnnSupernet
 from models.width.network import WidthNetwork
+from search.config.detection import DetectionConfig
+from search.config.space import SpaceConfig
 from search.config.trainings import DifferentiableConfig, NetworkTrainConfig, SupernetConfig
 from search.data.augment import Augmentation
 from search.data.dataset import Normalisation, TensorSplit
+from search.data.detection.config import PicturesConfig
+from search.data.detection.opening import open_pictures
 from search.training.bilevel import BilevelStep
+from search.training.detection import detector_step
 from search.training.loop import train
 from search.training.ranks import Ranks, TorchRanks
 from search.training.steps import Batch, Epoch, plain_step, sandwich_step
@@ -98,6 +105,21 @@ def cells(ranks: Ranks, **options) -> Result:
     return _trained(supernet, make, images(36), config, ranks, **options)
 
 
+def detector(ranks: Ranks) -> Result:
+    """A small detector, in float32, one step of plain gradient descent on pictures of digits."""
+    torch.manual_seed(0)
+    stages = [{"depths": [1], "widths": [16], "kernel_sizes": [3], "groups": [1], "stride": 2}] * 4
+    config = {"name": "tiny", "image_size": 32, "stem_widths": [8], "stem_stride": 2, "stages": stages}
+    space = SpaceConfig.model_validate(config).architectures(channels=1)
+    pictures = open_pictures(PicturesConfig(pictures=10, picture_size=64), 1, 0).train.subset(torch.arange(4))
+    seen, options = Seen(tuple("0123456789"), (0.3,), (0.3,)), DetectorOptions(channels=16, hidden=16, image_size=64)
+    network = Detector(build_network(space, space.largest()), seen, options)
+    training = DetectionConfig(epochs=1, batch_size=4, image_size=64, warmup_epochs=0, weight_decay=0, **SGD)
+    step = detector_step(network, pictures.pictures, training)
+    epochs = list(train(network, step, pictures, training, seed=3, ranks=ranks))
+    return Result(network.state_dict(), epochs)
+
+
 def _trained(
     network: nn.Module,
     make: Callable,
@@ -173,6 +195,7 @@ SCENARIOS: dict[str, Callable[[Ranks, Path], Result]] = {
     "cells": lambda ranks, folder: cells(ranks),
     "one_step": lambda ranks, folder: one_step(ranks),
     "own_statistics": lambda ranks, folder: one_step(replace(ranks, synchronised=False)),
+    "detector": lambda ranks, folder: detector(replace(ranks, synchronised=False)),
     "float32": lambda ranks, folder: sandwich(replace(ranks, synchronised=False), dtype=torch.float32),
     "interrupted": lambda ranks, folder: interrupted(replace(ranks, synchronised=False), folder / "kept"),
     "half": lambda ranks, folder: stopped(replace(ranks, synchronised=False), folder / "half", 2) or Result({}, []),
