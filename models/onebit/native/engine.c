@@ -918,7 +918,8 @@ static void binary_tile(const Operation *op, const Layout *l, const Memory *m, c
                         int last) {
 #if HAVE_AVX512
     if (counts_words(op->kernel)) {
-        words_tile(op, l, packed, first, last, m->index, m->sums, 0);
+        Place places[TILE + 8];
+        words_tile(op, l, packed, first, last, m->index, m->sums, places, 0);
         return;
     }
 #endif
@@ -966,7 +967,8 @@ static void binary_convolution(const Operation *ops, int number, const Memory *m
         if (sums && fills_words(op, &l, last - first)) { /* at once where they belong */
             Layout close = l;
             close.stride = op->out_channels;
-            words_tile(op, &close, packed, first, last, m->index, rows, 0);
+            Place places[TILE + 8];
+            words_tile(op, &close, packed, first, last, m->index, rows, places, 0);
             continue;
         }
 #endif

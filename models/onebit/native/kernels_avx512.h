@@ -139,49 +139,59 @@ static int words_tile_size(const Layout *l) {
     return smaller(fit < 16 ? 16 : fit, TILE) / step * step;
 }
 
-/* What a kernel reads and writes: words of some pixels, `distance` apart, and of weights; where each pixel's row of
- * `base` begins; and the sums, base - (n << shift) with n unequal bits, in rows `stride` apart. */
+/* Where the rows of `base` and of bits begin for a pixel, in numbers and bytes. */
+typedef struct {
+    int base, bits;
+} Place;
+
+/* What a kernel reads and writes: words of some pixels, `distance` apart, and of weights; each pixel's places;
+ * and the sums, base - n with n unequal bits, or base - 2 n where `doubled` has ones, in rows `stride` apart. */
 typedef struct {
     const uint32_t *words, *weights;
     int64_t distance, count;
     const int16_t *base;
-    const int *rows;
+    const Place *places;
     int16_t *sums;
     int64_t stride;
-    int shift, pixels;
-    /* Where the epilogue follows at once: its numbers, shortcuts and outcome, bits at `marks`, for `valid` pixels. */
+    __mmask16 doubled;
+    int pixels;
+    /* Where the epilogue follows at once: its numbers, shortcuts, outcome and bits, for `valid` pixels. */
     const float *numbers, *shortcut;
     float *out;
     uint8_t *flags;
-    const int *marks;
-    int channels, given, from, left, valid; /* `left` channels from the block's first on */
+    int64_t channels, given;
+    int from, left, valid; /* `left` channels from the block's first on, whose shortcut is number `from` */
 } Block;
 
 /* The same from a later pixel on. */
 INLINE Block later(Block b, int pixels) {
-    b.words += pixels * b.distance, b.rows += pixels, b.sums += pixels * b.stride;
-    b.shortcut += pixels * (int64_t)b.given, b.out += pixels * (int64_t)b.channels, b.marks += pixels;
-    b.valid -= pixels;
+    b.words += pixels * b.distance, b.places += pixels, b.sums += pixels * b.stride;
+    b.shortcut += pixels * b.given, b.out += pixels * b.channels, b.valid -= pixels;
     return b;
 }
 
-AVX512 INLINE void store_words(const Block *b, int pixel, int o, __m512i n) {
-    const __m256i base = _mm256_loadu_si256((const __m256i *)(b->base + b->rows[pixel] + 16 * o));
-    const __m256i counted = _mm256_sll_epi16(_mm512_cvtepi32_epi16(n), _mm_cvtsi32_si128(b->shift));
-    _mm256_storeu_si256((__m256i *)(b->sums + pixel * b->stride + 16 * o), _mm256_sub_epi16(base, counted));
+/* Sums of 16 channels from their counts, 32 bits wide. */
+AVX512 INLINE __m512i sums_of(const Block *b, int pixel, int o, __m512i n) {
+    const __m256i base = _mm256_loadu_si256((const __m256i *)(b->base + b->places[pixel].base + 16 * o));
+    return _mm512_sub_epi32(_mm512_cvtepi16_epi32(base), _mm512_mask_add_epi32(n, b->doubled, n, n));
 }
 
-/* The epilogue of a vector of counts, its floats and bits. */
-AVX512 INLINE void finish_words(const Block *b, const Numbers *k, int pixel, int o, int from, __m512i n) {
-    const __m256i base = _mm256_loadu_si256((const __m256i *)(b->base + b->rows[pixel] + 16 * o));
-    const __m512i counted = _mm512_sll_epi32(n, _mm_cvtsi32_si128(b->shift));
-    __m512 v = _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_cvtepi16_epi32(base), counted));
-    v = finish_vector(1, k, v, shortcut_at(b->shortcut + pixel * (int64_t)b->given, from, b->given));
-    const uint16_t bits = _mm512_cmp_ps_mask(v, k->threshold, _CMP_GE_OQ);
-    float *out = b->out + pixel * (int64_t)b->channels + 16 * o;
-    uint8_t *flags = b->flags + b->marks[pixel] + 2 * o;
-    if (b->left >= 16 * (o + 1)) _mm512_storeu_ps(out, v), memcpy(flags, &bits, 2);
-    else _mm256_storeu_ps(out, _mm512_castps512_ps256(v)), *flags = (uint8_t)bits; /* the last eight */
+/* The epilogue of O vectors' o-th of P pixels, its floats and bits; `plain` if the vector is full, and its shortcut's
+ * channels lie side by side. */
+AVX512 INLINE void finish_words(const int plain, const int P, const Block *b, int o, int from, __m512i n[8][4]) {
+    const Numbers k = numbers_at(b->numbers + 80 * o);
+    const float *shortcut = b->shortcut;
+    float *out = b->out + 16 * o;
+    uint8_t *flags = b->flags + 2 * o;
+    UNROLL for (int p = 0; p < P; p++, shortcut += b->given, out += b->channels) {
+        if (p >= b->valid) break;
+        const __m512 added = plain ? _mm512_loadu_ps(shortcut + from) : shortcut_at(shortcut, from, (int)b->given);
+        const __m512 v = finish_vector(1, &k, _mm512_cvtepi32_ps(sums_of(b, p, o, n[p][o])), added);
+        const uint16_t bits = _mm512_cmp_ps_mask(v, k.threshold, _CMP_GE_OQ);
+        uint8_t *to = flags + b->places[p].bits;
+        if (plain || b->left >= 16 * (o + 1)) _mm512_storeu_ps(out, v), memcpy(to, &bits, 2);
+        else _mm256_storeu_ps(out, _mm512_castps512_ps256(v)), *to = (uint8_t)bits; /* the last eight */
+    }
 }
 
 /* What becomes of counts: sums, or, where `fused`, the epilogue's floats and bits. */
@@ -189,12 +199,15 @@ AVX512 INLINE void end_block(const int fused, const int P, const int O, const Bl
     int from = b->from;
     UNROLL for (int o = 0; o < O; o++) {
         if (!fused) {
-            UNROLL for (int p = 0; p < P; p++) store_words(b, p, o, n[p][o]);
+            UNROLL for (int p = 0; p < P; p++) {
+                int16_t *to = b->sums + p * b->stride + 16 * o;
+                _mm256_storeu_si256((__m256i *)to, _mm512_cvtepi32_epi16(sums_of(b, p, o, n[p][o])));
+            }
             continue;
         }
-        const Numbers k = numbers_at(b->numbers + 80 * o);
-        UNROLL for (int p = 0; p < P; p++) if (p < b->valid) finish_words(b, &k, p, o, from, n[p][o]);
-        if ((from += 16) >= b->given) from -= b->given;
+        if (b->left >= 16 * (o + 1) && from + 16 <= b->given) finish_words(1, P, b, o, from, n);
+        else finish_words(0, P, b, o, from, n);
+        if ((from += 16) >= b->given) from -= (int)b->given;
     }
 }
 
@@ -352,16 +365,14 @@ AVX512 static void gather_words(const Operation *op, const Layout *l, const uint
 }
 
 /* Where `base` begins for output pixels [first, last), and `more` like the last. */
-static void find_rows(const Operation *op, int first, int last, int more, int *rows) {
-    const int width = op->out_width;
-    if (!corrects_padding(op)) {
-        memset(rows, 0, sizeof(int) * (size_t)(last + more - first));
-        return;
-    }
+static void find_places(const Operation *op, int first, int last, int more, Place *places) {
+    const int width = op->out_width, count = last + more - first;
+    for (int i = 0; i < count; i++) places[i].base = 0;
+    if (!corrects_padding(op)) return;
     const Sides down = sides_of(op, op->in_height, op->out_height), right = sides_of(op, op->in_width, width);
     int y = first / width, x = first % width, row = class_of(&down, y) * right.classes;
-    for (int i = 0; i < last + more - first; i++) {
-        rows[i] = (row + class_of(&right, x)) * op->out_channels;
+    for (int i = 0; i < count; i++) {
+        places[i].base = (row + class_of(&right, x)) * op->out_channels;
         if (first + i < last - 1 && ++x == width) x = 0, row = class_of(&down, ++y) * right.classes;
     }
 }
@@ -369,18 +380,18 @@ static void find_rows(const Operation *op, int first, int last, int more, int *r
 /* Counts of pixels [first, last), for each block of output channels: sums at `sums`, or, where that is NULL, what the
  * epilogue makes of them, as `fused` has it but for what depends on the block. */
 AVX512 static void words_tile(const Operation *op, const Layout *l, const uint8_t *bits, int first, int last,
-                              uint32_t *index, int16_t *sums, const Block *fused) {
+                              uint32_t *index, int16_t *sums, Place *places, const Block *fused) {
     const int64_t plane = (int64_t)l->height * l->width * l->bytes, words = words_of_window(l);
     const int step = pixels_at_once(l), pixels = (last - first + step - 1) / step * step;
     int64_t windows[TILE];
-    int rows[TILE + 8];
-    find_windows(op, l, first, last, windows); /* a tile is filled up to whole steps by its last pixel, again */
-    find_rows(op, first, last, pixels - (last - first), rows);
+    find_places(op, first, last, pixels - (last - first), places);
     const CountBlock kernel = COUNTERS[sums == 0][chains(l)][l->vectors - 1];
     const int in_place = op->size == 1 && op->stride == 1 && op->padding == 0 && !chains(l); /* a window is a pixel */
+    if (in_place) windows[0] = (int64_t)first * l->bytes;
+    else find_windows(op, l, first, last, windows); /* a tile is filled up to whole steps by its last pixel, again */
     Block b = sums ? (Block){0} : *fused;
     b.distance = in_place ? words : gathered_words(l), b.count = words;
-    b.rows = rows, b.stride = l->stride, b.shift = op->encoding == SIGNS, b.pixels = pixels;
+    b.places = places, b.stride = l->stride, b.doubled = op->encoding == SIGNS ? 0xffff : 0, b.pixels = pixels;
     for (int group = 0; group < op->groups; group++, bits += plane) {
         b.words = in_place ? (const uint32_t *)(bits + windows[0]) : index;
         if (!in_place) gather_words(op, l, bits, windows, pixels, (uint8_t *)index);
@@ -391,7 +402,7 @@ AVX512 static void words_tile(const Operation *op, const Layout *l, const uint8_
             if (sums) b.sums = sums + at;
             else {
                 b.numbers = op->fused + at / 16 * 80, b.out = fused->out + at, b.flags = fused->flags + at / 8;
-                b.from = at % b.given, b.left = b.channels - at;
+                b.from = at % op->shortcut_channels, b.left = op->out_channels - at;
             }
             kernel(b);
         }
@@ -485,13 +496,16 @@ AVX512 static void fused_words_tile(const Operation *op, const Layout *l, const 
                                     const Next *next, int first, int last) {
     const int channels = op->out_channels, direct = next->op->groups == 1;
     const int distance = direct ? next->layout.bytes : (int)flag_stride(channels);
-    int marks[TILE + 8];
-    for (int i = 0, pixel = first; pixel < last; i++, pixel++)
-        marks[i] = direct ? (int)(place_of(next->op, &next->layout, pixel, next->bits) - next->bits) : i * distance;
+    Place places[TILE + 8];
+    for (int pixel = first, count; pixel < last; pixel += count) {
+        count = direct ? smaller(last - pixel, op->out_width - pixel % op->out_width) : last - pixel;
+        const int from = direct ? (int)(place_of(next->op, &next->layout, pixel, next->bits) - next->bits) : 0;
+        for (int i = 0; i < count; i++) places[pixel - first + i].bits = from + i * distance;
+    }
     Block b = {0};
     b.shortcut = m->tensors + op->shortcut + (int64_t)first * op->shortcut_channels, b.given = op->shortcut_channels;
     b.out = m->tensors + op->output + (int64_t)first * channels, b.channels = channels;
-    b.flags = direct ? next->bits : m->flags, b.marks = marks, b.valid = last - first;
-    words_tile(op, l, packed, first, last, m->index, 0, &b);
+    b.flags = direct ? next->bits : m->flags, b.valid = last - first;
+    words_tile(op, l, packed, first, last, m->index, 0, places, &b);
     if (!direct) deal_out(next->op, &next->layout, m->flags, first, last, next->bits);
 }
