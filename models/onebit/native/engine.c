@@ -74,6 +74,7 @@ enum {
     PADDING = 16,               /* the nibble that stands for padding */
     NOTHING = 16 * ROWS * ROWS, /* offset of the table's row of zeros, which fills up a sum */
     COLUMNS = 16, GATHERED = 4, /* output channels and pixels whose floats are summed at once, in registers */
+    TOGETHER = 16,              /* images that pass through the last linear layer together */
     FLOAT_TILE = 32,            /* output pixels of a float convolution that are summed before their epilogue */
     SLACK = 256,                /* bytes or numbers behind buffers that vector loops may overrun */
     SUM_BYTES = 49152,          /* sums of a tile where words are counted: weights pass once for so many */
@@ -192,7 +193,7 @@ static inline int64_t row_stride(const Operation *op) { return op->out_channels 
 
 /* Where the parts of a thread's scratch memory lie; sizes in bytes. */
 typedef struct {
-    int64_t bits, index, sums, counters, row, flags, total;
+    int64_t bits, index, sums, counters, row, flags, together, total;
 } Scratch;
 
 /* 32-bit words of a window, and bytes between pixels in a tile's rows of bits, which vector loops may overrun. */
@@ -203,8 +204,21 @@ static void grow(int64_t *size, int64_t wanted) {
     if (wanted > *size) *size = wanted;
 }
 
+/* Whether the last operation is a linear layer, which some images pass through together: its weights, megabytes often,
+ * are read once for all of them. */
+static inline int ends_linear(const Operation *ops, int count) {
+    const Operation *op = &ops[count - 1];
+    return op->kind == FLOAT_CONVOLUTION && op->size == 1 && op->groups == 1 && op->in_height * op->in_width == 1 &&
+           op->padding == 0 && op->shortcut_stride == 0;
+}
+
+/* Floats that one image's input of the last operation, or its output, takes where images lie together. */
+static inline int64_t together_floats(const Operation *op) {
+    return round_up(op->in_channels > op->out_channels ? op->in_channels : op->out_channels, 16);
+}
+
 static Scratch scratch_of(const Operation *ops, int count) {
-    Scratch s = {64, 64, 64, 64, 64, 64, 0};
+    Scratch s = {64, 64, 64, 64, 64, 64, 64, 0};
     for (int i = 0; i < count; i++) {
         const Operation *op = &ops[i];
         grow(&s.row, 4 * ((int64_t)op->shortcut_channels + 2 * SLACK));
@@ -226,9 +240,15 @@ static Scratch scratch_of(const Operation *ops, int count) {
         grow(&s.index, 2 * (TILE_PAIRS * padded_terms(&l) + SLACK));
         grow(&s.counters, (int64_t)TILE_PAIRS * l.vectors * 4 * 32);
     }
+    if (ends_linear(ops, count)) {
+        const Operation *op = &ops[count - 1];
+        s.together = 4 * (2 * TOGETHER * together_floats(op) + SLACK);
+        grow(&s.row, 4 * (TOGETHER * row_stride(op) + 2 * SLACK));
+    }
     s.bits = round_up(s.bits, 64), s.index = round_up(s.index, 64), s.sums = round_up(s.sums, 64);
     s.counters = round_up(s.counters, 64), s.row = round_up(s.row, 64), s.flags = round_up(s.flags, 64);
-    s.total = 2 * s.bits + s.index + s.sums + s.counters + s.row + s.flags;
+    s.together = round_up(s.together, 64);
+    s.total = 2 * s.bits + s.index + s.sums + s.counters + s.row + s.flags + s.together;
     return s;
 }
 
@@ -629,6 +649,27 @@ INLINE void multiply_wide(const int pixels, const Values *values, const float *R
     for (int p = 0; p < pixels; p++, sums += stride) *(WideVector *)sums = local[p];
 }
 
+/* Sums of one pixel for GATHERED blocks of COLUMNS channels: one block alone would wait for each of its sums. */
+INLINE void multiply_blocks(const int wide, const Values *values, const float *RESTRICT weights, int64_t block,
+                            float *sums) {
+    Vector local[GATHERED][2];
+    WideVector far[GATHERED];
+    for (int b = 0; b < GATHERED; b++) local[b][0] = local[b][1] = (Vector){0}, far[b] = (WideVector){0};
+    for (int run = 0; run < values->runs; run++) {
+        const float *from = values->from[0] + run * values->distance;
+        for (int i = 0; i < values->run; i++, weights += COLUMNS)
+            for (int b = 0; b < GATHERED; b++) {
+                const float *here = weights + b * block;
+                if (wide) far[b] += from[i] * *(const WideVector *)here;
+                else local[b][0] += from[i] * *(const Vector *)here, local[b][1] += from[i] * *(const Vector *)(here + 8);
+            }
+    }
+    for (int b = 0; b < GATHERED; b++, sums += COLUMNS) {
+        if (wide) *(WideVector *)sums = far[b];
+        else *(Vector *)sums = local[b][0], *(Vector *)(sums + 8) = local[b][1];
+    }
+}
+
 /* Whether a pixel's window lies in its input as it is, row by row, without padding. */
 INLINE int lies_inside(const Operation *op, int pixel) {
     int y = pixel / op->out_width * op->stride - op->padding, x = pixel % op->out_width * op->stride - op->padding;
@@ -666,7 +707,12 @@ INLINE void float_pixels(const int wide, const Operation *op, const float *x, in
     const float *weights = op->weight;
     for (int group = 0; group < op->groups; group++) {
         Values values = find_values(op, x, first, last, group, gathered);
-        for (int c = 0; c < channels; c += COLUMNS, weights += (int64_t)taps * COLUMNS) {
+        int c = 0;
+        for (; last - first == 1 && c + GATHERED * COLUMNS <= channels; c += GATHERED * COLUMNS) {
+            multiply_blocks(wide, &values, weights, (int64_t)taps * COLUMNS, rows + group * channels + c);
+            weights += (int64_t)GATHERED * taps * COLUMNS;
+        }
+        for (; c < channels; c += COLUMNS, weights += (int64_t)taps * COLUMNS) {
             float *sums = rows + group * channels + c;
             if (wide && last - first > 1)
                 multiply_wide(GATHERED, &values, weights, sums, row_stride(op));
@@ -728,7 +774,8 @@ typedef struct {
     int16_t *sums;
     void *counters;
     float *row;
-    uint8_t *flags; /* bits of a tile's pixels, `flag_stride` apart, before they are dealt out to groups */
+    uint8_t *flags;  /* bits of a tile's pixels, `flag_stride` apart, before they are dealt out to groups */
+    float *together; /* inputs of the last operation, and then its outputs, see `ends_linear` */
     int level;
 } Memory;
 
@@ -743,6 +790,7 @@ static Memory memory_of(const Operation *ops, int count, int level, float *tenso
     m.counters = (uint8_t *)m.sums + s.sums;
     m.row = (float *)((uint8_t *)m.counters + s.counters);
     m.flags = (uint8_t *)m.row + s.row;
+    m.together = (float *)(m.flags + s.flags);
     m.level = level;
     return m;
 }
@@ -1055,20 +1103,43 @@ EXPORT int64_t bnn_operation_size(void) { return (int64_t)sizeof(Operation); }
 /* Bytes of scratch memory, aligned to 64, that a thread needs. */
 EXPORT int64_t bnn_scratch_size(const Operation *ops, int count) { return scratch_of(ops, count).total; }
 
-/* Run a program on images, one after the other. `planes` tells that channels come first in `images`. Tensor 0 lies at
- * the beginning of `tensors`; the last operation's output is copied to `logits`. Both memories are the thread's own. */
+/* Whatever comes before the last linear layer has been run for `number` images: their logits. */
+static void run_together(const Operation *last, const Memory *m, int number, float *logits, int classes) {
+    const int64_t place = TOGETHER * together_floats(last);
+    Memory own = *m;
+    Operation op = *last; /* images side by side, as pixels are */
+    op.in_width = op.out_width = number, op.input = 0, op.output = place;
+    own.tensors = m->together;
+    operate(&op, 0, &own);
+    memcpy(logits, own.tensors + place, sizeof(float) * (size_t)number * (size_t)classes);
+}
+
+/* An image to tensor 0; `planes` tells that its channels come first. */
+static void take_image(const float *image, int planes, int channels, int64_t pixels, float *tensor) {
+    if (!planes) memcpy(tensor, image, sizeof(float) * (size_t)(channels * pixels));
+    for (int64_t p = 0; planes && p < pixels; p++)
+        for (int c = 0; c < channels; c++) tensor[p * channels + c] = image[c * pixels + p];
+}
+
+/* Run a program on images, one after the other but for a linear layer at its end. `planes` tells that channels come
+ * first in `images`. Tensor 0 lies at the beginning of `tensors`; the last operation's output is copied to `logits`. Both
+ * memories are the thread's own. */
 EXPORT void bnn_run(const Operation *ops, int count, int level, const float *images, int64_t number, int planes,
                     int channels, int64_t pixels, float *tensors, uint8_t *scratch, float *logits, int classes) {
     Memory m = memory_of(ops, count, level, tensors, scratch);
-    for (int64_t image = 0; image < number; image++, images += channels * pixels, logits += classes) {
-        if (planes) {
-            for (int64_t p = 0; p < pixels; p++)
-                for (int c = 0; c < channels; c++) tensors[p * channels + c] = images[c * pixels + p];
-        } else {
-            memcpy(tensors, images, sizeof(float) * (size_t)(channels * pixels));
+    const Operation *last = &ops[count - 1];
+    const int alone = ends_linear(ops, count) ? count - 1 : count; /* operations that an image passes alone */
+    for (int64_t image = 0; image < number; image++, images += channels * pixels) {
+        take_image(images, planes, channels, pixels, tensors);
+        for (int i = 0; i < alone; i++) operate(ops, i, &m);
+        if (alone == count) {
+            memcpy(logits + image * classes, tensors + last->output, sizeof(float) * (size_t)classes);
+            continue;
         }
-        for (int i = 0; i < count; i++) operate(ops, i, &m);
-        memcpy(logits, tensors + ops[count - 1].output, sizeof(float) * (size_t)classes);
+        const int64_t place = image % TOGETHER;
+        memcpy(m.together + place * last->in_channels, tensors + last->input, sizeof(float) * (size_t)last->in_channels);
+        if (place == TOGETHER - 1 || image == number - 1)
+            run_together(last, &m, (int)place + 1, logits + (image - place) * classes, classes);
     }
 }
 
