@@ -221,7 +221,7 @@ static Scratch scratch_of(const Operation *ops, int count) {
     Scratch s = {64, 64, 64, 64, 64, 64, 64, 0};
     for (int i = 0; i < count; i++) {
         const Operation *op = &ops[i];
-        grow(&s.row, 4 * ((int64_t)op->shortcut_channels + 2 * SLACK));
+        grow(&s.row, 4 * (TILE * (int64_t)op->shortcut_channels + 2 * SLACK));
         if (op->kind == FLOAT_CONVOLUTION) {
             int64_t rows = smaller(FLOAT_TILE, op->out_height * op->out_width);
             grow(&s.row, 4 * ((int64_t)op->shortcut_channels + rows * row_stride(op) + 2 * SLACK));

@@ -452,10 +452,13 @@ AVX512 INLINE void fuse_pixels(const int integers, const Operation *op, Row row,
     }
 }
 
-/* The shortcut of the pixels from `pixel` on, which is that of one pixel where squares are averaged. */
-AVX512 static const float *shortcut_of(const Operation *op, const Memory *m, int pixel) {
-    if (op->shortcut_stride <= 1) return m->tensors + op->shortcut + (int64_t)pixel * op->shortcut_channels;
-    mean_row(op, m->tensors + op->shortcut, pixel / op->out_width, pixel % op->out_width, m->row);
+/* The shortcuts of pixels [first, last), a row of channels each: where they lie, or means of squares in `row`. */
+AVX512 static const float *shortcuts_of(const Operation *op, const Memory *m, int first, int last) {
+    const int64_t given = op->shortcut_channels;
+    if (op->shortcut_stride <= 1) return m->tensors + op->shortcut + first * given;
+    float *to = m->row;
+    for (int pixel = first; pixel < last; pixel++, to += given)
+        mean_row(op, m->tensors + op->shortcut, pixel / op->out_width, pixel % op->out_width, to);
     return m->row;
 }
 
@@ -468,10 +471,9 @@ AVX512 static void fuse_avx512(const Operation *op, const Memory *m, const Next 
     uint8_t *flags = m->flags;
     for (int pixel = first, count; pixel < last; pixel += count, flags += count * distance) {
         count = direct ? smaller(last - pixel, width - pixel % width) : last - pixel;
-        if (op->shortcut_stride > 1) count = 1;
         if (direct) flags = place_of(next->op, &next->layout, pixel, next->bits);
         const int64_t at = (pixel - first) * stride;
-        Row part = {row.integers ? row.integers + at : 0, row.floats ? row.floats + at : 0, shortcut_of(op, m, pixel)};
+        Row part = {row.integers ? row.integers + at : 0, row.floats ? row.floats + at : 0, shortcuts_of(op, m, pixel, pixel + count)};
         float *out = m->tensors + op->output + (int64_t)pixel * channels;
         if (row.integers) fuse_pixels(1, op, part, stride, count, out, flags, distance);
         else fuse_pixels(0, op, part, stride, count, out, flags, distance);
@@ -482,7 +484,7 @@ AVX512 static void fuse_avx512(const Operation *op, const Memory *m, const Next 
 /* Whether counts go through the epilogue at once, without sums between: where channels fill vectors, but for the last
  * one, and all sums are within 16 bits. */
 static inline int fuses_words(const Operation *op, const Layout *l, const Next *next) {
-    return op->fused && next->op && l->group_out % (op->groups == 1 ? 8 : 16) == 0 && op->shortcut_stride == 1 &&
+    return op->fused && next->op && l->group_out % (op->groups == 1 ? 8 : 16) == 0 && op->shortcut_stride > 0 &&
            op->size * op->size * l->group_in <= INT16_MAX / 2;
 }
 
@@ -503,7 +505,7 @@ AVX512 static void fused_words_tile(const Operation *op, const Layout *l, const 
         for (int i = 0; i < count; i++) places[pixel - first + i].bits = from + i * distance;
     }
     Block b = {0};
-    b.shortcut = m->tensors + op->shortcut + (int64_t)first * op->shortcut_channels, b.given = op->shortcut_channels;
+    b.shortcut = shortcuts_of(op, m, first, last), b.given = op->shortcut_channels;
     b.out = m->tensors + op->output + (int64_t)first * channels, b.channels = channels;
     b.flags = direct ? next->bits : m->flags, b.valid = last - first;
     words_tile(op, l, packed, first, last, m->index, 0, places, &b);
