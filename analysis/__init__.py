@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from analysis.runs.schema import write_trials
     from analysis.runs.trials import load_trials, split_runs
     from analysis.stages import competing, of_stage, search_stage
+    from analysis.tables.table import Table, TableError, load_table, shipped_tables
 else:
     __all__, __getattr__ = public_names(
         "analysis",
@@ -92,5 +93,6 @@ else:
             "runs.schema": "write_trials",
             "runs.trials": "load_trials split_runs",
             "stages": "competing of_stage search_stage",
+            "tables.table": "Table TableError load_table shipped_tables",
         },
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from search import open_run, read_records
 from search.config.search import PlateauConfig
-from search.pipeline.plateau import hypervolume_gains, plateau
+from search.pipeline.stopping.plateau import hypervolume_gains, plateau
 from search.runs.records import Stage, State
 
 

@@ -7,6 +7,8 @@ PROPOSERS = {
     "random": ("search.proposers.random", "RandomProposer"),
     "evolution": ("search.proposers.evolution", "EvolutionProposer"),
     "fitness": ("search.proposers.fitness", "FitnessProposer"),
+    "exhaustive": ("search.proposers.exhaustive", "ExhaustiveProposer"),
+    "surrogate": ("search.proposers.surrogate", "SurrogateProposer"),
     "nsga2": ("search.proposers.samplers", "Nsga2Proposer"),
     "tpe": ("search.proposers.samplers", "TpeProposer"),
 }

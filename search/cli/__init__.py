@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from search.cli import deploy, detect, latency, report, run, spaces
+from search.cli import deploy, detect, latency, report, run, spaces, tables
 from search.cli.output import fail
 from search.execution.signals import INTERRUPTED, heed_termination, say_stopped, told_to_stop
 from spaces.errors import BinarynasError
@@ -40,6 +40,7 @@ COMMANDS = {  # in the order of the help text
     "spaces": spaces.list_spaces,
     "ops": spaces.show_cost,
     "sample": spaces.draw,
+    "table": tables.table,
 }
 for name, command in COMMANDS.items():
     app.command(name)(command)

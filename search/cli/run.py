@@ -94,7 +94,9 @@ def search(
             note(f"--data gives other images than {source} has: its {', '.join(dropped)} are left out")
         config = load_config(source, settings or (), options)
 
+    from search.config.run import Method
     from search.execution.address import require_reachable
+    from search.pipeline.lookup import prepare_lookup
     from search.pipeline.prepare import prepare
     from search.worker.tasks import ExecutionError
 
@@ -102,9 +104,13 @@ def search(
         require_reachable(config.execution.address)
     except ExecutionError as error:
         fail(str(error))
-    run = prepare(config, (out or Path("runs") / Path(source).stem).expanduser())
-    for sentence in _use_of(run.info["data"]):
-        note(sentence)
+    folder = (out or Path("runs") / Path(source).stem).expanduser()
+    if config.method is Method.TABLE:
+        run = prepare_lookup(config, folder)
+    else:
+        run = prepare(config, folder)
+        for sentence in _use_of(run.info["data"]):
+            note(sentence)
     for sentence in run.info.get("notes", []):
         note(sentence)
     _carry_out(run)

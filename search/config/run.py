@@ -8,7 +8,7 @@ from pydantic import Field
 from search.config.detection import DetectionConfig
 from search.config.execution import ExecutionConfig
 from search.config.plan import PlanConfig
-from search.config.search import EvaluationConfig, SearchConfig
+from search.config.search import EvaluationConfig, SearchConfig, TableConfig
 from search.config.sections import Section
 from search.config.space import AnySpace, SpaceConfig
 from search.config.trainings import (
@@ -33,6 +33,7 @@ class Method(StrEnum):
     DIFFERENTIABLE: every trial is a whole bilevel search, and its genotype is what counts (BNAS).
     DETECTION: a detector is trained on every one of some given networks (`binarynas detect`).
     SHARED_DETECTOR: one detector is trained on a whole supernet, and candidates are measured as its backbones.
+    TABLE: it is looked up in a table of networks that were measured before; nothing is trained.
     """
 
     ONE_SHOT = "one-shot"
@@ -40,6 +41,7 @@ class Method(StrEnum):
     DIFFERENTIABLE = "differentiable"
     DETECTION = "detection"
     SHARED_DETECTOR = "shared-detector"
+    TABLE = "table"
 
     @property
     def detects(self) -> bool:
@@ -65,6 +67,7 @@ class RunConfig(Section):
     detection: DetectionConfig = DetectionConfig()
     execution: ExecutionConfig = ExecutionConfig()
     plan: PlanConfig = PlanConfig()
+    table: TableConfig = TableConfig()
 
     def searched_space(self, architectures: AnySpace) -> AnySpace:
         """The space of the candidates: settings of differentiable searches, else architectures."""

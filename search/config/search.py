@@ -26,6 +26,10 @@ class EvaluationConfig(Section):
         description="of candidates of a supernet: auto is the 1-bit engine where that is faster (NAS-BNN on the CPU), "
         "else the float simulation, with the same class for every image",
     )
+    test: bool = Field(
+        default=False,
+        description="measure every candidate on the test images, too, for a table of all networks; no search sees it",
+    )
 
 
 class ConstraintConfig(Section):
@@ -44,11 +48,22 @@ class ConstraintConfig(Section):
 
 
 class PlateauConfig(Section):
-    """When a front has stopped growing: see `search.pipeline.plateau`."""
+    """When a front has stopped growing: see `search.pipeline.stopping.plateau`."""
 
     generations: int = Field(default=4, ge=2, description="the last ones, whose gains are looked at")
     gain: float = Field(
         default=0.002, gt=0, lt=1, description="share of the hypervolume: a generation that gains less is not worth it"
+    )
+
+
+class TableConfig(Section):
+    """A search on a table of networks, in simulated time; see `analysis.tables`."""
+
+    source: str | None = Field(default=None, description="the name of a table, or the .parquet file of one")
+    replicate: int = Field(default=0, ge=0, description="which of a network's measurements counts")
+    workers: int = Field(default=1, ge=1, description="simulated ones, that share the recorded seconds")
+    early_stopping: bool = Field(
+        default=False, description="stop candidates at the epochs after which the table has them, by training.reduction"
     )
 
 

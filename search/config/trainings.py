@@ -107,7 +107,7 @@ class NetworkTrainConfig(PlainTrainConfig):
 
 
 class CandidateConfig(NetworkTrainConfig):
-    """Training of one candidate, and when it is stopped early: see `search.pipeline.halving`."""
+    """Training of one candidate, and when it is stopped early: see `search.pipeline.stopping.halving`."""
 
     epochs: int = Field(default=10, ge=1)
     batch_size: int = Field(default=128, ge=1)

@@ -12,7 +12,7 @@ from analysis.findings.front import front_table
 from analysis.findings.genes import gene_table
 from analysis.report.frontier import write_frontier
 from analysis.runs.layout import GENES_FILE, PLOTS, REFERENCES_FILE, TRIALS_FILE
-from analysis.runs.schema import LATENCY, MAP, TEST_ACCURACY, TEST_BALANCED, WHOLE, write_trials
+from analysis.runs.schema import BY_NAME, LATENCY, MAP, TEST_ACCURACY, TEST_BALANCED, WHOLE, write_trials
 from analysis.runs.trials import load_trials
 from search.runs.folder import Run
 from search.runs.records import Record, State
@@ -74,7 +74,7 @@ def _export_genes(run: Run, rows: Sequence[Mapping[str, object]]) -> None:
 def _row(record: Record, space: str, versions: str) -> Mapping[str, object]:
     return {
         **{name: getattr(record, name) for name in _SAME},
-        **{name: int(value) if name in WHOLE else value for name, value in record.metrics.items()},
+        **{name: int(value) if name in WHOLE else value for name, value in record.metrics.items() if name in BY_NAME},
         "stage": record.stage.value,
         "state": record.state.value,
         "space": space,

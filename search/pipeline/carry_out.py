@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 
 from analysis.runs.layout import FRONT_FILE, MANIFEST_FILE
 from analysis.stages import PARENT
+from analysis.tables.table import Table, load_table
 from models.checkpoints.networks import load_network, load_supernet
 from models.families import family_of
 from search.config.run import Method
@@ -15,9 +16,9 @@ from search.outputs.tables import REFERENCES_FILE, draw, export_trials, write_ta
 from search.pipeline.detection import detector_proposals, proposed_space
 from search.pipeline.phases import Chain, Tasks
 from search.pipeline.planner.correction import corrected, patience
-from search.pipeline.plateau import plateau
 from search.pipeline.references import reference_proposals
-from search.pipeline.trials import EarlyStopping, Encode, Plan, Trials, fit_task
+from search.pipeline.stopping.plateau import plateau
+from search.pipeline.trials import EarlyStopping, Encode, Plan, Propose, Trials, fit_task
 from search.pipeline.view import View
 from search.proposers import History, make_proposer
 from search.proposers.budget import Budget, require_fast_enough
@@ -201,7 +202,8 @@ class Pipeline:
                     return []
             return proposer.propose(generation, size, history) if size > 0 else []
 
-        stage = CANDIDATES[config.method]
+        table = load_table(config.table.source or "") if config.method is Method.TABLE else None
+        stage = Stage(table.stage) if table else CANDIDATES[config.method]
         self.view.phase("Search", min(wanted, run.space.count()))
         encode = self._encoder(stage)
         match config.method:
@@ -227,9 +229,20 @@ class Pipeline:
                     stopping=stopping,
                     ended=lambda records: keep_only(run, stage, records, search.objectives[1:]),
                 )
+            case Method.TABLE:
+                assert table is not None, "it is loaded above"
+                plan = self._lookup_plan(table, stage, propose, encode)
             case Method.DETECTION:
                 raise AssertionError("detectors are fixed beforehand")
         return self._trials(stage, plan)
+
+    def _lookup_plan(self, table: Table, stage: Stage, propose: Propose, encode: Encode) -> Plan:
+        """The plan of a search on a table, in which candidates may be stopped at the epochs that it has them for."""
+        config = self.run.config
+        if not config.table.early_stopping:
+            return Plan(propose, lambda each: tasks.Evaluate(inputs(each), stage), config.search.proposer, encode)
+        stopping = EarlyStopping(table.rungs, config.training.reduction)
+        return Plan(propose, fit_task(config, stage, stopping), config.search.proposer, encode, stopping=stopping)
 
     def _finetune(self, front: Sequence[Record]) -> Trials | None:
         """Pipeline 2 of NAS-BNN: networks of the front, trained on from the supernet's weights."""

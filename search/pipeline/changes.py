@@ -21,10 +21,12 @@ from analysis.runs.layout import (
     TRIALS_FILE,
     RunError,
 )
-from search.config.run import RunConfig
+from analysis.tables.table import load_table
+from search.config.run import Method, RunConfig
 from search.data.detection.opening import open_pictures
 from search.data.opening import fingerprint_of, listing, open_data
 from search.pipeline.detection import prepare_detection
+from search.pipeline.lookup import prepare_lookup
 from search.pipeline.prepare import prepare
 from search.runs.folder import Run
 from search.runs.journal import mend_journal
@@ -65,7 +67,8 @@ def fork(run: Run, folder: Path) -> Run:
     everything else is done again. The old run stays as it is. Raises as `prepare` does.
     """
     changed = _changed(run)
-    new = (prepare_detection if run.config.method.detects else prepare)(run.config, folder)
+    made = prepare_detection if run.config.method.detects else prepare
+    new = (prepare_lookup if run.config.method is Method.TABLE else made)(run.config, folder)
     only_trials = set(changed) <= {"search.trials"}
     copied: list[Path] = []
     if only_trials:
@@ -119,6 +122,11 @@ def _require_same_data(run: Run) -> None:
         found = open_pictures(config.detection.data, run.architectures.channels, config.seed).fingerprint
         if found != begun["fingerprint"]:
             raise _other(f"the pictures of {run.path}", begun["fingerprint"], found)
+        return
+    if config.method is Method.TABLE:
+        found = load_table(config.table.source or "").fingerprint
+        if found != begun["fingerprint"]:
+            raise _other(f"the table of {run.path}", begun["fingerprint"], found)
         return
     source = listing(config.data)
     if "listing" in begun and source is not None and source != begun["listing"]:

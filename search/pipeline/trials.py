@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from search.config.run import RunConfig
-from search.pipeline.halving import survivors
+from search.pipeline.stopping.halving import survivors
 from search.pipeline.view import View
 from search.proposers import History
 from search.runs.records import UNIFORM, EpochReport, Outcome, Proposal, Record, Stage, now
@@ -23,7 +23,7 @@ _SPENT = ("seconds", "worker_started")
 @dataclass(frozen=True)
 class EarlyStopping:
     """The epochs after which candidates are compared, the end of training last; and who goes on: see
-    `search.pipeline.halving.survivors`."""
+    `search.pipeline.stopping.halving.survivors`."""
 
     rungs: tuple[int, ...]
     reduction: float

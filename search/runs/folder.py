@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from analysis.runs.layout import CONFIG_FILE, EVENTS_FILE, FRONT, JOURNAL_FILE, LATENCIES_FILE, RUN_FILE, RunError
 from search.config.loading import check_config, parse_yaml
-from search.config.run import RunConfig
+from search.config.run import Method, RunConfig
 from search.config.space import AnySpace
 from search.extensions import extensions_of
 from search.runs.holder import require_held
@@ -65,13 +65,16 @@ class Run:
     @cached_property
     def space(self) -> AnySpace:
         """The space that is searched, with the data's classes and channels."""
+        if self.config.method is Method.TABLE:
+            return self.architectures
         return self.config.searched_space(self.architectures)
 
     @cached_property
     def architectures(self) -> AnySpace:
         """The space of the architectures alone. Where an image size is given, as it was recorded: runs of before sizes
-        had a rule kept the strides."""
-        recorded = self.info.get("space") if self.config.space.image_size is not None else None
+        had a rule kept the strides. That of a search on a table is the table's."""
+        own = self.config.method is Method.TABLE
+        recorded = self.info.get("space") if own or self.config.space.image_size is not None else None
         if recorded and (space := space_from(recorded)).of_architectures:
             return space
         return self.config.space.architectures(**self._shape)

@@ -1,12 +1,15 @@
 """How networks are measured: accuracy and loss on the validation images, and what they cost."""
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
-from analysis.runs.schema import LATENCY
+from analysis.runs.schema import LATENCY, TEST_ACCURACY
 from models.families import family_of
 from models.onebit.engine import Engine
 from models.onebit.lowering.lower import lower
+from search.data.dataset import Split
 from search.latency.programs import program_of
 from search.latency.table import measure_network
 from search.training.evaluation import evaluate, evaluate_calls
@@ -19,8 +22,12 @@ FEWEST_IMAGES = 128
 
 
 def validate(context: Context, network: nn.Module) -> dict[str, float]:
-    """Accuracy and loss on the validation split."""
-    return evaluate(network, context.data.validation, context.config.evaluation.batch_size)
+    """Accuracy and loss on the validation split; with `evaluation.test` the test split's accuracy as well."""
+
+    def measure(split: Split) -> dict[str, float]:
+        return evaluate(network, split, context.config.evaluation.batch_size)
+
+    return _measured(context, measure)
 
 
 def validate_candidate(context: Context, network: nn.Module) -> dict[str, float]:
@@ -32,7 +39,15 @@ def validate_candidate(context: Context, network: nn.Module) -> dict[str, float]
     def call(images: torch.Tensor) -> torch.Tensor:
         return engine(images, threads=threads)
 
-    return evaluate_calls(call, context.data.validation, context.config.evaluation.batch_size, torch.device("cpu"))
+    def measure(split: Split) -> dict[str, float]:
+        return evaluate_calls(call, split, context.config.evaluation.batch_size, torch.device("cpu"))
+
+    return _measured(context, measure)
+
+
+def _measured(context: Context, measure: Callable[[Split], dict[str, float]]) -> dict[str, float]:
+    tested = {TEST_ACCURACY: measure(context.data.test)["accuracy"]} if context.config.evaluation.test else {}
+    return {**measure(context.data.validation), **tested}
 
 
 def _wants_engine(context: Context) -> bool:

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from search.config.trainings import CandidateConfig
-from search.pipeline.halving import survivors
+from search.pipeline.stopping.halving import survivors
 from search.runs.records import Record, Stage, State
 
 OBJECTIVES = ("accuracy", "ops")

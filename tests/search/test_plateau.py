@@ -9,8 +9,8 @@ from search.config.loading import load_config
 from search.config.search import PlateauConfig
 from search.execution.inline import InlineExecutor
 from search.pipeline.carry_out import carry_out
-from search.pipeline.plateau import hypervolume_gains, plateau
 from search.pipeline.prepare import prepare
+from search.pipeline.stopping.plateau import hypervolume_gains, plateau
 from search.pipeline.view import PlainView
 from search.runs.locking import writing
 from search.runs.records import Record, Stage, State

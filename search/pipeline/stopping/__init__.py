@@ -1,0 +1,1 @@
+"""What ends trials, and searches, before their planned end."""
