@@ -15,7 +15,7 @@ DEMO ?= runs/demo
 SOAK ?= 200
 SOAK_RUNS ?= 6
 
-.PHONY: help venv test long soak lint types docs demo wheel benchmarks clean
+.PHONY: help venv test long soak lint types docs demo wheel wheels benchmarks clean
 .DELETE_ON_ERROR:
 
 help: ## List what can be made
@@ -67,6 +67,8 @@ $(VENV)/.docs: $(INSTALLED)
 
 demo: venv ## Search a small space on the digits data set; again to carry on
 	@if [ -e $(DEMO) ]; then $(BIN)/binarynas resume $(DEMO); else $(BIN)/binarynas search nasbnn-digits --out $(DEMO); fi
+	@if $(BIN)/python -c 'import ziglang' 2>/dev/null; then $(BIN)/binarynas export $(DEMO) --out $(DEMO)/network.html; fi
+	@$(BIN)/binarynas report $(DEMO)
 	@echo "The run is in $(DEMO)."
 
 # What a former build left in build/lib would go into the wheel, too.
@@ -74,6 +76,10 @@ wheel: ## Build the package into dist/
 	rm -rf build/lib
 	$(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir dist .
 	@ls -l dist/*.whl
+
+# The engine is compiled for other systems by the package ziglang; each library is checked against its wheel's tag.
+wheels: $(DEVELOPMENT) ## Build wheels with a built engine for five systems, of the package and of a runtime alone, into dist/
+	$(BIN)/python wheels/make.py --out dist
 
 benchmarks: venv ## Measure (but for plateau.py and small_data.py, which take runs and a data set)
 	@set -e; for file in $(filter-out %/plateau.py %/small_data.py,$(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python $$file; done

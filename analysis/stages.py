@@ -48,16 +48,20 @@ def score_of(stage: str) -> str:
 def search_stage(trials: "pd.DataFrame") -> str:
     """The stage whose trials a search is judged by: its candidates, inherited or trained.
 
-    For differentiable searches it is that of the networks that they found, which are trained to the end.
+    For differentiable searches it is that of the networks that they found, which are trained to the end, as are given
+    networks, of a run without a search.
 
     >>> import pandas as pd
     >>> search_stage(pd.DataFrame({"stage": ["trained", "final", "reference"]}))
     'trained'
+    >>> search_stage(pd.DataFrame({"stage": ["final"]}))
+    'final'
     """
     found = set(trials["stage"].dropna().astype("str"))
     if "searched" in found and not found & set(SEARCH_STAGES):
         return LATER["searched"]
     others = [stage for stage in found if stage not in STAGES]  # that no run of ours made
+    others += ["final"] if "final" in found else []
     return next((stage for stage in SEARCH_STAGES if stage in found), (*others, SEARCH_STAGES[0])[0])
 
 

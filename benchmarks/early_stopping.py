@@ -23,8 +23,8 @@ from search.config.loading import load_config
 from search.config.trainings import CandidateConfig
 from search.execution.executors import make_executor
 from search.pipeline.carry_out import carry_out
-from search.pipeline.stopping.halving import survivors
 from search.pipeline.prepare import prepare
+from search.pipeline.stopping.halving import survivors
 from search.pipeline.view import PlainView
 from search.runs.records import Stage, State
 from search.runs.study import read_records

@@ -21,9 +21,10 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TypeVar
 
-from models.network import AnyNetwork, AnySpace, AnySupernet
+from models.network import AnyNetwork, AnySpace, AnySupernet, Network
 from models.options import Options
 from spaces import Space, SpaceError
+from spaces.joint.networks import NetworksSpace
 
 A = TypeVar("A")
 
@@ -68,9 +69,27 @@ class Family:
         return name in {field.name for field in dataclasses.fields(self.network_options)}
 
 
+@dataclass(frozen=True)
+class SeveralFamilies(Family):
+    """What can be done with each of several networks of different families; they are built and lowered as their own."""
+
+    every: tuple[Family, ...] = ()
+
+    def has_option(self, name: str) -> bool:
+        """Whether networks of every family have an option of this name."""
+        return all(family.has_option(name) for family in self.every)
+
+
 def family_of(space: AnySpace) -> Family:
     """The family of a space of networks. Raises `SpaceError` for a space whose members are none."""
+    if isinstance(space, NetworksSpace):
+        every = tuple(dict.fromkeys(family_of(part) for part, _ in space.members.values()))
+        return every[0] if len(every) == 1 else SeveralFamilies(Network, Options, _lower_none, every=every)
     return _family(space.family)
+
+
+def _lower_none(network: AnyNetwork, builder: object) -> None:
+    raise SpaceError("a network is lowered by the family of its own space")
 
 
 @cache

@@ -21,16 +21,29 @@ from importlib.util import find_spec
 from spaces.declarations import FAMILIES, space_from
 from spaces.errors import SpaceError, unknown
 from spaces.space import Space
+from spaces.tools.named import NamedNetwork
 
 LEAST_SIZE, MOST_SIZE = 8, 256
 _SIZED = re.compile(r"([^@]+)@([0-9]{1,4})(?:/([0-9]{1,3}))?")
 
-SPACES: dict[str, Space[object]] = {
-    space.name: space
+# families of spaces that are made of other spaces have none that are named
+_PRESETS = [
+    import_module(f"{package}.presets")
     for package in dict.fromkeys(package for package, _ in FAMILIES.values())
-    if find_spec(f"{package}.presets")
-    for space in import_module(f"{package}.presets").PRESETS
+    if not package.startswith("spaces.joint") and find_spec(f"{package}.presets")
+]
+SPACES: dict[str, Space[object]] = {space.name: space for presets in _PRESETS for space in presets.PRESETS}
+NETWORKS: dict[str, NamedNetwork] = {
+    network.name: network for presets in _PRESETS for network in getattr(presets, "NETWORKS", ())
 }
+"""The networks of papers that have a name, each a member of a named space."""
+
+
+def get_network(name: str) -> NamedNetwork:
+    """The network of a paper by its name. Raises `SpaceError` that names the nearest one otherwise."""
+    if name not in NETWORKS:
+        raise SpaceError(unknown("network", name, NETWORKS))
+    return NETWORKS[name]
 
 
 def get_space(name: str) -> Space[object]:

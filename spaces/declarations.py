@@ -17,6 +17,7 @@ FAMILIES = {
     "hyperparameters": ("spaces.hyperparameters", "HyperparameterSpace"),
     "joint": ("spaces.joint", "JointSpace"),
     "only": ("spaces.joint", "OnlySpace"),
+    "networks": ("spaces.joint.networks", "NetworksSpace"),
 }
 
 

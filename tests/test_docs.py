@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -16,16 +17,20 @@ import pytest
 HOME = Path(__file__).resolve().parent.parent
 DOCS = HOME / "docs"
 PAGES = (
-    "search-your-data", "your-images", "search-widths", "search-cells", "detection", "tune-a-training", "tune",
-    "optuna",
+    "search-your-data", "your-images", "search-widths", "search-cells", "train", "detection", "tune-a-training",
+    "tune", "optuna", "accuracy",
     "add-a-space", "add-a-proposer", "add-a-binariser",
-    "add-a-layer-type", "read-a-run", "deploy", "deploy-c", "deploy-microcontroller", "deploy-web", "interchange",
+    "add-a-layer-type", "read-a-run", "deploy", "deploy-here", "deploy-pi", "deploy-c", "deploy-microcontroller",
+    "deploy-web", "deploy-fpga",
+    "interchange",
 )  # fmt: skip
-LONG = ("add-a-space", "detection", "tune", "interchange")
+LONG = ("add-a-space", "detection", "tune", "deploy-fpga")
 """Pages that take a minute or more."""
 NEEDS = {
     "deploy-c": ("make", "cmake", "aarch64-linux-gnu-gcc", "riscv64-linux-gnu-gcc", "qemu-aarch64", "qemu-riscv64"),
+    "deploy-pi": ("make", "aarch64-linux-gnu-gcc", "qemu-aarch64"),
     "deploy-microcontroller": ("arm-none-eabi-gcc", "qemu-system-arm"),
+    "deploy-fpga": ("qonnx-cleanup", "qonnx-to-channels-last"),
 }
 """Programs without which a page is skipped."""
 BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -51,8 +56,23 @@ def runs(cli, tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory) -> Path:
+    """The package binarynas-runtime as pip would install it: a folder to import it from, its command in `bin`."""
+    spec = spec_from_file_location("runtime_source", HOME / "wheels" / "runtime_source.py")
+    source = module_from_spec(spec)
+    spec.loader.exec_module(source)
+    folder = tmp_path_factory.mktemp("runtime")
+    source.write(folder)
+    (folder / "bin").mkdir()
+    command = folder / "bin" / "binarynas-runtime"
+    command.write_text(f'#!/bin/sh\nPYTHONPATH="{folder}" exec "{sys.executable}" -m binarynas_runtime "$@"\n')
+    command.chmod(0o755)
+    return folder
+
+
 @pytest.fixture
-def place(runs, tmp_path, monkeypatch) -> Path:
+def place(runs, runtime, tmp_path, monkeypatch) -> Path:
     """A folder as the pages take it to be."""
     from PIL import Image
     from sklearn.datasets import load_digits
@@ -64,6 +84,8 @@ def place(runs, tmp_path, monkeypatch) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray((pixels * 15).astype("uint8")).save(folder / f"{number}.png")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(runtime)
+    monkeypatch.setitem(ENVIRONMENT, "PATH", f"{runtime / 'bin'}{os.pathsep}{ENVIRONMENT['PATH']}")
     return tmp_path
 
 
@@ -119,7 +141,7 @@ def in_a_copy(place: Path, blocks: list[tuple[str, str, str]]) -> None:
     "page", [pytest.param(page, marks=pytest.mark.long) if page in LONG else page for page in PAGES]
 )
 def test_page(place, cli, page):
-    if missing := [program for program in NEEDS.get(page, ()) if not shutil.which(program)]:
+    if missing := [program for program in NEEDS.get(page, ()) if not shutil.which(program, path=ENVIRONMENT["PATH"])]:
         pytest.skip(f"{', '.join(missing)} is not installed")
     namespace: dict[str, object] = {}
     blocks = BLOCK.findall((DOCS / f"{page}.md").read_text("utf-8"))

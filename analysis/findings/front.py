@@ -129,6 +129,11 @@ def load_front(run: str | os.PathLike[str]) -> pd.DataFrame:
     file = Path(run) / FRONT_FILE
     if not file.is_file():
         return untested_front(load_trials(run))
+    return read_table(file)
+
+
+def read_table(file: Path) -> pd.DataFrame:
+    """A table of networks that a run wrote, such as its front. Raises `RunError` where it is none."""
     try:
         # an id of digits alone, or one such as 12e4, is still a text
         table = pd.read_csv(file, dtype={"id": "str", "architecture": "str", "stage": "str"})

@@ -1,5 +1,6 @@
 """What a frontier plot shows, as a value: trials, their front and its knee, and what they are compared with."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from analysis.runs.published import published_points
 from analysis.runs.schema import BY_NAME
 from analysis.runs.trials import Source, directions_of, load_trials, numbers
 from analysis.stages import competing, references
+from spaces.catalogue import NETWORKS
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ class FrontierData:
     (NaN where there is none) per point; `front` and `baseline_front` have the shape (points on it, 2), sorted by x.
     `ids` has one entry per point where the trials have ids.
     `counts` has the number of trials of every state, `unusable` that of finished ones without two finite values.
-    `compared` are the run's own references, which are not among the points.
+    `compared` are the run's own references, which are not among the points; `trained` are the networks of papers that
+    it trained itself, of several trainings of one the means, which are.
     """
 
     x: str
@@ -70,6 +73,7 @@ class FrontierData:
     baseline_front: Floats
     compared: tuple[Compared, ...]
     ids: tuple[str, ...] = ()
+    trained: tuple[Compared, ...] = ()
 
     @property
     def trials(self) -> int:
@@ -82,7 +86,9 @@ class FrontierData:
         return [*self.published, *(compared for compared in self.compared if not compared.full_precision)]
 
     def table(self) -> pd.DataFrame:
-        """One row per mark: `kind` (trial, front, knee, reference, published, baseline or budget), `name`, x and y.
+        """One row per mark: `kind`, `name`, x and y.
+
+        Kinds are trial, front, knee, reference, trained here, published, baseline and budget.
 
         `id` is a trial's. The name is a trial's stage, a reference, a published model or the baseline; a budget has two
         rows, its ends, without y.
@@ -94,6 +100,7 @@ class FrontierData:
         rows += [("front", "", x, y) for x, y in self.front.tolist()]
         rows += [("knee", "", *self.knee)] if self.knee else []
         rows += [("reference", compared.name, compared.x, compared.y) for compared in self.compared]
+        rows += [("trained here", network.name, network.x, network.y) for network in self.trained]
         rows += [("published", reference.model, reference.x, reference.y) for reference in self.published]
         rows += [("baseline", self.baseline_name, x, y) for x, y in self.baseline_front.tolist()]
         rows += [("budget", "", end, float("nan")) for end in self.budget or ()]
@@ -134,7 +141,8 @@ def frontier_data(
     named = [name for name in ("id",) if name in trials.columns]
     numbers(trials, x, y)  # raises where they are not columns of numbers
     # few columns, as copying all of them takes longer than everything else
-    done = trials.loc[competing(trials), list(dict.fromkeys([*named, "stage", "generation", x, y]))]
+    compete = competing(trials)
+    done = trials.loc[compete, list(dict.fromkeys([*named, "stage", "generation", x, y]))]
     values = numbers(done, x, y)
     usable = np.flatnonzero(np.isfinite(values).all(axis=1))
     points = values[usable]
@@ -160,14 +168,29 @@ def frontier_data(
         baseline_name=baseline[0] if baseline else "",
         baseline_front=front_points(baseline[1], x, y, directions) if baseline else np.empty((0, 2)),
         compared=_compared(references(trials), x, y),
+        trained=_trained(trials[compete], x, y),
         ids=tuple(done["id"].astype("str").iloc[usable]) if named else (),
     )
 
 
 def _compared(trials: pd.DataFrame, x: str, y: str) -> tuple[Compared, ...]:
     """References with two finite values, by name, the cheapest first."""
+    return _means(trials["operator"].fillna("reference").astype("str"), numbers(trials, x, y))
+
+
+def _trained(trials: pd.DataFrame, x: str, y: str) -> tuple[Compared, ...]:
+    """Networks of papers among the trials, by name: those whose text form is one, whatever seed they have."""
+    if "architecture" not in trials.columns:
+        return ()
+    names = [str(text).partition(" with ")[0] for text in trials["architecture"]]
+    places = [place for place, name in enumerate(names) if name in NETWORKS]
+    return _means([names[place] for place in places], numbers(trials, x, y)[places])
+
+
+def _means(names: Iterable[str], values: Floats) -> tuple[Compared, ...]:
+    """The mean of both values of every name, where they are finite, the cheapest first."""
     named: dict[str, list[list[float]]] = {}
-    for name, pair in zip(trials["operator"].fillna("reference").astype("str"), numbers(trials, x, y), strict=True):
+    for name, pair in zip(names, values, strict=True):
         if np.isfinite(pair).all():
             named.setdefault(name, []).append(pair.tolist())
     means = {name: np.mean(pairs, axis=0).tolist() for name, pairs in named.items()}

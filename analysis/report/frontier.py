@@ -62,6 +62,8 @@ def frontier_figure(run: RunFacts, link: str | None = None) -> Html:
     for reference in data.published:
         said = f"{reference.model}\npublished: {percent(reference.y)}"
         chart.dot((reference.x, reference.y), _PUBLISHED, said, "front", shape="triangle")
+    for network in data.trained:
+        chart.name((network.x, network.y), f"{network.name}, trained here")
     _draw_compared(chart, data)
     score = score_of(search_stage(run.trials))
     drawn = chart.render(f"validation {score} against {x} of {len(done)} trials, and their front")

@@ -23,9 +23,9 @@ def write_report(runs: Paths, out: str | os.PathLike[str] | None = None) -> Path
     The default file is `report.html`, in the run's folder for one run and in the current folder for several. Raises
     `RunError` where a run cannot be read or the file cannot be written.
     """
-    content = report_html(runs)
     one = len(runs) == 1 and Path(runs[0]).is_dir()
     file = Path(out) if out is not None else (Path(runs[0]) / REPORT_FILE if one else Path(REPORT_FILE))
+    content = report_html(runs, file.parent)
     try:
         write_atomically(file, content)
     except OSError as error:
@@ -33,26 +33,28 @@ def write_report(runs: Paths, out: str | os.PathLike[str] | None = None) -> Path
     return file
 
 
-def report_html(runs: Paths) -> Html:
-    """The report as one HTML document. Raises `RunError` where a run cannot be read."""
+def report_html(runs: Paths, folder: Path | None = None) -> Html:
+    """The report as one HTML document, whose links start from the folder that it will stand in; without one there are
+    none to other files. Raises `RunError` where a run cannot be read.
+    """
     paths = run_paths(list(runs))
     found = [run_facts(path, name) for name, path in paths.items()]
     if len(found) == 1:
-        return _one(found[0])
-    return _several(found)
+        return _one(found[0], folder)
+    return _several(found, folder)
 
 
-def _one(run: RunFacts) -> Html:
+def _one(run: RunFacts, folder: Path | None) -> Html:
     links = [tag("a", words, href=f"#run0-{name}") for name, words in section_links(run)]
-    title, main = f"Report on {run.name}", tag("main", run_sections(run, "run0-"))
+    title, main = f"Report on {run.name}", tag("main", run_sections(run, "run0-", folder))
     return page(title, _head(title, [run]), tag("nav", links), main)
 
 
-def _several(runs: list[RunFacts]) -> Html:
+def _several(runs: list[RunFacts], folder: Path | None) -> Html:
     links = [tag("a", "comparison", href="#compare")]
     links += [tag("a", run.name, href=f"#run{index}") for index, run in enumerate(runs)]
     bodies = [
-        tag("article", tag("h1", run.name), run_sections(run, f"run{index}-"), id=f"run{index}")
+        tag("article", tag("h1", run.name), run_sections(run, f"run{index}-", folder), id=f"run{index}")
         for index, run in enumerate(runs)
     ]
     title = f"Report on {len(runs)} runs"

@@ -45,7 +45,16 @@ def step_gradient(gradient: Tensor, x: Tensor, low: float, high: float) -> Tenso
     return torch.ops.aten.hardtanh_backward(gradient, x, *outside)
 
 
-def tent_gradient(gradient: Tensor, x: Tensor) -> Tensor:
-    """The gradient times 2 - 2|x| where |x| <= 1, else 0."""
-    distance = x.abs().clamp_(max=1)
-    return torch.addcmul(gradient, gradient, distance, value=-1).mul_(2)
+def tent_gradient(gradient: Tensor, x: Tensor, bound: float = 1.0) -> Tensor:
+    """The gradient times 2 / bound (1 - |x| / bound) where |x| <= bound, else 0: 2, the jump of a sign, in all."""
+    return torch.addcmul(gradient, gradient, part_of(x.abs(), bound), value=-1).mul_(2 / bound)
+
+
+def part_of(distance: Tensor, bound: float) -> Tensor:
+    """distance / bound, 1 at most, in place: exactly 1 from the bound on, so that no gradient is left there."""
+    return (distance if bound == 1 else distance.div_(bound)).clamp_(max=1)
+
+
+def window_gradient(gradient: Tensor, x: Tensor, centre: float, bound: float) -> Tensor:
+    """The gradient where |x - centre| <= bound, else 0."""
+    return gradient * ((x - centre).abs() <= bound)

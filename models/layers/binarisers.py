@@ -8,6 +8,7 @@ Another one is a class here and a line in `spaces.hyperparameters.kinds.BINARISE
 `models.conformance.check_binariser` says whether it is sound.
 """
 
+import copy
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 
-from models.layers.autograd import step_gradient, tent_gradient, with_gradient
+from models.layers.autograd import step_gradient, tent_gradient, window_gradient, with_gradient
 from models.layers.kernels import (
     PAPER_EPSILON,
     Kernel,
@@ -36,9 +37,11 @@ class Binariser(ABC):
 
     The scale of the weights stays outside the convolution, whose sums are then exact integers, as a 1-bit engine
     computes them. Binary activations are 1 where x >= `threshold` (a float32) and `low`, -1 or 0, elsewhere; filters
-    read at least `fewest_inputs` channels. An instance has settings at most, and no state.
+    read at least `fewest_inputs` channels. An instance has settings at most, and no state. `bound` is the distance from
+    the threshold beyond which an activation has no gradient, where that is not the one that a class states (None).
     """
 
+    bound: float | None = None
     low: ClassVar[int] = -1
     threshold: ClassVar[float] = 0.0
     fewest_inputs: ClassVar[int] = 1
@@ -54,6 +57,12 @@ class Binariser(ABC):
     @abstractmethod
     def activations(self, x: Tensor) -> Tensor:
         """`low` or 1, of the shape and type of x."""
+
+    def within(self, bound: float) -> Self:
+        """This binariser with another `bound`: how far from the threshold an activation has a gradient."""
+        other = copy.copy(self)
+        object.__setattr__(other, "bound", bound)  # some are frozen
+        return other
 
     def at(self, progress: float) -> Self:
         """The binariser to train with after this share of the epochs, from 0 to 1: pseudo-gradients may change in a
@@ -84,7 +93,10 @@ class DoReFa(Binariser):
 
     def activations(self, x: Tensor) -> Tensor:
         """0 or 1."""
-        return with_gradient(x, lambda x: (x > 0.5).to(x.dtype), lambda g, x: step_gradient(g, x, 0, 1))
+        bound = self.bound
+        if bound is None:
+            return with_gradient(x, _above_half, lambda g, x: step_gradient(g, x, 0, 1))
+        return with_gradient(x, _above_half, lambda g, x: window_gradient(g, x, 0.5, bound))
 
 
 class Xnor(Binariser):
@@ -112,7 +124,10 @@ class Xnor(Binariser):
 
     def activations(self, x: Tensor) -> Tensor:
         """-1 or 1."""
-        return sign_weights(x)
+        bound = self.bound
+        return (
+            sign_weights(x) if bound is None else with_gradient(x, sign, lambda g, x: window_gradient(g, x, 0, bound))
+        )
 
 
 class BiReal(Binariser):
@@ -120,7 +135,7 @@ class BiReal(Binariser):
 
     Weights: sign(w) * mean |w|, the mean per filter and constant in the gradient; the gradient of the sign is the
     identity where |w| <= 1.
-    Activations: sign(x), with the gradient 2 - 2|x| where |x| <= 1.
+    Activations: sign(x), with the gradient 2 / b (1 - |x| / b) where |x| <= b; b is the bound, 1 in the paper.
     """
 
     normalisation: ClassVar = WeightNormalisation.NONE
@@ -135,7 +150,7 @@ class BiReal(Binariser):
 
     def activations(self, x: Tensor) -> Tensor:
         """-1 or 1."""
-        return with_gradient(x, sign, tent_gradient)
+        return with_gradient(x, sign, lambda g, x: tent_gradient(g, x, self.bound or 1.0))
 
 
 class ReActNet(BiReal):
@@ -165,17 +180,18 @@ class ReSTE(BiReal):
 
     def weights(self, weight: Tensor) -> Kernel:
         """Signs of w and, without gradient, the mean |w| of every filter."""
-        return Kernel(self.activations(weight), weight.detach().abs().mean((1, 2, 3)))
+        signs = with_gradient(weight, sign, lambda g, w: g * self.slope(w, self.clip))
+        return Kernel(signs, weight.detach().abs().mean((1, 2, 3)))
 
     def activations(self, x: Tensor) -> Tensor:
         """-1 or 1."""
-        return with_gradient(x, sign, lambda g, x: g * self.slope(x))
+        return with_gradient(x, sign, lambda g, x: g * self.slope(x, self.bound or self.clip))
 
-    def slope(self, x: Tensor) -> Tensor:
-        """What stands for the derivative of the sign at x, of any shape."""
+    def slope(self, x: Tensor, clip: float) -> Tensor:
+        """What stands for the derivative of the sign at x, of any shape, with this clip."""
         size, o = x.abs(), 1 + (self.power - 1) * self.progress
-        power = size.clamp(self.near, self.clip) ** (1 / o - 1)
-        return torch.where(size <= self.near, power, power / o) * (size <= self.clip)
+        power = size.clamp(min(self.near, clip), clip) ** (1 / o - 1)
+        return torch.where(size <= self.near, power, power / o) * (size <= clip)
 
 
 @dataclass(frozen=True)
@@ -268,6 +284,10 @@ def make_binariser(name: str) -> Binariser:
     if name not in BINARISERS:
         raise ValueError(unknown("binariser", name, BINARISERS))
     return BINARISERS[name]()
+
+
+def _above_half(x: Tensor) -> Tensor:
+    return (x > 0.5).to(x.dtype)
 
 
 def _centred(weight: Tensor) -> Tensor:

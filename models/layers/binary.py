@@ -9,6 +9,7 @@ from models.layers.binarisers import Binariser
 from models.layers.channels import per_channel
 from models.layers.kernels import Kernel, KernelCache, new_weight
 from models.layers.modes import Activations, Mode, Weights
+from models.layers.unit import BinaryUnit
 
 
 class Sizes(NamedTuple):
@@ -89,6 +90,15 @@ def set_mode(network: nn.Module, mode: Mode) -> None:
     for module in network.modules():
         if isinstance(getattr(module, "mode", None), Mode):
             setattr(module, "mode", mode)  # noqa: B010 - a module declares only parameters and modules
+
+
+def set_bound(network: nn.Module, bound: float) -> None:
+    """Give every binary convolution of a network, or supernet, this bound of its activations' gradient."""
+    for module in network.modules():
+        if isinstance(module, BinaryConv2d):
+            module.binariser = module.binariser.within(bound)
+        elif isinstance(module, BinaryUnit):
+            module.bound = bound
 
 
 def set_progress(network: nn.Module, progress: float) -> None:

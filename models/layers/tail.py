@@ -110,6 +110,16 @@ class Tail(nn.Module):
         return mean / scale.clamp(min=1e-20), inverse * scale  # a scale of 0 has a mean of 0
 
 
+class NormTail(Tail):
+    """A `Tail` whose RPReLU is the identity and stays so: batch norm alone."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        for name, value in (("shift_in", 0.0), ("slope", 1.0), ("shift_out", 0.0)):
+            delattr(self, name)
+            self.register_buffer(name, torch.full((channels,), value))
+
+
 class _Statistics(Enum):
     BATCH = "of this batch, so that gradients flow through them"
     RUNNING = "constants"

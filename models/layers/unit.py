@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.layers.autograd import Function, once_differentiable
+from models.layers.autograd import Function, once_differentiable, part_of
 from models.layers.channels import first, pad_to, per_channel
 from models.layers.convolution import convolve, input_gradient, weight_gradient
 from models.layers.kernels import Kernel
@@ -25,10 +25,12 @@ class BinaryUnit(nn.Module):
         super().__init__()
         self.shift = nn.Parameter(torch.zeros(in_channels))
         self.tail = Tail(out_channels)
+        self.bound = 1.0
+        """Of the pseudo-gradient of activations; see `binary_convolution`."""
 
     def run(self, x: Tensor, kernel: Kernel, stride: int, groups: int, activations: Activations) -> Tensor:
         """(N, in, H, W) -> (N, out, H / stride, W / stride); the shortcut is averaged where the stride is 2."""
-        sums = binary_convolution(x, self.shift, kernel.weight, stride, groups, activations)
+        sums = binary_convolution(x, self.shift, kernel.weight, stride, groups, activations, self.bound)
         shortcut = x if stride == 1 else F.avg_pool2d(x, stride)
         return self.tail(sums, kernel.scale, shortcut)
 
@@ -36,7 +38,14 @@ class BinaryUnit(nn.Module):
 class _BinaryConvolution(Function):
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, shift: Tensor, weight: Tensor, stride: int, groups: int, activations: Activations
+        ctx: Any,
+        x: Tensor,
+        shift: Tensor,
+        weight: Tensor,
+        stride: int,
+        groups: int,
+        activations: Activations,
+        bound: float,
     ) -> Tensor:
         device = x.device.type
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
@@ -47,7 +56,7 @@ class _BinaryConvolution(Function):
             inputs = torch.copysign(inputs.new_ones(()), inputs, out=inputs)
         inputs, weight = inputs.to(dtype), weight.to(dtype)
         ctx.save_for_backward(x, shift, inputs, weight)
-        ctx.settings = stride, groups, activations
+        ctx.settings = stride, groups, activations, bound
         with torch.autocast(device, enabled=False):
             return convolve(inputs, weight, stride, groups).to(x.dtype)
 
@@ -55,7 +64,7 @@ class _BinaryConvolution(Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, shift, inputs, weight = ctx.saved_tensors
-        stride, groups, activations = ctx.settings
+        stride, groups, activations, bound = ctx.settings
         gradient = gradient.to(inputs.dtype)
         to_input = to_shift = to_weight = None
         if ctx.needs_input_grad[2]:
@@ -63,23 +72,23 @@ class _BinaryConvolution(Function):
         if ctx.needs_input_grad[0] or ctx.needs_input_grad[1]:
             to_input = input_gradient(gradient, inputs, weight, stride, groups).to(x.dtype)
             if activations is Activations.BINARY:
-                distance = torch.add(x, per_channel(shift)).abs_().clamp_(max=1)
-                to_input = to_input.addcmul_(to_input, distance, value=-1).mul_(2)  # times 2 - 2|u|
+                distance = part_of(torch.add(x, per_channel(shift)).abs_(), bound)
+                to_input = to_input.addcmul_(to_input, distance, value=-1).mul_(2 / bound)  # the tent's slope
             (to_shift,) = pad_to(ctx.declared, to_input.sum((0, 2, 3)))
-        return to_input, to_shift, to_weight, None, None, None
+        return to_input, to_shift, to_weight, None, None, None, None
 
 
 def binary_convolution(
-    x: Tensor, shift: Tensor, weight: Tensor, stride: int, groups: int, activations: Activations
+    x: Tensor, shift: Tensor, weight: Tensor, stride: int, groups: int, activations: Activations, bound: float = 1.0
 ) -> Tensor:
     """conv(sign(x + shift), weight), padded with zeros by half a kernel; (N, in, H, W) -> (N, out, H / s, W / s).
 
-    Forward: sign(0) = +1; a padded zero stays zero and adds nothing to a sum. Pseudo-gradient of the sign: 2 - 2|u|
-    inside [-1, 1], 0 outside, u = x + shift. With float activations there is no sign: u itself is convolved. Of
-    `shift`, as many entries are used as x has channels.
+    Forward: sign(0) = +1; a padded zero stays zero and adds nothing to a sum. Pseudo-gradient of the sign at
+    u = x + shift: 2 / b (1 - |u| / b) where |u| <= b, the bound, and 0 elsewhere. With float activations there is no
+    sign: u itself is convolved. Of `shift`, as many entries are used as x has channels.
 
     Under autocast the convolution runs in the autocast type and everything else in the type of x. Sums of signs are
     then exact up to 2048 in float16 (the largest layers of Table 1 add 4800 signs, whose sums hardly ever go so far)
     and up to 256 in bfloat16, which rounds larger ones: prefer float16.
     """
-    return _BinaryConvolution.apply(x, shift, weight, stride, groups, activations)
+    return _BinaryConvolution.apply(x, shift, weight, stride, groups, activations, bound)

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 from torch import Tensor, nn
 
+from models.layers.modes import Mode
 from models.layers.tail import Tail
-from models.nasbnn.network import BinaryNetwork, ConvolutionUnit, SeparableConvolution, Stem
+from models.nasbnn.network import BinaryNetwork, ConvolutionUnit, FloatStem, SeparableConvolution, Stem
 from models.onebit import operations as op
 from models.onebit.lowering.folding import Builder, floats
 
@@ -23,6 +24,8 @@ def lower_part(part: nn.Module, tensor: int, builder: Builder) -> int:
     """Add one of `Network.parts` that reads a tensor; the number of what it puts out."""
     if isinstance(part, Stem):
         return _stem(part, tensor, builder)
+    if isinstance(part, FloatStem):
+        return _float_stem(part, tensor, builder)
     assert isinstance(part, SeparableConvolution)
     return _unit(part.pointwise, _unit(part.kxk, tensor, builder), builder)
 
@@ -51,7 +54,16 @@ def _stem(stem: Stem, tensor: int, builder: Builder) -> int:
     return builder.add(op.FloatConvolution(tensor, len(step), geometry, weight, tail))
 
 
+def _float_stem(stem: FloatStem, tensor: int, builder: Builder) -> int:
+    geometry = op.Geometry(stem.weight.shape[-1], stem.stride, stem.weight.shape[-1] // 2)
+    factor, constant = map(floats, stem.tail.folded(len(stem.weight), None))
+    taps = floats(stem.weight.permute(2, 3, 1, 0))
+    return builder.add(op.FloatConvolution(tensor, len(factor), geometry, taps, op.Epilogue(factor, constant)))
+
+
 def _unit(unit: ConvolutionUnit, tensor: int, builder: Builder) -> int:
+    if unit.mode is not Mode.BWBA:
+        raise TypeError(f"a network in mode {unit.mode.name} is not binary; export one in mode BWBA")
     kernel = unit.kernel()
     out_channels, _, size, _ = kernel.weight.shape
     signs = kernel.weight.permute(0, 2, 3, 1) > 0

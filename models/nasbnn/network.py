@@ -11,20 +11,23 @@ from models.layers.convolution import convolve_in_order
 from models.layers.kernels import Kernel, KernelCache, WeightNormalisation, binary_kernel, float_kernel, new_weight
 from models.layers.lsq import HIGH, LOW, initial_step, keep_positive, quantise_weights
 from models.layers.modes import Mode, Weights
-from models.layers.tail import Tail
+from models.layers.tail import NormTail, Tail
 from models.layers.unit import BinaryUnit
 from models.network import Network
 from models.options import Options
 from spaces import Architecture, Layer, NasBnnSpace
+from spaces.nasbnn.declaration import Blocks
 
 STEM_KERNEL_SIZE = 3
 
 
 @dataclass(frozen=True)
 class NetworkOptions(Options):
-    """How the weights of every binary convolution are normalised."""
+    """How the weights of every binary convolution are normalised, and what is binary: `mode` FWFA is the float twin,
+    FWBA what the first of two stages trains."""
 
     weight_normalisation: WeightNormalisation = WeightNormalisation.PAPER
+    mode: Mode = Mode.BWBA
 
 
 class Stem(nn.Module):
@@ -64,6 +67,31 @@ class Stem(nn.Module):
         return self.tail.finish(sums, factor * self.step[:width], constant, None)
 
 
+class FloatStem(nn.Module):
+    """A 3x3 float convolution and batch norm (ReActNet); the first `width` filters of it."""
+
+    def __init__(self, channels: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.weight = new_weight(width, channels, STEM_KERNEL_SIZE, STEM_KERNEL_SIZE)
+        self.tail = NormTail(width)
+        self.stride = stride
+
+    def forward(self, images: Tensor, width: int | None = None) -> Tensor:
+        """(N, channels, H, W) -> (N, width, H / stride, W / stride)."""
+        images, weight = images.contiguous(memory_format=torch.channels_last), self.weight[:width]
+        if not self.training and not torch.is_grad_enabled():
+            sums = convolve_in_order(images.to(weight.dtype), weight, self.stride)  # to the bit as the 1-bit engine
+        else:
+            sums = F.conv2d(images, weight, None, self.stride, STEM_KERNEL_SIZE // 2).to(weight.dtype)
+        return self.tail(sums.contiguous(memory_format=torch.channels_last), None, None)
+
+
+def make_stem(space: NasBnnSpace, width: int) -> Stem | FloatStem:
+    """The stem that belongs to the space's blocks."""
+    kind = FloatStem if space.blocks is Blocks.REACTNET else Stem
+    return kind(space.channels, width, space.stem_stride)
+
+
 class ConvolutionUnit(BinaryUnit):
     """A `BinaryUnit` with a weight of its own: (out, in / groups, k, k). `mode` may be changed at any time; in FWFA the
     convolution multiplies the values themselves, shifted, with the normalised weight."""
@@ -76,7 +104,7 @@ class ConvolutionUnit(BinaryUnit):
         self.stride = stride
         self.groups = groups
         self.options = options
-        self.mode = Mode.BWBA
+        self.mode = options.mode
         self._kernels = KernelCache()
 
     def kernel(self) -> Kernel:
@@ -114,7 +142,7 @@ class BinaryNetwork(Network[NasBnnSpace, Architecture, NetworkOptions]):
         self.space = space
         self.architecture = space.require(architecture)
         self.options = options or NetworkOptions()
-        self.stem = Stem(space.channels, architecture.stem, space.stem_stride)
+        self.stem = make_stem(space, architecture.stem)
         width = architecture.stem
         self.stages = nn.ModuleList()
         for stage, layers in zip(space.stages, architecture.stages, strict=True):

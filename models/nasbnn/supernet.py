@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from models.layers.kernels import WeightNormalisation
 from models.layers.modes import Mode, Weights
 from models.layers.unit import BinaryUnit
-from models.nasbnn.network import BinaryNetwork, ConvolutionUnit, NetworkOptions, Stem, part_names
+from models.nasbnn.network import BinaryNetwork, ConvolutionUnit, NetworkOptions, make_stem, part_names
 from models.nasbnn.sharing import SharedKxK, SharedPointwise, kernel_of, part
 from models.network import Supernet
 from models.options import Options
@@ -66,7 +66,7 @@ class NasBnnSupernet(Supernet[NasBnnSpace, Architecture, SupernetOptions]):
         super().__init__()
         self.space = space
         self.options = options or SupernetOptions()
-        self.stem = Stem(space.channels, space.stem_widths[-1], space.stem_stride)
+        self.stem = make_stem(space, space.stem_widths[-1])
         width = space.stem_widths[-1]
         self.stages = nn.ModuleList()
         for stage in space.stages:
@@ -118,7 +118,7 @@ class NasBnnSupernet(Supernet[NasBnnSpace, Architecture, SupernetOptions]):
         """
         with torch.device("meta"):
             network = BinaryNetwork(self.space, architecture, self.options.network)
-        _adopt(network.stem, {"weight": self.stem.weight, "step": self.stem.step})
+        _adopt(network.stem, _tensors(self.stem))
         _adopt(network.stem.tail, _tensors(self.stem.tail))
         for (shared, layer), block in zip(self._blocks(architecture), network.blocks(), strict=True):
             channels = block.kxk.weight.shape[0]

@@ -1,12 +1,14 @@
-"""What people call: a program on images of numpy or torch, in either layout, by the best engine this machine has."""
+"""What people call: a program on images of numpy or torch, in either layout, by the best engine this machine has.
 
+Loads numpy alone: whoever has a tensor has loaded torch before.
+"""
+
+import sys
 from enum import StrEnum
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from models.onebit import portable
 from models.onebit.native.build import BuildError
@@ -14,7 +16,10 @@ from models.onebit.native.engine import NativeEngine
 from models.onebit.operations import Floats
 from models.onebit.program import Program
 
-Images = TypeVar("Images", Tensor, npt.NDArray[np.float32])
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Images = TypeVar("Images", "Tensor", npt.NDArray[np.float32])
 
 
 class Layout(StrEnum):
@@ -62,9 +67,11 @@ class Engine:
 
         A batch is split over threads, an image is not. Raises `ValueError` for images of another shape.
         """
-        if isinstance(images, Tensor):
-            return torch.from_numpy(self._run(images.detach().to("cpu", torch.float32).numpy(), layout, threads))
-        return self._run(np.asarray(images, np.float32), layout, threads)
+        torch = sys.modules.get("torch")
+        if torch is not None and isinstance(images, torch.Tensor):
+            tensor = cast("Tensor", images).detach().to("cpu", torch.float32)
+            return cast("Images", torch.from_numpy(self._run(tensor.numpy(), layout, threads)))
+        return cast("Images", self._run(np.asarray(images, np.float32), layout, threads))
 
     def _run(self, images: Floats, layout: Layout, threads: int) -> Floats:
         image = self.program.image

@@ -132,6 +132,8 @@ def sign_file(start: bytes, rest: bytes) -> bytes:
 def decode(data: bytes) -> Model:
     """The inverse of `encode`. Raises `BnnFileError`; weights are views of `data`, nothing is copied."""
     header, cursor = open_file(data)
+    if "pieces" in header:
+        raise BnnFileError("it holds parts of a detector, not a network; give binarynas the detector's folder")
     try:
         image = Shape(*as_list(header["image"], 3))
         operations = tuple(decode_operation(entry, cursor) for entry in as_list(header["operations"]))

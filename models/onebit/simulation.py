@@ -1,5 +1,6 @@
 """A program in torch's float operations, to check engines with and to compare their times."""
 
+from collections.abc import Callable
 from typing import assert_never
 
 import numpy as np
@@ -26,6 +27,16 @@ class Simulation(torch.nn.Module):
         for operation, values in zip(self.program.operations, self._parameters_of, strict=True):
             tensors.append(_finish(operation, values, _sums(operation, values, tensors), tensors))
         return tensors[-1].flatten(1)
+
+
+def torch_alternatives(program: Program, images: Tensor) -> dict[str, Callable[[], Tensor]]:
+    """Torch's float operations on the same network, in both layouts of its images."""
+    simulation = Simulation(program)
+    last = images.contiguous(memory_format=torch.channels_last)
+    return {
+        "torch float32, channels last": lambda: simulation(last),
+        "torch float32, channels first": lambda: simulation(images),
+    }
 
 
 def _tensors(operation: op.Operation, program: Program) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""Times whole programs for people: engines called in turns, beside torch's float operations; medians and quartiles."""
+"""Times whole programs for people: engines called in turns; medians and quartiles. Loads nothing but Python's own."""
 
 import platform
 import statistics
@@ -6,12 +6,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
-
-import torch
-from torch import Tensor
-
-from models.onebit.program import Program
-from models.onebit.simulation import Simulation
 
 WARM_UP = 2
 """Calls before timing begins."""
@@ -56,20 +50,11 @@ def time_in_turns(tasks: Mapping[str, Callable[[], object]], images: int, second
     return {name: Timing.of(readings) for name, readings in taken.items()}
 
 
-def torch_alternatives(program: Program, images: Tensor) -> dict[str, Callable[[], Tensor]]:
-    """Torch's float operations on the same network, in both layouts of its images."""
-    simulation = Simulation(program)
-    last = images.contiguous(memory_format=torch.channels_last)
-    return {
-        "torch float32, channels last": lambda: simulation(last),
-        "torch float32, channels first": lambda: simulation(images),
-    }
-
-
 def processor() -> str:
-    """The processor's name."""
+    """The processor's name, or that of the board which has it, as a Raspberry Pi tells."""
     try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
+        pairs = [line.partition(":") for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines()]
+        told = {name.strip(): value.strip() for name, _, value in reversed(pairs)}  # the first one of a name
+        return told.get("model name") or told["Model"]
+    except (OSError, KeyError):
         return platform.processor() or platform.machine()

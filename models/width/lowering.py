@@ -6,7 +6,7 @@ from models.onebit import operations as op
 from models.onebit.lowering.folding import Builder, fold_norm, scale_of
 from models.width.network import PooledConvolution, WidthNetwork
 from spaces.width import Pool, PoolKind
-from spaces.width.bases import IMAGE
+from spaces.width.bases import IMAGE, End
 
 
 def lower_width(network: WidthNetwork, builder: Builder) -> None:
@@ -17,8 +17,10 @@ def lower_width(network: WidthNetwork, builder: Builder) -> None:
     for plan, layer in zip(plans, network.layers.children(), strict=True):
         assert isinstance(layer, PooledConvolution)
         shortcut = tensors[plan.shortcut] if plan.shortcut else None
-        tensor = tensors[plan.name] = _layer(layer, plan.pool, tensors[plan.source], shortcut, builder)
-    tensor = builder.add(op.Pointwise(tensor, op.Epilogue(activation=op.Activation.RELU)))
+        source = _pool(plan.before, tensors[plan.source], builder)
+        tensor = tensors[plan.name] = _layer(layer, plan.pool, source, shortcut, builder)
+    if network.space.network.end is End.RELU:
+        tensor = builder.add(op.Pointwise(tensor, op.Epilogue(activation=op.Activation.RELU)))
     tensor = _pool(last.pool, tensor, builder)
     builder.add_classifier(network.classifier, tensor, last.positions)
 

@@ -16,7 +16,7 @@ from models.layers.modes import Mode
 from models.network import Network
 from models.options import Options
 from spaces.width import LayerKind, LayerPlan, Pool, PoolKind, Widths, WidthSpace
-from spaces.width.bases import IMAGE
+from spaces.width.bases import IMAGE, End
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class WidthOptions(Options):
 
 
 class PooledConvolution(nn.Module):
-    """A convolution, a pool where the plan has one, batch norm, and the shortcut added at the end."""
+    """A pool where the plan has one, a convolution, another pool, batch norm, and the shortcut added at the end."""
 
     def __init__(self, plan: LayerPlan, options: WidthOptions) -> None:
         super().__init__()
@@ -46,12 +46,14 @@ class PooledConvolution(nn.Module):
             self.convolution = BinaryConv2d(sizes, binariser=binariser, mode=options.mode)
         else:
             self.convolution = nn.Conv2d(*sizes, bias=False)
-        self.pool = _pool(plan.pool)
+        self.before, self.pool = _pool(plan.before), _pool(plan.pool)
         self.norm = nn.BatchNorm2d(plan.cout)
 
     def forward(self, x: Tensor, shortcut: Tensor | None) -> Tensor:
         """(N, cin, H, W) -> (N, cout, H / strides, W / strides)."""
-        x = self.convolution(x).contiguous(memory_format=torch.channels_last)  # it is not, for images of one channel
+        x = self.convolution(self.before(x)).contiguous(
+            memory_format=torch.channels_last
+        )  # it is not, for images of one channel
         x = self.norm(self.pool(x))
         return x if shortcut is None else x + shortcut
 
@@ -59,10 +61,10 @@ class PooledConvolution(nn.Module):
 class WidthNetwork(Network[WidthSpace, Widths, WidthOptions]):
     """The network of one choice of widths, with random weights: its layers are those of `space.layers(architecture)`.
 
-    The first convolution and the linear layer are float, all others binary; the linear layer reads the ReLU of the last
-    maps. Its learnable numbers are as many as `space.cost(architecture).params` says. A shortcut whose maps change size
-    is a binary 1x1 convolution with the stride of the block. Raises `SpaceError` for an architecture that is not in the
-    space, `ValueError` for options of another binariser than the space's.
+    Which convolutions are float is said by its base network; the linear layer is, and reads the last maps or the ReLU
+    of these. Its learnable numbers are as many as `space.cost(architecture).params` says. A shortcut whose maps change
+    size is a 1x1 convolution. Raises `SpaceError` for an architecture that is not in the space, `ValueError` for
+    options of another binariser than the space's.
     """
 
     def __init__(self, space: WidthSpace, architecture: Widths, options: WidthOptions | None = None) -> None:
@@ -89,7 +91,7 @@ class WidthNetwork(Network[WidthSpace, Widths, WidthOptions]):
         x = images
         for _, x in self.maps(images):  # noqa: B007 - the last map is wanted
             pass
-        x = self.pool(F.relu(x))
+        x = self.pool(F.relu(x) if self.space.network.end is End.RELU else x)
         return self.classifier(x.flatten(1))  # pixels of a channel side by side
 
     def parts(self) -> dict[str, nn.Module]:
@@ -97,7 +99,7 @@ class WidthNetwork(Network[WidthSpace, Widths, WidthOptions]):
         return {plan.name: self.layers[_key(plan.name)] for plan in self.plans}
 
     def maps(self, images: Tensor) -> Iterator[tuple[str, Tensor]]:
-        """See `Network.maps`; maps are those before the ReLU that the classifier reads."""
+        """See `Network.maps`; maps are those before the ReLU that the classifier reads, where there is one."""
         outputs = {IMAGE: images.contiguous(memory_format=torch.channels_last)}
         for plan in self.plans:
             shortcut = outputs[plan.shortcut] if plan.shortcut else None

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from search.cli import deploy, detect, latency, report, run, spaces, tables
+from search.cli import deploy, detect, latency, report, run, spaces, tables, train
 from search.cli.output import fail
 from search.execution.signals import INTERRUPTED, heed_termination, say_stopped, told_to_stop
 from spaces.errors import BinarynasError
@@ -24,9 +24,11 @@ app = typer.Typer(
 COMMANDS = {  # in the order of the help text
     "search": run.search,
     "detect": detect.detect,
+    "train": train.train,
     "resume": run.resume,
     "status": run.status,
     "presets": run.presets,
+    "networks": train.list_networks,
     "import-nasbnn": run.import_nasbnn,
     "report": report.report,
     "best": report.best,

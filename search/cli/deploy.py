@@ -135,7 +135,8 @@ def bench(
             fail(f"{model} is a detector, which is timed image by image, in torch too: leave --batch and --float out")
         bench_detector(model, threads, seconds, as_json=as_json)
         return
-    from models.onebit.timing import processor, time_in_turns, torch_alternatives
+    from models.onebit.simulation import torch_alternatives
+    from models.onebit.timing import processor, time_in_turns
 
     loaded, engine = _open(model)
     import torch

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 NOTE = "note: "
 """How a phrase about a data set begins that says something else than what is left out."""
-_ADDRESS = "A Ray cluster: auto, or HOST:PORT of its head. The run's folder must be on storage that its nodes share."
+ADDRESS = "A Ray cluster: auto, or HOST:PORT of its head. The run's folder must be on storage that its nodes share."
 
 
 def search(
@@ -51,7 +51,7 @@ def search(
     objectives: Annotated[str | None, typer.Option(help="Such as accuracy,ops or accuracy,latency.")] = None,
     workers: Annotated[int | None, typer.Option(help="Candidates in flight.")] = None,
     seed: Annotated[int | None, typer.Option(help="The root of all randomness.")] = None,
-    address: Annotated[str | None, typer.Option(help=_ADDRESS)] = None,
+    address: Annotated[str | None, typer.Option(help=ADDRESS)] = None,
     callback: Annotated[
         list[str] | None, typer.Option(metavar="MODULE:NAME", help="Your own callback, Tune's or ours; repeatable.")
     ] = None,
@@ -109,14 +109,14 @@ def search(
         run = prepare_lookup(config, folder)
     else:
         run = prepare(config, folder)
-        for sentence in _use_of(run.info["data"]):
+        for sentence in use_of(run.info["data"]):
             note(sentence)
     for sentence in run.info.get("notes", []):
         note(sentence)
     _carry_out(run)
 
 
-def _use_of(data: Mapping[str, Any]) -> list[str]:
+def use_of(data: Mapping[str, Any]) -> list[str]:
     """Which images a run uses, and which not and why, on one line; then what else there is to say of them."""
     counts = ", ".join(f"{data[part]} {part}" for part in ("train", "validation", "test"))
     said: list[str] = data.get("left_out") or []
@@ -149,7 +149,7 @@ def _planned(
 
 def resume(
     folder: RunFolder,
-    address: Annotated[str | None, typer.Option(help=_ADDRESS + " Here: local.")] = None,
+    address: Annotated[str | None, typer.Option(help=ADDRESS + " Here: local.")] = None,
     take_over: Annotated[
         bool, typer.Option("--take-over", help="Also from another machine, when its process has ended for sure.")
     ] = False,
@@ -217,10 +217,18 @@ def _show_front(run: "Run") -> None:
 
         reason = next((record.reason for record in read_records(run.journal) if record.reason), "none is known")
         fail(f"no trial of {run.path} has finished; the reason of the first one: {reason.splitlines()[0]}", 1)
-    _print_front(rows)
+    _print_front(_all_trained(run.path) or rows)
     if said := guessing(found, len(run.info["data"]["class_names"])):
         note(said)
     typer.echo(f"networks: {run.path / FRONT}, table: {run.path / FRONT_FILE}, plot: {run.path / PLOTS}")
+
+
+def _all_trained(run: Path) -> list[dict[str, str]]:
+    """The rows of all networks of a run that trains given ones; none of other runs."""
+    from analysis.findings.front import front_rows, read_table
+    from analysis.runs.layout import NETWORKS_FILE
+
+    return front_rows(read_table(run / NETWORKS_FILE)) if (run / NETWORKS_FILE).is_file() else []
 
 
 def _print_front(rows: Sequence[Mapping[str, object]]) -> None:

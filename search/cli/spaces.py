@@ -55,11 +55,21 @@ def list_spaces(
 
 
 def show_cost(
-    space: SpaceName,
-    architecture: Annotated[
+    space: Annotated[
         str,
-        typer.Argument(metavar="TEXT", help="An architecture's text form; `binarynas sample` shows some."),
+        typer.Argument(
+            metavar="SPACE|FILE.yaml|NETWORK",
+            help="A space by name, a run's configuration, or a network by name (`binarynas networks`).",
+            autocompletion=complete_space,
+        ),
     ],
+    architecture: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[TEXT]",
+            help="An architecture's text form; `binarynas sample` shows some. None for a network's name.",
+        ),
+    ] = None,
     image_size: Annotated[
         int | None, typer.Option(help="Height and width of the images; the space's own if left out.")
     ] = None,
@@ -75,12 +85,16 @@ def show_cost(
     """
     from analysis.units import cost_words, quantity
 
+    if architecture is None:
+        space, architecture, fitted = _named(space, image_size)
+    else:
+        fitted = None
     if detector is not None:
         from search.cli.detect import show_detector_cost
 
         show_detector_cost(_open(space), architecture, detector, image_size, classes, as_json=as_json)
         return
-    chosen = _open(space).for_data(image_size, classes)
+    chosen = (fitted or _open(space)).for_data(image_size, classes)
     member = chosen.parse(architecture)
     cost = chosen.cost(member)
     twins, counted = _in_full_precision(chosen, member), _as_published(chosen, member)
@@ -145,6 +159,22 @@ def _open(source: str) -> "AnySpace":
     except DataError as error:
         note(f"{error} Counted with the classes and channels of the space")
         return config.space.build()
+
+
+def _named(name: str, image_size: int | None) -> "tuple[str, str, AnySpace]":
+    """The space and the text form of a network that has a name, and its space for the images by the rule of sizes."""
+    from spaces import SPACES, SpaceError
+    from spaces.catalogue import NETWORKS, get_network
+    from spaces.joint.networks import NetworksSpace
+
+    if name in SPACES and name not in NETWORKS:
+        raise SpaceError(
+            f"{name} is a space: give the text form of one of its networks, too, such as binarynas sample has"
+        )
+    known = get_network(name)
+    size = image_size or _open(known.space).image_size
+    ((space, _),) = NetworksSpace(name, (name,), size).members.values()
+    return known.space, known.architecture, space
 
 
 def _describe(space: "AnySpace") -> dict[str, object]:

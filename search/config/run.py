@@ -33,6 +33,7 @@ class Method(StrEnum):
     DIFFERENTIABLE: every trial is a whole bilevel search, and its genotype is what counts (BNAS).
     DETECTION: a detector is trained on every one of some given networks (`binarynas detect`).
     SHARED_DETECTOR: one detector is trained on a whole supernet, and candidates are measured as its backbones.
+    NETWORKS: every one of some given networks is trained to its end, by the section `final` (`binarynas train`).
     TABLE: it is looked up in a table of networks that were measured before; nothing is trained.
     """
 
@@ -41,6 +42,7 @@ class Method(StrEnum):
     DIFFERENTIABLE = "differentiable"
     DETECTION = "detection"
     SHARED_DETECTOR = "shared-detector"
+    NETWORKS = "networks"
     TABLE = "table"
 
     @property

@@ -119,8 +119,8 @@ HyperparameterConfig = Annotated[
 
 
 class SpaceConfig(Section):
-    """A named space and what is changed about it; or, with `stages`, `base` or `template`, a space of one's own under a
-    new name, which is then part of the run's configuration. Classes and channels follow the data.
+    """A named space and what is changed about it; or, with `stages`, `base`, `template` or `networks`, a space of one's
+    own under a new name, which is then part of the run's configuration. Classes and channels follow the data.
 
     Keys that are not listed here are fields of the spaces of other families, which check them.
     """
@@ -130,6 +130,9 @@ class SpaceConfig(Section):
     stages: tuple[StageConfig, ...] | None = Field(default=None, description="declares a NAS-BNN space, stage by stage")
     base: str | None = Field(default=None, description="declares a width space over this network")
     template: str | None = Field(default=None, description="declares a cell space: cifar or imagenet")
+    networks: tuple[str, ...] | None = Field(
+        default=None, description="declares a space of these: names of networks (`binarynas networks`), or SPACE: TEXT"
+    )
     name: str = Field(
         default="nasbnn-digits", description="a space of `binarynas spaces`, or a new name for a declared one"
     )

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from models.layers.modes import Mode
-from search.config.sections import Optimiser, PlainTrainConfig, TrainConfig
+from search.config.sections import Optimiser, PlainTrainConfig, StagedTrainConfig, TeacherConfig, TrainConfig, as_list
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
@@ -42,7 +42,15 @@ class DifferentiableConfig(TrainConfig):
     )
 
 
-class SupernetConfig(TrainConfig):
+def _as_teachers(given: object) -> tuple[object, ...]:
+    """Modes of the largest subnet by name, and other networks."""
+    return tuple(
+        Mode(each) if isinstance(each, str) and each in set(Mode) else TeacherConfig.model_validate(each)
+        for each in as_list(given)
+    )
+
+
+class SupernetConfig(StagedTrainConfig):
     """Training of the supernet: the sandwich rule with Bi-Teacher; each of the paper's ablations is a setting."""
 
     epochs: int = Field(default=40, ge=0)
@@ -50,7 +58,13 @@ class SupernetConfig(TrainConfig):
     learning_rate: float = Field(default=2.5e-3, gt=0)
     weight_decay: float = Field(default=5e-6, ge=0)
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
-    teacher: Mode = Field(default=Mode.FWBA, description="the largest subnet's weights and activations (section 3.3.1)")
+    teacher: Annotated[  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues]
+        tuple[Mode | TeacherConfig, ...], BeforeValidator(_as_teachers)
+    ] = Field(
+        default=(Mode.FWBA,),
+        description="fwba, bwba or fwfa: the largest subnet with such weights and activations (section 3.3.1); and, "
+        "or instead, other networks, from which the largest subnet learns as well",
+    )
     distillation: bool = Field(
         default=True, description="false: every subnet learns from the labels (the paper's w/o KD)"
     )
@@ -65,6 +79,25 @@ class SupernetConfig(TrainConfig):
         description="a run, or the folder of a trained supernet, whose weights the training starts from where they "
         "have the same shapes; classes and image size may be others",
     )
+
+    @model_validator(mode="after")
+    def _one_mode(self) -> "SupernetConfig":
+        modes = [each for each in self.teacher if isinstance(each, Mode)]
+        if len(modes) > 1:
+            raise ValueError(f"teacher has {' and '.join(modes)}: the largest subnet teaches in one mode")
+        if not self.distillation and self.teachers:
+            raise ValueError("distillation is false, so nobody teaches: leave the other teachers out, or distillation")
+        return self
+
+    @property
+    def teachers(self) -> tuple[TeacherConfig, ...]:
+        """The networks of elsewhere that teach."""
+        return tuple(each for each in self.teacher if isinstance(each, TeacherConfig))
+
+    @property
+    def teacher_mode(self) -> Mode | None:
+        """The mode in which the largest subnet teaches; None where it is a student like the others."""
+        return next((each for each in self.teacher if isinstance(each, Mode)), None)
 
 
 class FinetuneConfig(PlainTrainConfig):
@@ -97,9 +130,6 @@ class ParentConfig(PlainTrainConfig):
 class NetworkTrainConfig(PlainTrainConfig):
     """Training of a network from its first weights to those that are kept."""
 
-    multi_stage: bool = Field(
-        default=False, description="first binary activations with float weights, then both (BNAS v2); epochs each"
-    )
     drop_path: float = Field(default=0.0, ge=0, lt=1, description="chance to drop an edge of a cell while training")
     drop_path_schedule: Literal["constant", "linear"] = Field(
         default="constant", description="linear: the chance rises with every epoch, from none (BNAS's public code)"
@@ -123,15 +153,15 @@ class CandidateConfig(NetworkTrainConfig):
 
     @property
     def rungs(self) -> tuple[int, ...]:
-        """The epochs after which candidates are compared; the last one is the end of training."""
+        """The epochs of the last stage after which candidates are compared; the last one is the end of training."""
         if not self.early_stopping:
-            return (self.epochs,)
+            return (self.last_epochs,)
         found: list[int] = []
         rung = float(self.first_rung)
-        while round(rung) < self.epochs:
+        while round(rung) < self.last_epochs:
             found.append(round(rung))
             rung = max(rung * self.reduction, rung + 1)
-        return (*found, self.epochs)
+        return (*found, self.last_epochs)
 
 
 class FinalConfig(NetworkTrainConfig):

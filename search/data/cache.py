@@ -13,7 +13,7 @@ from search.data.config import DataConfig
 from spaces.tools.files import replacing, utf8_path, write_atomically
 
 FORMAT = 1
-NOT_STORED = {"crop_padding", "flip", "resized_crop", "colour_jitter", "policy", "download", "loader_workers"}
+NOT_STORED = {"crop_padding", "flip", "resized_crop", "colour_jitter", "policy", "download", "loader_workers", "cache"}
 """Settings that change no stored image."""
 
 

@@ -66,6 +66,11 @@ class DataConfig(BaseModel):
         default="stop", description="skip: train without images that cannot be decoded, and say how many"
     )
     memory_limit_mb: int = Field(default=2048, ge=0, description="beyond this many MiB, images are streamed from disk")
+    cache: Path | None = Field(
+        default=None,
+        description="a folder, also for several runs, that keeps the decoded validation and test images of streamed "
+        "data, so that no candidate decodes them again",
+    )
     loader_workers: int = Field(default=2, ge=0, description="processes that decode streamed images")
 
     @model_validator(mode="before")
@@ -79,7 +84,7 @@ class DataConfig(BaseModel):
             return given
         return {**given, **recognise(str(given["path"])).model_dump(exclude_unset=True)}
 
-    @field_validator("path")
+    @field_validator("path", "cache")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         # workers of a cluster run in folders of their own, where a relative path would mean something else

@@ -17,6 +17,7 @@ from search.data.checks import cut_away, may_skip, require_classes, require_cont
 from search.data.config import DataConfig
 from search.data.dataset import DataSet, Normalisation, TensorSplit
 from search.data.errors import DataError, refuse
+from search.data.kept import kept
 from search.data.sources.decode import CHUNK, EncodedImages, Fitting, as_channels, decode_all, fit, sample
 from search.data.sources.source import DecodedImages, Images, Source
 from search.data.splits import Positions
@@ -157,6 +158,8 @@ def streamed(
         )
         for images, positions in encoded.values()
     )
+    if config.cache is not None:
+        validation, test = kept(validation, config.cache), kept(test, config.cache)
     digest = hashlib.sha256()
     for part, (images, positions) in encoded.items():
         digest.update(f"{part} {len(positions)}\n".encode())

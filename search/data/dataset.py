@@ -48,13 +48,15 @@ class Normalisation:
 class TensorSplit:
     """Decoded images, uint8 (N, C, H, W), kept on the device that asks for them and augmented there in batches.
 
-    The images may be a memory-mapped file that many workers share: nothing here writes to them.
+    The images may be a memory-mapped file that many workers share: nothing here writes to them. Those that are not
+    `resident` stay where they are, and only batches come to the device.
     """
 
     images: Tensor
     labels: Tensor
     normalisation: Normalisation
     augmentation: Augmentation
+    resident: bool = True
     _copies: dict[torch.device, Tensor] = field(default_factory=dict[torch.device, Tensor], repr=False)
 
     def __len__(self) -> int:
@@ -62,9 +64,9 @@ class TensorSplit:
 
     def batches(self, batch_size: int, *, order: Order, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
         """See `Split.batches`; the augmentation of a batch depends on the order's seed and its number alone."""
-        images = self._on(device)
+        images = self._on(device) if self.resident else self.images
         for number, positions in numbered_batches(order, permutation(order, len(self)), batch_size):
-            batch = images[positions.to(device)]
+            batch = images[positions.to(images.device)].to(device)
             if order.seed is not None:
                 batch = augment(batch, self.augmentation, order.generator("augment", number))
             yield self.normalisation(order.own(batch)), self.labels[order.own(positions)].to(device)

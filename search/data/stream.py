@@ -84,6 +84,10 @@ class StreamSplit:
         """Note that images are left out; raises `DataError` where they may not be."""
         if not self.skipping.allowed:
             raise DataError("; ".join(problems))
+        self.note_skipped(problems)
+
+    def note_skipped(self, problems: list[str]) -> None:
+        """Note in a file of the run, where there is one, that images are left out."""
         if self.skipping.file is not None:
             with self.skipping.file.open("a", encoding="utf-8", errors="backslashreplace") as file:
                 file.writelines(f"{problem}\n" for problem in problems)

@@ -108,6 +108,11 @@ def gone() -> str | None:
     return None
 
 
+def nodes_alive() -> list[dict[str, float]]:
+    """What every node of the cluster has in all, by Ray's names of resources."""
+    return [dict(node["Resources"]) for node in ray.nodes() if node["Alive"]]
+
+
 @contextmanager
 def watching(fail: Callable[[ExecutionError], None], remedy: str) -> Generator[None]:
     """Notice, while the block runs, that the cluster is gone: Tune would wait for it without end.

@@ -1,9 +1,14 @@
 """How many candidates are in flight, and what each one takes of a machine or a cluster."""
 
 import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from search.config.execution import ExecutionConfig
+
+ROOM_SECONDS = 15.0
+"""Of waiting for room after which that is said."""
 
 
 @dataclass(frozen=True)
@@ -34,3 +39,26 @@ class Room:
         if self.may_grow:
             return 1.0
         return 1 / math.ceil(self.workers(execution) / self.gpus)
+
+
+def lacking(nodes: Sequence[Mapping[str, float]], bundle: Mapping[str, float], count: int = 1) -> str | None:
+    """Why so many workers, each with a bundle of resources on one node, do not fit; None where they do.
+
+    `nodes` are what each node has in all, by Ray's names.
+    """
+    needed = {name: amount for name, amount in bundle.items() if amount > 0}
+    if sum(_fitting(node, needed) for node in nodes) >= count:
+        return None
+    wanted = " and ".join(_amount(name, amount) for name, amount in needed.items())
+    kinds = Counter(" and ".join(_amount(name, node.get(name, 0.0)) for name in needed) for node in nodes)
+    there = "; ".join(f"{number} with {what}" for what, number in kinds.items()) or "none"
+    workers = "a worker needs" if count == 1 else f"{count} workers need, each,"
+    return f"{workers} {wanted} on one node, and the nodes are: {there}"
+
+
+def _fitting(node: Mapping[str, float], bundle: Mapping[str, float]) -> float:
+    return min((math.floor(node.get(name, 0.0) / amount + 1e-9) for name, amount in bundle.items()), default=math.inf)
+
+
+def _amount(name: str, amount: float) -> str:
+    return f"{amount:g} {name}" + ("" if amount == 1 else "s")

@@ -13,7 +13,6 @@ from search.runs.study import read_records
 from search.worker.tasks import Deploy, Deployed, ExecutionError, Fit, Report, Task, TrialTask, Work
 from spaces.errors import SpaceError
 
-
 _DIGITS = 6
 """Of a second, in which times are kept, so that a search that goes on reads the times that it would have had."""
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from search.execution.cluster import watching  # before ray, which it sets up
+from search.execution.cluster import nodes_alive, watching  # before ray, which it sets up
 
 # isort: split
 import ray
@@ -26,6 +26,7 @@ from ray import train
 from ray.exceptions import RayError
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
 
+from search.execution.room import ROOM_SECONDS, lacking
 from search.runs.folder import Run
 from search.runs.records import Outcome
 from search.training.ranks import TorchRanks
@@ -41,9 +42,6 @@ _MOST_LOSSES = 20
 
 _SILENT = 600
 """Seconds that a process waits for the others within a step."""
-
-_ROOM = 15.0
-"""Seconds of waiting for room after which that is said."""
 
 
 class Mailbox:
@@ -176,8 +174,15 @@ class _Group:
                 self._work.report(task, report)
             if over:
                 return
-            if silent and time.monotonic() - begun > _ROOM and (problem := _no_room(fewest, bundle)):
-                sys.stderr.write(f"binarynas: {problem}\n")
+            if (
+                silent
+                and time.monotonic() - begun > ROOM_SECONDS
+                and (problem := lacking(nodes_alive(), bundle, fewest))
+            ):
+                sys.stderr.write(
+                    f"binarynas: waiting: {problem}; add nodes, or make execution.training_workers or "
+                    "execution.training_threads smaller\n"
+                )
                 silent = False
             thread.join(_LOOK)
 
@@ -192,20 +197,6 @@ class _Group:
             ray.get(self._mailbox.stop.remote(), timeout=2)
         except RayError:
             return  # Ray is gone, and the group with it
-
-
-def _no_room(fewest: int, bundle: dict[str, float]) -> str | None:
-    """What to say where there is less than so many workers need; None where there is enough."""
-    there = ray.cluster_resources()
-    lacking = [name for name, amount in bundle.items() if there.get(name, 0) < fewest * amount]
-    if not lacking:
-        return None
-    wanted = " and ".join(f"{fewest * bundle[name]:g} {name}s" for name in lacking)
-    found = " and ".join(f"{there.get(name, 0):g}" for name in lacking)
-    return (
-        f"waiting: {fewest} training workers need {wanted}, and there are {found}; add nodes, or make "
-        "execution.training_workers or execution.training_threads smaller"
-    )
 
 
 def _last_line(error: Exception) -> str:

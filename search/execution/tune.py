@@ -13,12 +13,12 @@ import sys
 import tempfile
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from search.execution.cluster import connect, watching  # before ray, which it sets up
+from search.execution.cluster import connect, nodes_alive, watching  # before ray, which it sets up
 
 # isort: split
 import ray
@@ -30,7 +30,7 @@ from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from search.execution.address import HERE
-from search.execution.room import Room
+from search.execution.room import ROOM_SECONDS, Room, lacking
 from search.execution.shown import OURS, name_of, parameters_of, shown
 from search.execution.together import train_together
 from search.execution.trainables.trials import WorkerTrial
@@ -170,9 +170,17 @@ class _Listener(tune.Callback, tune.Stopper):
     process that waits to a trial whose own process is starting, and ends that; and it keeps one waiting process of all.
     """
 
-    def __init__(self, work: Work, workers: int, limit: float | None, others: Sequence[tune.Callback] = ()) -> None:
+    def __init__(
+        self,
+        work: Work,
+        workers: int,
+        bundle: Mapping[str, float],
+        limit: float | None,
+        others: Sequence[tune.Callback] = (),
+    ) -> None:
         self._work: Work | None = work
-        self._workers = workers
+        self._workers, self._bundle = workers, {name.upper(): amount for name, amount in bundle.items()}
+        self._waiting_since: float | None = time.monotonic()  # for the first worker; None where that was said
         self._limit = limit
         self._others = others
         self._running: dict[str, tuple[Trial, float, set[int]]] = {}  # since when silent, and which outcomes came
@@ -245,7 +253,9 @@ class _Listener(tune.Callback, tune.Stopper):
         self._tell("on_experiment_end", trials, **info)
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Kill frozen workers, which do not end themselves at their time limit. Tune has no public way to do that."""
+        """Say why nothing begins, and kill frozen workers, which do not end themselves at their time limit. Tune has no
+        public way to do that."""
+        self._say_what_is_lacking()
         if self._limit is None:
             return
         for trial, since, _ in self._running.values():
@@ -254,6 +264,16 @@ class _Listener(tune.Callback, tune.Stopper):
             actor = trial.temporary_state.ray_actor
             if actor is not None and time.monotonic() - since > self._limit + _GRACE:
                 ray.kill(actor)
+
+    def _say_what_is_lacking(self) -> None:
+        if self._waiting_since is None or time.monotonic() - self._waiting_since < ROOM_SECONDS:
+            return
+        self._waiting_since = None
+        if not self._running and (problem := lacking(nodes_alive(), self._bundle)):
+            sys.stderr.write(
+                f"binarynas: waiting: {problem}; add nodes, or make execution.threads smaller, or see that "
+                "execution.device is one that they have\n"
+            )
 
     def _set_aside(self, trial_id: str, problem: str) -> None:
         """Hand the task of a worker that cannot work on the run to another one; where none comes, nothing can run."""
@@ -358,9 +378,10 @@ class TuneExecutor:
             train_together(self._run, work, together, on_gpus=room.gpus > 0)
             return
         workers = room.workers(self._run.config.execution)
-        listener = _Listener(work, workers, self._run.config.execution.timeout, self._callbacks)
+        resources = self._resources(work)
+        listener = _Listener(work, workers, resources, self._run.config.execution.timeout, self._callbacks)
         remedy = f"go on with: binarynas resume {self._run.path}"
-        trainable = tune.with_resources(RunTrial, self._resources(work))
+        trainable = tune.with_resources(RunTrial, resources)
         trainable.__qualname__ = RunTrial.__name__  # what Ray's lists and process titles show
         with self._storage() as (storage, name), self._demand(work), watching(listener.fail, remedy):
             tuner = tune.Tuner(

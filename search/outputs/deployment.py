@@ -11,10 +11,11 @@ from analysis.runs.layout import RUN_FILE
 from models.checkpoints.folder import MANIFEST, load_checkpoint
 from models.checkpoints.networks import load_network
 from models.families import family_of
-from models.onebit.engine import Engine
+from models.onebit.engine import Engine, Layout
 from models.onebit.file import Model
 from models.onebit.lowering.lower import lower
 from models.onebit.operations import ProgramError
+from models.onebit.runtime.classifier import normalised, softmax
 from search.data.errors import DataError
 from search.data.sources.decode import as_channels, decode, fit
 from spaces.errors import BinarynasError, SpaceError
@@ -184,12 +185,8 @@ def probabilities(model: Model, engine: Engine, file: Path, threads: int = 1) ->
 
     Raises `DataError` for a file that is not an image.
     """
-    pixels = _read_image(file, model)
-    mean, std = (np.array(values, np.float32).reshape(-1, 1, 1) for values in (model.mean, model.std))
-    images = (pixels.numpy().astype(np.float32) / 255 - mean) / std
-    logits = engine(images[None].astype(np.float32), threads=threads)[0].astype(np.float64)
-    powers = np.exp(logits - logits.max())
-    return powers / powers.sum()
+    images = normalised(model, _read_image(file, model).numpy()[None], Layout.NCHW)
+    return softmax(engine(images, threads=threads)[0])
 
 
 def _white(model: Model) -> float | None:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 
-from analysis.runs.layout import FRONT_FILE, MANIFEST_FILE
+from analysis.runs.layout import FRONT_FILE, MANIFEST_FILE, NETWORKS_FILE
 from analysis.stages import PARENT
 from analysis.tables.table import Table, load_table
 from models.checkpoints.networks import load_network, load_supernet
@@ -14,6 +14,7 @@ from search.config.run import Method
 from search.latency.table import Predictor, read_table
 from search.outputs.tables import REFERENCES_FILE, draw, export_trials, write_table
 from search.pipeline.detection import detector_proposals, proposed_space
+from search.pipeline.networks import given_proposals
 from search.pipeline.phases import Chain, Tasks
 from search.pipeline.planner.correction import corrected, patience
 from search.pipeline.references import reference_proposals
@@ -38,11 +39,12 @@ CANDIDATES = {
     Method.DIFFERENTIABLE: Stage.SEARCHED,
     Method.DETECTION: Stage.DETECTOR,
     Method.SHARED_DETECTOR: Stage.SHARED,
+    Method.NETWORKS: Stage.FINAL,
 }
 """The stage of each method's candidates."""
 
-PROPOSED = (*CANDIDATES.values(), Stage.FINETUNED)
-"""The stages whose trials are members of the searched space; those of others are architectures alone."""
+PROPOSED = (*{*CANDIDATES.values()} - {Stage.FINAL}, Stage.FINETUNED)
+"""The stages whose trials are members of the searched space; those of others may be architectures alone."""
 
 
 def carry_out(run: Run, executor: Executor, view: View) -> None:
@@ -97,7 +99,8 @@ class Pipeline:
 
     def _supernet_epochs(self, epochs: int, seconds: float | None = None) -> None:
         if not (self.run.supernet / MANIFEST_FILE).exists():
-            self._do("Supernet", epochs, tasks.TrainSupernet(epochs, seconds))
+            shown = epochs + self.run.config.supernet.epochs_before
+            self._do("Supernet", shown, tasks.TrainSupernet(epochs, seconds))
 
     @property
     def _to_correct(self) -> bool:
@@ -165,7 +168,9 @@ class Pipeline:
         best = best_per_architecture(front_records(records, costs))
         references = self.study(Stage.REFERENCE).records()  # but the parent, whose training was another one
         compared = [each for each in references if each.operator != PARENT and each.state is State.FINISHED]
-        deploying = [*best, *compared]
+        given = self.run.config.method is Method.NETWORKS  # all of which someone asked for
+        finished = [record for record in records if record.state is State.FINISHED] if given else []
+        deploying = [*best, *compared, *(record for record in finished if record not in best)]
         self.view.phase("Networks", len(deploying))
         # writes the front's networks as files, and measures them on the test split, once
         deployed = Tasks([tasks.Deploy(each.id, each.architecture, each.stage) for each in deploying], run, self.view)
@@ -175,12 +180,18 @@ class Pipeline:
         tested = {(result.stage.value, result.id): result for result in results}
         if compared:
             write_table(run, REFERENCES_FILE, compared, tested)
+        if finished:
+            write_table(run, NETWORKS_FILE, finished, tested)
         write_table(run, FRONT_FILE, best, tested)  # last: it says that the run has finished
 
     def _search(self) -> Trials:
         if self.run.config.method is Method.DETECTION:
             trials = self._fixed("Detectors", Stage.DETECTOR, detector_proposals(self.run))
             assert trials is not None, "`prepare_detection` sees to it that there are networks"
+            return trials
+        if self.run.config.method is Method.NETWORKS:
+            trials = self._fixed("Networks to train", Stage.FINAL, given_proposals(self.run.space))
+            assert trials is not None, "a space has members"
             return trials
         run, config, search = self.run, self.run.config, self.run.config.search
         coster = None
@@ -223,7 +234,7 @@ class Pipeline:
                 stopping = EarlyStopping(training.rungs, training.reduction) if training.early_stopping else None
                 plan = Plan(
                     propose,
-                    fit_task(config, stage, stopping),
+                    fit_task(stage, stopping),
                     search.proposer,
                     encode,
                     stopping=stopping,
@@ -232,8 +243,8 @@ class Pipeline:
             case Method.TABLE:
                 assert table is not None, "it is loaded above"
                 plan = self._lookup_plan(table, stage, propose, encode)
-            case Method.DETECTION:
-                raise AssertionError("detectors are fixed beforehand")
+            case Method.DETECTION | Method.NETWORKS:
+                raise AssertionError("they are fixed beforehand")
         return self._trials(stage, plan)
 
     def _lookup_plan(self, table: Table, stage: Stage, propose: Propose, encode: Encode) -> Plan:
@@ -242,7 +253,7 @@ class Pipeline:
         if not config.table.early_stopping:
             return Plan(propose, lambda each: tasks.Evaluate(inputs(each), stage), config.search.proposer, encode)
         stopping = EarlyStopping(table.rungs, config.training.reduction)
-        return Plan(propose, fit_task(config, stage, stopping), config.search.proposer, encode, stopping=stopping)
+        return Plan(propose, fit_task(stage, stopping), config.search.proposer, encode, stopping=stopping)
 
     def _finetune(self, front: Sequence[Record]) -> Trials | None:
         """Pipeline 2 of NAS-BNN: networks of the front, trained on from the supernet's weights."""
@@ -294,7 +305,7 @@ class Pipeline:
             return proposals if number == generation else []
 
         self.view.phase(title, len(earlier) + len(proposals))
-        task, proposer = fit_task(self.run.config, stage), "reference" if stage is Stage.REFERENCE else "front"
+        task, proposer = fit_task(stage), "reference" if stage is Stage.REFERENCE else "front"
         exclusive = any(proposal.operator == PARENT for proposal in proposals)
         plan = Plan(propose, task, proposer, self._encoder(stage), exclusive=exclusive, together=True)
         return self._trials(stage, plan)

@@ -14,6 +14,7 @@ from analysis.runs.layout import (
     FRONT_FILE,
     HOLDER_FILE,
     LOCK_FILE,
+    NETWORKS_FILE,
     PLOTS,
     REFERENCES_FILE,
     REPORT_FILE,
@@ -35,14 +36,14 @@ from spaces.tools.files import write_atomically
 _FREE = ("execution",)
 """Sections that may change: where and how trials run."""
 
-_FREE_KEYS = ("data.loader_workers", "data.memory_limit_mb", "data.download", "data.path")
+_FREE_KEYS = ("data.loader_workers", "data.memory_limit_mb", "data.download", "data.path", "data.cache")
 """Further settings that leave results alone: whether the images are the same is looked at by itself."""
 
 _AFTER_TRAINING = ("search", "evaluation", "finetune", "final", *_FREE)
 """Sections that a trained supernet does not depend on."""
 
 _RESULTS = {
-    FRONT, FRONT_FILE, REFERENCES_FILE, PLOTS, "report", REPORT_FILE, TRIALS_FILE,
+    FRONT, FRONT_FILE, NETWORKS_FILE, REFERENCES_FILE, PLOTS, "report", REPORT_FILE, TRIALS_FILE,
     RUN_FILE, CONFIG_FILE, LOCK_FILE, HOLDER_FILE,
 }  # fmt: skip
 """Files that a fork writes itself."""

@@ -15,6 +15,7 @@ from search.pipeline.prepared import Prepared
 from search.pipeline.rules import notes_of, problems_of
 from search.proposers.budget import Budget, require_fast_enough
 from search.runs.folder import Run, creating, write_facts
+from search.runs.teachers import copy_teachers, staged_sections, with_absolute_files
 from spaces import SpaceError
 
 
@@ -84,6 +85,7 @@ def _write(prepared: Prepared, run: Run) -> None:
         save_supernet(run.supernet, prepared.supernet, {"from": config.supernet.checkpoint})
     if prepared.start is not None:
         save_supernet(run.supernet_start, prepared.start, {"from": config.supernet.start})
+    copy_teachers(config, data, run)
     if prepared.parent is not None:
         save_network(run.parent / "network", prepared.parent, {"from": config.parent.checkpoint})
 
@@ -103,4 +105,6 @@ def _with_absolute_paths(config: RunConfig) -> RunConfig:
         path: Path | str | None = getattr(section, key)
         if path is not None:
             changes[name] = section.model_copy(update={key: type(path)(Path(path).absolute())})
+    for name, _ in staged_sections(config):
+        changes[name] = with_absolute_files(changes.get(name) or getattr(config, name))
     return config.model_copy(update=changes)

@@ -10,14 +10,17 @@ from models.families import SupernetTraining, build_network, family_of
 from search.config.run import Method
 from search.config.sections import ConfigError, TrainConfig
 from search.config.trainings import DifferentiableConfig
+from search.pipeline.networks import notes_on
 from search.pipeline.prepared import Prepared
 from search.proposers import make_proposer
 from search.proposers.loaded import rehearse
 from search.registry import is_extension
+from search.runs.teachers import staged_sections, start_problems, teacher_notes, teacher_problems
 from search.training.own import TrainingCode
 from spaces import SpaceError
 from spaces.errors import listed, unknown
 from spaces.hyperparameters.kinds import KNOWN
+from spaces.joint.networks import NetworksSpace
 from spaces.limits import Limits, require_reachable
 from spaces.space import number_text
 
@@ -26,8 +29,8 @@ FEW_IMAGES, UNEQUAL = 5, 3
 
 def problems_of(given: Prepared) -> list[str]:
     """Every problem, as a sentence that says what to do."""
-    methods = (_one_shot, _differentiable, _inheritance, _references, _networks, _hyperparameters, _own_code)
-    rules = (_data, _limits, _proposer, _supernet, _start, _parent, *methods)
+    methods = (_one_shot, _differentiable, _inheritance, _references, _networks, _given_networks, _teachers_and_stages)
+    rules = (_data, _limits, _proposer, _supernet, _start, _parent, *methods, _hyperparameters, _own_code)
     return [problem for rule in rules for problem in rule(given)]
 
 
@@ -199,10 +202,35 @@ def _references(given: Prepared) -> Iterator[str]:
 def _networks(given: Prepared) -> Iterator[str]:
     """Options of trainings that the family's networks must have."""
     training, final, name = given.config.training, given.config.final, given.architectures.name
-    if (training.multi_stage or final.multi_stage) and not given.family.has_option("mode"):
+    staged = any(section.multi_stage for _, section in staged_sections(given.config))
+    if staged and not given.family.has_option("mode"):
         yield f"networks of {name!r} have no multi-stage training: leave multi_stage out"
     if max(training.drop_path, final.drop_path) > 0 and not given.family.has_option("drop_path"):
         yield f"networks of {name!r} have no paths to drop: leave drop_path out"
+
+
+def _given_networks(given: Prepared) -> Iterator[str]:
+    """Networks to train are listed, and trained by the section `final`."""
+    if given.config.method is Method.NETWORKS and not isinstance(given.architectures, NetworksSpace):
+        yield (
+            f"method: networks trains given networks, and {given.architectures.name!r} is a space to search: list some "
+            "in space.networks, or take another method"
+        )
+
+
+def _teachers_and_stages(given: Prepared) -> Iterator[str]:
+    """Teachers must be there and for these data, and so must be what stages start from."""
+    config = given.config
+    yield from teacher_problems(config, given.data)
+    yield from start_problems(config, given.architectures.family)
+    if config.plan.seconds and config.supernet.multi_stage:
+        yield "a planned run trains its supernet in one stage: leave supernet.multi_stage out"
+    if given.is_bilevel and (config.supernet.multi_stage or config.supernet.teachers):
+        yield f"supernet.teacher and supernet.multi_stage are for supernets of the sandwich rule; {_kind(given)}"
+    for name, section in staged_sections(config):
+        of_stages = any(stage.epochs is not None for stage in section.multi_stage)
+        if of_stages and "epochs" in config.space.hyperparameters:
+            yield f"{name}.multi_stage says the epochs of its stages: leave epochs out of the hyperparameters"
 
 
 def _hyperparameters(given: Prepared) -> Iterator[str]:
@@ -214,8 +242,13 @@ def _hyperparameters(given: Prepared) -> Iterator[str]:
     searched &= KNOWN.keys()
     of_searches = set(DifferentiableConfig.model_fields) | {"seed"}
     only_searches = searched & (of_searches - set(TrainConfig.model_fields))
+    if config.method is Method.NETWORKS:
+        only_searches -= {"seed"}  # a network may be trained several times
     if only_searches and config.method is not Method.DIFFERENTIABLE:
         yield f"{listed(sorted(only_searches))} are settings of differentiable searches: set method: differentiable"
+    taught = searched & {"teacher_weight", "teacher_temperature"}
+    if taught and not config.training.teachers:
+        yield f"{listed(sorted(taught))} need training.teacher: give it, or leave them out"
     if searched - of_searches and config.method is Method.DIFFERENTIABLE:
         yield f"{listed(sorted(searched - of_searches))} are not settings of differentiable searches: leave them out"
     if "epochs" in searched and config.method is Method.TRAINING and config.training.early_stopping:
@@ -227,7 +260,8 @@ def _hyperparameters(given: Prepared) -> Iterator[str]:
 
 def notes_of(given: Prepared) -> list[str]:
     """What a person should know of a run that begins: what becomes smaller, since there are few images."""
-    return [*_batch_sizes(given), *_few(given)]
+    teachers = teacher_notes(given.config, given.data)
+    return [*notes_on(given.architectures), *_batch_sizes(given), *_few(given), *teachers]
 
 
 def _few(given: Prepared) -> Iterator[str]:
@@ -266,7 +300,7 @@ def _batch_sizes(given: Prepared) -> Iterator[str]:
         ("training", config.method is Method.TRAINING, config.training.batch_size),
         ("parent", config.parent.epochs > 0, config.parent.batch_size),
         ("finetune", config.finetune.networks > 0, config.finetune.batch_size),
-        ("final", config.final.networks > 0, config.final.batch_size),
+        ("final", config.final.networks > 0 or config.method is Method.NETWORKS, config.final.batch_size),
     ):
         if used and size > images:
             yield f"the batch size of {section} is {size}, but there are {images} training images: it becomes {images}"

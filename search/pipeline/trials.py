@@ -5,11 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from search.config.run import RunConfig
 from search.pipeline.stopping.halving import survivors
 from search.pipeline.view import View
 from search.proposers import History
-from search.runs.records import UNIFORM, EpochReport, Outcome, Proposal, Record, Stage, now
+from search.runs.records import EpochReport, Outcome, Proposal, Record, Stage, now
 from search.runs.study import Study
 from search.worker import tasks
 from search.worker.tasks import Evaluate, Fit, Report, SearchCells, Task, TrialTask, inputs
@@ -207,16 +206,11 @@ class Trials:
         self._queue.extend(record.number for record in waiting)
 
 
-def fit_task(config: RunConfig, stage: Stage, stopping: EarlyStopping | None = None) -> MakeTask:
+def fit_task(stage: Stage, stopping: EarlyStopping | None = None) -> MakeTask:
     """One network to train to its end, or to its next rung."""
 
     def make(records: Sequence[Record]) -> Fit:
         (record,) = records
-        before = 0  # epochs in another mode
-        if stage is Stage.TRAINED and config.training.multi_stage:
-            before = config.training.epochs
-        if (stage is Stage.FINAL or record.operator.startswith(UNIFORM)) and config.final.multi_stage:
-            before = config.final.epochs
-        return Fit(inputs(records), stage, before, stopping.next_rung(record) if stopping else None)
+        return Fit(inputs(records), stage, stopping.next_rung(record) if stopping else None)
 
     return make

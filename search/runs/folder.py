@@ -27,6 +27,7 @@ from spaces.tools.files import sync_folder, write_atomically
 RUN_FORMAT = 1
 _STAGING = ".preparing"
 SUPERNET = Path("supernet", "trained")
+TEACHERS, STARTS = "teachers", "starts"
 _PACKAGES = ("binarynas", "torch", "torchvision", "ray", "optuna", "numpy", "pyarrow")
 
 
@@ -130,6 +131,14 @@ class Run:
     def parent(self) -> Path:
         """The trained network from whose leading channels candidates start."""
         return self.weights(Stage.REFERENCE, "parent")
+
+    def teacher(self, identity: str) -> Path:
+        """A network that teaches in a training of this run, as it was taken from where it was."""
+        return self.path / TEACHERS / identity
+
+    def start(self, identity: str) -> Path:
+        """A network whose weights a stage of a training starts from, as it was taken from where it was."""
+        return self.path / STARTS / identity
 
     @property
     def shared(self) -> Path:

@@ -76,11 +76,11 @@ def _start(run: Run) -> dict[str, str]:
     config = run.config
     if config.method is Method.ONE_SHOT:
         epochs = _planned(run).get("epochs", run.supernet_epochs)
-        return {"supernet": _trained(run.supernet, run.supernet_checkpoints, epochs)}
+        return {"supernet": _trained(run.supernet, run.supernet_checkpoints, epochs + config.supernet.epochs_before)}
     if config.method is Method.SHARED_DETECTOR:
         return {"detector": _trained(run.shared, run.shared_checkpoints, config.detection.epochs)}
     if config.method is Method.TRAINING and config.parent.used:
-        return {"parent": _trained(run.parent / "network", run.parent / "checkpoints", config.parent.epochs)}
+        return {"parent": _trained(run.parent / "network", run.parent / "checkpoints", config.parent.total_epochs)}
     return {}
 
 
@@ -102,5 +102,8 @@ def _trained(weights: Path, checkpoints: Path, epochs: int) -> str:
     """How far a training is. Of its checkpoints only the names are read, as the run may be going on."""
     if (weights / MANIFEST_FILE).exists():
         return "trained"
-    saved = (manifest.parent.name.removeprefix("step-") for manifest in checkpoints.glob(f"step-*/{MANIFEST_FILE}"))
-    return f"{max(map(int, saved), default=0)} of {epochs} epochs"
+    done: dict[str, int] = {}  # by stage of the training
+    for manifest in checkpoints.parent.glob(f"{checkpoints.name}*/step-*/{MANIFEST_FILE}"):
+        step, stage = int(manifest.parent.name.removeprefix("step-")), manifest.parent.parent.name
+        done[stage] = max(done.get(stage, 0), step)
+    return f"{sum(done.values())} of {epochs} epochs"

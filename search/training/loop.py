@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from models.layers.binary import set_progress
+from models.layers.binary import set_bound, set_progress
 from models.layers.synchronised import synchronised
 from models.nasbnn.network import Stem
 from search.config.sections import Optimiser, TrainConfig
@@ -94,6 +94,8 @@ class _Training:
 
     def begin(self) -> None:
         """Get ready, with the weights that training starts from."""
+        if self._config.activation_bound is not None:
+            set_bound(self._network, self._config.activation_bound)
         for stem in self._stems:
             stem.step.data.abs_()  # weights that were trained before steps were kept positive
 

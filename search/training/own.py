@@ -14,7 +14,7 @@ from typing import Self
 
 from torch import Tensor, nn
 
-from search.config.sections import ConfigError, PlainTrainConfig
+from search.config.sections import NO_VALUES, ConfigError, PlainTrainConfig
 from search.extensions import load_extension
 from search.training.loop import TrainingError
 from search.training.steps import Step, plain_step
@@ -53,7 +53,9 @@ class TrainingCode:
     ) -> Step:
         """The step that trains a network; `weights` are those of the classes in cross entropy. Raises `ConfigError`
         where a parameter has no value."""
-        values = {name: getattr(config, name) for name in PlainTrainConfig.model_fields} | dict(hyperparameters)
+        values = {name: getattr(config, name) for name in PlainTrainConfig.model_fields.keys() - NO_VALUES} | dict(
+            hyperparameters
+        )
         if self.step is not None:
             step, named = self.step, _arguments(self.step, values)
             return lambda batch: _checked(step(network, batch, **named), "step").detach()

@@ -12,10 +12,11 @@ LINEAR_RISE, CYCLE_MOMENTUM = 0.45, (0.95, 0.85)
 def learning_rate(config: TrainConfig, epochs_done: float) -> float:
     """The rate after a number of epochs, fractions counted: a linear rise over `warmup_epochs`, then the schedule.
 
-    Cosine falls to `final_learning_rate`. Steps multiply by 0.1 after each of `milestones` (0.3, 0.6 and 0.9 of the
-    epochs where none are given: 60, 120 and 180 of the width search's 200). One-cycle rises from a twentieth over three
-    tenths of the epochs and falls to `final_learning_rate`, both as a cosine. Linear one-cycle, that of BNAS's public
-    code, rises from a twentieth over 45 % of the epochs, falls back over as many, and then to a hundredth of that.
+    Cosine and linear fall to `final_learning_rate`. Steps multiply by 0.1 after each of `milestones` (0.3, 0.6 and 0.9
+    of the epochs where none are given: 60, 120 and 180 of the width search's 200). One-cycle rises from a twentieth
+    over three tenths of the epochs and falls to `final_learning_rate`, both as a cosine. Linear one-cycle, that of
+    BNAS's public code, rises from a twentieth over 45 % of the epochs, falls back over as many, and then to a hundredth
+    of that.
     """
     warmup = min(config.warmup_epochs, config.epochs)
     if epochs_done < warmup:
@@ -37,6 +38,8 @@ def learning_rate(config: TrainConfig, epochs_done: float) -> float:
             if progress > 2 * LINEAR_RISE:
                 return start * (1 - 0.99 * (progress - 2 * LINEAR_RISE) / (1 - 2 * LINEAR_RISE))
             return start + (top - start) * _height(progress)
+        case Schedule.LINEAR:
+            return top + (last - top) * progress
         case Schedule.CONSTANT:
             return top
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from models.cell.frame import Cell
 from models.layers.modes import Mode
 from models.nasbnn.supernet import NasBnnSupernet
-from search.config.sections import TrainConfig
+from search.config.sections import StagedTrainConfig, TrainConfig
 from search.config.trainings import NetworkTrainConfig, SupernetConfig
 from search.seeds import derive_rng
 
@@ -23,13 +23,16 @@ from search.seeds import derive_rng
 @dataclass(frozen=True)
 class Batch:
     """Images (N, C, H, W) and classes (N,) of one step, shares of classes (N, classes) where images are mixed, a seed
-    for whatever is drawn within it, and its place in the training: the epoch and the number within it, from 0."""
+    for whatever is drawn within it, and its place in the training: the epoch and the number within it, from 0.
+
+    `soft` are what teachers say of the images, (N, classes); None without any. See `search.training.teachers`."""
 
     images: Tensor
     labels: Tensor
     seed: int
     epoch: int = 0
     index: int = 0
+    soft: Tensor | None = None
 
 
 class Step(Protocol):
@@ -78,32 +81,57 @@ def _cross_entropy(config: TrainConfig, weights: Tensor | None) -> LossOf:
     return partial(F.cross_entropy, weight=weights, label_smoothing=config.label_smoothing)
 
 
-def sandwich_step(supernet: NasBnnSupernet, config: SupernetConfig, weights: Tensor | None = None) -> Step:
+def taught_loss(logits: Tensor, labels: Tensor, soft: Tensor | None, config: TrainConfig, loss_of: LossOf) -> Tensor:
+    """The loss of a student, of shape (): w T^2 H(soft, softmax(logits / T)) + (1 - w) loss_of(logits, labels).
+
+    H is the cross entropy, whose gradient is that of the divergence from the teachers; T is `teacher_temperature`, w
+    `teacher_weight`, and `soft` (N, classes) are the teachers' probabilities at T. Without any, w is 0.
+    """
+    if soft is None:
+        return loss_of(logits, labels)
+    assert isinstance(config, StagedTrainConfig), "no other training has teachers"
+    share, temperature = config.teacher_weight, config.teacher_temperature
+    if share == 0:
+        return loss_of(logits, labels)
+    loss = F.cross_entropy(logits / temperature, soft.to(logits.dtype)) * temperature**2
+    return loss if share == 1 else share * loss + (1 - share) * loss_of(logits, labels)
+
+
+def sandwich_step(
+    supernet: NasBnnSupernet, config: SupernetConfig, weights: Tensor | None = None, students: Mode = Mode.BWBA
+) -> Step:
     """The sandwich rule with Bi-Teacher (section 3.3.1, equation 4).
 
-    The largest subnet, in the teacher's mode, learns from the labels; the smallest and some random ones, all with
-    binary weights and activations, learn from its predictions, or from the labels without distillation. Each pass is
-    followed by its backward pass, so that one graph is alive at a time. `weights` are those of the classes, where they
-    do not count alike; they belong to labels, not to what a teacher says.
+    The largest subnet, in the teacher's mode, learns from the labels; the smallest and some random ones, all in the
+    mode of `students`, learn from its predictions, or from the labels without distillation. Other teachers teach the
+    largest subnet as well, and with it the students: the mean of their soft labels. Where the largest one is no
+    teacher, it is a student. Each pass is followed by its backward pass, so that one graph is alive at a time.
+    `weights` are those of the classes, where they do not count alike; they belong to labels, not to what a teacher
+    says.
     """
     space = supernet.space
     smallest, largest = space.smallest(), space.largest()
     loss_of = _cross_entropy(config, weights)
     device = next(supernet.parameters()).device
 
+    others = len(config.teachers)
+
     def step(batch: Batch) -> Tensor:
-        images, labels = batch.images, batch.labels
+        images, labels, soft = batch.images, batch.labels, batch.soft
         rng = derive_rng(batch.seed, "subnets")
-        students = [smallest, *(space.sample(rng) for _ in range(config.random_subnets))]
+        subnets = [smallest, *(space.sample(rng) for _ in range(config.random_subnets))]
         with autocast(device):
-            logits = supernet(images, largest, config.teacher)
-            loss = loss_of(at_full_precision(logits), labels)
+            logits = at_full_precision(supernet(images, largest, config.teacher_mode or students))
+            loss = taught_loss(logits, labels, soft, config, loss_of)
         loss.backward()
-        targets = at_full_precision(logits.detach()).softmax(dim=1)  # (N, classes)
-        for student in students:
+        if config.teacher_mode is not None:
+            own = (logits.detach() / config.teacher_temperature).softmax(dim=1)  # (N, classes)
+            soft = own if soft is None else (own + others * soft) / (1 + others)
+        for subnet in subnets:
             with autocast(device):
-                logits = at_full_precision(supernet(images, student, Mode.BWBA))
-                student_loss = F.cross_entropy(logits, targets) if config.distillation else loss_of(logits, labels)
+                logits = at_full_precision(supernet(images, subnet, students))
+                taught = soft if config.distillation else None
+                student_loss = taught_loss(logits, labels, taught, config, loss_of)
             student_loss.backward()
         return loss.detach()
 
@@ -113,8 +141,8 @@ def sandwich_step(supernet: NasBnnSupernet, config: SupernetConfig, weights: Ten
 def plain_step(
     network: nn.Module, config: TrainConfig, weights: Tensor | None = None, loss_of: LossOf | None = None
 ) -> Step:
-    """One pass with a loss, or cross entropy with classes weighed where there are weights: finetuning, and training
-    from scratch.
+    """One pass with a loss, or cross entropy with classes weighed where there are weights, and the `taught_loss` where
+    there are teachers: finetuning, and training from scratch.
 
     Where the configuration lets drop path rise, it is set at the beginning of every epoch: none in the first one.
     """
@@ -129,7 +157,7 @@ def plain_step(
             cell.drop_path = drop_path * batch.epoch / config.epochs
         with autocast(device):
             logits = at_full_precision(network(batch.images))
-            loss = loss_of(logits, batch.labels)
+            loss = taught_loss(logits, batch.labels, batch.soft, config, loss_of)
         loss.backward()
         return loss.detach()
 

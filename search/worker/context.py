@@ -4,22 +4,25 @@
 # pyright: reportUnknownMemberType=false
 
 import math
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 import torch
 from torch import nn
 
 from models.checkpoints.folder import Verify
-from models.checkpoints.networks import load_network, load_supernet
+from models.checkpoints.networks import load_network, load_supernet, take_over
+from models.checkpoints.teachers import load_teacher
 from models.families import build_network, family_of
-from models.network import AnyNetwork, AnySupernet
-from search.config.sections import TrainConfig
+from models.layers.binary import set_mode
+from models.layers.modes import Mode
+from models.network import AnyNetwork, AnySupernet, Supernet
+from search.config.sections import StagedTrainConfig, TrainConfig
 from search.data.augment import Augmentation
 from search.data.dataset import DataSet, Split, TensorSplit
 from search.data.errors import DataError
@@ -35,6 +38,7 @@ from search.training.loop import train
 from search.training.own import TrainingCode
 from search.training.ranks import ALONE, Ranks
 from search.training.steps import Epoch, Step
+from search.training.teachers import Lessons
 from search.worker.device import pick_device
 from search.worker.memory import keep_memory
 from search.worker.tasks import ExecutionError
@@ -48,6 +52,9 @@ if TYPE_CHECKING:
 
 REPORT_SECONDS = 5.0
 """Between two reports within an epoch, of a training that is a phase of its own."""
+
+
+C = TypeVar("C", bound=StagedTrainConfig)
 
 
 class Context:
@@ -68,11 +75,61 @@ class Context:
         self.run = Run(path)
         self.config = self.run.config
         self.device = device or pick_device(self.config.execution.device)
+        self._lessons: dict[tuple[tuple[str, ...], float], Lessons] = {}
 
     @property
     def keeps(self) -> bool:
         """Whether this worker writes what a training leaves; of several, the first one does."""
         return self.ranks.rank == 0
+
+    def train_in_stages(
+        self,
+        network: nn.Module,
+        make_step: Callable[[C, Mode | None], Step],
+        split: Split,
+        config: C,
+        *,
+        purpose: Sequence[str],
+        folder: Path,
+        until: int | None = None,
+        report_seconds: float = math.inf,
+    ) -> Iterator[tuple[Epoch, bool]]:
+        """Train a network in each of the stages of `config`, one after another: epochs, numbered through all stages,
+        and whether they are of the last one, which alone may be paused, `until` epochs of its own.
+
+        `make_step(settings, mode)` is the step of a stage. Checkpoints of the stages lie beside one another in
+        `folder`, so that a training goes on within the stage in which it was stopped.
+        """
+        lessons, before = self.lessons(config), 0
+        for stage in config.stages():
+            settings, last = stage.settings, before + stage.settings.epochs == config.total_epochs
+            name = [] if last else [str(stage.mode)]
+            if stage.mode is not None:
+                set_mode(network, stage.mode)
+            if stage.start is not None:
+                _start_from(network, self.run.start(stage.start))
+            step, images = lessons.taught(make_step(settings, stage.mode), split, settings, self.device)
+            for epoch in self.train(
+                network,
+                step,
+                images,
+                settings,
+                seed=self.seed(*purpose, *name),
+                checkpoints=folder / "-".join(["checkpoints", *name]),
+                until=until if last else None,
+                report_seconds=report_seconds,
+            ):
+                yield replace(epoch, epoch=before + epoch.epoch, epochs=config.total_epochs), last
+            before += settings.epochs
+
+    def lessons(self, config: StagedTrainConfig) -> Lessons:
+        """What the teachers of a training say of images; trainings of one worker share what is kept of it."""
+        key = (tuple(teacher.id for teacher in config.teachers), config.teacher_temperature)
+        if key not in self._lessons:
+            data = self.run.info["data"]
+            teachers = [load_teacher(self.run.teacher(name), data["mean"], data["std"]) for name in key[0]]
+            self._lessons[key] = Lessons([teacher.to(self.device) for teacher in teachers], config.teacher_temperature)
+        return self._lessons[key]
 
     def train(
         self,
@@ -214,6 +271,12 @@ class Context:
     def recalibrate(self, network: nn.Module) -> None:
         """Compute batch norm statistics again, from the same training images for every network."""
         recalibrate_on(network, self.data.train, self.config.evaluation, seed=self.seed("recalibration"))
+
+
+def _start_from(network: nn.Module, folder: Path) -> None:
+    """Take over the tensors of a checkpoint that fit."""
+    load = load_supernet if isinstance(cast("object", network), Supernet) else load_network
+    take_over(network, load(folder, Verify.SIZES))
 
 
 @contextmanager

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from analysis.runs.layout import MANIFEST_FILE
 from analysis.stages import PARENT
 from models.checkpoints.networks import load_network, save_network
-from models.layers.binary import set_mode
 from models.layers.modes import Mode
 from models.network import AnyNetwork
 from search.config.sections import PlainTrainConfig
@@ -30,8 +29,8 @@ class _Training:
         self.identity = PARENT if trial.reference == PARENT else trial.id
         self.folder = context.run.weights(task.stage, self.identity)
         self.candidate = context.candidate(trial.architecture, task.stage)
-        self.config = self._config()
         self.is_twin = trial.reference.startswith(FULL_PRECISION)
+        self.config = self._config()
         self.binary = self.config if isinstance(self.config, NetworkTrainConfig) and not self.is_twin else None
         """The settings of a binary network that is trained from its first weights; None for all others."""
 
@@ -45,7 +44,8 @@ class _Training:
         if self.stage is Stage.TRAINED or self.reference == DEFAULT:
             return config.training.with_values(values)
         # final training has epochs of its own
-        return config.final.with_values({name: value for name, value in values.items() if name != "epochs"})
+        final = config.final.with_values({name: value for name, value in values.items() if name != "epochs"})
+        return final.plain() if self.is_twin else final
 
     def first_weights(self) -> AnyNetwork:
         """The network with the weights that it starts from: the supernet's, the parent's, a candidate's, or random."""
@@ -63,34 +63,26 @@ class _Training:
         return network
 
     def run(self, network: AnyNetwork, until: int) -> Iterator[Report]:
-        """Train in each mode, one after another; only the last one may be paused. Multi-stage training has binary
-        activations with float weights first (BNAS v2, section 2.4)."""
+        """Train in every stage, one after another; only the last one may be paused, after `until` epochs of its own."""
         searching = self.stage is Stage.TRAINED or self.reference in (PARENT, DEFAULT)
         images = self.context.search_images if searching else self.context.data.train
         images = self.context.augmented(images, self.candidate.hyperparameters.get("augmentation"))
         code = self.context.code or TrainingCode.of(self.config.loss, self.config.step)
-        for mode in (Mode.FWBA, Mode.BWBA) if self.binary and self.binary.multi_stage else (None,):
-            last = mode is not Mode.FWBA
-            if mode is not None:
-                set_mode(network, mode)
-            for epoch in self.context.train(
-                network,
-                code.make_step(
-                    network,
-                    self.config,
-                    self.candidate.hyperparameters,
-                    class_weights(self.config, images, self.context.device),
-                ),
-                images,
-                self.config,
-                seed=self.context.seed(self.stage.value, self.identity, *([] if last else [str(mode)])),
-                checkpoints=self.folder / ("checkpoints" if last else f"checkpoints-{mode}"),
-                until=until if last else None,
-            ):
-                accuracy = None
-                if last and self.stage is not Stage.FINETUNED and epoch.epoch < until:  # the outcome has the last one
-                    accuracy = validate(self.context, network)["accuracy"]
-                yield EpochReport(self.stage.value, self.identity, **asdict(epoch), accuracy=accuracy)
+        weights = class_weights(self.config, images, self.context.device)
+        for epoch, last in self.context.train_in_stages(
+            network,
+            lambda settings, _: code.make_step(network, settings, self.candidate.hyperparameters, weights),
+            images,
+            self.config,
+            purpose=(self.stage.value, self.identity),
+            folder=self.folder,
+            until=until,
+        ):
+            accuracy = None
+            goes_on = epoch.epoch < self.config.epochs_before + until  # the outcome has the last one
+            if last and self.stage is not Stage.FINETUNED and goes_on:
+                accuracy = validate(self.context, network)["accuracy"]
+            yield EpochReport(self.stage.value, self.identity, **asdict(epoch), accuracy=accuracy)
 
     def cost(self) -> dict[str, float]:
         """What the network costs, as metrics."""
@@ -104,7 +96,7 @@ def fit(context: Context, task: Fit) -> Iterator[Report]:
     """
     with Attempt(task.trials[0].number) as attempt:
         training = _Training(context, task)
-        kept, epochs = training.folder / "network", training.config.epochs
+        kept, epochs = training.folder / "network", training.config.last_epochs
         until = epochs if task.until is None else min(task.until, epochs)
         if (kept / MANIFEST_FILE).exists():
             network = load_network(kept).to(context.device)
@@ -116,7 +108,7 @@ def fit(context: Context, task: Fit) -> Iterator[Report]:
             if until == epochs and context.keeps:
                 save_network(kept, network, {"stage": task.stage.value})
         metrics = {**validate(context, network), **training.cost()}
-        attempt.metrics = {**metrics, "epochs": task.epochs_before + until}
+        attempt.metrics = {**metrics, "epochs": training.config.epochs_before + until}
         if kept.exists() and context.keeps:
             for checkpoints in training.folder.glob("checkpoints*"):
                 shutil.rmtree(checkpoints)

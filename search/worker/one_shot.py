@@ -9,6 +9,7 @@ import torch
 from models.checkpoints.networks import load_supernet, save_supernet, take_over
 from models.families import SupernetTraining, family_of
 from models.layers.kernels import WeightNormalisation
+from models.layers.modes import Mode
 from models.nasbnn.supernet import NasBnnSupernet, SupernetOptions
 from search.runs.records import EpochReport, Stage
 from search.training.batches import class_weights
@@ -43,13 +44,14 @@ def _train_by_sandwiches(context: Context, task: TrainSupernet) -> Iterator[Repo
     if config.start is not None:
         take_over(supernet, load_supernet(context.run.supernet_start))
     images = context.data.train
-    for epoch in context.train(
+    weights = class_weights(config, images, context.device)
+    for epoch, _ in context.train_in_stages(
         supernet,
-        sandwich_step(supernet, config, class_weights(config, images, context.device)),
+        lambda settings, mode: sandwich_step(supernet, settings, weights, mode or Mode.BWBA),
         images,
         config,
-        seed=context.seed("supernet", "training"),
-        checkpoints=context.run.supernet_checkpoints,
+        purpose=("supernet", "training"),
+        folder=context.run.supernet_checkpoints.parent,
         report_seconds=REPORT_SECONDS,
     ):
         yield EpochReport("supernet", None, **asdict(epoch))

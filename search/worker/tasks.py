@@ -62,11 +62,10 @@ class SearchCells(TrialTask):
 
 @dataclass(frozen=True)
 class Fit(TrialTask):
-    """Train one network of a stage up to `until` epochs (None: to the end) and measure it. `epochs_before` are those of
-    another mode before these."""
+    """Train one network of a stage up to `until` epochs of its training's last stage (None: to the end) and measure
+    it."""
 
     stage: Stage
-    epochs_before: int = 0
     until: int | None = None
 
 

@@ -6,6 +6,7 @@ from spaces.cell.architecture import parse
 from spaces.cell.space import CellSpace
 from spaces.errors import SpaceError
 from spaces.space import halvings_kept, nearest_multiple
+from spaces.tools.named import NamedNetwork
 
 # nodes in the published order; where nodes may change places, the canonical order differs
 PUBLISHED = {
@@ -61,4 +62,10 @@ PRESETS = (
     ),
     BNAS_D_V2,
     BNAS_DIGITS,
+)
+
+_TRANSFER = str(BNAS_D.parse(str(PUBLISHED["bnas-imagenet"])))
+NETWORKS = tuple(
+    NamedNetwork(name, name, _TRANSFER, ops, "BNAS (Kim et al., 2020), without the skips' float convolutions")
+    for name, ops in (("bnas-d", 1.48e8), ("bnas-e", 1.63e8), ("bnas-f", 1.78e8))
 )

@@ -13,7 +13,7 @@ Formulas take numpy arrays with one entry per network, so that 100,000 architect
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -124,6 +124,13 @@ class Costs:
     bops: Ints
     params: Ints
     bits: Ints
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """The costs of several lists of networks as those of one list."""
+        nothing = np.zeros(0, dtype=np.int64)
+        columns = ("flops", "int8_ops", "bops", "params", "bits")
+        return cls(*(np.concatenate([nothing, *(getattr(part, column) for part in parts)]) for column in columns))
 
     @property
     def ops(self) -> npt.NDArray[np.float64]:

@@ -82,6 +82,9 @@ KNOWN: dict[str, Whole | Number | Word] = {
     "epochs": Whole(1, 10_000),
     "warmup_epochs": Number(0, 1_000),
     "binariser": Word(tuple(BINARISERS)),
+    "activation_bound": Number(0.01, 100),
+    "teacher_weight": Number(0, 1),
+    "teacher_temperature": Number(0.01, 1_000),
     # differentiable searches
     "seed": Whole(0, 2**31 - 1),
     "entropy_weight": Number(0, 1_000),

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
 from itertools import pairwise
 
-from spaces.errors import listed, refuse
+from spaces.errors import listed, refuse, unknown
 from spaces.nasbnn.architecture import LARGEST_NUMBER, Architecture
 from spaces.space import ascending
 
@@ -27,6 +28,17 @@ class Stage:
             object.__setattr__(self, field, tuple(getattr(self, field)))
 
 
+class Blocks(StrEnum):
+    """What networks are made of beside what their architecture says.
+
+    NASBNN: an 8-bit stem with RPReLU; the filters of binary convolutions are normalised (its equation 6).
+    REACTNET: a float stem without activation; filters are as they are (ReActNet, Liu et al., 2020).
+    """
+
+    NASBNN = "nasbnn"
+    REACTNET = "reactnet"
+
+
 @dataclass(frozen=True)
 class NasBnnDeclaration:
     """The fields of `NasBnnSpace`. Raises `SpaceError` that lists everything wrong with them."""
@@ -39,10 +51,13 @@ class NasBnnDeclaration:
     classes: int
     channels: int = 3
     non_decreasing: bool = True
+    blocks: Blocks = Blocks.NASBNN
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "stem_widths", tuple(self.stem_widths))
         object.__setattr__(self, "stages", tuple(self.stages))
+        if self.blocks in set(Blocks):  # a text, where it was read from a file
+            object.__setattr__(self, "blocks", Blocks(self.blocks))
         refuse(self.name, self.problems())
 
     @cached_property
@@ -62,6 +77,8 @@ class NasBnnDeclaration:
         """Everything wrong with the fields."""
         if not self.stages:
             yield "needs at least one stage"
+        if self.blocks not in set(Blocks):
+            yield unknown("kind of blocks", self.blocks, [kind.value for kind in Blocks], "kinds of blocks")
         lists = {"stem_widths": self.stem_widths}
         for number, stage in enumerate(self.stages, 1):
             for field in ("depths", "widths", "kernel_sizes", "groups"):

@@ -1,10 +1,12 @@
-"""The named NAS-BNN spaces: Table 1, and its versions for 32-pixel images and for the digits."""
+"""The named NAS-BNN spaces: Table 1, its versions for 32-pixel images and for the digits, and one around ReActNet."""
 
 import dataclasses
 
 from spaces.errors import SpaceError
 from spaces.nasbnn import NasBnnSpace, Stage
+from spaces.nasbnn.declaration import Blocks
 from spaces.space import halvings_kept, nearest_multiple
+from spaces.tools.named import NamedNetwork
 
 _TABLE_1 = (
     Stage(depths=(2, 3), widths=(48, 64, 96), kernel_sizes=(3,), groups=(1,), stride=1),
@@ -79,4 +81,44 @@ NASBNN_DIGITS = NasBnnSpace(
     channels=1,
 )
 
-PRESETS = (NASBNN, NASBNN_32, narrowed(NASBNN_32, 4, "nasbnn-32-quarter"), NASBNN_DIGITS)
+_REACTNET_STAGES = (
+    Stage(depths=(1,), widths=(32, 48, 64), kernel_sizes=(3,), groups=(1,), stride=1),
+    Stage(depths=(1, 2), widths=(64, 96, 128), kernel_sizes=(3,), groups=(1,), stride=2),
+    Stage(depths=(1, 2), widths=(128, 192, 256), kernel_sizes=(3,), groups=(1,), stride=2),
+    Stage(depths=(4, 5, 6), widths=(256, 384, 512), kernel_sizes=(3,), groups=(1,), stride=2),
+    Stage(depths=(1, 2), widths=(512, 768, 1024), kernel_sizes=(3,), groups=(1,), stride=2),
+)
+REACTNET = NasBnnSpace(  # its largest member is ReActNet-A
+    "reactnet", (16, 24, 32), 2, _REACTNET_STAGES, image_size=224, classes=1000, blocks=Blocks.REACTNET
+)
+
+PRESETS = (NASBNN, NASBNN_32, narrowed(NASBNN_32, 4, "nasbnn-32-quarter"), NASBNN_DIGITS, REACTNET)
+
+
+_TABLE_6 = "NAS-BNN (Lin et al., 2024), Table 6"
+NETWORKS = (
+    NamedNetwork(
+        "react-net-a",
+        "reactnet",
+        "c32k3g1 | c64k3g1 | c128k3g1 c128k3g1 | c256k3g1 c256k3g1 | "
+        "c512k3g1 c512k3g1 c512k3g1 c512k3g1 c512k3g1 c512k3g1 | c1024k3g1 c1024k3g1",
+        0.87e8,
+        "ReActNet (Liu et al., 2020), Table 1",
+    ),
+    NamedNetwork(
+        "nas-bnn-a",
+        "nasbnn",
+        "c24k3g1 | c48k3g1 c48k3g1 | c96k3g2 c96k3g2 | c192k3g4 c192k3g4 | "
+        "c384k3g8 c384k3g8 c384k3g8 c384k3g8 c384k3g8 c384k3g8 c384k3g8 c384k3g8 | c768k3g16 c768k3g16",
+        21e6,
+        _TABLE_6,
+    ),
+    NamedNetwork(
+        "nas-bnn-d",
+        "nasbnn",
+        "c48k3g1 | c48k3g1 c96k3g1 | c192k5g2 c192k3g2 | c384k3g2 c384k3g4 c384k3g4 | "
+        "c768k3g4 c768k3g4 c768k3g4 c768k5g8 c768k5g4 c768k5g4 c768k5g4 c768k3g4 | c1536k5g8 c1536k5g8 c1536k3g8",
+        124e6,
+        _TABLE_6,
+    ),
+)

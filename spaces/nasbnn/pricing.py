@@ -2,9 +2,11 @@
 
 import numpy as np
 
-from spaces.cost import Ints, Price, binary_convolution, int8_convolution, linear
+from spaces.cost import Ints, Price, binary_convolution, float_convolution, int8_convolution, linear
 from spaces.nasbnn.architecture import STEM_KERNEL_SIZE, Architecture
-from spaces.nasbnn.declaration import NasBnnDeclaration, Stage
+from spaces.nasbnn.declaration import Blocks, NasBnnDeclaration, Stage
+
+_STEMS = {Blocks.NASBNN: int8_convolution, Blocks.REACTNET: float_convolution}
 
 
 def prices(space: NasBnnDeclaration, architectures: list[Architecture]) -> list[Price]:
@@ -14,7 +16,7 @@ def prices(space: NasBnnDeclaration, architectures: list[Architecture]) -> list[
     before = genes[:, 0]
     size = space.image_size // space.stem_stride
     stem = np.full_like(before, space.channels)
-    layers = [int8_convolution("stem", stem, before, STEM_KERNEL_SIZE, size)]
+    layers = [_STEMS[space.blocks]("stem", stem, before, STEM_KERNEL_SIZE, size)]
     column = 1
     for number, stage in enumerate(space.stages, 1):
         for place in range(1, stage.depths[-1] + 1):

@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 from spaces.cost import Cost, Costs, itemise, total
 from spaces.nasbnn import operators
 from spaces.nasbnn.architecture import Architecture, Layer, parse
-from spaces.nasbnn.declaration import NasBnnDeclaration, Stage
+from spaces.nasbnn.declaration import Blocks, NasBnnDeclaration, Stage
 from spaces.nasbnn.encoding import Encoding
 from spaces.nasbnn.pricing import prices
 from spaces.nasbnn.ranking import Ranking
@@ -25,7 +25,7 @@ class NasBnnSpace(NasBnnDeclaration, BaseSpace[Architecture]):
     `non_decreasing` is the constraint of equation 3: no layer is narrower than the one before it. It is part of the
     space; switched off (the paper's ablation), the space holds the others too. Lists of choices are ascending.
 
-    Raises `SpaceError` that lists everything wrong with a declaration.
+    `blocks` says what networks are made of. Raises `SpaceError` that lists everything wrong with a declaration.
     """
 
     family: ClassVar[str] = "nasbnn"
@@ -35,6 +35,11 @@ class NasBnnSpace(NasBnnDeclaration, BaseSpace[Architecture]):
     def from_declaration(cls, fields: Mapping[str, Json]) -> Self:
         """The space of the fields of a declaration, its family left out."""
         return built(cls, fields, stages=[built(Stage, stage) for stage in as_list(fields["stages"])])
+
+    @property
+    def network_options(self) -> Mapping[str, str]:
+        """That the filters of ReActNet are not normalised."""
+        return {"weight_normalisation": "none"} if self.blocks is Blocks.REACTNET else {}
 
     # Size and order ---------------------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """The width search: a fixed network, and for each of its layers a ratio that makes it wider or narrower."""
 
 from spaces.width.architecture import Widths
-from spaces.width.bases import BASES, BaseNetwork, Convolution, Head, LayerKind, Pool, PoolKind
+from spaces.width.bases import BASES, BaseNetwork, Convolution, End, Head, LayerKind, Pool, PoolKind
 from spaces.width.plan import LayerPlan
 from spaces.width.space import WidthSpace
 
@@ -9,6 +9,7 @@ __all__ = [
     "BASES",
     "BaseNetwork",
     "Convolution",
+    "End",
     "Head",
     "LayerKind",
     "LayerPlan",

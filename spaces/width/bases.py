@@ -1,6 +1,7 @@
 """The base networks whose widths are searched, as data: "Searching for accurate binary neural architectures" (2019).
 
-The first layer and the linear layer stay float (section 2), every other convolution is binary. Each convolution names
+The first layer and the linear layer stay float (section 2), every other convolution is binary. The networks of other
+papers that are of this form, and that searches are compared with, have float shortcuts as well. Each convolution names
 the gene that sets its width. Convolutions whose outputs are added to one another must be equally wide, so they share a
 gene.
 """
@@ -41,7 +42,8 @@ class Convolution:
     """One convolution of a base network, the pool after it where there is one, and then batch norm.
 
     `gene` sets its width, `channels` is its width at ratio 1. `source` is the layer whose output it reads, `IMAGE` for
-    the first; `shortcut` the layer whose output is added after its batch norm. Outputs include all these.
+    the first; `shortcut` the layer whose output is added after its batch norm. Outputs include all these. `before` is a
+    pool of what it reads.
     """
 
     name: str
@@ -53,6 +55,19 @@ class Convolution:
     stride: int = 1
     pool: Pool | None = None
     shortcut: str | None = None
+    before: Pool | None = None
+
+    @property
+    def shrinks(self) -> int:
+        """By how much the output's maps are smaller than those that are read."""
+        return self.stride * (self.pool.stride if self.pool else 1) * (self.before.stride if self.before else 1)
+
+
+class End(StrEnum):
+    """What becomes of the last maps before they are pooled."""
+
+    RELU = "relu"
+    NONE = "none"
 
 
 class Head(StrEnum):
@@ -69,6 +84,7 @@ class BaseNetwork:
     name: str
     convolutions: tuple[Convolution, ...]
     head: Head
+    end: End = End.RELU
 
     @property
     def genes(self) -> tuple[str, ...]:
@@ -80,12 +96,12 @@ class BaseNetwork:
         """By how much the maps shrink on the way to the last convolution: image sizes are multiples of it."""
         shrinks = {IMAGE: 1}
         for convolution in self.convolutions:
-            pooled = convolution.pool.stride if convolution.pool else 1
-            shrinks[convolution.name] = shrinks[convolution.source] * convolution.stride * pooled
+            shrinks[convolution.name] = shrinks[convolution.source] * convolution.shrinks
         return shrinks[self.convolutions[-1].name]
 
 
-_HALVE = Pool(PoolKind.MAX, 2, 2)
+_HALVE, _MEANS = Pool(PoolKind.MAX, 2, 2), Pool(PoolKind.AVERAGE, 2, 2)
+_STEM_POOL = Pool(PoolKind.MAX, 3, 2, 1)
 
 
 def _vgg(name: str, *blocks: int) -> BaseNetwork:
@@ -106,15 +122,21 @@ def _vgg(name: str, *blocks: int) -> BaseNetwork:
 
 
 def _resnet(
-    name: str, widths: tuple[int, ...], blocks: int, stem_kernel_size: int, stem_stride: int, stem_pool: Pool | None
+    name: str,
+    widths: tuple[int, ...],
+    blocks: int,
+    stem_kernel_size: int,
+    stem_stride: int,
+    stem_pool: Pool | None,
+    down: LayerKind = LayerKind.BINARY,
 ) -> BaseNetwork:
     """A ResNet of blocks of two convolutions with a shortcut around both.
 
     Genes: `s1` is the width of the stem and of the outputs of all blocks of stage 1, since identity shortcuts add these
     up; `s2`, `s3`, ... that of the outputs in a later stage, with the 1x1 convolution whose output begins their sum;
     `s1b1`, ... that of the first convolution of one block, whose output is added to nothing. So ResNet-18 has 4 + 8
-    genes for its 20 convolutions. The 1x1 convolutions are binary as all but the first layer are: in float, the network
-    at ratio 1 would have more than the paper's 149 M OPs.
+    genes for its 20 convolutions. The 1x1 convolutions (`down`) are binary as all but the first layer are: in float, as
+    XNOR-Net has them, the network at ratio 1 has more than the paper's 149 M OPs.
     """
     stem = Convolution("stem", "s1", widths[0], IMAGE, LayerKind.FLOAT, stem_kernel_size, stem_stride, stem_pool)
     convolutions = [stem]
@@ -128,18 +150,43 @@ def _resnet(
             convolutions.append(inner)
             if stride == 2:
                 shortcut = f"{label}.down"
-                convolutions.append(Convolution(shortcut, f"s{stage}", width, source, kernel_size=1, stride=2))
+                convolutions.append(Convolution(shortcut, f"s{stage}", width, source, down, kernel_size=1, stride=2))
             convolutions.append(Convolution(f"{label}.conv2", f"s{stage}", width, inner.name, shortcut=shortcut))
             source = f"{label}.conv2"
     return BaseNetwork(name, tuple(convolutions), Head.AVERAGE)
 
 
+def _bi_real(name: str, widths: tuple[int, ...], blocks: tuple[int, ...]) -> BaseNetwork:
+    """Bi-Real Net (Liu et al., 2018): a ResNet with a shortcut around every convolution, so each stage has one gene.
+
+    Where the maps are halved, the shortcut is a mean of 2x2 pixels, a float 1x1 convolution and its batch norm. Nothing
+    is between the last sum and the average of its maps.
+    """
+    convolutions = [Convolution("stem", "s1", widths[0], IMAGE, LayerKind.FLOAT, 7, 2, _STEM_POOL)]
+    for stage, (width, depth) in enumerate(zip(widths, blocks, strict=True), 1):
+        for block in range(1, depth + 1):
+            for place in (1, 2):
+                label, source = f"s{stage}b{block}.conv{place}", convolutions[-1].name
+                halves = stage > 1 and block == place == 1
+                shortcut = f"s{stage}b{block}.down" if halves else source
+                if halves:
+                    down = Convolution(shortcut, f"s{stage}", width, source, LayerKind.FLOAT, 1, before=_MEANS)
+                    convolutions.append(down)
+                stride = 2 if halves else 1
+                convolutions.append(Convolution(label, f"s{stage}", width, source, stride=stride, shortcut=shortcut))
+    return BaseNetwork(name, tuple(convolutions), Head.AVERAGE, End.NONE)
+
+
+_WIDTHS = (64, 128, 256, 512)
 BASES = {
     base.name: base
     for base in (
         _vgg("vgg-small", 128, 256, 512),
-        _resnet("resnet-18", (64, 128, 256, 512), 2, 7, 2, Pool(PoolKind.MAX, 3, 2, 1)),
+        _resnet("resnet-18", _WIDTHS, 2, 7, 2, _STEM_POOL),
         _resnet("resnet-20", (16, 32, 64), 3, 3, 1, None),
         _vgg("vgg-digits", 32, 64),
+        _resnet("xnor-resnet-18", _WIDTHS, 2, 7, 2, _STEM_POOL, LayerKind.FLOAT),
+        _bi_real("bi-real-18", _WIDTHS, (2, 2, 2, 2)),
+        _bi_real("bi-real-34", _WIDTHS, (3, 4, 6, 3)),
     )
 }

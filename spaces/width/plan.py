@@ -16,7 +16,8 @@ class LayerPlan:
 
     The `pool` of a convolution comes right after it, before its batch norm; that of the linear layer before it.
     `source` is the name of the layer that is read (`"image"` for the first), with its pool, batch norm and shortcut;
-    `shortcut` that of the layer whose output is added after the batch norm, None where nothing is.
+    `shortcut` that of the layer whose output is added after the batch norm, None where nothing is. `before` is a pool
+    of what a convolution reads; `in_size` is that of its output.
     """
 
     name: str
@@ -30,6 +31,7 @@ class LayerPlan:
     source: str
     pool: Pool | None = None
     shortcut: str | None = None
+    before: Pool | None = None
 
     @property
     def padding(self) -> int:
@@ -54,11 +56,9 @@ def plan(
     sizes, outputs = {IMAGE: image_size}, {IMAGE: channels}
     layers: list[LayerPlan] = []
     for c in base.convolutions:
-        cin, cout, size = outputs[c.source], widths[c.name], sizes[c.source]
-        layer = LayerPlan(
-            c.name, c.kind, cin, cout, c.kernel_size, c.stride, size, size // c.stride, c.source, c.pool, c.shortcut
-        )
-        layers.append(layer)
+        cin, cout, size = outputs[c.source], widths[c.name], sizes[c.source] // (c.before.stride if c.before else 1)
+        sides = c.kernel_size, c.stride, size, size // c.stride
+        layers.append(layer := LayerPlan(c.name, c.kind, cin, cout, *sides, c.source, c.pool, c.shortcut, c.before))
         sizes[c.name], outputs[c.name] = layer.pooled_size, cout
     last = layers[-1]
     size = last.pooled_size

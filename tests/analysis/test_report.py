@@ -192,6 +192,21 @@ def test_unfinished_run_says_how_to_go_on(make_run):
     assert f"binarynas resume {run}" in words
 
 
+def test_the_page_of_a_network_is_linked_from_where_the_report_stands(make_run, tmp_path):
+    run = make_run("a run")
+    words = read(report_html([run], run)).words
+    assert f"binarynas export '{run}' --out '{run}/network.html'" in words
+    (run / "network.html").write_text("a page")
+
+    def links(file):
+        found = [attributes["href"] for name, attributes in Reader(file.read_text("utf-8")).tags if name == "a"]
+        return [link for link in found if not link.startswith("#")]
+
+    assert links(write_report([run])) == ["network.html"]
+    assert links(write_report([run], tmp_path / "r.html")) == ["a%20run/network.html"]
+    assert "network.html" in read(report_html([run])).words  # the command, as the report may come to stand anywhere
+
+
 def test_file_appears_where_it_was_asked_for(make_run, tmp_path):
     run = make_run()
     assert write_report([run]) == run / "report.html"

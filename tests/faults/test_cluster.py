@@ -90,6 +90,20 @@ def test_a_worker_that_does_not_see_the_folder_is_set_aside_and_no_candidate_is_
 
 
 @pytest.mark.long
+def test_resources_that_no_node_has_are_told_and_waited_for(small_search, untrained, nodes, wait, ended, tmp_path):
+    run, said = tmp_path / "run", tmp_path / "said"
+    command = small_search(run, untrained, "execution.threads=4", options=("--address", nodes.address))
+    with said.open("w") as stream:
+        process = subprocess.Popen(command, env=nodes.environment, stderr=stream)
+        words = "waiting: a worker needs 4 CPUs on one node, and the nodes are: 1 with 0 CPUs; 2 with 1 CPU"
+        wait(lambda: words in said.read_text(), process)
+        process.terminate()
+        assert process.wait(timeout=60) != 0
+    assert ended(run) == 0
+    assert "Traceback" not in said.read_text()
+
+
+@pytest.mark.long
 def test_a_folder_that_no_node_sees_ends_the_run_before_any_trial_fails(
     small_search, untrained, nodes, ended, tmp_path
 ):

@@ -4,11 +4,42 @@
  *
  * A file holds cases, each a Header, operations, constants (to which pointers in operations are offsets), images, and
  * logits or, for the first operation alone, the integers of its sums.
+ *
+ * Compiled with -DLIBRARY="..." it takes the functions from that library, as Python does, in place of compiling them.
  */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "engine.c"
+
+#ifdef _WIN32
+#include <malloc.h>
+#include <windows.h>
+#define aligned_alloc(alignment, bytes) _aligned_malloc(bytes, alignment)
+#define free _aligned_free
+#define LOAD(name) (void *)LoadLibraryA(name)
+#define FIND(library, name) (void *)GetProcAddress(library, name)
+#else
+#include <dlfcn.h>
+#define LOAD(name) dlopen(name, RTLD_NOW)
+#define FIND(library, name) dlsym(library, name)
+#endif
+
+#ifdef LIBRARY
+static void *function(const char *name) {
+    static void *library;
+    if (library == 0) library = LOAD(LIBRARY);
+    void *found = library ? FIND(library, name) : 0;
+    if (found == 0) printf("%s has no %s\n", LIBRARY, name), exit(6);
+    return found;
+}
+#define OF_LIBRARY(name) ((__typeof__(&name))function(#name))
+#define bnn_start OF_LIBRARY(bnn_start)
+#define bnn_supports OF_LIBRARY(bnn_supports)
+#define bnn_scratch_size OF_LIBRARY(bnn_scratch_size)
+#define bnn_run OF_LIBRARY(bnn_run)
+#define bnn_run_one OF_LIBRARY(bnn_run_one)
+#endif
 
 typedef struct {
     int64_t operations, level, tensors, constants, images, planes, channels, pixels, classes, sums;

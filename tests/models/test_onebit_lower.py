@@ -9,11 +9,12 @@ from torch import nn
 
 from models.cell.network import CellNetwork, CellOptions
 from models.cell.supernet import MixedSupernet
+from models.families import build_network
 from models.layers import convolution
 from models.layers.binarisers import BINARISERS
 from models.layers.binary import set_mode
 from models.layers.modes import Mode
-from models.nasbnn.network import BinaryNetwork, ConvolutionUnit, Stem
+from models.nasbnn.network import ConvolutionUnit, FloatStem, Stem
 from models.onebit import portable
 from models.onebit.engine import Backend, Engine
 from models.onebit.lowering.lower import lower
@@ -21,6 +22,7 @@ from models.onebit.operations import BinaryConvolution, Encoding, Zero
 from models.width.network import WidthNetwork, WidthOptions
 from spaces import NasBnnSpace, Stage
 from spaces.cell import CellSpace
+from spaces.nasbnn.declaration import Blocks
 from spaces.width import WidthSpace
 
 NASBNN = NasBnnSpace(
@@ -40,6 +42,7 @@ WIDTHS = {
     "resnet-18": WidthSpace("imagenet", "resnet-18", image_size=64, classes=20),
     "resnet-20": WidthSpace("resnet", "resnet-20", image_size=8),
     "vgg-digits": WidthSpace("digits", "vgg-digits", image_size=8, classes=5, channels=1),
+    "bi-real-18": WidthSpace("real", "bi-real-18", image_size=64, classes=20, binariser="bireal"),
 }
 CIFAR = CellSpace("small", "cifar", cells=5, width=4, image_size=8, classes=5)
 CELLS = {
@@ -65,19 +68,25 @@ def moved(network, seed=0):
     return network.eval()
 
 
+@pytest.mark.parametrize("blocks", Blocks)
 @pytest.mark.parametrize("seed", range(4))
-def test_a_network_of_nasbnn_has_the_tensors_of_its_program_to_the_bit(seed, monkeypatch):
+def test_a_network_of_nasbnn_has_the_tensors_of_its_program_to_the_bit(seed, blocks, monkeypatch):
     """Every one up to the mean: so whatever is near a threshold falls on the same side of it, in every unit."""
     monkeypatch.setattr(convolution, "_CACHED", 1000)  # which makes parts of three images
     torch.manual_seed(seed)
-    network = BinaryNetwork(NASBNN, NASBNN.sample(random.Random(seed))).eval()
+    space = replace(NASBNN, blocks=blocks)
+    network = build_network(space, space.sample(random.Random(seed))).eval()
     with torch.no_grad():
-        for name, values in network.state_dict().items():
-            values += torch.rand_like(values) if name.endswith("var") else 0.2 * torch.randn_like(values)
-        network.stem.step[0] *= -1
+        for values in network.parameters():
+            values += 0.2 * torch.randn_like(values)
+        for name, values in network.named_buffers():
+            if "running" in name:
+                values += torch.rand_like(values) if name.endswith("var") else 0.2 * torch.randn_like(values)
+        if blocks is Blocks.NASBNN:
+            network.stem.step[0] *= -1
     found = []
     for module in network.modules():
-        if isinstance(module, Stem | ConvolutionUnit):
+        if isinstance(module, Stem | FloatStem | ConvolutionUnit):
             module.register_forward_hook(lambda module, given, output: found.append(output))
     images = torch.randn(32, 3, 16, 16)
     with torch.inference_mode():

@@ -22,6 +22,9 @@ SPACES = {
     "resnet-18": WidthSpace("imagenet", "resnet-18", image_size=64, classes=20),
     "resnet-20": RESNET_20,
     "vgg-digits": DIGITS,
+    "xnor-resnet-18": WidthSpace("xnor", "xnor-resnet-18", image_size=32, classes=20, binariser="xnor"),
+    "bi-real-18": WidthSpace("real", "bi-real-18", image_size=64, classes=20, binariser="bireal"),
+    "bi-real-34": WidthSpace("deep", "bi-real-34", image_size=32, classes=20, binariser="bireal"),
 }
 
 

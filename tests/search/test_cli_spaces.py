@@ -243,3 +243,43 @@ def test_counts_are_read(text, value):
 def test_wrong_counts_are_refused(text):
     with pytest.raises(typer.BadParameter, match="expected a number such as 60M"):
         parse_count(text)
+
+
+def test_networks_of_papers_are_listed_with_the_recipes():
+    text = answer("networks")
+    assert "react-net-a" in text
+    assert "recipe bnas-v2: BNAS v2's minimal regularisation" in text
+    listed = {each["name"]: each for each in json.loads(answer("networks", "--json"))}
+    assert listed["bi-real-18"]["ops"] == pytest.approx(163.986408e6)
+    assert listed["bi-real-18"]["published_ops"] == 1.63e8
+    assert listed["dorefa-vgg-small"]["image_size"] == 32
+
+
+def test_a_network_that_has_a_name_is_counted_by_it():
+    counted = json.loads(answer("ops", "react-net-a", "--json"))
+    assert (counted["space"], counted["flops"], counted["bops"]) == ("reactnet", 11_863_016, 4_816_896_000)
+    small = json.loads(answer("ops", "react-net-a", "--image-size", "32", "--classes", "10", "--json"))
+    assert (small["image_size"], small["classes"]) == (32, 10)
+    assert small["layers"][-3]["bops"] == 1024 * 1024 * 9 * 4 * 4  # by the rule of sizes the last maps have 4 pixels
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["ops", "bi-rea-18"], "unknown network 'bi-rea-18'; did you mean 'bi-real-18'"),
+        (["ops", "resnet-20"], "resnet-20 is a space: give the text form of one of its networks"),
+        (["ops", "bi-real-18", "--image-size", "20"], "the nearest size is 32"),
+        (["train", "react-net-a"], "say which images with --data"),
+        (
+            ["train", "react-net-a", "--data", "digits", "--recipe", "reactnet"],
+            "unknown recipe 'reactnet'; did you mean",
+        ),
+        (["train", "bi-real-18", "--data", "digits"], "cannot be had for images of 8 pixels"),
+        (["train", "1-1-1-9", "--space", "vgg-digits", "--data", "digits"], "ratio 9 in place 4"),
+    ],
+)
+def test_what_is_wrong_with_a_network_is_one_sentence(words, said):
+    result = run(*words)
+    assert result.returncode != 0
+    assert said in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1

@@ -49,7 +49,7 @@ def test_a_file_is_read_and_options_go_on_top(tmp_path):
         ({"supernet": {"epocs": 1}}, ["'supernet.epocs'", "did you mean 'epochs'"]),
         ({"data": {"nam": 1}}, ["'data.nam'", "did you mean 'name'"]),
         (
-            {"search": {"trials": 0}, "seed": -1, "supernet": {"teacher": "x"}},
+            {"search": {"trials": 0}, "seed": -1, "supernet": {"teacher": 3}},
             ["search.trials", "seed", "supernet.teacher"],
         ),
         ({"search": {"ops_min": 5, "ops_max": 4}}, ["ops_min 5 is above ops_max 4"]),

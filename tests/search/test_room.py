@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from search.config.execution import ExecutionConfig
-from search.execution.room import Room
+from search.execution.room import Room, lacking
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,23 @@ from search.execution.room import Room
 def test_workers_and_shares(room, settings, workers, share):
     execution = ExecutionConfig(**settings)
     assert (room.workers(execution), room.share(execution)) == (workers, share)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "bundle", "count", "words"),
+    [
+        ([{"CPU": 8.0}], {"CPU": 2.0, "GPU": 0.0}, 4, None),
+        ([{"CPU": 1.0}] * 4, {"CPU": 1.0}, 4, None),
+        ([{"CPU": 1.0}] * 4, {"CPU": 4.0}, 1, "a worker needs 4 CPUs on one node, and the nodes are: 4 with 1 CPU"),
+        ([{"CPU": 8.0}], {"CPU": 1.0, "GPU": 1.0}, 1, "needs 1 CPU and 1 GPU on one node, and the nodes are: 1 with 8"),
+        ([{"CPU": 0.0}], {"CPU": 1.0}, 1, "the nodes are: 1 with 0 CPUs"),
+        ([{"CPU": 4.0, "GPU": 1.0}, {"CPU": 2.0}], {"CPU": 2.0, "GPU": 0.5}, 3, "3 workers need, each, 2 CPUs and 0.5"),
+        ([], {"CPU": 1.0}, 1, "the nodes are: none"),
+    ],
+)
+def test_what_is_lacking_is_said_node_by_node(nodes, bundle, count, words):
+    found = lacking(nodes, bundle, count)
+    assert found is None if words is None else words in found
 
 
 @pytest.mark.long

@@ -13,7 +13,7 @@ TRIALS = (tasks.TrialInput(3, "c8k3g1", "a1"), tasks.TrialInput(4, "c16k3g1", "b
 TASKS = [
     tasks.Evaluate(TRIALS),
     tasks.SearchCells(TRIALS[:1]),
-    tasks.Fit(TRIALS[1:], Stage.REFERENCE, epochs_before=2),
+    tasks.Fit(TRIALS[1:], Stage.REFERENCE),
     tasks.Fit(TRIALS[:1], Stage.TRAINED, until=4),
     tasks.TrainSupernet(),
     tasks.TrainShared(),

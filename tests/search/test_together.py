@@ -45,7 +45,7 @@ def differences(found: dict, wanted: dict) -> dict[str, float]:
     return {name: float((found[name].double() - wanted[name].double()).abs().max()) for name in wanted}
 
 
-@pytest.mark.parametrize("name", ["sandwich", "widths", "cells", "one_step"])
+@pytest.mark.parametrize("name", ["sandwich", "widths", "taught", "cells", "one_step"])
 def test_with_synchronised_statistics_several_are_one(found, name):
     alone = getattr(together, name)(ALONE)
     for tensors, epochs in found(name):

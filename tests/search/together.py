@@ -18,7 +18,7 @@ from models.nasbnn.supernet import NasBnnSupernet
 from models.width.network import WidthNetwork
 from search.config.detection import DetectionConfig
 from search.config.space import SpaceConfig
-from search.config.trainings import DifferentiableConfig, NetworkTrainConfig, SupernetConfig
+from search.config.trainings import DifferentiableConfig, FinetuneConfig, NetworkTrainConfig, SupernetConfig
 from search.data.augment import Augmentation
 from search.data.dataset import Normalisation, TensorSplit
 from search.data.detection.config import PicturesConfig
@@ -27,10 +27,12 @@ from search.training.bilevel import BilevelStep
 from search.training.detection import detector_step
 from search.training.loop import train
 from search.training.ranks import Ranks, TorchRanks
-from search.training.steps import Batch, Epoch, plain_step, sandwich_step
+from search.training.steps import Batch, Epoch, Step, plain_step, sandwich_step
+from search.training.teachers import Lessons
 from spaces import get_space
 from spaces.cell import CellSpace
 
+NONE = Augmentation()
 SGD = {"optimiser": "sgd", "momentum": 0.0, "schedule": "constant", "learning_rate": 0.1}
 
 
@@ -80,6 +82,21 @@ def widths(ranks: Ranks, **options) -> Result:
     space = get_space("vgg-digits")
     config = NetworkTrainConfig(epochs=2, batch_size=24, learning_rate=1e-2)
     return _trained(WidthNetwork(space, space.smallest()), plain_step, images(), config, ranks, **options)
+
+
+def taught(ranks: Ranks, **options) -> Result:
+    """A width network that learns from two others, whose soft labels are kept per image, and from the labels."""
+    torch.manual_seed(0)
+    space = get_space("vgg-digits")
+    config = FinetuneConfig(epochs=2, batch_size=24, learning_rate=1e-2, teacher_weight=0.7, teacher_temperature=2)
+    network, *teachers = (WidthNetwork(space, space.smallest()) for _ in range(3))
+    lessons, plain = Lessons([teacher.eval() for teacher in teachers], 2.0), replace(images(), augmentation=NONE)
+
+    def make(network: nn.Module, config: FinetuneConfig) -> Step:
+        return lessons.taught(plain_step(network, config), plain, config, torch.device("cpu"))[0]
+
+    numbered = replace(plain, labels=torch.arange(len(plain)))
+    return _trained(network, make, numbered, config, ranks, **options)
 
 
 def one_step(ranks: Ranks, **options) -> Result:
@@ -193,6 +210,7 @@ SCENARIOS: dict[str, Callable[[Ranks, Path], Result]] = {
     "sandwich": lambda ranks, folder: sandwich(ranks),
     "widths": lambda ranks, folder: widths(ranks),
     "cells": lambda ranks, folder: cells(ranks),
+    "taught": lambda ranks, folder: taught(ranks),
     "one_step": lambda ranks, folder: one_step(ranks),
     "own_statistics": lambda ranks, folder: one_step(replace(ranks, synchronised=False)),
     "detector": lambda ranks, folder: detector(replace(ranks, synchronised=False)),

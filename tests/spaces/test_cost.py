@@ -29,9 +29,14 @@ def count_plainly(space: NasBnnSpace, architecture: Architecture) -> dict[str, i
     flops = int8_ops = bops = params = bits = 0
     size = space.image_size // space.stem_stride
     weights = architecture.stem * space.channels * 3 * 3
-    int8_ops += weights * size * size
-    params += weights + architecture.stem * (1 + 2 + 3)  # step of the quantiser; batch norm; two shifts and a PReLU
-    bits += 8 * weights + 32 * 4 * architecture.stem  # the first shift folds into the batch norm
+    if space.blocks == "reactnet":
+        flops += weights * size * size
+        params += weights + architecture.stem * 2  # batch norm
+        bits += 32 * params
+    else:
+        int8_ops += weights * size * size
+        params += weights + architecture.stem * (1 + 2 + 3)  # step of the quantiser; batch norm; two shifts and a PReLU
+        bits += 8 * weights + 32 * 4 * architecture.stem  # the first shift folds into the batch norm
     width = architecture.stem
     for stage, layers in zip(space.stages, architecture.stages, strict=True):
         size //= stage.stride

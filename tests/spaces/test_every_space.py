@@ -29,6 +29,7 @@ from spaces.conformance import (
     values_of,
 )
 from spaces.declarations import FAMILIES
+from spaces.joint.networks import NetworksSpace
 from spaces.parameters import to_places
 
 STAGES = (Stage((1, 2), (4, 8), (3,), (1,), 1), Stage((1,), (8, 12), (3, 5), (1, 2), 2))
@@ -49,6 +50,8 @@ SETTINGS = HyperparameterSpace(
 FEW = HyperparameterSpace("few", (Listed("seed", (1, 2)), Listed("binariser", ("dorefa", "xnor", "bireal"))))
 SEEDS = HyperparameterSpace("seeds", (Grid("seed", 0, 4, 5),))
 ONLY = OnlySpace(WIDTH, WIDTH.parse("1-3-0.5-1"))
+DIGITS = "nasbnn-digits: c8k3g1 | c16k3g1 | c32k3g1 | c64k3g2"
+NETWORKS = NetworksSpace("networks", ("react-net-a", "nas-bnn-a", DIGITS), image_size=32, classes=10)
 TINY = {
     f"{space.family} {space.name}": space
     for space in (
@@ -62,6 +65,8 @@ TINY = {
         JointSpace(CELL, SEEDS),
         ONLY,
         JointSpace(ONLY, SETTINGS),
+        NETWORKS,
+        JointSpace(NETWORKS, SEEDS),
     )
 }
 

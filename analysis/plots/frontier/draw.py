@@ -91,6 +91,7 @@ def plot_frontier(
         knee = np.array(data.knee) / scales
         axes.plot(*knee, "*", color=style.BLACK, markersize=12, markeredgecolor="white", label="knee", zorder=6)
     _draw_compared(axes, data, scales)
+    _draw_trained(axes, data, scales)
     _draw_published(axes, data, scales)
     _set_limits(axes, data)
     _say_what_is_missing(axes, data)
@@ -150,6 +151,15 @@ def _draw_published(axes: Axes, data: FrontierData, scales: Floats) -> None:
             hollow = {"marker": marker, "markersize": 4.5, "markerfacecolor": "white", "markeredgewidth": 0.9}
             label = f"published mAP, {words}" if data.y == MAP else f"published test accuracy, {words}"
             style.curve(axes, x, y, (colour, ""), label=label, zorder=4, **hollow)
+
+
+def _draw_trained(axes: Axes, data: FrontierData, scales: Floats) -> None:
+    """Networks of papers that the run trained: rings around their points."""
+    x, y = (np.array([(network.x, network.y) for network in data.trained]).reshape(-1, 2) / scales).T
+    if len(x):
+        hollow = {"marker": "o", "markersize": 8, "markerfacecolor": "none", "markeredgewidth": 1.1}
+        label = f"networks of papers, trained here ({len(x)})"
+        style.curve(axes, x, y, (style.BLACK, ""), label=label, zorder=3.8, **hollow)
 
 
 def _draw_compared(axes: Axes, data: FrontierData, scales: Floats) -> None:

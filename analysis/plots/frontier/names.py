@@ -18,11 +18,12 @@ _LEADER_FROM = 9.0  # pixels between a point and its label from which on a line 
 
 
 def label_points(figure: Figure, axes: Axes, data: FrontierData, scales: Floats) -> None:
-    """Name the run's references and the published models, the former first and then the more accurate ones.
+    """Name the run's references, what it trained of papers, and the published models, the more accurate ones first.
 
     `scales` are the factors of both axes. A label for which there is no room is left out. Fixes the figure's layout.
     """
     named = [(c.name, c.x, c.y) for c in data.compared if not (c.full_precision and data.y == "accuracy")]
+    named += [(f"{network.name}, trained here", network.x, network.y) for network in data.trained]
     named += [(r.model, r.x, r.y) for r in sorted(data.published, key=lambda reference: -reference.y)]
     if not named:
         return

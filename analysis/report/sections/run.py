@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import cast
 
 import numpy as np
 
 from analysis.findings.facts import RunFacts, number, section, whole
-from analysis.findings.front import guessing
+from analysis.findings.front import guessing, read_table
 from analysis.measures.intervals import share_interval
 from analysis.report.frontier import frontier_figure
 from analysis.report.html import Html, copyable, facts, join, table, tag
@@ -18,10 +19,12 @@ from analysis.report.sections.learned import effects_table, operators_table
 from analysis.report.sections.searches import cells_section, has_cells, has_searches, searches_section
 from analysis.report.sections.space import ended_candidates, method_facts, space_facts
 from analysis.report.sections.use import shell_path, use_section, versions_section
+from analysis.runs.layout import NETWORKS_FILE
 from analysis.runs.schema import TEST_ACCURACY
 from analysis.runs.trials import numbers
 from analysis.stages import SHORT, WORDS, of_stage, references, score_of, search_stage
 from analysis.units import percent, quantity
+from spaces.catalogue import NETWORKS
 
 # the sections of a run: the ends of their ids, words for links to them, and their titles
 _SECTIONS = {
@@ -37,8 +40,11 @@ _SECTIONS = {
 }
 
 
-def run_sections(run: RunFacts, key: str) -> Html:
-    """Everything about a run; `key` begins the ids of its elements, so that several runs fit on one page."""
+def run_sections(run: RunFacts, key: str, folder: Path | None = None) -> Html:
+    """Everything about a run; `key` begins the ids of its elements, so that several runs fit on one page.
+
+    Links to files start from `folder`, where the report will stand.
+    """
     went = {
         "Hypervolume": hypervolume_figure({run.name: run.trials}),
         "Genes of the front": gene_figure(run.front, run.space),
@@ -48,13 +54,13 @@ def run_sections(run: RunFacts, key: str) -> Html:
     }
     contents = {
         "searched": [_searched(run)],
-        "found": [frontier_figure(run, f"#{key}"), _front(run, key), _compared(run)],
+        "found": [frontier_figure(run, f"#{key}"), _front(run, key), _given(run), _compared(run)],
         "searches": [searches_section(run)] if has_searches(run) else [],
         "cells": [cells_section(run)] if has_cells(run) else [],
         "layers": [layers_section(run, key)],
         "sure": [certainty_section(run)],
         "went": [each for title, part in went.items() for each in (tag("h3", title), part)],
-        "use": [use_section(run)],
+        "use": [use_section(run, folder)],
         "versions": [versions_section(run)],
     }
     notes = [tag("p", note, class_="warning") for note in run.notes]
@@ -208,6 +214,25 @@ def _front(run: RunFacts, key: str) -> Html:
     per_stage = ", ".join(f"{count} ({WORDS.get(str(stage), stage)})" for stage, count in stages)
     words = tag("p", f"{note} On the front: {per_stage}.", class_="note")
     return join([table("The front", headings, rows, left=(5, 6, 7)), words])
+
+
+def _given(run: RunFacts) -> Html:
+    """All networks of a run that trains given ones, on the front or not; nothing in other runs."""
+    file = run.path / NETWORKS_FILE
+    if not file.is_file():
+        return join([])
+    found = read_table(file)
+    columns = numbers(found, "accuracy", TEST_ACCURACY, "ops", "params", "bytes").tolist()
+    rows: list[list[str]] = []
+    for text, (accuracy, test, *costs) in zip(found["architecture"].astype("str"), columns, strict=True):
+        known = NETWORKS.get(text.partition(" with ")[0])
+        published = quantity(known.ops, "OPs") if known else "-"
+        measured = [_measured(accuracy, run.validation_images), _measured(test, run.test_images)]
+        rows.append([*measured, *_costs(costs), published, copyable(text, "code")])
+    headings = ("validation", "test", "operations", "parameters", "size", "published", "network")
+    words = "Everything that was trained here. Published operations are for the images of the network's paper."
+    heading, listing = "The networks", table("The networks", headings, rows, left=(6,))
+    return join([tag("h3", heading), listing, tag("p", words, class_="note")])
 
 
 def _compared(run: RunFacts) -> Html:

@@ -2,18 +2,21 @@
 
 import json
 import math
+import os
 import shlex
+from pathlib import Path
 from typing import cast
+from urllib.parse import quote
 
 from analysis.findings.facts import RunFacts, Values, section, whole
 from analysis.report.html import Html, copyable, facts, join, tag
-from analysis.runs.layout import CONFIG_FILE, FRONT
+from analysis.runs.layout import CONFIG_FILE, FRONT, PAGE_FILE
 from analysis.runs.trials import numbers
 from analysis.units import prefix
 
 
-def use_section(run: RunFacts) -> Html:
-    """Commands and code to use the networks, continue the run or repeat it."""
+def use_section(run: RunFacts, folder: Path | None = None) -> Html:
+    """Commands and code to use the networks, continue the run or repeat it; links start from `folder`."""
     path = shell_path(run)
     parts: list[Html] = []
     if len(run.front):
@@ -23,10 +26,11 @@ def use_section(run: RunFacts) -> Html:
         parts.append(tag("p", "Choose a network for a budget:"))
         parts.append(copyable(f"binarynas best {path} --ops-max {ops}"))
         if run.finished:
-            folder = json.dumps(str(run.path / FRONT / best))
-            code = f"import binarynas\n\nnetwork = binarynas.load_network({folder})  # in evaluation mode"
+            quoted = json.dumps(str(run.path / FRONT / best))
+            code = f"import binarynas\n\nnetwork = binarynas.load_network({quoted})  # in evaluation mode"
             words = ["Every network of the front is a folder of its own under ", tag("code", f"{path}/{FRONT}")]
             parts += [tag("p", words, ", with its weights. Load one:"), copyable(code), _input_words(run.data)]
+            parts.append(join([]) if run.detects else _page_words(run, folder))
     if run.finished:
         parts.append(tag("p", "Repeat it with another seed, to see what the seed does:"))
         copied = shlex.quote(str(run.path / CONFIG_FILE))
@@ -37,6 +41,17 @@ def use_section(run: RunFacts) -> Html:
         parts.append(tag("p", "Go on with the search; what is finished is not done again:"))
         parts.append(copyable(f"binarynas resume {path}"))
     return join(parts)
+
+
+def _page_words(run: RunFacts, folder: Path | None) -> Html:
+    """The page on which a network of the run is tried, or how to make it."""
+    page = run.path / PAGE_FILE
+    if page.is_file() and folder is not None:
+        link = tag("a", PAGE_FILE, href=quote(os.path.relpath(page, folder)))
+        return tag("p", "Try a network of this run in the browser, with images of yours: ", link)
+    made = copyable(f"binarynas export {shell_path(run)} --out {shlex.quote(str(page))}")
+    words = "Try the best one in a browser: the package ziglang makes its page, and the next report links to it:"
+    return join([tag("p", words), made])
 
 
 def _input_words(data: Values) -> Html:

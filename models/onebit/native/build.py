@@ -1,6 +1,7 @@
-"""The native engine's library: compiled by the user's C compiler at first use, kept in the user's cache folder.
+"""The native engine's library: the one that the package came with, or else compiled by the user's C compiler at first
+use and kept in the user's cache folder.
 
-`python -m models.onebit.native.build` compiles it beforehand and prints where it is.
+`python -m models.onebit.native.build` compiles it beforehand where need be, and prints where it is.
 """
 
 import hashlib
@@ -48,6 +49,12 @@ def version() -> str:
     return digest.hexdigest()[:16]
 
 
+def prebuilt(platform: str = sys.platform) -> Path:
+    """Where a wheel of a system has its library beside the source, of which it bears the version; often not there."""
+    suffix = {"darwin": ".dylib", "win32": ".dll"}.get(platform, ".so")
+    return SOURCE.with_name(f"engine-{version()}{suffix}")
+
+
 def library(folder: Path | None = None, flags: tuple[str, ...] = FLAGS) -> Path:
     """The library of this source, flags and machine; compiled unless it is there. Raises `BuildError`."""
     folder = folder or cache_folder()
@@ -79,4 +86,4 @@ def _compile(command: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    print(library())
+    print(prebuilt() if prebuilt().is_file() else library())

@@ -833,6 +833,7 @@ typedef struct {
 #endif
 #if HAVE_AVX2
 #include "kernels_avx2.h"
+#include "processor.h"
 #elif HAVE_NEON
 #include "kernels_neon.h"
 #endif
@@ -1053,12 +1054,7 @@ static void operate(const Operation *ops, int number, const Memory *m) {
 EXPORT int bnn_supports(int level) {
     if (level == LEVEL_PLAIN) return 1;
 #if HAVE_AVX2
-    __builtin_cpu_init();
-    if (!__builtin_cpu_supports("avx2")) return 0;
-    if (level == LEVEL_AVX2) return 1;
-    return level == LEVEL_AVX512 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-           __builtin_cpu_supports("avx512vpopcntdq") && __builtin_cpu_supports("bmi2");
+    return processor_runs(level);
 #elif HAVE_NEON
     return level == LEVEL_NEON; /* every arm64 processor has it */
 #else

@@ -77,7 +77,13 @@ class Library:
 @cache
 def load() -> Library:
     """The library, built if need be; one per process. Raises `BuildError`."""
-    return Library(build.library())
+    ready = build.prebuilt()
+    try:
+        return Library(ready if ready.is_file() else build.library())
+    except build.BuildError:
+        if not ready.is_file():
+            raise
+    return Library(build.library())  # the one that came with the package is not for this machine
 
 
 class NativeEngine:

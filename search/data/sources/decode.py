@@ -76,6 +76,8 @@ class Fitting:
 
 def decode(data: bytes, white: float | None = None) -> Tensor:
     """Decode an image to uint8 (1 or 3, H, W), upright as its orientation mark says, on grey where it is transparent.
+    In memory the channels of a pixel lie together, as decoders have them: crops and resizes read them so, and only what
+    is left of an image is brought into torch's usual order.
 
     Of images with more than 8 bits, `white` is the brightest value that the data set has (see `white_of`); None takes
     that of 16 bits. Pillow does it: torchvision's own decoders, faster on small images and equal in their result, are
@@ -88,8 +90,8 @@ def decode(data: bytes, white: float | None = None) -> Tensor:
             flat = _composed(image) if _is_transparent(image) else image
             mode = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
             pixels = np.asarray(flat if flat.mode == mode else flat.convert(mode))
-    planes = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-    return torch.from_numpy(np.array(planes, np.uint8, order="C"))  # a copy: Pillow's buffer may not be written to
+    own = torch.from_numpy(np.array(pixels, np.uint8, order="C"))  # a copy: Pillow's buffer may not be written to
+    return own[None] if own.ndim == 2 else own.permute(2, 0, 1)
 
 
 def measures(data: bytes) -> tuple[int, int, int] | None:

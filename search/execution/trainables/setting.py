@@ -14,14 +14,14 @@ from analysis.runs.layout import CONFIG_FILE, LATENCIES_FILE, RUN_FILE
 from search.config.run import RunConfig
 from search.config.space import AnySpace, SpaceConfig
 from search.pipeline.prepare import prepare
-from search.runs.folder import Run
+from search.runs.folder import STARTS, TEACHERS, Run
 from search.training.own import TrainingCode
 from search.worker.context import Context
 from search.worker.latency import measure_latencies
 from search.worker.tasks import ExecutionError
 from spaces.tools.files import write_atomically
 
-_SHARED = ("data", "supernet", "reference", RUN_FILE, LATENCIES_FILE)
+_SHARED = ("data", "supernet", "reference", TEACHERS, STARTS, RUN_FILE, LATENCIES_FILE)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from ray import tune
 
 from models.checkpoints.folder import CheckpointError
 from search.config.run import Method
-from search.config.sections import PlainTrainConfig
+from search.config.sections import NO_VALUES, PlainTrainConfig
 from search.config.trainings import DifferentiableConfig
 from search.execution.trainables.candidate import ARCHITECTURE, read_candidate, read_settings
 from search.execution.trainables.outcome import metrics_of
@@ -157,14 +157,14 @@ class NetworkTrial(CandidateTrial):
         joined = run.config.space.hyperparameter_space()
         text = asked.architecture if joined is None else f"{asked.architecture} with {joined.unrank(0)}"
         self.trial, self.shown = TrialInput(0, text, asked.id), asked.member
-        self.epochs = int(asked.hyperparameters.get("epochs", section.epochs))
-        self._before = self.epochs if self._stage is Stage.TRAINED and common.training.multi_stage else 0
+        staged = section.with_values(asked.hyperparameters)
+        self.epochs = staged.last_epochs
         self.kept = run.weights(self._stage, asked.id)
         self.worker = Worker(run.path, self.setting.code)
 
     def task(self, until: int) -> Task:
         """See `CandidateTrial`."""
-        return Fit((self.trial,), self._stage, self._before, until)
+        return Fit((self.trial,), self._stage, until)
 
 
 class CellTrial(CandidateTrial):
@@ -197,7 +197,7 @@ class CellTrial(CandidateTrial):
 def read_by(section: PlainTrainConfig, code: TrainingCode) -> set[str]:
     """The hyperparameters that a training reads: its settings, what a user's own function reads, and those of images
     and networks."""
-    settings = set(PlainTrainConfig.model_fields) | ({"drop_path"} & set(type(section).model_fields))
+    settings = (PlainTrainConfig.model_fields.keys() - NO_VALUES) | ({"drop_path"} & set(type(section).model_fields))
     return settings | {"augmentation", "binariser"} | code.parameters()
 
 

@@ -44,7 +44,7 @@ def corrected(config: RunConfig, elapsed: float, supernet_seconds: float, epochs
     if missing > 0 and plan.supernet_epoch:
         missing = min(missing, max(1, int(_SUPERNET_SHARE * left / plan.supernet_epoch)))
         left -= missing * plan.supernet_epoch
-    each = finetune.epochs * plan.finetune_epoch
+    each = finetune.total_epochs * plan.finetune_epoch
     tuned = finetune.networks
     if each:  # one, where that is all that there is time for
         tuned = min(int((1 - _SEARCH_SHARE) * left / each) or int(each <= left), MOST_NETWORKS)

@@ -24,8 +24,8 @@ def rows(config: RunConfig, found: Survey, here: Machine) -> list[tuple[str, str
         ("search", f"{config.search.trials} candidates", config.search.trials * plan.candidate),
         (
             "finetuning",
-            f"{config.finetune.networks} networks, {config.finetune.epochs} epochs",
-            config.finetune.networks * config.finetune.epochs * plan.finetune_epoch,
+            f"{config.finetune.networks} networks, {config.finetune.total_epochs} epochs",
+            config.finetune.networks * config.finetune.total_epochs * plan.finetune_epoch,
         ),
         ("networks of the front", f"about {deployed}, tested and written", deployed * plan.network + plan.closing),
     )

@@ -11,6 +11,7 @@ from torchvision import datasets
 from torchvision.datasets.utils import calculate_md5
 
 from search.data.config import DataConfig, recognise
+from search.data.dataset import TensorSplit
 from search.data.errors import DataError
 from search.data.opening import open_data
 from search.data.order import in_order, shuffled
@@ -236,3 +237,55 @@ def test_a_failed_download_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets.CIFAR100, "download", fail)
     with pytest.raises(DataError, match=r"downloading failed \(no route to host\): put its files there yourself"):
         open_data(DataConfig(name="cifar100", path=tmp_path, download=True))
+
+
+def streamed(path, **changes):
+    settings = {"name": "folder", "path": path, "memory_limit_mb": 0, "loader_workers": 0, "image_size": 8}
+    return DataConfig(**{**settings, "validation_fraction": 0.3, **changes})
+
+
+def shown(split):
+    return [(images, labels) for images, labels in split.batches(4, order=in_order(), device=torch.device("cpu"))]
+
+
+def test_decoded_validation_images_are_those_that_are_streamed(tmp_path, files):
+    images, cache = files.image_folder(tmp_path / "images", size=(11, 14)), tmp_path / "cache"
+    plain, once = (open_data(streamed(images, cache=folder)) for folder in (None, cache))
+    for part in ("validation", "test"):
+        split = getattr(once, part)
+        assert isinstance(split, TensorSplit)
+        assert not split.resident
+        for one, other in zip(shown(getattr(plain, part)), shown(split), strict=True):
+            assert all(torch.equal(own, kept) for own, kept in zip(one, other, strict=True))
+    assert (once.fingerprint, once.storage) == (plain.fingerprint, plain.storage)
+    wanted = shown(plain.test)
+    made = {file: file.stat().st_mtime_ns for file in cache.iterdir()}
+    assert len(made) == 4
+    moved = images.rename(tmp_path / "elsewhere")
+    open_data(streamed(moved, cache=cache))
+    assert {file: file.stat().st_mtime_ns for file in cache.iterdir()} == made, "another run finds what it needs"
+    open_data(streamed(moved, cache=cache, image_size=6))
+    assert len(list(cache.iterdir())) == 8
+    broken = max(made, key=lambda file: file.stat().st_size)
+    broken.write_bytes(broken.read_bytes()[:-1])
+    again = open_data(streamed(moved, cache=cache))
+    assert all(torch.equal(one[0], other[0]) for one, other in zip(shown(again.test), wanted, strict=True))
+    assert {file.name for file in made} <= {file.name for file in cache.iterdir()}
+
+
+def test_damaged_images_are_left_out_of_decoded_splits_where_they_may_be(tmp_path, files):
+    images, cache = files.image_folder(tmp_path / "images", splits=("train", "validation", "test")), tmp_path / "cache"
+    (images / "validation" / "cat" / "003.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"003\.png"):
+        open_data(streamed(images, cache=cache, validation_fraction=None))
+    settings = {"cache": cache, "validation_fraction": None, "on_damage": "skip"}
+    data = open_data(streamed(images, **settings))
+    assert len(data.validation) == 29
+    assert data.validation.labels.tolist() == [0] * 9 + [1] * 10 + [2] * 10
+
+
+def test_a_cache_that_cannot_be_used_is_one_sentence(tmp_path, files):
+    images = files.image_folder(tmp_path / "images")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match=r"data\.cache is .*file, which cannot be used: Not a directory|File exists"):
+        open_data(streamed(images, cache=tmp_path / "file"))
