@@ -5,11 +5,12 @@ Run with the allocator that training uses, on a machine that does nothing else:
 
 All sides take turns, in one process and one thread; times are the processor's. Printed are medians, and the median and
 quartiles of the ratios of neighbouring turns.
-Where the processor has AVX-512, the engine's AVX2 kernels take turns as well, and the ratio to them is printed beside.
+Where the processor has AVX-512, the engine's AVX2 kernels take turns as well, and the ratio to them is printed beside,
+of whole networks and of their binary convolutions alone, each from floats to integers.
 Torch is given the best of its layouts: channels first, channels last, and, for a layer alone,
 channels last with weights that oneDNN has prepacked. Inputs of a layer are floats, whose bits the engine packs in its
-time; torch convolves signs that are there already. Whole networks are those of `models.nasbnn.network`, in
-evaluation mode.
+time; torch convolves signs that are there already. Whole networks are those of `models.nasbnn.network` at 224
+pixels, and VGG-small at 32, in evaluation mode.
 """
 
 import argparse
@@ -32,6 +33,7 @@ from models.onebit.native.plan import BINARY_CONVOLUTION, Level, NativeOperation
 from models.onebit.operations import BinaryConvolution, Encoding, Geometry, GlobalAverage, Shape, pack_signs
 from models.onebit.program import Program
 from models.onebit.timing import processor
+from models.width.network import WidthNetwork
 from spaces import get_space
 
 MODELS = {
@@ -40,7 +42,8 @@ MODELS = {
     "D": "c48k3g1 | c48k3g1 c96k3g1 | c192k5g2 c192k3g2 | c384k3g2 c384k3g4 c384k3g4 | c768k3g4 c768k3g4 c768k3g4 "
     "c768k5g8 c768k5g4 c768k5g4 c768k5g4 c768k3g4 | c1536k5g8 c1536k5g8 c1536k3g8",
 }
-AIMS = {"A": 10.0, "D": 15.0}
+VGG = "VGG-small"
+AIMS = {"A": 10.0, "D": 15.0, VGG: 10.0}
 LAYER_AIM, LEAST_AIM = 15.0, 11.0
 TURN = 0.005
 ENGINES = ("engine", "AVX2")
@@ -193,11 +196,17 @@ def measure_layers(name, shapes, batch, seconds):
 
 
 def new_network(name):
-    space = get_space("nasbnn")
     torch.manual_seed(0)
-    network = BinaryNetwork(space, space.parse(MODELS[name])).eval()
+    if name == VGG:
+        space = get_space("vgg-small")
+        network = WidthNetwork(space, space.uniform(1.0)).eval()
+    else:
+        space = get_space("nasbnn")
+        network = BinaryNetwork(space, space.parse(MODELS[name])).eval()
     with torch.no_grad():
         for key, buffer in network.named_buffers():
+            if not buffer.is_floating_point():
+                continue
             buffer += torch.rand_like(buffer) if key.endswith("var") else 0.1 * torch.randn_like(buffer)
     return network
 
@@ -214,7 +223,8 @@ def measure_network(name, batch, seconds, *, compiled):
         "channels first": lambda: network(images),
         "channels last": lambda: network(last),
     }
-    if "AVX2" in (engines := native_engines(program)):
+    engines = native_engines(program)
+    if "AVX2" in engines:
         tasks["AVX2"] = lambda: engines["AVX2"].run(array, planes=True)
     if compiled:
         torch._dynamo.config.recompile_limit = 256  # every layer's shape is one; beyond the limit it would run eagerly
@@ -228,7 +238,34 @@ def measure_network(name, batch, seconds, *, compiled):
         f"{AIMS[name]:.0f}x; {share:.0%} of the engine's time is float: {rest}{over_avx2(found)}",
         flush=True,
     )
+    if len(engines) > 1 and batch == 1:
+        found["binary"] = ratios_of(*reversed(list(binary_parts(engines, seconds).values())))
+        low, middle, high = found["binary"]
+        print(f"    binary convolutions alone: AVX2's time {middle:.2f}x ({low:.2f} to {high:.2f})", flush=True)
     return {"model": name, "batch": batch, "float_share": share, **found}
+
+
+def binary_parts(engines, seconds):
+    """Processor seconds of all binary convolutions of a program, each alone, for every engine, turn by turn."""
+    tasks = {name: [task for binary, task in operations_alone(engine) if binary] for name, engine in engines.items()}
+    return call_in_turns({name: lambda ran=ran: [task() for task in ran] for name, ran in tasks.items()}, seconds)
+
+
+def operations_alone(engine):
+    """Of every operation of a program whether it is a binary convolution, whose integers are stored, and its call."""
+    tensors, scratch = aligned(engine._plan.tensors, np.float32), aligned(engine._scratch, np.uint8)
+    tensors[:] = np.random.default_rng(0).standard_normal(len(tensors))
+    call, level = engine._library.calls.bnn_run_one, int(engine.level)
+
+    def alone(operation):
+        native = NativeOperation.from_buffer_copy(operation)
+        native.packs = native.packed = 0
+        binary = native.kind == BINARY_CONVOLUTION
+        sums = np.empty(native.out_height * native.out_width * native.out_channels, np.int16)
+        pointers = tensors.ctypes.data, scratch.ctypes.data, sums.ctypes.data if binary else None
+        return binary, lambda _kept=(tensors, scratch, sums): call(ctypes.byref(native), level, *pointers)
+
+    return [alone(operation) for operation in engine._plan.operations]
 
 
 def float_share(program, repeats=5):
@@ -239,22 +276,11 @@ def float_share(program, repeats=5):
     """
     engine = NativeEngine(program)
     image = np.random.default_rng(0).standard_normal((1, *program.image)).astype(np.float32)
-    tensors, scratch = aligned(engine._plan.tensors, np.float32), aligned(engine._scratch, np.uint8)
-    tensors[:] = np.random.default_rng(0).standard_normal(len(tensors))
-    call, vectors = engine._library.calls.bnn_run_one, int(engine.level)
-
-    def alone(operation):
-        native = NativeOperation.from_buffer_copy(operation)
-        native.packs = native.packed = 0
-        binary = native.kind == BINARY_CONVOLUTION
-        sums = np.empty(native.out_height * native.out_width * native.out_channels, np.int16)
-        pointers = tensors.ctypes.data, scratch.ctypes.data, sums.ctypes.data if binary else None
-        return binary, least(lambda: call(ctypes.byref(native), vectors, *pointers))
 
     def least(task):
         return min(seconds_of(task, 1) for _ in range(repeats))
 
-    taken = [alone(operation) for operation in engine._plan.operations]
+    taken = [(binary, least(task)) for binary, task in operations_alone(engine)]
     binary, other = (sum(seconds for kind, seconds in taken if kind is wanted) for wanted in (True, False))
     whole = max(least(lambda: engine.run(image, planes=True)), binary + other)
     parts = {"stem and classifier": other, "epilogues": whole - binary - other, "binary": binary}
@@ -278,8 +304,8 @@ def main():
                 results += measure_layers("Table 6, models A and D", table_6(), batch, options.seconds)
                 results += measure_layers("VGG-small", VGG_SMALL, batch, options.seconds)
             if options.only != "layers":
-                print("\nwhole networks at 224 pixels")
-                for name in MODELS:
+                print("\nwhole networks")
+                for name in AIMS:
                     results.append(measure_network(name, batch, 10 * options.seconds, compiled=options.compile))
     if options.json:
         print(json.dumps(results))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_onebit_engines import every_operation, whole_vectors
+from test_onebit_engines import every_operation, whole_vectors, wide_vectors
 from test_onebit_sums import EXTREMES, convolution
 
 from models.onebit import portable
@@ -67,7 +67,9 @@ def as_case(program, level, images, wanted, sums=0):
 
 def program_cases(level):
     rng = np.random.default_rng(9)
-    programs = [make(activation) for make, activation in product((every_operation, whole_vectors), Activation)]
+    programs = [
+        make(activation) for make, activation in product((every_operation, whole_vectors, wide_vectors), Activation)
+    ]
     for program in programs:
         images = rng.standard_normal((2, program.image.height, program.image.width, 3)).astype(np.float32)
         yield as_case(program, level, images, portable.run(program, images))
@@ -99,7 +101,7 @@ def run_cases(driver, before, level, file):
     file.write_bytes(b"".join([*program_cases(level), *sums_cases(level)]))
     done = subprocess.run([*before, str(driver), str(file)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, (done.stdout + done.stderr)[-2000:]
-    assert done.stdout.endswith("92 cases, 0 differ\n")
+    assert done.stdout.endswith("96 cases, 0 differ\n")
 
 
 @pytest.fixture(scope="module")

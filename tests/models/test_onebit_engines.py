@@ -116,8 +116,33 @@ def whole_vectors(activation, seed=0):
     )
 
 
+def wide_vectors(activation, seed=0):
+    """Like Table 6: short and long windows, shortcuts that are means or begin again within a vector."""
+    rng = np.random.default_rng(seed)
+    signs = Encoding.SIGNS
+    return Program(
+        Shape(3, 24, 20),
+        (
+            FloatConvolution(0, 24, Geometry(3, 2, 1), numbers(rng, 3, 3, 3, 24), epilogue(rng, 24, activation)),
+            binary(rng, 1, 24, 24, Geometry(3, 1, 1), signs, epilogue(rng, 24, activation, 1)),
+            binary(rng, 2, 24, 48, Geometry(1), signs, epilogue(rng, 48, activation, 2)),
+            binary(rng, 3, 48, 48, Geometry(3, 1, 1, 1, 2), signs, epilogue(rng, 48, activation, 3)),
+            binary(rng, 4, 48, 96, Geometry(3, 2, 1), signs, epilogue(rng, 96, activation, 4)),
+            binary(rng, 5, 96, 192, Geometry(5, 1, 2, 1, 2), signs, epilogue(rng, 192, activation, 5)),
+            binary(rng, 6, 192, 192, Geometry(3, 1, 2, 2, 2), signs, epilogue(rng, 192, activation, 6)),
+            binary(rng, 7, 192, 288, Geometry(1), signs, epilogue(rng, 288, activation, 7)),
+            binary(rng, 8, 288, 40, Geometry(1, 1, 1), signs, epilogue(rng, 40, activation)),
+            Pool(9, Reduction.MEAN, Geometry(2, 2, 0)),
+            binary(rng, 10, 40, 96, Geometry(3, 2, 1), signs, epilogue(rng, 96, activation)),
+            binary(rng, 11, 96, 96, Geometry(3, 1, 1, 1, 6), signs, epilogue(rng, 96, activation, 11)),
+            GlobalAverage(12),
+            Linear(13, 70, numbers(rng, 96, 70), epilogue(rng, 70, Activation.NONE)),
+        ),
+    )
+
+
 @pytest.mark.parametrize("level", [Level.PLAIN, Level.AVX2, Level.AVX512])
-@pytest.mark.parametrize("make", [whole_vectors, every_operation])
+@pytest.mark.parametrize("make", [whole_vectors, wide_vectors, every_operation])
 @pytest.mark.parametrize("activation", Activation)
 @pytest.mark.parametrize("seed", range(3))
 def test_bits_that_are_set_in_the_same_pass_are_the_same(activation, seed, make, level):
@@ -127,6 +152,18 @@ def test_bits_that_are_set_in_the_same_pass_are_the_same(activation, seed, make,
     images = numbers(np.random.default_rng(9), 3, *program.image[1:], 3)
     engine = native.NativeEngine(program, level=level)
     np.testing.assert_array_equal(engine.run(images, planes=False), portable.run(program, images))
+
+
+def test_images_that_pass_the_last_layer_together_get_the_same_bits():
+    program = wide_vectors(Activation.RPRELU)
+    images = numbers(np.random.default_rng(9), 35, *program.image[1:], 3)
+    wanted = portable.run(program, images)
+    for level in Level:
+        if native.load().calls.bnn_supports(level):
+            engine = native.NativeEngine(program, level=level)
+            np.testing.assert_array_equal(engine.run(images, planes=False), wanted)
+            np.testing.assert_array_equal(engine.run(images, planes=False, threads=3), wanted)
+            np.testing.assert_array_equal(engine.run(images[:1], planes=False), wanted[:1])
 
 
 def test_the_environment_names_kernels(monkeypatch):

@@ -61,7 +61,7 @@ typedef struct {
     const float *threshold, *weight, *factor, *constant, *slope, *shift;
     const float *fused;      /* see `fuse_avx2`: NULL where the epilogue and the bits take two passes */
     const uint8_t *arranged; /* binary weights, see `bnn_arrange` */
-    const int16_t *base;     /* what a sum is before the count of unequal bits is taken away, an output channel */
+    const int16_t *base;     /* what a sum is before the count of unequal bits is taken away, see `bnn_arrange` */
 } Operation;
 
 /* ------------------------------------------------------------------------------------------------ sizes and layouts */
@@ -73,8 +73,12 @@ enum {
     ROWS = 17,                  /* values of a nibble, and padding */
     PADDING = 16,               /* the nibble that stands for padding */
     NOTHING = 16 * ROWS * ROWS, /* offset of the table's row of zeros, which fills up a sum */
+    COLUMNS = 16, GATHERED = 4, /* output channels and pixels whose floats are summed at once, in registers */
+    TOGETHER = 16,              /* images that pass through the last linear layer together */
+    FLOAT_TILE = 32,            /* output pixels of a float convolution that are summed before their epilogue */
     SLACK = 256,                /* bytes or numbers behind buffers that vector loops may overrun */
-    SUM_BYTES = 12288,          /* sums of a tile that stay in the first cache where words are counted */
+    SUM_BYTES = 49152,          /* sums of a tile where words are counted: weights pass once for so many */
+    CHAINED = 8, CHAINING = 81, /* words of a window, and its output channels, from which on carries are counted */
     WEIGHT_BYTES = 24576        /* weights that stay in the first cache while a tile passes */
 };
 
@@ -145,9 +149,51 @@ static inline int64_t packed_bytes(const Operation *op, const Layout *l) {
     return round_up((int64_t)op->groups * l->height * l->width * l->bytes + SLACK, 64);
 }
 
+/* Output rows, or columns, whose windows meet padding: those before `first`, and from `last` on. Each is a class of its
+ * own, and those between are one. */
+typedef struct {
+    int first, last, classes;
+} Sides;
+
+static Sides sides_of(const Operation *op, int in, int out) {
+    const int step = op->stride, beyond = in + op->padding - op->dilation * (op->size - 1);
+    Sides s = {smaller(out, (op->padding + step - 1) / step), beyond > 0 ? (beyond + step - 1) / step : 0, 0};
+    if (s.last < s.first) s.last = s.first;
+    s.last = smaller(s.last, out);
+    s.classes = s.first + 1 + out - s.last;
+    return s;
+}
+
+static inline int class_of(const Sides *s, int at) {
+    return at < s->first ? at : at < s->last ? s->first : s->first + 1 + at - s->last;
+}
+
+/* An output row, or column, of a class; for the class between, where nobody is in it, one of another. */
+static inline int member_of(const Sides *s, int number) {
+    return number <= s->first ? number : s->last + number - s->first - 1;
+}
+
+/* Whether bits of padding are counted like others, so that sums begin with what depends on a window's place. */
+static inline int corrects_padding(const Operation *op) {
+    return counts_words(op->kernel) && op->encoding == SIGNS && op->padding > 0;
+}
+
+/* Numbers of `base`, which overlong loads may overrun: a row of output channels for each class of windows. */
+EXPORT int64_t bnn_base_size(const Operation *op) {
+    int64_t classes = 1;
+    if (corrects_padding(op)) {
+        classes = sides_of(op, op->in_height, op->out_height).classes;
+        classes *= sides_of(op, op->in_width, op->out_width).classes;
+    }
+    return classes * op->out_channels + SLACK;
+}
+
+/* The distance of pixels in the rows that `float_pixels` writes. */
+static inline int64_t row_stride(const Operation *op) { return op->out_channels + COLUMNS; }
+
 /* Where the parts of a thread's scratch memory lie; sizes in bytes. */
 typedef struct {
-    int64_t bits, index, sums, counters, row, flags, total;
+    int64_t bits, index, sums, counters, row, flags, together, total;
 } Scratch;
 
 /* 32-bit words of a window, and bytes between pixels in a tile's rows of bits, which vector loops may overrun. */
@@ -158,12 +204,27 @@ static void grow(int64_t *size, int64_t wanted) {
     if (wanted > *size) *size = wanted;
 }
 
+/* Whether the last operation is a linear layer, which some images pass through together: its weights, megabytes often,
+ * are read once for all of them. */
+static inline int ends_linear(const Operation *ops, int count) {
+    const Operation *op = &ops[count - 1];
+    return op->kind == FLOAT_CONVOLUTION && op->size == 1 && op->groups == 1 && op->in_height * op->in_width == 1 &&
+           op->padding == 0 && op->shortcut_stride == 0;
+}
+
+/* Floats that one image's input of the last operation, or its output, takes where images lie together. */
+static inline int64_t together_floats(const Operation *op) {
+    return round_up(op->in_channels > op->out_channels ? op->in_channels : op->out_channels, 16);
+}
+
 static Scratch scratch_of(const Operation *ops, int count) {
-    Scratch s = {64, 64, 64, 64, 64, 64, 0};
+    Scratch s = {64, 64, 64, 64, 64, 64, 64, 0};
     for (int i = 0; i < count; i++) {
         const Operation *op = &ops[i];
-        grow(&s.row, 4 * ((int64_t)op->shortcut_channels + 4 * (int64_t)op->out_channels + 2 * SLACK));
+        grow(&s.row, 4 * (TILE * (int64_t)op->shortcut_channels + 2 * SLACK));
         if (op->kind == FLOAT_CONVOLUTION) {
+            int64_t rows = smaller(FLOAT_TILE, op->out_height * op->out_width);
+            grow(&s.row, 4 * ((int64_t)op->shortcut_channels + rows * row_stride(op) + 2 * SLACK));
             int64_t taps = (int64_t)op->size * op->size * (op->in_channels / op->groups);
             grow(&s.index, 4 * (4 * taps + SLACK));
         }
@@ -172,16 +233,22 @@ static Scratch scratch_of(const Operation *ops, int count) {
         grow(&s.bits, packed_bytes(op, &l));
         grow(&s.sums, 2 * ((int64_t)TILE * l.stride + SLACK));
         if (counts_words(op->kernel)) {
-            grow(&s.index, 2 * (4 * TILE * words_of_window(&l) + SLACK));
+            grow(&s.index, 4 * ((TILE + 8) * round_up(words_of_window(&l), 16) + SLACK));
             grow(&s.flags, TILE * flag_stride(op->in_channels));
             continue;
         }
         grow(&s.index, 2 * (TILE_PAIRS * padded_terms(&l) + SLACK));
         grow(&s.counters, (int64_t)TILE_PAIRS * l.vectors * 4 * 32);
     }
+    if (ends_linear(ops, count)) {
+        const Operation *op = &ops[count - 1];
+        s.together = 4 * (2 * TOGETHER * together_floats(op) + SLACK);
+        grow(&s.row, 4 * (TOGETHER * row_stride(op) + 2 * SLACK));
+    }
     s.bits = round_up(s.bits, 64), s.index = round_up(s.index, 64), s.sums = round_up(s.sums, 64);
     s.counters = round_up(s.counters, 64), s.row = round_up(s.row, 64), s.flags = round_up(s.flags, 64);
-    s.total = 2 * s.bits + s.index + s.sums + s.counters + s.row + s.flags;
+    s.together = round_up(s.together, 64);
+    s.total = 2 * s.bits + s.index + s.sums + s.counters + s.row + s.flags + s.together;
     return s;
 }
 
@@ -241,6 +308,10 @@ static void arrange_bytes(const Operation *op, const Layout *l, const uint8_t *b
                 }
 }
 
+/* Whether a window's words are counted by carries; then each, of inputs and weights, is xored with all before it, which
+ * takes some vectors of output channels to pay. */
+static inline int chains(const Layout *l) { return l->group_out >= CHAINING && words_of_window(l) >= CHAINED; }
+
 /* Words of 32 bits, 16 output channels side by side: groups, blocks, words, vectors. Every tap begins a byte, as in the
  * packed input. */
 static void arrange_lanes(const Operation *op, const Layout *l, const uint8_t *bits, uint32_t *out) {
@@ -253,14 +324,29 @@ static void arrange_lanes(const Operation *op, const Layout *l, const uint8_t *b
             int64_t place = i / l->group_in * l->bytes * 8 + i % l->group_in;
             to[place / 32 * l->block] |= (uint32_t)bit(bits, filter * window + i) << place % 32;
         }
+        for (int64_t i = 1; chains(l) && i < words; i++) to[i * l->block] ^= to[(i - 1) * l->block];
     }
 }
 
-/* Bring weights from the file's order into the kernel's, and compute `base` (out_channels + SLACK numbers).
+/* What a channel's tap adds to `base` of the classes of windows in which it meets padding: its bits are 0 there, which
+ * count where the weight is 1, and should not count at all. */
+static void correct_tap(const Operation *op, int tap, int correction, int16_t *base) {
+    const Sides rows = sides_of(op, op->in_height, op->out_height), columns = sides_of(op, op->in_width, op->out_width);
+    const int down = tap / op->size * op->dilation - op->padding, right = tap % op->size * op->dilation - op->padding;
+    for (int row = 0; row < rows.classes; row++)
+        for (int column = 0; column < columns.classes; column++, base += op->out_channels) {
+            const int y = member_of(&rows, row) * op->stride + down, x = member_of(&columns, column) * op->stride + right;
+            const int inside = y >= 0 && y < op->in_height && x >= 0 && x < op->in_width;
+            if (!inside) *base = (int16_t)(*base + correction);
+        }
+}
+
+/* Bring weights from the file's order into the kernel's, and compute `base` (`bnn_base_size` numbers).
  *
  * Kernels count unequal bits, n. With signs a sum is terms - 2 n, a nibble of padding counting as two unequal bits of
  * four, hence nothing. With zeros and ones, a = (1 + s) / 2, so that the sum of a * w is (terms + sum of w) / 2 - n,
- * and padding is the bits 0. */
+ * and padding is the bits 0. Where words of signs are counted, padding is the bits 0 as well, and `base` has a row of
+ * numbers for each class of windows that meet it alike. */
 EXPORT void bnn_arrange(const Operation *op, const uint8_t *bits, uint8_t *arranged, int16_t *base) {
     Layout l = layout_of(op);
     int terms = op->size * op->size * l.group_in;
@@ -270,11 +356,17 @@ EXPORT void bnn_arrange(const Operation *op, const uint8_t *bits, uint8_t *arran
         arrange_lanes(op, &l, bits, (uint32_t *)arranged);
     else
         arrange_bytes(op, &l, bits, arranged);
-    memset(base, 0, 2 * ((size_t)op->out_channels + SLACK));
+    const int64_t classes = (bnn_base_size(op) - SLACK) / op->out_channels;
+    memset(base, 0, 2 * (size_t)bnn_base_size(op));
     for (int64_t channel = 0; channel < op->out_channels; channel++) {
         int ones = 0;
         for (int i = 0; i < terms; i++) ones += bit(bits, channel * terms + i);
-        base[channel] = (int16_t)(op->encoding != SIGNS ? ones : counts_words(op->kernel) ? terms : 4 * l.terms);
+        const int start = op->encoding != SIGNS ? ones : counts_words(op->kernel) ? terms : 4 * l.terms;
+        for (int64_t i = 0; i < classes; i++) base[i * op->out_channels + channel] = (int16_t)start;
+        for (int tap = 0; corrects_padding(op) && tap < op->size * op->size; tap++) {
+            for (int i = ones = 0; i < l.group_in; i++) ones += bit(bits, channel * terms + tap * l.group_in + i);
+            correct_tap(op, tap, 2 * ones - l.group_in, base + channel);
+        }
     }
 }
 
@@ -311,7 +403,7 @@ static void pack_pixels_plain(const Operation *op, const Layout *l, const float 
 }
 
 /* Fill the border of the padded memory: with zeros and ones, padding is a zero like any other; where words are counted,
- * it is masked. */
+ * `base` makes up for it. */
 static void pack_border(const Operation *op, const Layout *l, uint8_t *packed) {
     int value = op->encoding == SIGNS && !counts_words(op->kernel) ? PADDING : 0;
     int64_t row = (int64_t)l->width * l->bytes, side = (int64_t)op->padding * l->bytes;
@@ -492,7 +584,6 @@ INLINE void finish_pixel(const Operation *op, float *tensors, int pixel, Row row
 
 typedef float Vector __attribute__((vector_size(32), aligned(4), may_alias)); /* of the compiler, on any processor */
 typedef float WideVector __attribute__((vector_size(64), aligned(4), may_alias));
-enum { COLUMNS = 16, GATHERED = 4 }; /* output channels and pixels that are summed at once, in registers */
 
 /* The values under an output pixel's window, one group's, zeros where it meets padding. */
 INLINE void gather_floats(const Operation *op, const float *x, int pixel, int group, float *RESTRICT out) {
@@ -558,6 +649,27 @@ INLINE void multiply_wide(const int pixels, const Values *values, const float *R
     for (int p = 0; p < pixels; p++, sums += stride) *(WideVector *)sums = local[p];
 }
 
+/* Sums of one pixel for GATHERED blocks of COLUMNS channels: one block alone would wait for each of its sums. */
+INLINE void multiply_blocks(const int wide, const Values *values, const float *RESTRICT weights, int64_t block,
+                            float *sums) {
+    Vector local[GATHERED][2];
+    WideVector far[GATHERED];
+    for (int b = 0; b < GATHERED; b++) local[b][0] = local[b][1] = (Vector){0}, far[b] = (WideVector){0};
+    for (int run = 0; run < values->runs; run++) {
+        const float *from = values->from[0] + run * values->distance;
+        for (int i = 0; i < values->run; i++, weights += COLUMNS)
+            for (int b = 0; b < GATHERED; b++) {
+                const float *here = weights + b * block;
+                if (wide) far[b] += from[i] * *(const WideVector *)here;
+                else local[b][0] += from[i] * *(const Vector *)here, local[b][1] += from[i] * *(const Vector *)(here + 8);
+            }
+    }
+    for (int b = 0; b < GATHERED; b++, sums += COLUMNS) {
+        if (wide) *(WideVector *)sums = far[b];
+        else *(Vector *)sums = local[b][0], *(Vector *)(sums + 8) = local[b][1];
+    }
+}
+
 /* Whether a pixel's window lies in its input as it is, row by row, without padding. */
 INLINE int lies_inside(const Operation *op, int pixel) {
     int y = pixel / op->out_width * op->stride - op->padding, x = pixel % op->out_width * op->stride - op->padding;
@@ -587,9 +699,6 @@ INLINE Values find_values(const Operation *op, const float *x, int first, int la
     return v;
 }
 
-/* The distance of pixels in the rows that `float_pixels` writes. */
-static inline int64_t row_stride(const Operation *op) { return op->out_channels + COLUMNS; }
-
 /* Weights of a group come in blocks of COLUMNS output channels, the last one filled up with zeros; what it adds to a
  * row is overwritten by the next group, or lies behind the row. */
 INLINE void float_pixels(const int wide, const Operation *op, const float *x, int first, int last, float *gathered,
@@ -598,7 +707,12 @@ INLINE void float_pixels(const int wide, const Operation *op, const float *x, in
     const float *weights = op->weight;
     for (int group = 0; group < op->groups; group++) {
         Values values = find_values(op, x, first, last, group, gathered);
-        for (int c = 0; c < channels; c += COLUMNS, weights += (int64_t)taps * COLUMNS) {
+        int c = 0;
+        for (; last - first == 1 && c + GATHERED * COLUMNS <= channels; c += GATHERED * COLUMNS) {
+            multiply_blocks(wide, &values, weights, (int64_t)taps * COLUMNS, rows + group * channels + c);
+            weights += (int64_t)GATHERED * taps * COLUMNS;
+        }
+        for (; c < channels; c += COLUMNS, weights += (int64_t)taps * COLUMNS) {
             float *sums = rows + group * channels + c;
             if (wide && last - first > 1)
                 multiply_wide(GATHERED, &values, weights, sums, row_stride(op));
@@ -660,7 +774,8 @@ typedef struct {
     int16_t *sums;
     void *counters;
     float *row;
-    uint8_t *flags; /* bits of a tile's pixels, `flag_stride` apart, before they are dealt out to groups */
+    uint8_t *flags;  /* bits of a tile's pixels, `flag_stride` apart, before they are dealt out to groups */
+    float *together; /* inputs of the last operation, and then its outputs, see `ends_linear` */
     int level;
 } Memory;
 
@@ -675,6 +790,7 @@ static Memory memory_of(const Operation *ops, int count, int level, float *tenso
     m.counters = (uint8_t *)m.sums + s.sums;
     m.row = (float *)((uint8_t *)m.counters + s.counters);
     m.flags = (uint8_t *)m.row + s.row;
+    m.together = (float *)(m.flags + s.flags);
     m.level = level;
     return m;
 }
@@ -799,9 +915,11 @@ static void finish_tile(const Operation *op, const Memory *m, const Next *next, 
 
 INLINE void float_convolution(const int wide, const Operation *op, const Memory *m, const Next *next) {
     float *rows = m->row + op->shortcut_channels + SLACK;
-    for (int first = 0; first < pixels_of(op); first += GATHERED) {
-        int last = smaller(first + GATHERED, pixels_of(op));
-        float_pixels(wide, op, m->tensors + op->input, first, last, m->index, rows);
+    for (int first = 0; first < pixels_of(op); first += FLOAT_TILE) {
+        int last = smaller(first + FLOAT_TILE, pixels_of(op));
+        for (int some = first; some < last; some += GATHERED)
+            float_pixels(wide, op, m->tensors + op->input, some, smaller(some + GATHERED, last), m->index,
+                         rows + (some - first) * row_stride(op));
         finish_tile(op, m, next, first, last, (Row){0, rows, 0}, row_stride(op));
     }
 }
@@ -849,7 +967,8 @@ static void binary_tile(const Operation *op, const Layout *l, const Memory *m, c
                         int last) {
 #if HAVE_AVX512
     if (counts_words(op->kernel)) {
-        words_tile(op, l, packed, first, last, m->index, m->sums);
+        Place places[TILE + 8];
+        words_tile(op, l, packed, first, last, m->index, m->sums, places, 0);
         return;
     }
 #endif
@@ -882,14 +1001,30 @@ static void binary_convolution(const Operation *ops, int number, const Memory *m
         pack_border(op, &l, packed);
         pack_pixels(op, &l, m, m->tensors + op->input, 0, op->in_height * op->in_width, packed);
     }
+#if HAVE_AVX512
+    if (counts_words(op->kernel) && sums == 0 && fuses_words(op, &l, next)) {
+        const int most = TILE / pixels_at_once(&l) * pixels_at_once(&l);
+        for (int first = 0; first < pixels_of(op); first += most)
+            fused_words_tile(op, &l, m, packed, next, first, smaller(first + most, pixels_of(op)));
+        return;
+    }
+#endif
     for (int first = 0; first < pixels_of(op); first += tile) {
         int last = smaller(first + tile, pixels_of(op));
+        int16_t *rows = sums ? sums + (int64_t)first * op->out_channels : 0;
+#if HAVE_AVX512
+        if (sums && fills_words(op, &l, last - first)) { /* at once where they belong */
+            Layout close = l;
+            close.stride = op->out_channels;
+            Place places[TILE + 8];
+            words_tile(op, &close, packed, first, last, m->index, rows, places, 0);
+            continue;
+        }
+#endif
         binary_tile(op, &l, m, packed, first, last);
-        for (int pixel = first; sums && pixel < last; pixel++)
-            memcpy(sums + (int64_t)pixel * op->out_channels, m->sums + (int64_t)(pixel - first) * l.stride,
-                   sizeof(int16_t) * (size_t)op->out_channels);
-        if (sums) continue;
-        finish_tile(op, m, next, first, last, (Row){m->sums, 0, 0}, l.stride);
+        for (int64_t i = 0; sums && i < last - first; i++)
+            memcpy(rows + i * op->out_channels, m->sums + i * l.stride, sizeof(int16_t) * (size_t)op->out_channels);
+        if (sums == 0) finish_tile(op, m, next, first, last, (Row){m->sums, 0, 0}, l.stride);
     }
 }
 
@@ -937,16 +1072,21 @@ EXPORT int bnn_start(void) {
     return bnn_supports(LEVEL_AVX2) ? LEVEL_AVX2 : LEVEL_PLAIN;
 }
 
-/* The kernel for a binary convolution: of those that compute the fewest vectors, the one that loads least for it. */
+/* The kernel for a binary convolution: of those that compute the fewest vectors, the one that loads least for it, or,
+ * where carries are counted, whose weights take least of the first cache. */
 EXPORT int bnn_choose_kernel(const Operation *op, int level) {
     static const int order[][10] = {
         {POPCOUNT},
         {WIDE_3, PAIR_2, HALF_3, WIDE_4, PAIR_1, HALF_2, HALF_1, WIDE_2, WIDE_1, POPCOUNT},
         {WORDS_3, WORDS_4, WORDS_2, WORDS_1, POPCOUNT},
         {BYTES_3, BYTES_4, BYTES_2, BYTES_1, POPCOUNT},
+        {WORDS_2, WORDS_3, WORDS_4, WORDS_1, POPCOUNT},
     };
     int best = POPCOUNT, least = 0, channels = op->out_channels / op->groups;
-    for (const int *kernel = order[level]; *kernel != POPCOUNT; kernel++) {
+    Operation words = *op;
+    words.kernel = WORDS_1;
+    const Layout l = layout_of(&words);
+    for (const int *kernel = order[level == LEVEL_AVX512 && chains(&l) ? 4 : level]; *kernel != POPCOUNT; kernel++) {
         int block = LANES[*kernel] * VECTORS[*kernel], lanes = (channels + block - 1) / block * block;
         if (best == POPCOUNT || lanes < least) best = *kernel, least = lanes;
     }
@@ -959,20 +1099,43 @@ EXPORT int64_t bnn_operation_size(void) { return (int64_t)sizeof(Operation); }
 /* Bytes of scratch memory, aligned to 64, that a thread needs. */
 EXPORT int64_t bnn_scratch_size(const Operation *ops, int count) { return scratch_of(ops, count).total; }
 
-/* Run a program on images, one after the other. `planes` tells that channels come first in `images`. Tensor 0 lies at
- * the beginning of `tensors`; the last operation's output is copied to `logits`. Both memories are the thread's own. */
+/* Whatever comes before the last linear layer has been run for `number` images: their logits. */
+static void run_together(const Operation *last, const Memory *m, int number, float *logits, int classes) {
+    const int64_t place = TOGETHER * together_floats(last);
+    Memory own = *m;
+    Operation op = *last; /* images side by side, as pixels are */
+    op.in_width = op.out_width = number, op.input = 0, op.output = place;
+    own.tensors = m->together;
+    operate(&op, 0, &own);
+    memcpy(logits, own.tensors + place, sizeof(float) * (size_t)number * (size_t)classes);
+}
+
+/* An image to tensor 0; `planes` tells that its channels come first. */
+static void take_image(const float *image, int planes, int channels, int64_t pixels, float *tensor) {
+    if (!planes) memcpy(tensor, image, sizeof(float) * (size_t)(channels * pixels));
+    for (int64_t p = 0; planes && p < pixels; p++)
+        for (int c = 0; c < channels; c++) tensor[p * channels + c] = image[c * pixels + p];
+}
+
+/* Run a program on images, one after the other but for a linear layer at its end. `planes` tells that channels come
+ * first in `images`. Tensor 0 lies at the beginning of `tensors`; the last operation's output is copied to `logits`. Both
+ * memories are the thread's own. */
 EXPORT void bnn_run(const Operation *ops, int count, int level, const float *images, int64_t number, int planes,
                     int channels, int64_t pixels, float *tensors, uint8_t *scratch, float *logits, int classes) {
     Memory m = memory_of(ops, count, level, tensors, scratch);
-    for (int64_t image = 0; image < number; image++, images += channels * pixels, logits += classes) {
-        if (planes) {
-            for (int c = 0; c < channels; c++)
-                for (int64_t p = 0; p < pixels; p++) tensors[p * channels + c] = images[c * pixels + p];
-        } else {
-            memcpy(tensors, images, sizeof(float) * (size_t)(channels * pixels));
+    const Operation *last = &ops[count - 1];
+    const int alone = ends_linear(ops, count) ? count - 1 : count; /* operations that an image passes alone */
+    for (int64_t image = 0; image < number; image++, images += channels * pixels) {
+        take_image(images, planes, channels, pixels, tensors);
+        for (int i = 0; i < alone; i++) operate(ops, i, &m);
+        if (alone == count) {
+            memcpy(logits + image * classes, tensors + last->output, sizeof(float) * (size_t)classes);
+            continue;
         }
-        for (int i = 0; i < count; i++) operate(ops, i, &m);
-        memcpy(logits, tensors + ops[count - 1].output, sizeof(float) * (size_t)classes);
+        const int64_t place = image % TOGETHER;
+        memcpy(m.together + place * last->in_channels, tensors + last->input, sizeof(float) * (size_t)last->in_channels);
+        if (place == TOGETHER - 1 || image == number - 1)
+            run_together(last, &m, (int)place + 1, logits + (image - place) * classes, classes);
     }
 }
 

@@ -48,6 +48,7 @@ class Library:
             ("bnn_operation_size", _LONG, ()),
             ("bnn_choose_kernel", _INT, (_POINTER, _INT)),
             ("bnn_arranged_size", _LONG, (_POINTER,)),
+            ("bnn_base_size", _LONG, (_POINTER,)),
             ("bnn_arrange", None, (_POINTER,) * 4),
             ("bnn_scratch_size", _LONG, (_POINTER, _INT)),
             ("bnn_run", None, (_POINTER, _INT, _INT, _POINTER, _LONG, _INT, _INT, _LONG, *(_POINTER,) * 3, _INT)),

@@ -50,8 +50,10 @@ class Level(IntEnum):
     NEON = 3
 
 
-_FUSED_LANES = {Level.AVX2: (8,), Level.AVX512: (16, 8)}
-"""Channels that the fused epilogues take at once, the best first; where there are none, no epilogue is fused."""
+_FUSED_LANES = {Level.AVX2: 8, Level.AVX512: 16}
+"""Channels that the fused epilogues take at once; levels that are not here fuse none."""
+_FILLED = 8
+"""Channels come in multiples of so many where epilogues are fused."""
 
 
 class NativeOperation(ctypes.Structure):
@@ -160,10 +162,12 @@ def fused_lanes(native: NativeOperation, follower: NativeOperation, level: Level
     alike = bool(native.shortcut_stride) is (native.kind == BINARY_CONVOLUTION)
     if not alike or native.activation != _ACTIVATIONS[Activation.RPRELU]:
         return 0
-    filled = native.out_channels, native.shortcut_channels
+    lanes = _FUSED_LANES.get(level, 0)
+    filled = [native.out_channels, native.shortcut_channels]
     if level is Level.AVX2:
-        filled = native.out_channels // follower.groups, native.shortcut_channels
-    return next((lanes for lanes in _FUSED_LANES.get(level, ()) if not any(n % lanes for n in filled)), 0)
+        filled.append(native.out_channels // follower.groups)
+    begins_again = native.shortcut_stride and native.shortcut_channels < lanes
+    return 0 if begins_again or any(channels % _FILLED for channels in filled) else lanes
 
 
 class NativeProgram:
@@ -205,13 +209,14 @@ class NativeProgram:
         """Lay what an epilogue and the bits after it need side by side, a vector's channels of each, for one pass."""
         if lanes:
             rows = np.stack([*_numbers(epilogue, native.out_channels).values(), follower.threshold])
+            rows = np.pad(rows, ((0, 0), (0, -rows.shape[1] % lanes)))
             native.fused = self._keep(rows.reshape(len(rows), -1, lanes).transpose(1, 0, 2))
 
     def _arrange(self, native: NativeOperation, operation: BinaryConvolution) -> None:
         native.threshold = self._keep(operation.threshold)
         native.kernel = self._library.bnn_choose_kernel(ctypes.byref(native), int(self._level))
         arranged = aligned(self._library.bnn_arranged_size(ctypes.byref(native)), np.uint8)
-        base = aligned(native.out_channels + _SLACK, np.int16)
+        base = aligned(self._library.bnn_base_size(ctypes.byref(native)), np.int16)
         bits = np.ascontiguousarray(operation.bits)
         pointers = (array.ctypes.data for array in (bits, arranged, base))
         self._library.bnn_arrange(ctypes.byref(native), *pointers)

@@ -93,7 +93,7 @@ static void add_weights(Operation *op, int lanes, int level, Arena *arena) {
     op->constant = floats(arena, op->out_channels, 0);
     op->slope = floats(arena, op->out_channels, 0.25f);
     op->shift = floats(arena, op->out_channels, 0);
-    op->fused = lanes ? floats(arena, 5 * (int64_t)op->out_channels, 0.25f) : NULL;
+    op->fused = lanes ? floats(arena, 5 * round_up(op->out_channels, lanes), 0.25f) : NULL;
     if (op->kind == FLOAT_CONVOLUTION) {
         int64_t taps = (int64_t)op->size * op->size * (op->in_channels / op->groups);
         op->weight = floats(arena, taps * op->groups * round_up(op->out_channels / op->groups, 16), 0.0625f);
@@ -102,7 +102,7 @@ static void add_weights(Operation *op, int lanes, int level, Arena *arena) {
         op->threshold = floats(arena, op->in_channels, 0);
         op->kernel = bnn_choose_kernel(op, level);
         op->arranged = bytes(arena, bnn_arranged_size(op), 5);
-        op->base = bytes(arena, 2 * ((int64_t)op->out_channels + SLACK), 0);
+        op->base = bytes(arena, 2 * bnn_base_size(op), 0);
     }
 }
 
