@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from analysis.findings.front import load_front
-from analysis.tables.table import Table, TableError, load_table
+from analysis.tables.table import Table, TableError, load_table, shipped_tables
 from search.config.search import SearchConfig
 from search.conformance import TINY
 from search.outputs.measured import table_of
@@ -274,3 +274,15 @@ def test_what_a_search_on_a_table_refuses(cli, file, tmp_path):
         assert done.returncode != 0, words
         assert words in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_the_table_of_the_package_holds_every_network():
+    table = load_table("one-shot-digits")
+    assert shipped_tables() == ["one-shot-digits"]
+    assert len(table) == table.space.count() == 15680
+    for name in ("accuracy", "test_accuracy"):
+        assert not np.isnan(table.measured[name]).any()
+        assert 0.5 < table.values(name, 0).mean() < 1
+    front = [table.metrics(text) for text in table.front()]
+    assert [each["accuracy"] for each in front] == sorted(each["accuracy"] for each in front)
+    assert [each["ops"] for each in front] == sorted(each["ops"] for each in front)
