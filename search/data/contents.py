@@ -5,6 +5,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -141,7 +142,7 @@ def streamed(
     fitted = [as_channels(fit(image, size, config.centre_crop), most)[None] for image in samples["train"]]
     mean, std = _moments(fitted)
     left_out += require_contrast(source, torch.cat(fitted), std)
-    skipping = Skipping(config.on_damage == "skip", cache / SKIPPED_FILE if cache else None)
+    skipping = skipping_of(config, cache)
     train, validation, test = (
         StreamSplit(
             images=images,
@@ -158,8 +159,6 @@ def streamed(
         )
         for images, positions in encoded.values()
     )
-    if config.cache is not None:
-        validation, test = kept(validation, config.cache), kept(test, config.cache)
     digest = hashlib.sha256()
     for part, (images, positions) in encoded.items():
         digest.update(f"{part} {len(positions)}\n".encode())
@@ -180,6 +179,20 @@ def streamed(
         left_out=tuple(left_out),
         white=white,
     )
+
+
+def skipping_of(config: DataConfig, cache: Path | None) -> Skipping:
+    """What happens to streamed images that cannot be decoded."""
+    return Skipping(config.on_damage == "skip", cache / SKIPPED_FILE if cache else None)
+
+
+def decoded_once(data: DataSet, config: DataConfig) -> DataSet:
+    """A streamed data set with its validation and test images from `data.cache`, where that is given."""
+    if config.cache is None:
+        return data
+    assert isinstance(data.validation, StreamSplit)
+    assert isinstance(data.test, StreamSplit)
+    return replace(data, validation=kept(data.validation, config.cache), test=kept(data.test, config.cache))
 
 
 def line(part: str, images: EncodedImages, index: int) -> bytes:

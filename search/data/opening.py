@@ -9,9 +9,20 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
+from search.data import listed
 from search.data.cache import cache_key, load, store
 from search.data.config import DataConfig
-from search.data.contents import SPLITS, Cut, decode_cut, in_memory, line, streamed, tensors_digest
+from search.data.contents import (
+    SPLITS,
+    Cut,
+    decode_cut,
+    decoded_once,
+    in_memory,
+    line,
+    skipping_of,
+    streamed,
+    tensors_digest,
+)
 from search.data.dataset import DataSet, TensorSplit
 from search.data.errors import refuse
 from search.data.sources.decode import read_image
@@ -34,7 +45,7 @@ def open_data(
 
     `image_size` and `channels` are those of the space, and None leaves the images as they are; those of `config` take
     precedence. `seed` decides which images are cut for validation, test and subsets. `cache` is a folder of the run
-    that keeps decoded images for later processes: changes of the source are not seen. Streamed data are not kept.
+    that keeps decoded images for later processes, and of streamed files the list: changes of the source are not seen.
 
     Raises `DataError` with everything that can be found wrong with the data before training. Of streamed data only a
     sample is decoded; another image that is damaged raises it when its batch is read, or is skipped there and noted in
@@ -43,12 +54,17 @@ def open_data(
     size, channels = config.image_size or image_size, config.channels or channels
     key = cache_key(config, size, channels, seed)
     decoded = load(cache, key) if cache else None
+    if decoded is None and cache and (found := listed.load(cache, key, config, skipping_of(config, cache))):
+        return decoded_once(found, config)
     if decoded is None:
         source = _source(config)
         source.check_classes()
         cut = _cut(source, config, seed)
         if not _fits(cut, config, size, channels):
-            return streamed(source, cut, config, size, channels, seed, cache)
+            found = streamed(source, cut, config, size, channels, seed, cache)
+            if cache:
+                listed.keep(cache, key, found)
+            return decoded_once(found, config)
         decoded = decode_cut(source, cut, config, size, channels)
         if cache:
             store(cache, key, decoded)

@@ -19,11 +19,13 @@ from spaces.tools.files import one_line
 
 @dataclass(frozen=True)
 class FolderImages:
-    """The image files of one split, sorted by path; `names` are relative to `root`, with forward slashes."""
+    """The image files of one split, sorted by path; `names` are relative to `root`, with forward slashes; `sizes` in
+    bytes, where they are known already."""
 
     root: Path
     names: tuple[str, ...]
     labels: NDArray[np.int64]
+    sizes: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -47,11 +49,16 @@ class FolderImages:
 
     def facts(self, index: int) -> str:
         """Name and size in bytes."""
+        return f"{self.names[index]} {self.size(index)}"
+
+    def size(self, index: int) -> int:
+        """The file's bytes."""
+        if self.sizes is not None:
+            return int(self.sizes[index])
         try:
-            size = (self.root / self.names[index]).stat().st_size
+            return (self.root / self.names[index]).stat().st_size
         except OSError:  # said, or skipped, where it is read
-            size = 0
-        return f"{self.names[index]} {size}"
+            return 0
 
     def blocks(self, positions: Tensor) -> None:
         """Files are read one by one."""

@@ -1,5 +1,6 @@
 """Image folders, Parquet files, torchvision's files, streaming, and what is said of each when it is bad."""
 
+import os
 import pickle
 from pathlib import Path
 
@@ -289,3 +290,33 @@ def test_a_cache_that_cannot_be_used_is_one_sentence(tmp_path, files):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match=r"data\.cache is .*file, which cannot be used: Not a directory|File exists"):
         open_data(streamed(images, cache=tmp_path / "file"))
+
+
+def test_a_kept_list_gives_the_same_batches_and_looks_at_no_file(tmp_path, files, monkeypatch):
+    images, cache = files.image_folder(tmp_path / "images", size=(11, 14)), tmp_path / "cache"
+    first_one = images / "train" / "cat" / "000.png"
+    (first_one.parent / os.fsdecode(b"\xff.png")).write_bytes(first_one.read_bytes())
+    config = streamed(images, crop_padding=1)
+    plain, first = open_data(config), open_data(config, cache=cache)
+    monkeypatch.setattr("search.data.opening._source", None)
+    again = open_data(config, cache=cache)
+    for part in ("train", "validation", "test"):
+        for order in (in_order(), shuffled(3)):
+            passes = [getattr(data, part).batches(4, order=order, device=CPU) for data in (plain, first, again)]
+            for (one, _), (two, _), (three, labels) in zip(*passes, strict=True):
+                assert torch.equal(one, two)
+                assert torch.equal(two, three)
+                assert labels.dtype == torch.int64
+    assert again.describe() == first.describe() == plain.describe()
+
+
+def test_a_kept_list_of_images_that_are_not_to_be_seen_is_one_sentence(tmp_path, files):
+    images, cache = files.image_folder(tmp_path / "images"), tmp_path / "cache"
+    open_data(streamed(images), cache=cache)
+    (kept,) = cache.glob("*.listing")
+    images.rename(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match="is not there: this machine does not see the images"):
+        open_data(streamed(images), cache=cache)
+    (tmp_path / "elsewhere").rename(images)
+    kept.write_bytes(kept.read_bytes()[:-9])
+    assert len(open_data(streamed(images), cache=cache).train) > 0, "a damaged list is made again"
