@@ -24,7 +24,7 @@ PAGES = (
     "deploy-web", "deploy-fpga",
     "interchange",
 )  # fmt: skip
-LONG = ("add-a-space", "detection", "tune", "deploy-fpga")
+LONG = ("add-a-space", "detection", "tune", "deploy-fpga", "accuracy", "train", "deploy-c")
 """Pages that take a minute or more."""
 NEEDS = {
     "deploy-c": ("make", "cmake", "aarch64-linux-gnu-gcc", "riscv64-linux-gnu-gcc", "qemu-aarch64", "qemu-riscv64"),

@@ -52,7 +52,7 @@ def _proposer(given: Prepared) -> Iterator[str]:
     try:
         if is_extension(search.proposer):
             rehearse(given.space, search, given.config.seed)
-        elif search.proposer_options or search.constraints:
+        elif search.proposer_options or search.constraints or search.proposer == "exhaustive":
             make_proposer(given.space, search.model_copy(update={"latency_max": None}), given.config.seed)
     except ConfigError as error:
         yield str(error)

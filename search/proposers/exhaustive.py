@@ -3,11 +3,15 @@
 import math
 
 from search.config.search import SearchConfig
+from search.config.sections import ConfigError
 from search.proposers.base import A, History, Picker, Proposer
 from search.proposers.budget import Coster
 from search.runs.records import Proposal
 from search.seeds import derive_rng
 from spaces import Space
+
+MOST = 1_000_000
+"""Members of a space that are tried one by one."""
 
 
 class ExhaustiveProposer(Proposer[A]):
@@ -21,6 +25,11 @@ class ExhaustiveProposer(Proposer[A]):
     def __init__(self, space: Space[A], config: SearchConfig, seed: int, coster: Coster | None = None) -> None:
         super().__init__(space, config, seed, coster)
         rng, self._count = derive_rng(seed, "exhaustive"), space.count()
+        if self._count > MOST:
+            raise ConfigError(
+                f"search.proposer exhaustive tries every network, and space {space.name!r} has {self._count:,}: choose "
+                f"a space of at most {MOST:,}, or another proposer"
+            )
         self._first, self._step = rng.randrange(self._count), rng.randrange(self._count)
         while math.gcd(self._step, self._count) > 1:
             self._step += 1

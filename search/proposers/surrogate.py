@@ -22,8 +22,8 @@ from spaces.parameters import Choice, to_places
 Floats = npt.NDArray[np.float64]
 
 _TREES = 64
-_POOL = 8
-"""Candidates of the evolution, and as many random ones, for each that is proposed."""
+_EVOLVED, _DRAWN = 8, 3
+"""Candidates of the evolution, and random ones, from which each that is proposed is chosen."""
 _DIRECTIONS = 96
 _QUANTILES = (-1.6, -0.7, 0.0, 0.7, 1.6)
 """In deviations, with weights as the normal density has them: five points of an expectation."""
@@ -31,8 +31,8 @@ _QUANTILES = (-1.6, -0.7, 0.0, 0.7, 1.6)
 
 class SurrogateProposer(Proposer[A]):
     """The first generation is that of `evolution`. Then a random forest learns accuracy from the genes and the logs of
-    the costs of what was measured; a pool of candidates, half of them from the evolution, half of them drawn uniformly
-    within the budget, is predicted; and those are taken, one after another, that are expected to add most to the
+    the costs of what was measured; a pool of candidates, from the evolution and drawn uniformly within the budget, is
+    predicted; and those are taken, one after another, that are expected to add most to the
     hypervolume. Their costs are known; the accuracy of one is normal with the mean and the deviation of the trees.
 
     The hypervolume of a front Y, scaled so that its reference is the origin, is the mean over directions w on the
@@ -67,9 +67,9 @@ class SurrogateProposer(Proposer[A]):
 
     def _pool(self, generation: int, size: int, history: History, rng: random.Random) -> list[Proposal]:
         """Candidates from the evolution, and random ones."""
-        found = self._evolution.propose(generation, _POOL * size, history)
+        found = self._evolution.propose(generation, _EVOLVED * size, history)
         taken = history.taken | {proposal.id for proposal in found}
-        drawn = Picker(self.space, self.budget, _POOL * size, taken)
+        drawn = Picker(self.space, self.budget, _DRAWN * size, taken)
         return [*found, *drawn.fill(rng)]
 
     def _features(self, members: Sequence[A]) -> Floats:

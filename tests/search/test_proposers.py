@@ -7,7 +7,19 @@ from dataclasses import replace
 import pytest
 
 from search.config.search import SearchConfig
-from search.conformance import LAWS, check_proposer, trials
+from search.config.sections import ConfigError
+from search.conformance import (
+    LAWS,
+    TINY,
+    check_exhaustion,
+    check_failures,
+    check_latency,
+    check_members,
+    check_proposer,
+    check_repeatable,
+    check_seed,
+    trials,
+)
 from search.proposers import History, Proposer, make_proposer
 from search.proposers.random import RandomProposer
 from search.registry import PROPOSERS
@@ -15,20 +27,33 @@ from search.runs.records import Proposal
 from spaces import get_space
 
 SPACE = get_space("nasbnn-digits")
-every_proposer = pytest.mark.parametrize("name", PROPOSERS)
+of_any_space = pytest.mark.parametrize("name", sorted(PROPOSERS.keys() - {"exhaustive"}))
 
 
 def facts(records):
     return [(r.number, r.id, r.operator, r.parents, r.seed, r.generation) for r in records]
 
 
-@every_proposer
+@of_any_space
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
 def test_law(name, law):
     def make(space, config, seed, coster=None):
         return make_proposer(space, config.model_copy(update={"proposer": name}), seed, coster)
 
     law(make)
+
+
+def test_exhaustive_keeps_the_laws_on_a_small_space_and_refuses_a_large_one():
+    def make(space, config, seed, coster=None):
+        return make_proposer(space, config.model_copy(update={"proposer": "exhaustive"}), seed, coster)
+
+    check_exhaustion(make)
+    check_failures(make)
+    for law in (check_members, check_repeatable, check_seed, check_latency):
+        law(make, TINY)
+    check_members(make, TINY, ops_max=TINY.cost(TINY.largest()).ops / 2)
+    with pytest.raises(ConfigError, match="tries every network, and space 'nasbnn-digits' has 15,106,608"):
+        make(SPACE, SearchConfig(), 0)
 
 
 class Repeating(RandomProposer):
@@ -81,14 +106,14 @@ def test_a_proposer_that_breaks_a_law_is_found(broken):
         check_proposer(broken)
 
 
-@every_proposer
+@of_any_space
 def test_the_order_in_which_trials_end_changes_nothing(make_search, name):
     forwards = make_search("forwards", proposer=name).run()
     backwards = make_search("backwards", proposer=name).run(backwards=True)
     assert facts(forwards) == facts(backwards)
 
 
-@every_proposer
+@of_any_space
 def test_a_fresh_process_proposes_the_same(name):
     code = (
         "from search.config.search import SearchConfig\n"

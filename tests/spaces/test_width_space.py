@@ -15,6 +15,7 @@ from spaces.width.architecture import channels
 VGG = SPACES["vgg-small"]
 RESNET = SPACES["resnet-18"]
 DIGITS = SPACES["vgg-digits"]
+FLOAT_SHORTCUTS = ("xnor-resnet-18", "bi-real-18", "bi-real-34")
 NAMES = [space.name for space in SPACES.values() if space.family == "width"]
 
 
@@ -78,21 +79,24 @@ def count_plainly(space, member):
             size //= 2
         inputs = cin * size * size
     else:
-        blocks, bases = {"resnet-18": (2, (64, 128, 256, 512)), "resnet-20": (3, (16, 32, 64))}[space.base]
-        large = space.base == "resnet-18"
+        large = space.base != "resnet-20"
+        bases = (64, 128, 256, 512) if large else (16, 32, 64)
+        blocks = {"resnet-20": (3, 3, 3), "bi-real-34": (3, 4, 6, 3)}.get(space.base, (2, 2, 2, 2))
+        one_gene = space.base.startswith("bi-real")  # for all of a stage: every convolution has a shortcut of its own
+        down = "float" if space.base in FLOAT_SHORTCUTS else "binary"
         cin = width(bases[0], next(ratios))
         size = space.image_size // 2 if large else space.image_size
         layers.append(("float", space.channels, cin, 7 if large else 3, size))
         size = size // 2 if large else size
         out = cin
         for stage, base in enumerate(bases):
-            for block in range(blocks):
-                inner = width(base, next(ratios))
+            for block in range(blocks[stage]):
                 first = stage > 0 and block == 0
+                inner = out if one_gene and not first else width(base, next(ratios))
                 if first:
                     size //= 2
-                    out = width(base, next(ratios))
-                    layers.append(("binary", cin, out, 1, size))
+                    out = inner if one_gene else width(base, next(ratios))
+                    layers.append((down, cin, out, 1, size))
                 layers.append(("binary", cin, inner, 3, size))
                 layers.append(("binary", inner, out, 3, size))
                 cin = out
@@ -140,6 +144,7 @@ def test_plans_fit_together_layer_by_layer(name):
         maps = {"image": (space.channels, space.image_size)}
         for plan, cost in zip(space.layers(member), space.cost(member).layers, strict=True):
             width, size = maps[plan.source]
+            size //= plan.before.stride if plan.before else 1
             assert (plan.name, plan.cout, plan.out_size) == (cost.name, cost.out_channels, cost.out_size)
             assert plan.in_size == size
             if plan.kind is LayerKind.LINEAR:
@@ -159,10 +164,11 @@ def test_plans_fit_together_layer_by_layer(name):
 
 def test_first_and_last_layers_are_float_and_all_others_binary():
     for name in NAMES:
-        kinds = [plan.kind for plan in SPACES[name].layers(SPACES[name].smallest())]
-        assert kinds[0] is LayerKind.FLOAT
-        assert kinds[-1] is LayerKind.LINEAR
-        assert set(kinds[1:-1]) == {LayerKind.BINARY}
+        first, *between, last = SPACES[name].layers(SPACES[name].smallest())
+        assert (first.kind, last.kind) == (LayerKind.FLOAT, LayerKind.LINEAR)
+        floats = {plan.name for plan in between if plan.kind is not LayerKind.BINARY}
+        shortcuts = {plan.name for plan in between if plan.name.endswith(".down")}
+        assert floats == (shortcuts if name in FLOAT_SHORTCUTS else set())
 
 
 def test_the_vgg_is_that_of_the_paper():
