@@ -77,12 +77,16 @@ def elsewhere(nodes, arguments: list[str], most: int) -> subprocess.CompletedPro
 def test_a_worker_that_does_not_see_the_folder_is_set_aside_and_no_candidate_is_charged(
     run_inline, small_search, untrained, nodes, tmp_path
 ):
-    clean, run = tmp_path / "clean", tmp_path / "run"
+    clean = tmp_path / "clean"
     few = (untrained, "search.trials=10", "search.first_generation=5", "search.generation=5", "execution.retries=0")
     run_inline(clean, *few)
-    arguments = small_search(run, *few, "execution.workers=2", options=("--address", nodes.address))[3:]
-    done = elsewhere(nodes, arguments, most=1)
-    assert done.returncode == 0, done.stderr
+    for number in range(3):  # on a busy machine a worker that is ready may take the task before another one is up
+        run = tmp_path / f"run{number}"
+        arguments = small_search(run, *few, "execution.workers=2", options=("--address", nodes.address))[3:]
+        done = elsewhere(nodes, arguments, most=1)
+        assert done.returncode == 0, done.stderr
+        if "set aside" in done.stderr:
+            break
     assert done.stderr.count("set aside: a worker on ") == 1
     assert "does not see the run's folder /nowhere/run" in done.stderr
     assert facts(run) == facts(clean)
