@@ -96,7 +96,6 @@ def search(
 
     from search.config.run import Method
     from search.execution.address import require_reachable
-    from search.pipeline.lookup import prepare_lookup
     from search.pipeline.prepare import prepare
     from search.worker.tasks import ExecutionError
 
@@ -105,12 +104,9 @@ def search(
     except ExecutionError as error:
         fail(str(error))
     folder = (out or Path("runs") / Path(source).stem).expanduser()
-    if config.method is Method.TABLE:
-        run = prepare_lookup(config, folder)
-    else:
-        run = prepare(config, folder)
-        for sentence in use_of(run.info["data"]):
-            note(sentence)
+    run = prepare(config, folder)
+    for sentence in use_of(run.info["data"]) if config.method is not Method.TABLE else ():
+        note(sentence)
     for sentence in run.info.get("notes", []):
         note(sentence)
     _carry_out(run)

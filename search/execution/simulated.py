@@ -5,7 +5,7 @@ from datetime import timedelta
 from itertools import count
 
 from analysis.runs.schema import TEST_ACCURACY
-from analysis.tables.table import Table, TableError, load_table
+from analysis.tables.table import TableError, load_table
 from search.proposers.simulation import BEGINNING
 from search.runs.folder import Run
 from search.runs.records import Outcome
@@ -54,7 +54,7 @@ class TableExecutor:
         for trial in task.trials:
             metrics, reason = dict[str, float](), None
             try:
-                metrics = self._measured(self._table, trial.architecture, until)
+                metrics = self._measured(trial.architecture, until)
             except (TableError, SpaceError) as error:
                 reason = str(error)
             seconds = metrics.pop("seconds", 0.0)
@@ -63,8 +63,9 @@ class TableExecutor:
             begun = round(begun + round(seconds, _DIGITS), _DIGITS)
         return reports, begun - self._now
 
-    def _measured(self, table: Table, architecture: str, until: int | None) -> dict[str, float]:
+    def _measured(self, architecture: str, until: int | None) -> dict[str, float]:
         """The metrics of a network after so many epochs; `seconds` are those since the last time it was looked at."""
+        table = self._table
         metrics = table.metrics(architecture, self._config.replicate, until)
         if until is not None and until == table.rungs[-1]:
             before = [table.metrics(architecture, self._config.replicate, epochs) for epochs in table.rungs[:-1]]

@@ -27,7 +27,6 @@ from search.config.run import Method, RunConfig
 from search.data.detection.opening import open_pictures
 from search.data.opening import fingerprint_of, listing, open_data
 from search.pipeline.detection import prepare_detection
-from search.pipeline.lookup import prepare_lookup
 from search.pipeline.prepare import prepare
 from search.runs.folder import Run
 from search.runs.journal import mend_journal
@@ -68,8 +67,7 @@ def fork(run: Run, folder: Path) -> Run:
     everything else is done again. The old run stays as it is. Raises as `prepare` does.
     """
     changed = _changed(run)
-    made = prepare_detection if run.config.method.detects else prepare
-    new = (prepare_lookup if run.config.method is Method.TABLE else made)(run.config, folder)
+    new = (prepare_detection if run.config.method.detects else prepare)(run.config, folder)
     only_trials = set(changed) <= {"search.trials"}
     copied: list[Path] = []
     if only_trials:

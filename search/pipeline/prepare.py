@@ -11,6 +11,7 @@ from search.data.errors import DataError
 from search.data.opening import listing, open_data
 from search.latency.table import LatencyError, Predictor, read_table
 from search.pipeline.callbacks import callbacks_of
+from search.pipeline.lookup import prepare_lookup
 from search.pipeline.prepared import Prepared
 from search.pipeline.rules import notes_of, problems_of
 from search.proposers.budget import Budget, require_fast_enough
@@ -24,6 +25,8 @@ def prepare(config: RunConfig, path: Path) -> Run:
 
     Raises `ConfigError` that lists every problem, `DataError` or `RunError`, before anything is trained.
     """
+    if config.method is Method.TABLE:
+        return prepare_lookup(config, path)
     config = _with_absolute_paths(config)
     problems: list[str] = []
     if config.execution.device == "cuda" and not config.execution.address and not torch.cuda.is_available():
