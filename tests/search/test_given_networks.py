@@ -1,12 +1,11 @@
 """`binarynas train`: runs of given networks, their recipes, and what is wrong with what was asked for."""
 
-import io
 import json
 
 import pandas as pd
 import pytest
 import torch
-from rich.console import Console
+from to_the_end import finished
 
 from analysis import frontier_data, report_html
 from analysis.runs.trials import load_trials
@@ -20,12 +19,8 @@ from search.config.recipes import recipe, recipes
 from search.config.run import Method
 from search.config.sections import ConfigError, Schedule, TrainConfig
 from search.data.config import DataConfig
-from search.execution.inline import InlineExecutor
-from search.pipeline.carry_out import carry_out
 from search.pipeline.networks import networks_config
 from search.pipeline.prepare import prepare
-from search.pipeline.view import PlainView
-from search.runs.folder import open_run
 from search.runs.progress import progress
 from search.training.schedules import learning_rate
 from spaces import SpaceError
@@ -34,34 +29,6 @@ DIGITS = DataConfig(name="digits")
 SMALL = "nasbnn-digits: c8k3g1 | c16k3g1 | c32k3g1 | c64k3g2"
 VGG = "vgg-digits: 0.5-0.5-0.5-0.5"
 FEW = ["data.train_limit=96", "data.validation_limit=48", "data.test_limit=48", "batch_size=32", "epochs=2"]
-
-
-class StoppingExecutor(InlineExecutor):
-    """Stops as Ctrl-C does after so many reports."""
-
-    def __init__(self, run, reports):
-        super().__init__(run)
-        self._left = reports
-
-    def run(self, work):
-        while (task := work.next_task()) is not None:
-            for report in self._worker.run(task):
-                if self._left == 0:
-                    raise KeyboardInterrupt
-                self._left -= 1
-                work.report(task, report)
-
-
-def finished(run, reports=None):
-    view = PlainView(Console(file=io.StringIO()))
-    for _ in range(50):
-        try:
-            carry_out(run, InlineExecutor(run) if reports is None else StoppingExecutor(run, reports), view)
-        except KeyboardInterrupt:
-            run = open_run(run.path)
-        else:
-            return run
-    raise AssertionError("the run came to no end")
 
 
 @pytest.fixture(scope="module")

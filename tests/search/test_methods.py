@@ -1,22 +1,17 @@
 """Runs of every method, in process: what they leave, and that stopping and going on cannot be seen in it."""
 
-import io
 import json
 
 import pandas as pd
 import pytest
-from rich.console import Console
+from to_the_end import finished
 
 from analysis.runs.trials import load_trials
 from models.checkpoints.networks import load_network
 from models.layers.modes import Mode
 from search.config.loading import check_config, load_config
 from search.config.sections import ConfigError
-from search.execution.inline import InlineExecutor
-from search.pipeline.carry_out import carry_out
 from search.pipeline.prepare import prepare
-from search.pipeline.view import PlainView
-from search.runs.folder import open_run
 from spaces import get_space
 
 FEW = ["data.train_limit=96", "data.validation_limit=48", "data.test_limit=48", "execution.retries=0"]
@@ -43,36 +38,8 @@ CELLS = [
 FACTS = ["stage", "number", "state", "id", "generation", "operator", "accuracy", "loss", "ops", "epochs", "facts"]
 
 
-class StoppingExecutor(InlineExecutor):
-    """Stops as Ctrl-C does after so many reports."""
-
-    def __init__(self, run, reports):
-        super().__init__(run)
-        self._left = reports
-
-    def run(self, work):
-        while (task := work.next_task()) is not None:
-            for report in self._worker.run(task):
-                if self._left == 0:
-                    raise KeyboardInterrupt
-                self._left -= 1
-                work.report(task, report)
-
-
 def prepared(folder, preset, settings):
     return prepare(load_config(preset, settings), folder)
-
-
-def finished(run, reports=None):
-    view = PlainView(Console(file=io.StringIO()))
-    for _ in range(100):
-        try:
-            carry_out(run, InlineExecutor(run) if reports is None else StoppingExecutor(run, reports), view)
-        except KeyboardInterrupt:
-            run = open_run(run.path)  # as a new process would
-        else:
-            return run
-    raise AssertionError("the run came to no end")
 
 
 def left_by(run):
