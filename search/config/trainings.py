@@ -148,7 +148,10 @@ class CandidateConfig(NetworkTrainConfig):
     early_stopping: bool = Field(default=True, description="successive halving on the non-dominated rank")
     first_rung: int = Field(default=1, ge=1, description="epochs after which candidates are compared first")
     reduction: float = Field(
-        default=2.0, gt=1, description="r: one candidate in r is trained on, to r times the number of epochs"
+        default=2.0,
+        ge=1,
+        description="r: one candidate in r is trained on, to r times the number of epochs; 1 stops none, and measures "
+        "all of them after every epoch",
     )
 
     @property

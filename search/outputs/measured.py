@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 from analysis.runs.schema import TEST_ACCURACY
 from analysis.tables.table import AT, Table, TableError
@@ -18,38 +19,59 @@ from spaces.tools.files import write_atomically
 
 MEASURED = ("accuracy", TEST_ACCURACY, "loss", "seconds")
 _SAME = ("method", "supernet", "training", "evaluation", "data")
-"""Sections of the configuration in which the runs of one table agree."""
+"""Sections of the configuration in which the sources of one table agree."""
 
 
-def table_of(runs: Sequence[Run], name: str) -> Table:
-    """The table of what runs have measured: each run is a replicate, its seed another one.
+def table_of(sources: Sequence[Run | Table], name: str) -> Table:
+    """The table of what runs have measured, and tables that were made of runs: each run is a replicate, its seed
+    another one.
 
     Raises `TableError` where they are not of one space, differ in more than their seed, or have nothing to tell.
     """
-    first = runs[0]
-    space = first.space
-    for run in runs[1:]:
-        if run.space.declaration() != space.declaration():
-            raise TableError(f"{run.path} searches another space than {first.path}: a table is of one")
-        other = [each for each in _SAME if getattr(run.config, each) != getattr(first.config, each)]
-        if other:
-            raise TableError(f"{run.path} differs from {first.path} in {listed(other)}: runs of a table differ in seed")
-    seeds = [run.config.seed for run in runs]
+    first, *others = tables = [each if isinstance(each, Table) else _measured(each) for each in sources]
+    for other in others:
+        _require_alike(first, other)
+    seeds = [seed for each in tables for seed in each.about["seeds"]]
     if len(set(seeds)) < len(seeds):
         raise TableError(f"each run of a table has a seed of its own; theirs are {listed(seeds)}")
-    found = [_finished(run) for run in runs]
-    places = {place: row for row, place in enumerate(sorted({place for each in found for place in each}))}
+    places = np.unique(np.concatenate([each.places for each in tables]))
+    columns = {column: np.full((len(places), len(seeds)), math.nan) for each in tables for column in each.measured}
+    replicate = 0
+    for each in tables:
+        rows, to = np.searchsorted(places, each.places), replicate + each.replicates
+        for column, values in each.measured.items():
+            columns[column][rows, replicate:to] = values
+        replicate = to
+    hours = round(sum(each.about["hours"] for each in tables), 2)
+    return Table(
+        name, first.space, first.stage, first.rungs, places, columns, {**first.about, "seeds": seeds, "hours": hours}
+    )
+
+
+def _require_alike(first: Table, other: Table) -> None:
+    """Raise `TableError` where two sources cannot be of one table."""
+    if other.space.declaration() != first.space.declaration():
+        raise TableError(f"{other.name} searches another space than {first.name}: a table is of one")
+    one, two = (yaml.safe_load(each.about["configuration"]) for each in (first, other))
+    differing = [each for each in _SAME if one.get(each) != two.get(each)]
+    if differing:
+        raise TableError(f"{other.name} differs from {first.name} in {listed(differing)}: sources differ in their seed")
+    if (first.stage, first.rungs) != (other.stage, other.rungs):
+        raise TableError(f"{other.name} was measured after {listed(other.rungs)} epochs, {first.name} after others")
+
+
+def _measured(run: Run) -> Table:
+    """What one run has measured: a table with one replicate."""
+    found = _finished(run)
+    places = {place: row for row, place in enumerate(sorted(found))}
     columns: dict[str, Any] = {}
-    for replicate, records in enumerate(found):
-        for place, record in records.items():
-            for column, value in _numbers(record).items():
-                if column not in columns:
-                    columns[column] = np.full((len(places), len(runs)), math.nan)
-                columns[column][places[place], replicate] = value
-    rungs = sorted({epochs for each in found for record in each.values() for epochs in _epochs(record)})
-    (stage,) = {record.stage.value for each in found for record in each.values()}
-    about = _about(runs, [record for each in found for record in each.values()])
-    return Table(name, space, stage, tuple(rungs), np.asarray(list(places), dtype=np.int64), columns, about)
+    for place, record in found.items():
+        for column, value in _numbers(record).items():
+            columns.setdefault(column, np.full((len(places), 1), math.nan))[places[place], 0] = value
+    rungs = sorted({epochs for record in found.values() for epochs in _epochs(record)})
+    (stage,) = {record.stage.value for record in found.values()}
+    about, numbers = _about(run, list(found.values())), np.asarray(list(places), dtype=np.int64)
+    return Table(str(run.path), run.space, stage, tuple(rungs), numbers, columns, about)
 
 
 def _finished(run: Run) -> dict[int, Record]:
@@ -76,17 +98,17 @@ def _numbers(record: Record) -> dict[str, float]:
     return found
 
 
-def _about(runs: Sequence[Run], records: Sequence[Record]) -> dict[str, Any]:
+def _about(run: Run, records: Sequence[Record]) -> dict[str, Any]:
     """What the card says."""
-    info = runs[0].info
+    info = run.info
     data: Mapping[str, Any] = info["data"]
     return {
         "made": datetime.now(UTC).date().isoformat(),
         "data": {key: data[key] for key in ("name", "fingerprint", "train", "validation", "test") if key in data},
-        "seeds": [run.config.seed for run in runs],
+        "seeds": [run.config.seed],
         "hours": round(sum(record.seconds or 0.0 for record in records) / 3600, 2),
         "versions": info["versions"],
-        "configuration": runs[0].config.to_short_yaml(),
+        "configuration": run.config.to_short_yaml(),
     }
 
 
@@ -105,6 +127,7 @@ def card_of(table: Table, machine: str) -> str:
     trained = f"trained from scratch, and measured after {listed(table.rungs)} epochs" if table.rungs else "measured"
     weights = "" if table.rungs else " with the weights of one supernet for each seed"
     images = ", ".join(f"{data[part]:,} {part}" for part in ("train", "validation", "test") if data.get(part))
+    proposer = yaml.safe_load(about["configuration"])["search"]["proposer"]
     best = max(table.front(), key=lambda text: table.metrics(text)["accuracy"])
     found = table.metrics(best)
     return f"""# {table.name}
@@ -113,7 +136,7 @@ def card_of(table: Table, machine: str) -> str:
 {trained}{weights}. Data: {data["name"]} ({images}). Per network and seed: {listed(table.measured)};
 operations, parameters and bytes are counted by the space.
 
-**How.** By `binarynas search` with the proposer `exhaustive`; seeds {listed(about["seeds"])}. The configuration is
+**How.** By `binarynas search` with the proposer `{proposer}`; seeds {listed(about["seeds"])}. The configuration is
 below.
 
 **Hardware, hours.** {machine}; {about["hours"]:.1f} hours of one worker in all. `seconds` are those of this machine,

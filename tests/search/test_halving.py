@@ -24,6 +24,7 @@ def record(number, accuracy, ops, rung=1, generation=0):
         ({"epochs": 8}, (1, 2, 4, 8)),
         ({"epochs": 10, "first_rung": 2, "reduction": 3}, (2, 6, 10)),
         ({"epochs": 3, "reduction": 1.1}, (1, 2, 3)),
+        ({"epochs": 4, "reduction": 1}, (1, 2, 3, 4)),
         ({"epochs": 8, "early_stopping": False}, (8,)),
         ({"epochs": 1}, (1,)),
         ({"epochs": 4, "first_rung": 9}, (4,)),
@@ -38,6 +39,11 @@ def test_half_go_on_the_least_dominated_first():
     candidates = [record(0, 0.5, 10), record(1, 0.9, 20), record(2, 0.8, 30), record(3, 0.7, 40)]
     assert survivors(candidates, [], 1, OBJECTIVES, 2) == {0, 1}
     assert survivors(candidates, [], 1, OBJECTIVES, 4 / 3) == {0, 1, 2}
+
+
+def test_a_reduction_of_one_stops_none():
+    candidates = [record(0, 0.9, 10), record(1, 0.8, 20), record(2, 0.7, 30)]
+    assert survivors(candidates, [], 1, OBJECTIVES, 1) == {0, 1, 2}
 
 
 def test_what_is_not_dominated_is_never_stopped():

@@ -191,6 +191,23 @@ def test_what_a_table_refuses(cli, runs, table, tmp_path):
     assert "--out is the table's file, NAME.parquet" in done.stderr
 
 
+def test_a_table_grows_by_runs_of_other_seeds(runs, table, cli, tmp_path):
+    first, both = tmp_path / "first.parquet", tmp_path / "both.parquet"
+    assert cli("table", runs[0], "--out", first).returncode == 0
+    done = cli("table", first, runs[1], "--out", both)
+    assert done.returncode == 0, done.stderr
+    grown = load_table(both)
+    assert grown.fingerprint == table.fingerprint
+    assert grown.about["seeds"] == table.about["seeds"] == [0, 1]
+    assert "seeds 0, 1." in both.with_suffix(".md").read_text()
+    again = cli("table", both, runs[1], "--out", tmp_path / "twice.parquet")
+    assert again.returncode == 2
+    assert "each run of a table has a seed of its own; theirs are 0, 1, 1" in again.stderr
+    nothing = cli("table", tmp_path / "none", "--out", tmp_path / "none.parquet")
+    assert nothing.returncode == 2
+    assert "none" in nothing.stderr
+
+
 @pytest.fixture(scope="module")
 def file(table, tmp_path_factory):
     """The table as a file."""
