@@ -22,6 +22,11 @@ class ExecutionConfig(Section):
         default=None, description="a Ray cluster, auto or HOST:PORT; this machine where left out"
     )
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto",
+        description="of convolutions in training: bfloat16 with exact binary sums, or float32; auto is bfloat16 on GPUs "
+        "and on processors that have instructions for it. Networks are always measured in float32",
+    )
     threads: int = Field(default=1, ge=1, description="torch threads of a candidate's evaluation")
     training_threads: int = Field(default=2, ge=1, description="torch threads of supernet training, of each worker")
     training_workers: int | str = Field(

@@ -35,6 +35,9 @@ from spaces.tools.files import write_atomically
 _FREE = ("execution",)
 """Sections that may change: where and how trials run."""
 
+_BINDING = ("execution.precision",)
+"""Settings of these sections that change what a training gives."""
+
 _FREE_KEYS = ("data.loader_workers", "data.memory_limit_mb", "data.download", "data.path", "data.cache")
 """Further settings that leave results alone: whether the images are the same is looked at by itself."""
 
@@ -100,7 +103,7 @@ def _changed(run: Run) -> dict[str, tuple[Any, Any]]:
         ) from error
     was, now = _flat(before.model_dump(mode="json")), _flat(run.config.model_dump(mode="json"))
     keys = [key for key in {**was, **now} if was.get(key) != now.get(key) and key not in _FREE_KEYS]
-    return {key: (was.get(key), now.get(key)) for key in keys if key.partition(".")[0] not in _FREE}
+    return {key: (was.get(key), now.get(key)) for key in keys if key.partition(".")[0] not in _FREE or key in _BINDING}
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -39,7 +39,7 @@ from search.training.own import TrainingCode
 from search.training.ranks import ALONE, Ranks
 from search.training.steps import Epoch, Step
 from search.training.teachers import Lessons
-from search.worker.device import pick_device
+from search.worker.device import lacks_precision, pick_device, pick_precision
 from search.worker.memory import keep_memory
 from search.worker.tasks import ExecutionError
 from spaces import Candidate
@@ -75,6 +75,8 @@ class Context:
         self.run = Run(path)
         self.config = self.run.config
         self.device = device or pick_device(self.config.execution.device)
+        self.precision = pick_precision(self.config.execution.precision, self.device)
+        """Of forward passes in training; see `search.training.steps.autocast`."""
         self._lessons: dict[tuple[tuple[str, ...], float], Lessons] = {}
 
     @property
@@ -93,12 +95,14 @@ class Context:
         folder: Path,
         until: int | None = None,
         report_seconds: float = math.inf,
+        precision: torch.dtype | None = None,
     ) -> Iterator[tuple[Epoch, bool]]:
         """Train a network in each of the stages of `config`, one after another: epochs, numbered through all stages,
         and whether they are of the last one, which alone may be paused, `until` epochs of its own.
 
         `make_step(settings, mode)` is the step of a stage. Checkpoints of the stages lie beside one another in
-        `folder`, so that a training goes on within the stage in which it was stopped.
+        `folder`, so that a training goes on within the stage in which it was stopped. `precision` is what the steps
+        compute in, where that is not the worker's.
         """
         lessons, before = self.lessons(config), 0
         for stage in config.stages():
@@ -118,6 +122,7 @@ class Context:
                 checkpoints=folder / "-".join(["checkpoints", *name]),
                 until=until if last else None,
                 report_seconds=report_seconds,
+                precision=precision,
             ):
                 yield replace(epoch, epoch=before + epoch.epoch, epochs=config.total_epochs), last
             before += settings.epochs
@@ -128,7 +133,8 @@ class Context:
         if key not in self._lessons:
             data = self.run.info["data"]
             teachers = [load_teacher(self.run.teacher(name), data["mean"], data["std"]) for name in key[0]]
-            self._lessons[key] = Lessons([teacher.to(self.device) for teacher in teachers], config.teacher_temperature)
+            teachers = [teacher.to(self.device) for teacher in teachers]
+            self._lessons[key] = Lessons(teachers, config.teacher_temperature, self.precision)
         return self._lessons[key]
 
     def train(
@@ -142,9 +148,11 @@ class Context:
         checkpoints: Path,
         until: int | None = None,
         report_seconds: float = math.inf,
+        precision: torch.dtype | None = None,
     ) -> Iterator[Epoch]:
         """Train a network, together with the other workers where there are any; see `search.training.loop.train`."""
-        return train(
+        told = str(precision or self.precision).removeprefix("torch.")
+        epochs = train(
             network,
             step,
             split,
@@ -156,6 +164,7 @@ class Context:
             checkpoint_seconds=60 * self.config.execution.checkpoint_minutes,
             report_seconds=report_seconds,
         )
+        return (replace(epoch, precision=told) for epoch in epochs)
 
     def open(self) -> None:
         """Open the images or pictures that tasks need, in a worker's first second.
@@ -165,6 +174,8 @@ class Context:
         """
         if self.device.type == "cuda" and not torch.cuda.is_available():
             raise ExecutionError("execution.device is cuda, and torch finds no GPU here: set it to cpu or auto")
+        if problem := lacks_precision(self.config.execution.precision, self.device):
+            raise ExecutionError(problem)
         found = (self.pictures if self.config.method.detects else self.data).fingerprint
         begun = self.run.info["data"]["fingerprint"]
         if found != begun:

@@ -1,4 +1,4 @@
-"""The device of a worker, and whether its processor has vector instructions."""
+"""The device of a worker, the precision that it trains in, and whether its processor has vector instructions."""
 
 from functools import cache
 
@@ -20,6 +20,27 @@ def has_vectors() -> bool:
 def gpu_count() -> int:
     """How many GPUs this machine has."""
     return torch.cuda.device_count()
+
+
+def pick_precision(name: str, device: torch.device) -> torch.dtype:
+    """The precision that a configuration names; `auto` is bfloat16 where the device has instructions for it."""
+    if name == "auto":
+        name = "bfloat16" if _computes_in_halves(device) else "float32"
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[name]
+
+
+def lacks_precision(name: str, device: torch.device) -> str | None:
+    """Why this machine cannot train in a precision that a configuration names; None where it can."""
+    if name != "bfloat16" or device.type != "cpu" or torch.ops.mkldnn._is_mkldnn_bf16_supported():  # noqa: SLF001
+        return None
+    return "execution.precision is bfloat16, which torch cannot compute on the processor here: leave it at auto"
+
+
+def _computes_in_halves(device: torch.device) -> bool:
+    """Whether bfloat16 pays: GPUs from Ampere on, processors with AVX512_BF16 or AMX."""
+    if device.type == "cuda":
+        return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()  # noqa: SLF001
 
 
 def pick_device(name: str) -> torch.device:
