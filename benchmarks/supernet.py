@@ -42,16 +42,16 @@ class Sign(torch.autograd.Function):
     """The sign, whose gradient is made of indicators: of activations with Bi-Real's slope, of weights without."""
 
     @staticmethod
-    def forward(ctx, x, of_activations):
+    def forward(ctx, x, of):
         ctx.save_for_backward(x)
-        ctx.of_activations = of_activations
+        ctx.of = of
         return x.sign()
 
     @staticmethod
     def backward(ctx, gradient):
         (x,) = ctx.saved_tensors
         within = 1.0 - (x < -1).float() - (x > 1).float()
-        slope = (-2 * x.sign() * x + 2) * within if ctx.of_activations else within
+        slope = (-2 * x.sign() * x + 2) * within if ctx.of == "activations" else within
         return slope * gradient, None
 
 
@@ -98,11 +98,11 @@ class Rival:
         normal = (weight - mean) / deviation
         if weights == "float":
             return normal
-        return normal.detach().abs().mean(axes, keepdim=True) * Sign.apply(normal, False)
+        return normal.detach().abs().mean(axes, keepdim=True) * Sign.apply(normal, "weights")
 
     def unit(self, x, name, norm, moves, weight, stride, groups, weights):
         first, second, slope, last = (f"{name}.{each}" for each in moves)
-        signs = Sign.apply(self.move(x, first), True)
+        signs = Sign.apply(self.move(x, first), "activations")
         sums = F.conv2d(signs, self.binarised(weight, weights), None, stride, weight.shape[-1] // 2, 1, groups)
         out = self.norm(sums, f"{name}.{norm}")
         x = F.avg_pool2d(x, 2, stride=2) if stride == 2 else x

@@ -20,8 +20,8 @@ def load_epochs(run: str | os.PathLike[str]) -> pd.DataFrame:
 
     Columns `phase` (such as supernet or finetuned), `id` (of the network; null for the supernet), `epoch` (from 1),
     `epochs` (how many the training has), `loss` (nats), `images_per_second`, `learning_rate`, `precision` (of its
-    convolutions; null in runs from before it was kept), `time` (UTC). Empty where the run has no events. The file is a log for people: a line that cannot be read, such as the last one of a run that
-    was killed, is skipped.
+    convolutions; null in runs from before it was kept), `time` (UTC). Empty where the run has no events. The file is a
+    log for people: a line that cannot be read, such as the last one of a run that was killed, is skipped.
     """
     file = Path(run) / EVENTS_FILE
     found: list[object] = []

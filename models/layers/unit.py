@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from models.layers.autograd import Function, once_differentiable, part_of
 from models.layers.channels import first, pad_to, per_channel
-from models.layers.convolution import Terms, convolve, half_type, input_gradient, weight_gradient
+from models.layers.convolution import Terms, convolve, half_type, in_own_type, input_gradient, weight_gradient
 from models.layers.kernels import Kernel
 from models.layers.modes import Activations
 from models.layers.tail import Tail
@@ -59,7 +59,7 @@ class _BinaryConvolution(Function):
             inputs = torch.copysign(inputs.new_ones(()), inputs)
         ctx.save_for_backward(u, inputs, weight)  # and not x, which nobody else keeps
         ctx.settings = stride, groups, activations, bound
-        with torch.autocast(x.device.type, enabled=False):
+        with in_own_type(x):
             return convolve(inputs, weight, stride, groups, terms).to(x.dtype)
 
     @staticmethod

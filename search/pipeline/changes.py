@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
+from analysis.runs.events import load_epochs
 from analysis.runs.layout import (
     CONFIG_FILE,
     FRONT,
@@ -30,6 +31,7 @@ from search.pipeline.detection import prepare_detection
 from search.pipeline.prepare import prepare
 from search.runs.folder import Run
 from search.runs.journal import mend_journal
+from search.worker.device import pick_device, pick_precision, precision_name
 from spaces.tools.files import write_atomically
 
 _FREE = ("execution",)
@@ -102,8 +104,24 @@ def _changed(run: Run) -> dict[str, tuple[Any, Any]]:
             f"{run.path / 'run.json'} holds no configuration: it is damaged, restore it from a copy"
         ) from error
     was, now = _flat(before.model_dump(mode="json")), _flat(run.config.model_dump(mode="json"))
+    bound = _flat(begun).keys() & set(_BINDING)  # a run from before there was such a setting may choose
     keys = [key for key in {**was, **now} if was.get(key) != now.get(key) and key not in _FREE_KEYS]
-    return {key: (was.get(key), now.get(key)) for key in keys if key.partition(".")[0] not in _FREE or key in _BINDING}
+    return {key: (was.get(key), now.get(key)) for key in keys if key.partition(".")[0] not in _FREE or key in bound}
+
+
+def other_precision(run: Run) -> str | None:
+    """What to tell where this machine goes on in another precision than the run was trained in so far."""
+    execution = run.config.execution
+    if execution.address is not None:
+        return None
+    here = precision_name(pick_precision(execution.precision, pick_device(execution.device)))
+    before = sorted(set(load_epochs(run.path)["precision"].dropna()) - {here})
+    if not before:
+        return None
+    return (
+        f"trainings of {run.path} were done in {' and '.join(before)}, and go on in {here}, which execution.precision "
+        f"{execution.precision} is on this machine: weights will differ a little from those of one precision"
+    )
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -39,7 +39,7 @@ from search.training.own import TrainingCode
 from search.training.ranks import ALONE, Ranks
 from search.training.steps import Epoch, Step
 from search.training.teachers import Lessons
-from search.worker.device import lacks_precision, pick_device, pick_precision
+from search.worker.device import compute_in_float32, lacks_precision, pick_device, pick_precision, precision_name
 from search.worker.memory import keep_memory
 from search.worker.tasks import ExecutionError
 from spaces import Candidate
@@ -68,6 +68,7 @@ class Context:
         device: torch.device | None = None,
     ) -> None:
         keep_memory()
+        compute_in_float32()
         self.ranks = ranks
         """The processes that do every task of this worker at the same time, each with its share of the images."""
         self.code = code
@@ -95,14 +96,12 @@ class Context:
         folder: Path,
         until: int | None = None,
         report_seconds: float = math.inf,
-        precision: torch.dtype | None = None,
     ) -> Iterator[tuple[Epoch, bool]]:
         """Train a network in each of the stages of `config`, one after another: epochs, numbered through all stages,
         and whether they are of the last one, which alone may be paused, `until` epochs of its own.
 
         `make_step(settings, mode)` is the step of a stage. Checkpoints of the stages lie beside one another in
-        `folder`, so that a training goes on within the stage in which it was stopped. `precision` is what the steps
-        compute in, where that is not the worker's.
+        `folder`, so that a training goes on within the stage in which it was stopped.
         """
         lessons, before = self.lessons(config), 0
         for stage in config.stages():
@@ -122,7 +121,6 @@ class Context:
                 checkpoints=folder / "-".join(["checkpoints", *name]),
                 until=until if last else None,
                 report_seconds=report_seconds,
-                precision=precision,
             ):
                 yield replace(epoch, epoch=before + epoch.epoch, epochs=config.total_epochs), last
             before += settings.epochs
@@ -148,10 +146,8 @@ class Context:
         checkpoints: Path,
         until: int | None = None,
         report_seconds: float = math.inf,
-        precision: torch.dtype | None = None,
     ) -> Iterator[Epoch]:
         """Train a network, together with the other workers where there are any; see `search.training.loop.train`."""
-        told = str(precision or self.precision).removeprefix("torch.")
         epochs = train(
             network,
             step,
@@ -164,7 +160,7 @@ class Context:
             checkpoint_seconds=60 * self.config.execution.checkpoint_minutes,
             report_seconds=report_seconds,
         )
-        return (replace(epoch, precision=told) for epoch in epochs)
+        return (replace(epoch, precision=precision_name(self.precision)) for epoch in epochs)
 
     def open(self) -> None:
         """Open the images or pictures that tasks need, in a worker's first second.

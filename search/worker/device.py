@@ -29,18 +29,29 @@ def pick_precision(name: str, device: torch.device) -> torch.dtype:
     return {"float32": torch.float32, "bfloat16": torch.bfloat16}[name]
 
 
+def precision_name(precision: torch.dtype) -> str:
+    """What a configuration calls a precision."""
+    return str(precision).removeprefix("torch.")
+
+
 def lacks_precision(name: str, device: torch.device) -> str | None:
     """Why this machine cannot train in a precision that a configuration names; None where it can."""
-    if name != "bfloat16" or device.type != "cpu" or torch.ops.mkldnn._is_mkldnn_bf16_supported():  # noqa: SLF001
+    if name != "bfloat16" or device.type != "cpu" or torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return None
     return "execution.precision is bfloat16, which torch cannot compute on the processor here: leave it at auto"
+
+
+def compute_in_float32() -> None:
+    """Let float32 be float32 on CUDA: by default cuDNN rounds what convolutions multiply to 10 bits, and a network
+    would not give there what it gives on a CPU."""
+    torch.backends.cudnn.allow_tf32 = False
 
 
 def _computes_in_halves(device: torch.device) -> bool:
     """Whether bfloat16 pays: GPUs from Ampere on, processors with AVX512_BF16 or AMX."""
     if device.type == "cuda":
         return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()  # noqa: SLF001
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
 def pick_device(name: str) -> torch.device:

@@ -2,9 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict
-
-import torch
+from dataclasses import asdict, replace
 
 from analysis.runs.layout import MANIFEST_FILE
 from analysis.stages import PARENT
@@ -71,21 +69,23 @@ class _Training:
         images = self.context.augmented(images, self.candidate.hyperparameters.get("augmentation"))
         code = self.context.code or TrainingCode.of(self.config.loss, self.config.step)
         weights = class_weights(self.config, images, self.context.device)
-        precision = torch.float32 if code.step else self.context.precision  # a step of a user's own sees to it itself
         for epoch, last in self.context.train_in_stages(
             network,
-            lambda settings, _: code.make_step(network, settings, self.candidate.hyperparameters, weights, precision),
+            lambda settings, _: code.make_step(
+                network, settings, self.candidate.hyperparameters, weights, self.context.precision
+            ),
             images,
             self.config,
             purpose=(self.stage.value, self.identity),
             folder=self.folder,
             until=until,
-            precision=precision,
         ):
             accuracy = None
             goes_on = epoch.epoch < self.config.epochs_before + until  # the outcome has the last one
             if last and self.stage is not Stage.FINETUNED and goes_on:
                 accuracy = validate(self.context, network)["accuracy"]
+            if code.step is not None:
+                epoch = replace(epoch, precision=None)  # a step of a user's own chooses it
             yield EpochReport(self.stage.value, self.identity, **asdict(epoch), accuracy=accuracy)
 
     def cost(self) -> dict[str, float]:
