@@ -29,7 +29,7 @@ from models.layers.modes import Mode
 from models.layers.recalibration import recalibrate
 from models.nasbnn.supernet import NasBnnSupernet
 from search.training.steps import at_full_precision, autocast
-from search.worker.device import pick_precision
+from search.worker.device import SMALL_IMAGES, pick_precision
 from spaces import get_space
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "models"))
@@ -182,7 +182,7 @@ def report(name, unit, count, times):
 
 
 def training(options, space, supernet, images, labels):
-    auto = pick_precision("auto", CPU)
+    auto = pick_precision("auto", CPU, max(space.image_size, SMALL_IMAGES))
     sides = {"ours in float32": (Ours(supernet, torch.float32), supernet)}
     if auto != torch.float32:
         twin = copied(supernet)

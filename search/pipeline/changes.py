@@ -114,7 +114,8 @@ def other_precision(run: Run) -> str | None:
     execution = run.config.execution
     if execution.address is not None:
         return None
-    here = precision_name(pick_precision(execution.precision, pick_device(execution.device)))
+    size = run.architectures.image_size
+    here = precision_name(pick_precision(execution.precision, pick_device(execution.device), size))
     before = sorted(set(load_epochs(run.path)["precision"].dropna()) - {here})
     if not before:
         return None

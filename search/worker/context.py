@@ -76,7 +76,7 @@ class Context:
         self.run = Run(path)
         self.config = self.run.config
         self.device = device or pick_device(self.config.execution.device)
-        self.precision = pick_precision(self.config.execution.precision, self.device)
+        self.precision = pick_precision(self.config.execution.precision, self.device, self.run.architectures.image_size)
         """Of forward passes in training; see `search.training.steps.autocast`."""
         self._lessons: dict[tuple[tuple[str, ...], float], Lessons] = {}
 

@@ -46,9 +46,10 @@ def split() -> TensorSplit:
 def test_auto_is_bfloat16_where_the_processor_has_instructions_for_it(monkeypatch, bfloat16, amx, auto):
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: bfloat16)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
-    assert pick_precision("auto", CPU) == getattr(torch, auto)
-    assert pick_precision("float32", CPU) == torch.float32
-    assert pick_precision("bfloat16", CPU) == torch.bfloat16
+    assert pick_precision("auto", CPU, 32) == getattr(torch, auto)
+    assert pick_precision("auto", CPU, 8) == torch.float32  # where it does not pay
+    assert pick_precision("float32", CPU, 32) == torch.float32
+    assert pick_precision("bfloat16", CPU, 8) == torch.bfloat16
 
 
 def test_a_machine_that_cannot_says_so(monkeypatch):

@@ -49,7 +49,7 @@ def measure(
     torch.manual_seed(0)
     supernet = NasBnnSupernet(space).to(device)
     config = SupernetConfig(epochs=2, batch_size=batch_size)
-    precision = pick_precision("auto", device)
+    precision = pick_precision("auto", device, space.image_size)
     step = sandwich_step(supernet, config, precision=precision)
     supernet_image = _epoch_seconds(supernet, step, split, config) / len(split)
     middle = space.sample(rng)
