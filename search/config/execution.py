@@ -25,8 +25,7 @@ class ExecutionConfig(Section):
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto",
         description="of convolutions in training: float32, or bfloat16 with exact binary sums; auto is bfloat16 on "
-        "GPUs, and on processors with instructions for it where images have 16 pixels or more. Networks are measured in "
-        "float32",
+        "GPUs, and on processors with instructions for it where images have 16 pixels or more",
     )
     threads: int = Field(default=1, ge=1, description="torch threads of a candidate's evaluation")
     training_threads: int = Field(default=2, ge=1, description="torch threads of supernet training, of each worker")

@@ -2,10 +2,12 @@
 
 import dataclasses
 import json
+import re
 
 import pytest
 import torch
 
+from analysis import report_html
 from analysis.runs.events import load_epochs
 from analysis.runs.layout import RUN_FILE, RunError
 from models.cell.supernet import MixedSupernet
@@ -143,6 +145,10 @@ def test_a_run_records_the_precision_of_every_epoch(trained):
     epochs = load_epochs(trained)
     assert set(epochs["phase"]) == {"supernet", "finetuned"}
     assert set(epochs["precision"]) == {"bfloat16"}
+
+
+def test_the_report_says_so(trained):
+    assert "trained inbfloat16" in re.sub(r"<[^>]*>", "", report_html([trained]))
 
 
 def test_another_precision_is_refused(tmp_path):
