@@ -31,9 +31,8 @@ class BinaryConv2d(nn.Module):
     Padding is zeros after the binarisation: it adds nothing to a sum, whether activations are signs or 0 and 1.
     `mode` may be changed at any time (`set_mode`): FWBA convolves with `float_weights`; FWFA is a plain convolution of
     ReLU(x), since a network whose only other non-linearity was the binarisation would be linear without one.
-    Under autocast the convolution runs in the autocast type (with exact sums where both sides are binary), the rest in
-    the type of x. Raises `ValueError` where
-    filters read fewer channels than the binariser needs.
+    Under autocast the convolution runs in the autocast type, with exact sums where both sides are binary, the rest in
+    the type of x. Raises `ValueError` where filters read fewer channels than the binariser needs.
     """
 
     def __init__(self, sizes: Sizes, binariser: Binariser, mode: Mode = Mode.BWBA) -> None:

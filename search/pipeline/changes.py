@@ -77,7 +77,7 @@ def fork(run: Run, folder: Path) -> Run:
     copied: list[Path] = []
     if only_trials:
         copied = [path for path in run.path.iterdir() if path.name not in _RESULTS and path != run.journal]
-    elif {key.partition(".")[0] for key in changed} <= set(_AFTER_TRAINING):
+    elif {key.partition(".")[0] for key in changed} <= set(_AFTER_TRAINING) and not set(changed) & set(_BINDING):
         copied = [path for path in (run.path / "supernet",) if path.exists()]
     for path in copied:
         if path.is_dir():

@@ -42,7 +42,9 @@ def precision_name(precision: torch.dtype) -> str:
 
 def lacks_precision(name: str, device: torch.device) -> str | None:
     """Why this machine cannot train in a precision that a configuration names; None where it can."""
-    if name != "bfloat16" or device.type != "cpu" or torch.ops.mkldnn._is_mkldnn_bf16_supported():
+    if name != "bfloat16" or device.type != "cpu":
+        return None
+    if torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return None
     return "execution.precision is bfloat16, which torch cannot compute on the processor here: leave it at auto"
 
@@ -57,7 +59,8 @@ def _computes_in_halves(device: torch.device) -> bool:
     """Whether bfloat16 pays: GPUs from Ampere on, processors with AVX512_BF16 or AMX."""
     if device.type == "cuda":
         return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    # torch tells it by no public name in the oldest version that we take
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()  # pyright: ignore[reportPrivateUsage]
 
 
 def pick_device(name: str) -> torch.device:
