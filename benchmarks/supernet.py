@@ -1,4 +1,4 @@
-"""Images a second in supernet training, in float32 and as `precision: auto` has it, against the steps of the authors.
+"""Images a second in supernet training, in float32 and in what `precision: auto` is, against the steps of the authors.
 
 Run with the allocator that training uses (see docs):
     MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000 python benchmarks/supernet.py
@@ -29,7 +29,7 @@ from models.layers.modes import Mode
 from models.layers.recalibration import recalibrate
 from models.nasbnn.supernet import NasBnnSupernet
 from search.training.steps import at_full_precision, autocast
-from search.worker.device import SMALL_IMAGES, pick_precision
+from search.worker.device import SMALL_IMAGES, pick_precision, precision_name
 from spaces import get_space
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "models"))
@@ -182,11 +182,11 @@ def report(name, unit, count, times):
 
 
 def training(options, space, supernet, images, labels):
-    auto = pick_precision("auto", CPU, max(space.image_size, SMALL_IMAGES))
+    half = pick_precision("auto", CPU, max(space.image_size, SMALL_IMAGES))  # of small images, to see that it loses
     sides = {"ours in float32": (Ours(supernet, torch.float32), supernet)}
-    if auto != torch.float32:
+    if half != torch.float32:
         twin = copied(supernet)
-        sides[f"ours with auto, {str(auto).removeprefix('torch.')}"] = (Ours(twin, auto), twin)
+        sides[f"ours in {precision_name(half)}"] = (Ours(twin, half), twin)
     twin = copied(supernet)
     sides["the authors' steps"] = (Rival(twin), twin)
     optimizers = {
@@ -250,7 +250,9 @@ def main():
     shape = (options.batch, space.channels, space.image_size, space.image_size)
     images, labels = torch.randn(shape), torch.randint(space.classes, (options.batch,))
     supernet = NasBnnSupernet(space)
-    print(f"{options.space}, batch {options.batch}, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    auto = precision_name(pick_precision("auto", CPU, space.image_size))
+    load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+    print(f"{options.space}, batch {options.batch}, auto is {auto}, {load}")
     training(options, space, supernet, images, labels)
     if options.candidates:
         evaluation(options, space, supernet, images)
