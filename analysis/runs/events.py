@@ -12,8 +12,12 @@ from analysis.runs.layout import EVENTS_FILE
 _TEXTS = ("phase", "id")
 _WHOLE = ("epoch", "epochs")
 _NUMBERS = ("loss", "images_per_second", "learning_rate")
-_TYPES = dict.fromkeys(_TEXTS, "str") | dict.fromkeys(_WHOLE, "Int64") | dict.fromkeys(_NUMBERS, "float64")
-_TYPES |= {"precision": "str"}
+_TYPES = {
+    **dict.fromkeys(_TEXTS, "str"),
+    **dict.fromkeys(_WHOLE, "Int64"),
+    **dict.fromkeys(_NUMBERS, "float64"),
+    "precision": "str",
+}
 
 
 def load_epochs(run: str | os.PathLike[str]) -> pd.DataFrame:

@@ -23,7 +23,7 @@ def gpu_count() -> int:
 
 
 SMALL_IMAGES = 16
-"""Pixels of a side below which bfloat16 does not pay on a processor: there, convolutions take less than the rest."""
+"""Pixels of a side below which bfloat16 hardly pays on a processor: `docs/training-speed.md`."""
 
 
 def pick_precision(name: str, device: torch.device, image_size: int) -> torch.dtype:
