@@ -47,7 +47,7 @@ def test_a_run_without_events_has_no_epochs(tmp_path):
     epochs = load_epochs(tmp_path)
     assert len(epochs) == 0
     assert list(epochs.columns) == [
-        "phase", "id", "epoch", "epochs", "loss", "images_per_second", "learning_rate", "time",
+        "phase", "id", "epoch", "epochs", "loss", "images_per_second", "learning_rate", "precision", "time",
     ]  # fmt: skip
 
 
@@ -55,4 +55,4 @@ def test_what_an_epoch_does_not_say_is_missing(tmp_path):
     (tmp_path / "events.jsonl").write_text('{"event": "epoch", "epoch": 1, "phase": "supernet", "loss": NaN}\n')
     epochs = load_epochs(tmp_path)
     assert len(epochs) == 1
-    assert epochs[["id", "loss", "learning_rate", "time"]].isna().all().all()
+    assert epochs[["id", "loss", "learning_rate", "precision", "time"]].isna().all().all()
