@@ -1,5 +1,6 @@
 """One unit of a block: RSign, a binary convolution, and the tail; on its own and on slices of shared channels."""
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -30,6 +31,13 @@ class BinaryUnit(nn.Module):
 
     def run(self, x: Tensor, kernel: Kernel, stride: int, groups: int, activations: Activations) -> Tensor:
         """(N, in, H, W) -> (N, out, H / stride, W / stride); the shortcut is averaged where the stride is 2."""
+        if self.tail.fuses(x):
+            from models.layers.fused.unit import Settings, fused_unit
+
+            binary = kernel.scale is not None
+            settings = Settings(stride, groups, activations, binary, self.bound, batch=self.tail.training)
+            numbers_of = partial(self.tail.numbers, scale=kernel.scale)
+            return fused_unit(x, self.shift, kernel.weight, numbers_of, settings, self.tail.values())
         sums = binary_convolution(x, self.shift, kernel.weight, stride, groups, activations, self.bound)
         shortcut = x if stride == 1 else F.avg_pool2d(x, stride)
         return self.tail(sums, kernel.scale, shortcut)
