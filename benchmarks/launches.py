@@ -54,9 +54,6 @@ class Counter(TorchDispatchMode):
 
     def __init__(self):
         super().__init__()
-        self.clear()
-
-    def clear(self):
         self.launches, self.moved, self.of_products, self.waits, self.names = 0, 0, 0, [], {}
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
@@ -191,6 +188,21 @@ def blocks_of(space):
                 yield name, stage, place, Layer(last, kernel_size, each.groups[0])
 
 
+def counts_of(supernet, batch, choice):
+    """Of every block that is shown: its name, its mode, and the counts forward and backward."""
+    for name, *block in blocks_of(supernet.space):
+        for mode in (Mode.BWBA, Mode.FWBA):
+            with fusion(choice):
+                yield name, mode, *block_counts(supernet, *block, mode, batch)
+
+
+def show(name, mode, forward, backward, *, names):
+    gigabytes = (forward.moved + backward.moved) / 1e9
+    print(f"  {name}, {mode}: {forward.launches:3} + {backward.launches:3} ({gigabytes:6.2f} GB)")
+    if names:
+        print(f"    forward  {forward.names}\n    backward {backward.names}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--space", default="nasbnn")
@@ -198,35 +210,21 @@ def main():
     parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], default="bfloat16")
     parser.add_argument("--names", action="store_true", help="show which operations a block launches")
     options = parser.parse_args()
-    dtype = None if options.dtype == "float32" else getattr(torch, options.dtype)
     supernet = supernet_of(options.space)
     print(f"{options.space}, {options.batch} images, convolutions in {options.dtype}")
-    print("launches forward + backward (GB moved outside products), plain -> fused")
-    with autocast_of(dtype):
-        for name, *block in blocks_of(supernet.space):
-            for mode in (Mode.BWBA, Mode.FWBA):
-                shown = []
-                for choice in (Fusion.NEVER, Fusion.ALWAYS):
-                    with fusion(choice):
-                        forward, backward = block_counts(supernet, *block, mode, options.batch)
-                    gb = (forward.moved + backward.moved) / 1e9
-                    shown.append(f"{forward.launches:3} + {backward.launches:3} ({gb:6.2f} GB)")
-                    waits = forward.waits + backward.waits
-                    assert not waits, waits
-                print(f"  {name}, {mode}: {shown[0]} -> {shown[1]}")
-                if options.names:
-                    print("    forward ", forward.names, "\n    backward", backward.names)
-        names = {Fusion.NEVER: "plain", Fusion.ALWAYS: "fused"}
-        for choice in names:
+    print("launches of a block forward + backward (GB moved by all but products)")
+    with autocast_of(None if options.dtype == "float32" else getattr(torch, options.dtype)):
+        for choice, what in ((Fusion.NEVER, "plain"), (Fusion.ALWAYS, "fused")):
+            print(f"{what}:")
+            for counted in counts_of(supernet, options.batch, choice):
+                show(*counted, names=options.names)
             with fusion(choice):
-                counted = step_counts(supernet, options.batch)
-            passes, loop, optimiser = counted
+                passes, loop, optimiser = counted = step_counts(supernet, options.batch)
             waits = [name for each in counted for name in each.waits]
             print(
-                f"a step, {names[choice]}: {passes.launches} launches in four passes, "
-                f"{loop.launches} of the loop, {optimiser.launches} of the optimiser; "
-                f"{sum(each.moved for each in counted) / 1e12:.2f} TB moved outside products; "
-                f"waits for the GPU: {waits or 'none'}"
+                f"  a step: {passes.launches} launches in four passes, {loop.launches} of the loop, "
+                f"{optimiser.launches} of the optimiser; {sum(each.moved for each in counted) / 1e12:.2f} TB moved by "
+                f"all but products; waits for the GPU: {waits or 'none'}"
             )
 
 

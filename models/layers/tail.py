@@ -69,7 +69,8 @@ class Tail(nn.Module):
     def fuses(self, x: Tensor) -> bool:
         """Whether what follows sums of a network whose activations are of the type of x runs as fused kernels; not
         where statistics are those of several processes."""
-        return self.pooling is None and fuses(x, *self.values(), self.running_mean, self.running_var)
+        here = fuses(x) and self.pooling is None
+        return here and fuses(x, *self.values(), self.running_mean, self.running_var)
 
     @torch.no_grad()
     def numbers(self, sums: Tensor, scale: Tensor | None) -> Tensor:
@@ -115,7 +116,7 @@ class Tail(nn.Module):
         """What the statistics are of, mean and inverse deviation of these sums, with the epsilon meant for scale *
         sums; moves the running ones."""
         channels = sums.shape[1]
-        count = _require_several(sums)
+        count: Tensor | int = _require_several(sums)
         mean, variance = torch.batch_norm_update_stats(sums, None, None, 0.0)
         statistics: _Statistics | Pooled = _Statistics.BATCH
         if self.pooling is not None:

@@ -140,32 +140,32 @@ def sandwich_step(
 
 
 def add_gradients(loss: Tensor, parameters: Sequence[Tensor]) -> None:
-    """The backward pass of a loss, whose gradients are added to the `grad` of the parameters.
-
-    On CUDA those of all parameters are added in a few launches; torch takes one for each parameter, which is more than
-    all else that a pass launches. The sums are the same.
-    """
+    """The backward pass of a loss, whose gradients are added to the `grad` of the parameters."""
     if parameters[0].device.type == "cpu":
         loss.backward()
-        return
+    else:
+        add_at_once(loss, parameters)
+
+
+def add_at_once(loss: Tensor, parameters: Sequence[Tensor]) -> None:
+    """As `add_gradients`, for GPUs: sums of all parameters in a few launches, where torch takes one for each, which is
+    as many as the rest of a pass."""
     found = torch.autograd.grad(loss, parameters, allow_unused=True)
+    places: set[tuple[int, int]] = set()
     there: list[Tensor] = []
     more: list[Tensor] = []
     for parameter, gradient in zip(parameters, found, strict=True):
         if gradient is not None and parameter.grad is None:
-            parameter.grad = _in_layout_of(parameter, gradient)
+            place = gradient.untyped_storage()._cdata, gradient.storage_offset()
+            # fused optimisers want the parameter's layout, and sums must not be those of two parameters
+            own = gradient.stride() == parameter.stride() and place not in places
+            parameter.grad = gradient if own else torch.empty_like(parameter).copy_(gradient)
+            places.add(place)
         elif gradient is not None and parameter.grad is not None:
             there.append(parameter.grad)
             more.append(gradient)
     if there:
         torch._foreach_add_(there, more)  # pyright: ignore[reportPrivateUsage] - the only name that it has
-
-
-def _in_layout_of(parameter: Tensor, gradient: Tensor) -> Tensor:
-    """In the parameter's memory layout, as fused optimisers and the sums of several want it."""
-    if gradient.stride() == parameter.stride():
-        return gradient
-    return torch.empty_like(parameter).copy_(gradient)
 
 
 def plain_step(
