@@ -6,7 +6,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -150,22 +150,24 @@ def add_gradients(loss: Tensor, parameters: Sequence[Tensor]) -> None:
 def add_at_once(loss: Tensor, parameters: Sequence[Tensor]) -> None:
     """As `add_gradients`, for GPUs: sums of all parameters in a few launches, where torch takes one for each, which is
     as many as the rest of a pass."""
-    found = torch.autograd.grad(loss, parameters, allow_unused=True)
-    places: set[tuple[int, int]] = set()
-    there: list[Tensor] = []
-    more: list[Tensor] = []
-    for parameter, gradient in zip(parameters, found, strict=True):
-        if gradient is not None and parameter.grad is None:
-            place = gradient.untyped_storage()._cdata, gradient.storage_offset()
-            # fused optimisers want the parameter's layout, and sums must not be those of two parameters
-            own = gradient.stride() == parameter.stride() and place not in places
-            parameter.grad = gradient if own else torch.empty_like(parameter).copy_(gradient)
-            places.add(place)
-        elif gradient is not None and parameter.grad is not None:
-            there.append(parameter.grad)
-            more.append(gradient)
-    if there:
-        torch._foreach_add_(there, more)  # pyright: ignore[reportPrivateUsage] - the only name that it has
+    gradients = cast(Sequence[Tensor | None], torch.autograd.grad(loss, parameters, allow_unused=True))
+    found = [(each, _laid_out_as(each, g)) for each, g in zip(parameters, gradients, strict=True) if g is not None]
+    new = [pair for pair in found if pair[0].grad is None]
+    more = [(each.grad, gradient) for each, gradient in found if each.grad is not None]
+    for parameter, _ in new:
+        parameter.grad = torch.empty_like(parameter)  # of its own, as gradients of several parameters may be one tensor
+    # torch has these functions under no other name, and does not say what they take
+    if new:
+        torch._foreach_copy_([each.grad for each, _ in new], [g for _, g in new])  # pyright: ignore
+    if more:
+        torch._foreach_add_([each for each, _ in more], [g for _, g in more])  # pyright: ignore
+
+
+def _laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
+    """In the parameter's memory layout: one that differs makes torch go through all of them one by one."""
+    if gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter).copy_(gradient)
 
 
 def plain_step(

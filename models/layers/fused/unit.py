@@ -108,7 +108,7 @@ class _Unit(Function):
             to_weight = weight_gradient(to_sums, inputs, weight, stride, groups)  # in the type of the kernel
         if ctx.needs_input_grad[0] or ctx.needs_input_grad[1]:
             to_input = _laid_out(input_gradient(to_sums, inputs, weight, stride, groups))
-            if shortcut is not None:
+            if shortcut is not None and to_shortcut is not None:
                 to_shortcut = _averaged_back(to_shortcut, x, stride)
             to_x, totals = torch.ops.binarynas.signs_gradient(
                 to_input, x, shift, to_shortcut, bound, activations is Activations.BINARY
