@@ -116,7 +116,7 @@ def autocast_of(dtype):
         patch.object(torch, "autocast", Autocast),
         patch.object(torch, "is_autocast_enabled", lambda device: bool(inside) and inside[-1] is not None),
         patch.object(torch, "get_autocast_dtype", lambda device: inside[-1]),
-        patch.object(steps, "autocast", lambda device: Autocast(device, enabled=dtype is not None)),
+        patch.object(steps, "autocast", lambda device, _: Autocast(device, enabled=dtype is not None)),
     ):
         yield
 
@@ -137,7 +137,7 @@ def block_counts(supernet, stage, place, layer, mode, batch):
     x = torch.empty(batch, channels, before, before, device="meta").contiguous(memory_format=torch.channels_last)
     x.requires_grad_()
     counters = Counter(), Counter()
-    with steps.autocast(x.device):
+    with steps.autocast(x.device, None):
         with counters[0]:
             y = block(x, layer, mode)
         gradient = torch.empty_like(y)

@@ -113,13 +113,24 @@ class RunFacts:
     def supernet_span(self) -> float | None:
         """Seconds from the run's beginning to the last epoch of its supernet; None where there is no such epoch."""
         begun = pd.to_datetime(str(self.info.get("created", "")), utc=True, errors="coerce")
-        try:
-            epochs = load_epochs(self.path)
-        except (OSError, ValueError):
+        epochs = self._epochs()
+        if epochs is None:
             return None
         ends = epochs.loc[epochs["phase"] == "supernet", "time"].dropna()
         seconds = (ends.max() - begun).total_seconds() if len(ends) else 0.0
         return seconds if seconds > 0 else None
+
+    @property
+    def precisions(self) -> list[str]:
+        """What the run's trainings computed in, as far as their epochs tell."""
+        epochs = self._epochs()
+        return [] if epochs is None else sorted(set(epochs["precision"].dropna()))
+
+    def _epochs(self) -> pd.DataFrame | None:
+        try:
+            return load_epochs(self.path)
+        except (OSError, ValueError):
+            return None
 
     @property
     def failures(self) -> dict[str, int]:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.runs.layout import EVENTS_FILE
 
-_TEXTS = ("phase", "id")
+_TEXTS = ("phase", "id", "precision")
 _WHOLE = ("epoch", "epochs")
 _NUMBERS = ("loss", "images_per_second", "learning_rate")
 _TYPES = dict.fromkeys(_TEXTS, "str") | dict.fromkeys(_WHOLE, "Int64") | dict.fromkeys(_NUMBERS, "float64")
@@ -19,9 +19,9 @@ def load_epochs(run: str | os.PathLike[str]) -> pd.DataFrame:
     """The epochs of a run's trainings, one row per epoch; of one that a resume repeated, the last.
 
     Columns `phase` (such as supernet or finetuned), `id` (of the network; null for the supernet), `epoch` (from 1),
-    `epochs` (how many the training has), `loss` (nats), `images_per_second`, `learning_rate`, `time` (UTC). Empty where
-    the run has no events. The file is a log for people: a line that cannot be read, such as the last one of a run that
-    was killed, is skipped.
+    `epochs` (how many the training has), `loss` (nats), `images_per_second`, `learning_rate`, `precision` (of its
+    convolutions; null in runs from before it was kept), `time` (UTC). Empty where the run has no events. The file is a
+    log for people: a line that cannot be read, such as the last one of a run that was killed, is skipped.
     """
     file = Path(run) / EVENTS_FILE
     found: list[object] = []

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from models.layers.binarisers import Binariser
 from models.layers.channels import per_channel
+from models.layers.convolution import Terms, convolve_binary
 from models.layers.kernels import Kernel, KernelCache, new_weight
 from models.layers.modes import Activations, Mode, Weights
 from models.layers.unit import BinaryUnit
@@ -30,8 +31,8 @@ class BinaryConv2d(nn.Module):
     Padding is zeros after the binarisation: it adds nothing to a sum, whether activations are signs or 0 and 1.
     `mode` may be changed at any time (`set_mode`): FWBA convolves with `float_weights`; FWFA is a plain convolution of
     ReLU(x), since a network whose only other non-linearity was the binarisation would be linear without one.
-    Under autocast the convolution runs in the autocast type, the rest in the type of x. Raises `ValueError` where
-    filters read fewer channels than the binariser needs.
+    Under autocast the convolution runs in the autocast type, with exact sums where both sides are binary, the rest in
+    the type of x. Raises `ValueError` where filters read fewer channels than the binariser needs.
     """
 
     def __init__(self, sizes: Sizes, binariser: Binariser, mode: Mode = Mode.BWBA) -> None:
@@ -72,8 +73,14 @@ class BinaryConv2d(nn.Module):
         """`binarised` inputs (N, in, H, W) -> (N, out, H', W')."""
         kernel = self.kernel()
         weight, padding = _reaching(kernel.weight, max(inputs.shape[2:]), self.padding, self.dilation)
-        sums = F.conv2d(inputs, weight, None, self.stride, padding, self.dilation, self.groups).to(inputs.dtype)
+        settings = self.stride, padding, self.dilation, self.groups
+        sums = convolve_binary(inputs, weight, *settings, self._terms(kernel))
         return sums if kernel.scale is None else sums * per_channel(kernel.scale)
+
+    def _terms(self, kernel: Kernel) -> Terms:
+        if kernel.scale is None or self.mode.activations is Activations.FLOAT:
+            return Terms.FLOATS
+        return Terms.SIGNS if self.binariser.low == -1 else Terms.WHOLE
 
     def extra_repr(self) -> str:
         """The settings, for print(network)."""

@@ -1,21 +1,161 @@
-"""Convolutions and their gradients by the fastest of equal ways; the choices were measured on an AVX2 processor."""
+"""Convolutions and their gradients by the fastest of equal ways; the choices were measured on an AVX2 processor.
+
+In half types (bfloat16, float16) libraries add in float32 and round what comes out. Sums of signs are whole numbers,
+which a half type holds up to some size: where a sum may be larger, its terms are cut into parts, each exact, that are
+added in float32. So a binary convolution gives the same sums in every type.
+"""
 
 import itertools
+from collections.abc import Callable
+from enum import Enum
+from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.layers.autograd import Function, once_differentiable
 from models.layers.channels import per_channel
 
 # maps up to this many pixels: a 1x1 convolution is quicker as a product of matrices
 _SMALL_MAP = 64
 # numbers that stay in a cache while products are added to them
 _CACHED = 2**18
+# on the CPU, more parts than these take longer than one product in float32
+_MOST_PARTS = 3
+_HALF = (torch.bfloat16, torch.float16)
+
+Product = Callable[[Tensor, Tensor], Tensor]
+"""A convolution of x (N, in, H, W) with a weight (out, in / groups, k, k), in the type of both."""
 
 
-def convolve(x: Tensor, weight: Tensor, stride: int, groups: int) -> Tensor:
-    """A convolution padded by half a kernel; (N, in, H, W) -> (N, out, H / stride, W / stride)."""
+class Terms(Enum):
+    """What is added up in a convolution."""
+
+    SIGNS = "-1 and 1"
+    WHOLE = "-1, 0 and 1"
+    FLOATS = "any numbers, whose sums are rounded"
+
+
+def half_type(x: Tensor) -> torch.dtype:
+    """The type that convolutions of x compute in: that of autocast, or its own."""
+    device = x.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
+
+
+def in_own_type(x: Tensor) -> torch.autocast:
+    """Within the block, layers compute in the type of their tensors, whatever the type of autocast outside is."""
+    return torch.autocast(x.device.type, enabled=False)
+
+
+def sums(product: Product, x: Tensor, weight: Tensor, groups: int, terms: Terms) -> Tensor:
+    """product(x, weight), exact where the terms are whole numbers: (N, out, H', W'), in float32 where x is of a half
+    type.
+
+    x and the weight are of one type. On GPUs whole numbers are added in float16, whatever that type is: it holds them
+    up to 2048, bfloat16 up to 256, and float32 is many times as slow.
+    """
+    found = _unwidened(product, x, weight, groups, terms)
+    return found.float() if found.dtype in _HALF else found
+
+
+def _unwidened(product: Product, x: Tensor, weight: Tensor, groups: int, terms: Terms) -> Tensor:
+    """As `sums`, but in a half type where that holds them."""
+    if terms is Terms.FLOATS:
+        return product(x, weight)
+    if x.device.type != "cpu" and x.dtype != torch.float64:
+        x, weight = x.half(), weight.half()
+    if x.dtype not in _HALF:
+        return product(x, weight)
+    inputs = weight.shape[1]
+    size = exact_inputs(weight, terms)
+    parts = -(-inputs // size) if size else inputs + 1
+    if parts == 1:
+        return product(x, weight)
+    if parts > inputs or (x.device.type == "cpu" and parts > _MOST_PARTS):
+        return product(x.float(), weight.float())
+    return _in_parts(product, x, weight, groups, size)
+
+
+def exact_inputs(weight: Tensor, terms: Terms) -> int:
+    """How many of a filter's inputs may be added in the weight's type, so that every sum is exact; 0: not even one.
+
+    A type of p significant bits holds all whole numbers up to 2^p, and the even ones up to 2^(p + 1). A sum of signs is
+    even where every tap of the kernel adds an even number of them, at the border of the map, too.
+
+    >>> exact_inputs(torch.ones(1, 64, 3, 3, dtype=torch.bfloat16), Terms.SIGNS)
+    56
+    """
+    limit, taps = round(2 / torch.finfo(weight.dtype).eps), weight.shape[2] * weight.shape[3]
+    even = 2 * limit // taps // 2 * 2
+    return even if terms is Terms.SIGNS and weight.shape[1] % 2 == 0 and even else limit // taps
+
+
+def _in_parts(product: Product, x: Tensor, weight: Tensor, groups: int, size: int) -> Tensor:
+    """The sum of the products of `size` inputs of every filter at a time, in float32."""
+    total: Tensor | None = None
+    grouped = x.unflatten(1, (groups, -1))  # (N, groups, in / groups, H, W)
+    for some, of_weight in zip(grouped.split(size, 2), weight.split(size, 1), strict=True):
+        given = (some.flatten(1, 2), of_weight)
+        part = product(*(each.contiguous(memory_format=torch.channels_last) for each in given))
+        total = part.float() if total is None else total.add_(part)
+    assert total is not None, "filters read at least one channel"
+    return total
+
+
+class _Binary(Function):
+    """torch's convolution of binary tensors: exact forward, gradients in the half type."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, settings: tuple[int, int, int, int], terms: Terms) -> Tensor:
+        ctx.types, ctx.settings = (x.dtype, weight.dtype), settings
+        half = half_type(x)
+        x, weight = x.to(half), weight.to(half)
+        ctx.save_for_backward(x, weight)
+        with in_own_type(x):
+            return sums(_torchs(settings), x, weight, settings[3], terms).to(ctx.types[0])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        stride, padding, dilation, groups = ctx.settings
+        settings = [stride] * 2, [padding] * 2, [dilation] * 2, False, [0, 0], groups
+        wanted = [*ctx.needs_input_grad[:2], False]
+        found = torch.ops.aten.convolution_backward(gradient.to(x.dtype), x, weight, None, *settings, wanted)
+        of_both = (None if each is None else each.to(dtype) for each, dtype in zip(found[:2], ctx.types, strict=True))
+        return *of_both, None, None
+
+
+def _torchs(settings: tuple[int, int, int, int]) -> Product:
+    stride, padding, dilation, groups = settings
+    return lambda x, weight: F.conv2d(x, weight, None, stride, padding, dilation, groups)
+
+
+def convolve_binary(
+    x: Tensor, weight: Tensor, stride: int, padding: int, dilation: int, groups: int, terms: Terms
+) -> Tensor:
+    """torch's convolution of x (N, in, H, W) with a weight (out, in / groups, k, k), in the type of x.
+
+    Under autocast it computes in the autocast type, forward exactly where the terms are whole numbers.
+    """
+    if terms is Terms.FLOATS or (half_type(x) == x.dtype and x.device.type == "cpu"):
+        return F.conv2d(x, weight, None, stride, padding, dilation, groups).to(x.dtype)
+    return _Binary.apply(x, weight, (stride, padding, dilation, groups), terms)
+
+
+def convolve(x: Tensor, weight: Tensor, stride: int, groups: int, terms: Terms = Terms.FLOATS) -> Tensor:
+    """A convolution padded by half a kernel; (N, in, H, W) -> (N, out, H / stride, W / stride). See `sums`."""
+    return sums(partial(_convolve, stride=stride, groups=groups), x, weight, groups, terms)
+
+
+def convolve_unwidened(x: Tensor, weight: Tensor, stride: int, groups: int, terms: Terms) -> Tensor:
+    """As `convolve`, but in a half type where that holds the sums: for kernels that read any type."""
+    return _unwidened(partial(_convolve, stride=stride, groups=groups), x, weight, groups, terms)
+
+
+def _convolve(x: Tensor, weight: Tensor, *, stride: int, groups: int) -> Tensor:
     if _as_matrices(x, weight, stride, groups):
         return F.linear(x.permute(0, 2, 3, 1), weight.flatten(1)).permute(0, 3, 1, 2)
     return F.conv2d(x, weight, None, stride, weight.shape[-1] // 2, 1, groups)
@@ -56,7 +196,7 @@ def _as_a_convolution(gradient: Tensor, x: Tensor, weight: Tensor, stride: int, 
     images, channels = x.shape[:2]
     size, kernel_size = channels // groups, weight.shape[-1]
     x = x.unflatten(1, (groups, size)).permute(2, 1, 0, 3, 4).reshape(size, groups * images, *x.shape[2:])
-    layout = torch.channels_last if size <= 16 else torch.contiguous_format
+    layout = torch.channels_last if size <= 16 and x.dtype not in _HALF else torch.contiguous_format
     x = x.contiguous(memory_format=layout)
     kernel = gradient.transpose(0, 1).contiguous(memory_format=layout)
     result = F.conv2d(x, kernel, None, 1, kernel_size // 2, stride, groups)

@@ -1,5 +1,6 @@
 """One unit of a block: RSign, a binary convolution, and the tail; on its own and on slices of shared channels."""
 
+import math
 from functools import partial
 from typing import Any
 
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from models.layers.autograd import Function, once_differentiable, part_of
 from models.layers.channels import first, pad_to, per_channel
-from models.layers.convolution import convolve, input_gradient, weight_gradient
+from models.layers.convolution import Terms, convolve, half_type, in_own_type, input_gradient, weight_gradient
 from models.layers.kernels import Kernel
 from models.layers.modes import Activations
 from models.layers.tail import Tail
@@ -31,14 +32,14 @@ class BinaryUnit(nn.Module):
 
     def run(self, x: Tensor, kernel: Kernel, stride: int, groups: int, activations: Activations) -> Tensor:
         """(N, in, H, W) -> (N, out, H / stride, W / stride); the shortcut is averaged where the stride is 2."""
+        terms = Terms.FLOATS if kernel.scale is None or activations is Activations.FLOAT else Terms.SIGNS
         if self.tail.fuses(x):
             from models.layers.fused.unit import Settings, fused_unit
 
-            binary = kernel.scale is not None
-            settings = Settings(stride, groups, activations, binary, self.bound, batch=self.tail.training)
+            settings = Settings(stride, groups, activations, terms, self.bound, batch=self.tail.training)
             numbers_of = partial(self.tail.numbers, scale=kernel.scale)
             return fused_unit(x, self.shift, kernel.weight, numbers_of, settings, self.tail.values())
-        sums = binary_convolution(x, self.shift, kernel.weight, stride, groups, activations, self.bound)
+        sums = binary_convolution(x, self.shift, kernel.weight, stride, groups, activations, self.bound, terms)
         shortcut = x if stride == 1 else F.avg_pool2d(x, stride)
         return self.tail(sums, kernel.scale, shortcut)
 
@@ -54,40 +55,52 @@ class _BinaryConvolution(Function):
         groups: int,
         activations: Activations,
         bound: float,
+        terms: Terms,
     ) -> Tensor:
-        device = x.device.type
-        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
+        dtype = half_type(x)
         ctx.declared = shift.shape[0]
         shift = first(shift, x.shape[1])
-        inputs = x + per_channel(shift + 0.0)  # no element is -0.0, as no shift is: copysign then gives sign(0) = +1
+        u = x + per_channel(shift + 0.0)  # no element is -0.0, as no shift is: copysign then gives sign(0) = +1
+        inputs, weight = u.to(dtype), weight.to(dtype)  # which keeps the sign of what it rounds to 0
         if activations is Activations.BINARY:
-            inputs = torch.copysign(inputs.new_ones(()), inputs, out=inputs)
-        inputs, weight = inputs.to(dtype), weight.to(dtype)
-        ctx.save_for_backward(x, shift, inputs, weight)
+            inputs = torch.copysign(inputs.new_ones(()), inputs)
+        ctx.save_for_backward(u, inputs, weight)  # and not x, which nobody else keeps
         ctx.settings = stride, groups, activations, bound
-        with torch.autocast(device, enabled=False):
-            return convolve(inputs, weight, stride, groups).to(x.dtype)
+        with in_own_type(x):
+            return convolve(inputs, weight, stride, groups, terms).to(x.dtype)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        x, shift, inputs, weight = ctx.saved_tensors
+        u, inputs, weight = ctx.saved_tensors
         stride, groups, activations, bound = ctx.settings
         gradient = gradient.to(inputs.dtype)
         to_input = to_shift = to_weight = None
         if ctx.needs_input_grad[2]:
-            to_weight = weight_gradient(gradient, inputs, weight, stride, groups).to(x.dtype)
+            to_weight = weight_gradient(gradient, inputs, weight, stride, groups).to(u.dtype)
         if ctx.needs_input_grad[0] or ctx.needs_input_grad[1]:
-            to_input = input_gradient(gradient, inputs, weight, stride, groups).to(x.dtype)
+            # the tent's slope is 2 / bound (1 - distance): a factor that rounds nothing may act on the weight, which is
+            # the smallest
+            factor = 2 / bound if activations is Activations.BINARY else 1.0
+            early = math.frexp(factor)[0] == 0.5
+            scaled = weight * factor if early and factor != 1 else weight
+            to_input = input_gradient(gradient, inputs, scaled, stride, groups).to(u.dtype)
             if activations is Activations.BINARY:
-                distance = part_of(torch.add(x, per_channel(shift)).abs_(), bound)
-                to_input = to_input.addcmul_(to_input, distance, value=-1).mul_(2 / bound)  # the tent's slope
+                to_input = to_input.addcmul_(to_input, part_of(u.abs(), bound), value=-1)
+                to_input = to_input if early else to_input.mul_(factor)
             (to_shift,) = pad_to(ctx.declared, to_input.sum((0, 2, 3)))
-        return to_input, to_shift, to_weight, None, None, None, None
+        return to_input, to_shift, to_weight, None, None, None, None, None
 
 
 def binary_convolution(
-    x: Tensor, shift: Tensor, weight: Tensor, stride: int, groups: int, activations: Activations, bound: float = 1.0
+    x: Tensor,
+    shift: Tensor,
+    weight: Tensor,
+    stride: int,
+    groups: int,
+    activations: Activations,
+    bound: float = 1.0,
+    terms: Terms = Terms.FLOATS,
 ) -> Tensor:
     """conv(sign(x + shift), weight), padded with zeros by half a kernel; (N, in, H, W) -> (N, out, H / s, W / s).
 
@@ -95,8 +108,7 @@ def binary_convolution(
     u = x + shift: 2 / b (1 - |u| / b) where |u| <= b, the bound, and 0 elsewhere. With float activations there is no
     sign: u itself is convolved. Of `shift`, as many entries are used as x has channels.
 
-    Under autocast the convolution runs in the autocast type and everything else in the type of x. Sums of signs are
-    then exact up to 2048 in float16 (the largest layers of Table 1 add 4800 signs, whose sums hardly ever go so far)
-    and up to 256 in bfloat16, which rounds larger ones: prefer float16.
+    Under autocast the convolution and its gradients run in the autocast type and everything else in the type of x.
+    Where `terms` are signs, as with binary weights, its sums are exact in every type (`models.layers.convolution`).
     """
-    return _BinaryConvolution.apply(x, shift, weight, stride, groups, activations, bound)
+    return _BinaryConvolution.apply(x, shift, weight, stride, groups, activations, bound, terms)

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.layers.convolution import convolve_in_order
+from models.layers.convolution import convolve_in_order, in_own_type
 from models.layers.kernels import Kernel, KernelCache, WeightNormalisation, binary_kernel, float_kernel, new_weight
 from models.layers.lsq import HIGH, LOW, initial_step, keep_positive, quantise_weights
 from models.layers.modes import Mode, Weights
@@ -46,8 +46,9 @@ class Stem(nn.Module):
             return self._evaluate(images, width)
         weight = quantise_weights(self.weight[:width], self.step[:width])
         images = images.contiguous(memory_format=torch.channels_last)
-        sums = F.conv2d(images, weight, None, self.stride, STEM_KERNEL_SIZE // 2)
-        return self.tail(sums.to(self.weight.dtype).contiguous(memory_format=torch.channels_last), None, None)
+        with in_own_type(weight):  # which takes little time, and all signs follow from it
+            sums = F.conv2d(images.to(weight.dtype), weight, None, self.stride, STEM_KERNEL_SIZE // 2)
+        return self.tail(sums.contiguous(memory_format=torch.channels_last), None, None)
 
     @torch.no_grad()
     def levels(self, width: int | None = None) -> Tensor:
@@ -82,7 +83,8 @@ class FloatStem(nn.Module):
         if not self.training and not torch.is_grad_enabled():
             sums = convolve_in_order(images.to(weight.dtype), weight, self.stride)  # to the bit as the 1-bit engine
         else:
-            sums = F.conv2d(images, weight, None, self.stride, STEM_KERNEL_SIZE // 2).to(weight.dtype)
+            with in_own_type(weight):
+                sums = F.conv2d(images.to(weight.dtype), weight, None, self.stride, STEM_KERNEL_SIZE // 2)
         return self.tail(sums.contiguous(memory_format=torch.channels_last), None, None)
 
 
@@ -158,7 +160,8 @@ class BinaryNetwork(Network[NasBnnSpace, Architecture, NetworkOptions]):
         x = self.stem(images)
         for block in self.blocks():
             x = block(x)
-        return self.classifier(x.mean((2, 3)))  # (N, last width) -> (N, classes)
+        with in_own_type(x):
+            return self.classifier(x.mean((2, 3)))  # (N, last width) -> (N, classes)
 
     def parts(self) -> dict[str, nn.Module]:
         """See `Network.parts`: the stem and the blocks."""

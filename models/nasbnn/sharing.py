@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from models.layers.autograd import with_gradient
-from models.layers.fused.choice import fuses, product_type
+from models.layers.convolution import half_type
+from models.layers.fused.choice import fuses
 from models.layers.kernels import Kernel, WeightNormalisation, binary_kernel, float_kernel, fused_kernel, new_weight
 from models.layers.modes import Weights
 from models.layers.unit import BinaryUnit
@@ -178,7 +179,7 @@ def kernel_of(weight: Tensor, domain: Weights, normalisation: WeightNormalisatio
 def _fused(
     weight: Tensor, matrix: Tensor | None, cut: "Cut", domain: Weights, normalisation: WeightNormalisation
 ) -> Kernel:
-    dtype = product_type(weight)
+    dtype = half_type(weight)
     return fused_kernel(weight, matrix, cut, normalisation, dtype, binary=domain is Weights.BINARY)
 
 

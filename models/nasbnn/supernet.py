@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.layers.convolution import in_own_type
 from models.layers.kernels import WeightNormalisation
 from models.layers.modes import Mode, Weights
 from models.layers.unit import BinaryUnit
@@ -87,7 +88,8 @@ class NasBnnSupernet(Supernet[NasBnnSpace, Architecture, SupernetOptions]):
         """
         *_, (_, x) = self.maps(images, architecture, mode)
         x = x.mean((2, 3))  # (N, last width)
-        return F.linear(x, part(self.classifier.weight, slice(None), slice(x.shape[1])), self.classifier.bias)
+        with in_own_type(x):
+            return F.linear(x, part(self.classifier.weight, slice(None), slice(x.shape[1])), self.classifier.bias)
 
     def maps(self, images: Tensor, architecture: Architecture, mode: Mode = Mode.BWBA) -> Iterator[tuple[str, Tensor]]:
         """What the stem and every block of one member put out, with the names of `Network.parts`.

@@ -160,6 +160,8 @@ def resume(
     run = open_run(folder)
     if fork is None:
         changes.require_unchanged(run)
+        if told := changes.other_precision(run):
+            note(told)
     else:
         run = changes.fork(run, fork.expanduser())
     _carry_out(run, address, take_over=take_over)

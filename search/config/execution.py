@@ -9,8 +9,8 @@ from search.config.sections import Section
 
 
 class ExecutionConfig(Section):
-    """Where and how trials run. It changes nothing that is proposed or measured on the CPU, except for `threads` and
-    the settings of latencies."""
+    """Where and how trials run. It changes nothing that is proposed or measured on the CPU, except for `precision`,
+    `threads` and the settings of latencies."""
 
     executor: Literal["tune", "inline"] = Field(
         default="tune", description="Ray Tune, or one after another in this process"
@@ -22,6 +22,11 @@ class ExecutionConfig(Section):
         default=None, description="a Ray cluster, auto or HOST:PORT; this machine where left out"
     )
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto",
+        description="of convolutions in training: float32, or bfloat16 with exact binary sums; auto is bfloat16 on "
+        "GPUs, and on processors with instructions for it where images have 16 pixels or more",
+    )
     threads: int = Field(default=1, ge=1, description="torch threads of a candidate's evaluation")
     training_threads: int = Field(default=2, ge=1, description="torch threads of supernet training, of each worker")
     training_workers: int | str = Field(

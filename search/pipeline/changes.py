@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
+from analysis.runs.events import load_epochs
 from analysis.runs.layout import (
     CONFIG_FILE,
     FRONT,
@@ -30,10 +31,14 @@ from search.pipeline.detection import prepare_detection
 from search.pipeline.prepare import prepare
 from search.runs.folder import Run
 from search.runs.journal import mend_journal
+from search.worker.device import pick_device, pick_precision, precision_name
 from spaces.tools.files import write_atomically
 
 _FREE = ("execution",)
 """Sections that may change: where and how trials run."""
+
+_BINDING = ("execution.precision",)
+"""Settings of these sections that change what a training gives."""
 
 _FREE_KEYS = ("data.loader_workers", "data.memory_limit_mb", "data.download", "data.path", "data.cache")
 """Further settings that leave results alone: whether the images are the same is looked at by itself."""
@@ -72,7 +77,7 @@ def fork(run: Run, folder: Path) -> Run:
     copied: list[Path] = []
     if only_trials:
         copied = [path for path in run.path.iterdir() if path.name not in _RESULTS and path != run.journal]
-    elif {key.partition(".")[0] for key in changed} <= set(_AFTER_TRAINING):
+    elif {key.partition(".")[0] for key in changed} <= set(_AFTER_TRAINING) and not set(changed) & set(_BINDING):
         copied = [path for path in (run.path / "supernet",) if path.exists()]
     for path in copied:
         if path.is_dir():
@@ -99,8 +104,25 @@ def _changed(run: Run) -> dict[str, tuple[Any, Any]]:
             f"{run.path / 'run.json'} holds no configuration: it is damaged, restore it from a copy"
         ) from error
     was, now = _flat(before.model_dump(mode="json")), _flat(run.config.model_dump(mode="json"))
+    bound = _flat(begun).keys() & set(_BINDING)  # a run from before there was such a setting may choose
     keys = [key for key in {**was, **now} if was.get(key) != now.get(key) and key not in _FREE_KEYS]
-    return {key: (was.get(key), now.get(key)) for key in keys if key.partition(".")[0] not in _FREE}
+    return {key: (was.get(key), now.get(key)) for key in keys if key.partition(".")[0] not in _FREE or key in bound}
+
+
+def other_precision(run: Run) -> str | None:
+    """What to tell where this machine goes on in another precision than the run was trained in so far."""
+    execution = run.config.execution
+    if execution.address is not None:
+        return None
+    size = run.architectures.image_size
+    here = precision_name(pick_precision(execution.precision, pick_device(execution.device), size))
+    before = sorted(set(load_epochs(run.path)["precision"].dropna()) - {here})
+    if not before:
+        return None
+    return (
+        f"trainings of {run.path} were done in {' and '.join(before)}, and go on in {here}, which execution.precision "
+        f"{execution.precision} is on this machine: weights will differ a little from those of one precision"
+    )
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -17,6 +17,7 @@ from search.pipeline.rules import notes_of, problems_of
 from search.proposers.budget import Budget, require_fast_enough
 from search.runs.folder import Run, creating, write_facts
 from search.runs.teachers import copy_teachers, staged_sections, with_absolute_files
+from search.worker.device import lacks_precision, pick_device
 from spaces import SpaceError
 
 
@@ -31,6 +32,9 @@ def prepare(config: RunConfig, path: Path) -> Run:
     problems: list[str] = []
     if config.execution.device == "cuda" and not config.execution.address and not torch.cuda.is_available():
         problems.append("execution.device is cuda, but torch sees no CUDA device: leave it at auto")
+    if not config.execution.address:
+        problem = lacks_precision(config.execution.precision, pick_device(config.execution.device))
+        problems += [problem] if problem else []
     try:
         callbacks_of(config)
     except ConfigError as error:

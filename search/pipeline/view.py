@@ -104,7 +104,8 @@ class View(ABC):
     def epoch(self, report: EpochReport) -> None:
         """An epoch of some training has ended, or a part of one."""
         if report.id is None:  # the one training of its phase; all others count trials or networks
-            text = f"loss {report.loss:.3f}, {report.images_per_second:.0f} images/s"
+            half = f" in {report.precision}" if report.precision not in (None, "float32") else ""
+            text = f"loss {report.loss:.3f}, {report.images_per_second:.0f} images/s{half}"
             self.show(report.epoch - 1 + report.share, text)
 
     def trials(self, records: Sequence[Record], objectives: Sequence[str] = OBJECTIVES) -> None:

@@ -89,8 +89,10 @@ class BilevelStep:
         seed: int,
         measure: Callable[[nn.Module], float] | None = None,
         ranks: Ranks = ALONE,
+        precision: torch.dtype = torch.float32,
     ) -> None:
         self.supernet = supernet
+        self.precision = precision
         self.config = config
         self.device = next(supernet.parameters()).device
         self.alphas = Alphas.initial(supernet.space, seed, self.device)
@@ -116,7 +118,7 @@ class BilevelStep:
         """The cross entropy of the training batch; see the class."""
         self._move_alphas(batch)
         mixture = self.mixture()
-        with autocast(self.device):
+        with autocast(self.device, self.precision):
             logits = at_full_precision(self.supernet(batch.images, mixture))
             loss = F.cross_entropy(logits, batch.labels, self._weights, label_smoothing=self.config.label_smoothing)
         loss.backward()
@@ -124,7 +126,7 @@ class BilevelStep:
 
     def _move_alphas(self, batch: Batch) -> None:
         images, labels = self._batches.at(batch.epoch, batch.index)
-        with autocast(self.device):
+        with autocast(self.device, self.precision):
             logits = at_full_precision(self.supernet(images, self.alphas.mixture()))
             loss = F.cross_entropy(logits, labels, self._weights)
         term = entropy_term(self.alphas, self.config.entropy_weight, self.config.entropy_decay, batch.epoch)

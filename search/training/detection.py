@@ -45,7 +45,11 @@ def detector_options(config: DetectionConfig, precision: Precision | None = None
 
 
 def detector_step(
-    detector: RegionDetector, pictures: Pictures, config: DetectionConfig, teacher: Detector | None = None
+    detector: RegionDetector,
+    pictures: Pictures,
+    config: DetectionConfig,
+    teacher: Detector | None = None,
+    precision: torch.dtype = torch.float32,
 ) -> Step:
     """Torchvision's four losses. With a teacher, the maps of both pyramids are drawn together (their mean squared
     difference, each map at unit deviation), times `config.teacher_weight`.
@@ -72,7 +76,7 @@ def detector_step(
             images.append(image.flip(2) if mirrored else image)
             targets.append(_trained(target, width if mirrored else None, device))
         maps.clear()
-        with autocast(device):
+        with autocast(device, precision):
             losses = detector(images, targets)
             loss = sum(losses.values(), torch.zeros((), device=device))
             if teacher is not None and isinstance(detector, Detector):
@@ -84,10 +88,12 @@ def detector_step(
     return step
 
 
-def shared_step(detector: SharedDetector, pictures: Pictures, config: DetectionConfig) -> Step:
+def shared_step(
+    detector: SharedDetector, pictures: Pictures, config: DetectionConfig, precision: torch.dtype = torch.float32
+) -> Step:
     """The `detector_step` of some members of its supernet, drawn for every batch by the batch's seed alone: the mean of
     their losses, and of their gradients."""
-    one = detector_step(detector, pictures, config)
+    one = detector_step(detector, pictures, config, precision=precision)
     space = detector.supernet.space
 
     def step(batch: Batch) -> Tensor:
@@ -139,8 +145,7 @@ def evaluate_detector(detector: RegionDetector, split: PictureSplit, batch_size:
         for images, places in split.batches(batch_size, order=in_order(), device=device):
             sizes = [split.pictures.size(place) for place in places.tolist()]
             cut = [image[:, :height, :width] for image, (height, width) in zip(images, sizes, strict=True)]
-            with autocast(device):
-                results = cast("Sequence[Found]", detector(cut))
+            results = cast("Sequence[Found]", detector(cut))
             found |= dict(zip(places.tolist(), results, strict=True))
     return average_precision(split, found, len(detector.seen.class_names))
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
+import torch
 from torch import Tensor, nn
 
 from search.config.sections import NO_VALUES, ConfigError, PlainTrainConfig
@@ -50,9 +51,10 @@ class TrainingCode:
         config: PlainTrainConfig,
         hyperparameters: Mapping[str, object],
         weights: Tensor | None = None,
+        precision: torch.dtype = torch.float32,
     ) -> Step:
-        """The step that trains a network; `weights` are those of the classes in cross entropy. Raises `ConfigError`
-        where a parameter has no value."""
+        """The step that trains a network; `weights` are those of the classes in cross entropy. A whole step chooses its
+        own precision. Raises `ConfigError` where a parameter has no value."""
         values = {name: getattr(config, name) for name in PlainTrainConfig.model_fields.keys() - NO_VALUES} | dict(
             hyperparameters
         )
@@ -60,10 +62,13 @@ class TrainingCode:
             step, named = self.step, _arguments(self.step, values)
             return lambda batch: _checked(step(network, batch, **named), "step").detach()
         if self.loss is None:
-            return plain_step(network, config, weights)
+            return plain_step(network, config, weights, precision=precision)
         loss, named = self.loss, _arguments(self.loss, values)
         return plain_step(
-            network, config, loss_of=lambda logits, labels: _checked(loss(logits, labels, **named), "loss")
+            network,
+            config,
+            loss_of=lambda logits, labels: _checked(loss(logits, labels, **named), "loss"),
+            precision=precision,
         )
 
 

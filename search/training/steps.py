@@ -46,7 +46,8 @@ class Step(Protocol):
 @dataclass(frozen=True)
 class Epoch:
     """What is reported after an epoch, or within one: its number from 1, the mean loss, the speed, the last learning
-    rate, how many processes train it together, and the share of it that is done."""
+    rate, how many processes train it together, the share of it that is done, and the precision that it was trained in,
+    where that is told."""
 
     epoch: int
     epochs: int
@@ -55,6 +56,7 @@ class Epoch:
     learning_rate: float
     workers: int = 1
     share: float = 1.0
+    precision: str | None = None
 
 
 @runtime_checkable
@@ -98,7 +100,11 @@ def taught_loss(logits: Tensor, labels: Tensor, soft: Tensor | None, config: Tra
 
 
 def sandwich_step(
-    supernet: NasBnnSupernet, config: SupernetConfig, weights: Tensor | None = None, students: Mode = Mode.BWBA
+    supernet: NasBnnSupernet,
+    config: SupernetConfig,
+    weights: Tensor | None = None,
+    students: Mode = Mode.BWBA,
+    precision: torch.dtype = torch.float32,
 ) -> Step:
     """The sandwich rule with Bi-Teacher (section 3.3.1, equation 4).
 
@@ -107,21 +113,20 @@ def sandwich_step(
     largest subnet as well, and with it the students: the mean of their soft labels. Where the largest one is no
     teacher, it is a student. Each pass is followed by its backward pass, so that one graph is alive at a time.
     `weights` are those of the classes, where they do not count alike; they belong to labels, not to what a teacher
-    says.
+    says. Convolutions compute in `precision` (see `autocast`).
     """
     space = supernet.space
     smallest, largest = space.smallest(), space.largest()
     loss_of = _cross_entropy(config, weights)
     parameters = list(supernet.parameters())
     device = parameters[0].device
-
     others = len(config.teachers)
 
     def step(batch: Batch) -> Tensor:
         images, labels, soft = batch.images, batch.labels, batch.soft
         rng = derive_rng(batch.seed, "subnets")
         subnets = [smallest, *(space.sample(rng) for _ in range(config.random_subnets))]
-        with autocast(device):
+        with autocast(device, precision):
             logits = at_full_precision(supernet(images, largest, config.teacher_mode or students))
             loss = taught_loss(logits, labels, soft, config, loss_of)
         add_gradients(loss, parameters)
@@ -129,7 +134,7 @@ def sandwich_step(
             own = (logits.detach() / config.teacher_temperature).softmax(dim=1)  # (N, classes)
             soft = own if soft is None else (own + others * soft) / (1 + others)
         for subnet in subnets:
-            with autocast(device):
+            with autocast(device, precision):
                 logits = at_full_precision(supernet(images, subnet, students))
                 taught = soft if config.distillation else None
                 student_loss = taught_loss(logits, labels, taught, config, loss_of)
@@ -171,10 +176,14 @@ def _laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
 
 
 def plain_step(
-    network: nn.Module, config: TrainConfig, weights: Tensor | None = None, loss_of: LossOf | None = None
+    network: nn.Module,
+    config: TrainConfig,
+    weights: Tensor | None = None,
+    loss_of: LossOf | None = None,
+    precision: torch.dtype = torch.float32,
 ) -> Step:
     """One pass with a loss, or cross entropy with classes weighed where there are weights, and the `taught_loss` where
-    there are teachers: finetuning, and training from scratch.
+    there are teachers: finetuning, and training from scratch. Convolutions compute in `precision` (see `autocast`).
 
     Where the configuration lets drop path rise, it is set at the beginning of every epoch: none in the first one.
     """
@@ -187,7 +196,7 @@ def plain_step(
     def step(batch: Batch) -> Tensor:
         for cell in cells:
             cell.drop_path = drop_path * batch.epoch / config.epochs
-        with autocast(device):
+        with autocast(device, precision):
             logits = at_full_precision(network(batch.images))
             loss = taught_loss(logits, batch.labels, batch.soft, config, loss_of)
         loss.backward()
@@ -201,6 +210,10 @@ def at_full_precision(logits: Tensor) -> Tensor:
     return logits if logits.dtype == torch.float64 else logits.float()
 
 
-def autocast(device: torch.device) -> torch.autocast:
-    """bfloat16 on CUDA (its range needs no loss scaling); float32 elsewhere."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
+def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
+    """Forward passes inside compute convolutions and linear layers, and their gradients, in this precision: bfloat16,
+    whose range needs no loss scaling, with sums in float32; or float32, the type of everything else.
+
+    Sums of binary tensors are exact in both (`models.layers.convolution`).
+    """
+    return torch.autocast(device.type, dtype=precision, enabled=precision != torch.float32)

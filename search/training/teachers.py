@@ -25,9 +25,11 @@ MOST_KEPT = 2**28
 
 
 @torch.no_grad()
-def soft_labels(teachers: Sequence[nn.Module], images: Tensor, temperature: float) -> Tensor:
+def soft_labels(
+    teachers: Sequence[nn.Module], images: Tensor, temperature: float, precision: torch.dtype = torch.float32
+) -> Tensor:
     """The mean over some teachers of softmax(logits / temperature): images (N, C, H, W) -> (N, classes)."""
-    with autocast(images.device):
+    with autocast(images.device, precision):
         logits = [at_full_precision(teacher(images)) for teacher in teachers]
     return torch.stack([(each / temperature).softmax(dim=1) for each in logits]).mean(0)
 
@@ -38,8 +40,10 @@ class Lessons:
     Computed and kept ones agree to the rounding of a network's sums, which may follow the size of a batch.
     """
 
-    def __init__(self, teachers: Sequence[nn.Module], temperature: float) -> None:
-        self.teachers, self.temperature = teachers, temperature
+    def __init__(
+        self, teachers: Sequence[nn.Module], temperature: float, precision: torch.dtype = torch.float32
+    ) -> None:
+        self.teachers, self.temperature, self.precision = teachers, temperature, precision
         self._kept: tuple[Split, Tensor] | None = None
 
     def taught(self, step: Step, split: Split, config: StagedTrainConfig, device: torch.device) -> tuple[Step, Split]:
@@ -59,7 +63,7 @@ class Lessons:
 
     def of(self, images: Tensor) -> Tensor:
         """Soft labels (N, classes) of images (N, C, H, W)."""
-        return soft_labels(self.teachers, images, self.temperature)
+        return soft_labels(self.teachers, images, self.temperature, self.precision)
 
     def _of_all(self, split: Split, device: torch.device) -> Tensor:
         """Soft labels of all images of a split, (N, classes): zeros for those that cannot be decoded."""

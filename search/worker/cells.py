@@ -46,7 +46,9 @@ class _Search:
         def measure(network: nn.Module) -> float:
             return validate(context, network)["accuracy"]
 
-        self.step = BilevelStep(self.supernet, architecture_images, config, seed, measure, context.ranks)
+        self.step = BilevelStep(
+            self.supernet, architecture_images, config, seed, measure, context.ranks, context.precision
+        )
 
     def run(self, checkpoints: Path, phase: str, identity: str | None, until: int | None = None) -> Iterator[Report]:
         """Train to the end, or up to `until` epochs; the history is written again after every epoch."""

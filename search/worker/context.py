@@ -39,7 +39,7 @@ from search.training.own import TrainingCode
 from search.training.ranks import ALONE, Ranks
 from search.training.steps import Epoch, Step
 from search.training.teachers import Lessons
-from search.worker.device import pick_device
+from search.worker.device import compute_in_float32, lacks_precision, pick_device, pick_precision, precision_name
 from search.worker.memory import keep_memory
 from search.worker.tasks import ExecutionError
 from spaces import Candidate
@@ -68,6 +68,7 @@ class Context:
         device: torch.device | None = None,
     ) -> None:
         keep_memory()
+        compute_in_float32()
         self.ranks = ranks
         """The processes that do every task of this worker at the same time, each with its share of the images."""
         self.code = code
@@ -75,6 +76,8 @@ class Context:
         self.run = Run(path)
         self.config = self.run.config
         self.device = device or pick_device(self.config.execution.device)
+        self.precision = pick_precision(self.config.execution.precision, self.device, self.run.architectures.image_size)
+        """Of forward passes in training; see `search.training.steps.autocast`."""
         self._lessons: dict[tuple[tuple[str, ...], float], Lessons] = {}
 
     @property
@@ -128,7 +131,8 @@ class Context:
         if key not in self._lessons:
             data = self.run.info["data"]
             teachers = [load_teacher(self.run.teacher(name), data["mean"], data["std"]) for name in key[0]]
-            self._lessons[key] = Lessons([teacher.to(self.device) for teacher in teachers], config.teacher_temperature)
+            teachers = [teacher.to(self.device) for teacher in teachers]
+            self._lessons[key] = Lessons(teachers, config.teacher_temperature, self.precision)
         return self._lessons[key]
 
     def train(
@@ -144,7 +148,7 @@ class Context:
         report_seconds: float = math.inf,
     ) -> Iterator[Epoch]:
         """Train a network, together with the other workers where there are any; see `search.training.loop.train`."""
-        return train(
+        epochs = train(
             network,
             step,
             split,
@@ -156,6 +160,7 @@ class Context:
             checkpoint_seconds=60 * self.config.execution.checkpoint_minutes,
             report_seconds=report_seconds,
         )
+        return (replace(epoch, precision=precision_name(self.precision)) for epoch in epochs)
 
     def open(self) -> None:
         """Open the images or pictures that tasks need, in a worker's first second.
@@ -165,6 +170,8 @@ class Context:
         """
         if self.device.type == "cuda" and not torch.cuda.is_available():
             raise ExecutionError("execution.device is cuda, and torch finds no GPU here: set it to cpu or auto")
+        if problem := lacks_precision(self.config.execution.precision, self.device):
+            raise ExecutionError(problem)
         found = (self.pictures if self.config.method.detects else self.data).fingerprint
         begun = self.run.info["data"]["fingerprint"]
         if found != begun:

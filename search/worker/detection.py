@@ -111,7 +111,7 @@ def _epochs(
     context: Context, detector: Detector, teacher: Detector | None, phase: str, identity: str, checkpoints: Path
 ) -> Iterator[Report]:
     config, pictures = context.config.detection, context.pictures.train
-    step = detector_step(detector, pictures.pictures, config, teacher)
+    step = detector_step(detector, pictures.pictures, config, teacher, context.precision)
     seed = context.seed(phase, identity)
     for epoch in context.train(detector, step, pictures, config, seed=seed, checkpoints=checkpoints):
         yield EpochReport(phase, identity, **asdict(epoch))

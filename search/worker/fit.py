@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from analysis.runs.layout import MANIFEST_FILE
 from analysis.stages import PARENT
@@ -71,7 +71,9 @@ class _Training:
         weights = class_weights(self.config, images, self.context.device)
         for epoch, last in self.context.train_in_stages(
             network,
-            lambda settings, _: code.make_step(network, settings, self.candidate.hyperparameters, weights),
+            lambda settings, _: code.make_step(
+                network, settings, self.candidate.hyperparameters, weights, self.context.precision
+            ),
             images,
             self.config,
             purpose=(self.stage.value, self.identity),
@@ -82,6 +84,8 @@ class _Training:
             goes_on = epoch.epoch < self.config.epochs_before + until  # the outcome has the last one
             if last and self.stage is not Stage.FINETUNED and goes_on:
                 accuracy = validate(self.context, network)["accuracy"]
+            if code.step is not None:
+                epoch = replace(epoch, precision=None)  # a step of a user's own chooses it
             yield EpochReport(self.stage.value, self.identity, **asdict(epoch), accuracy=accuracy)
 
     def cost(self) -> dict[str, float]:

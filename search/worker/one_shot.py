@@ -47,7 +47,7 @@ def _train_by_sandwiches(context: Context, task: TrainSupernet) -> Iterator[Repo
     weights = class_weights(config, images, context.device)
     for epoch, _ in context.train_in_stages(
         supernet,
-        lambda settings, mode: sandwich_step(supernet, settings, weights, mode or Mode.BWBA),
+        lambda settings, mode: sandwich_step(supernet, settings, weights, mode or Mode.BWBA, context.precision),
         images,
         config,
         purpose=("supernet", "training"),

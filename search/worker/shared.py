@@ -35,7 +35,7 @@ def train_shared(context: Context) -> Iterator[Report]:
         for parameter in detector.parameters():  # mapped from a file, perhaps
             parameter.data = parameter.data.clone()
     detector.to(context.device)
-    step = shared_step(detector, pictures.pictures, config)
+    step = shared_step(detector, pictures.pictures, config, context.precision)
     seed = context.seed("shared", "training")
     for epoch in context.train(
         detector,

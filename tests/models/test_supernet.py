@@ -172,10 +172,12 @@ def test_autocast_changes_the_precision_of_convolutions_only(mode, make_supernet
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert supernet.stages[1][0].kxk.cut(16, 5, 2, Weights.BINARY).dtype == torch.float32
         logits = supernet(images, space.largest(), mode)
-    logits.float().logsumexp(1).sum().backward()
+    logits.logsumexp(1).sum().backward()
     assert all(p.grad is None or (p.grad.dtype == p.dtype and p.grad.isfinite().all()) for p in supernet.parameters())
-    correlation = torch.corrcoef(torch.stack([logits.float().flatten(), expected.flatten()]))[0, 1]
-    assert correlation > 0.6  # some signs flip, as the stem rounds to eight bits
+    if mode is Mode.BWBA:
+        assert torch.equal(logits, expected)  # all sums are exact
+    correlation = torch.corrcoef(torch.stack([logits.flatten(), expected.flatten()]))[0, 1]
+    assert correlation > 0.6  # some signs flip, as float weights are rounded
 
 
 def test_gradients_of_several_passes_add_up(make_supernet, members, images_of):

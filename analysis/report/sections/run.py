@@ -163,6 +163,7 @@ def _searched(run: RunFacts) -> Html:
         ("by weights", ", ".join(_counted(stages))),
         *method_facts(run),
         ("begun", str(run.info.get("created", ""))[:19].replace("T", " ")),
+        ("trained in", " and ".join(run.precisions)),
         ("supernet took", duration(run.supernet_span)),
         ("trials took", duration(run.span)),
         ("trials added up", duration(float(np.nansum(seconds))) if len(seconds) else ""),

@@ -45,9 +45,3 @@ def fuses(x: Tensor, *others: Tensor) -> bool:
         return False
     same = all(each.dtype == x.dtype for each in others)
     return same and x.dtype in (torch.float32, torch.float64) and has_triton()
-
-
-def product_type(x: Tensor) -> torch.dtype:
-    """The type that convolutions of x compute in: that of autocast, or its own."""
-    device = x.device.type
-    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype

@@ -11,9 +11,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.layers.autograd import Function, once_differentiable
-from models.layers.convolution import convolve, input_gradient, weight_gradient
+from models.layers.convolution import (
+    Terms,
+    convolve_unwidened,
+    half_type,
+    in_own_type,
+    input_gradient,
+    weight_gradient,
+)
 from models.layers.fused import signs, tails, weights  # noqa: F401 - they register operators
-from models.layers.fused.choice import product_type
 from models.layers.modes import Activations
 
 Numbers = Callable[[Tensor], Tensor]
@@ -21,12 +27,12 @@ Numbers = Callable[[Tensor], Tensor]
 
 
 class Settings(NamedTuple):
-    """Of a convolution, whether its weights are binary, and whether the statistics of its sums are the batch's."""
+    """Of a convolution, and whether the statistics of its sums are the batch's."""
 
     stride: int
     groups: int
     activations: Activations
-    binary: bool
+    terms: Terms
     bound: float
     batch: bool
 
@@ -81,11 +87,12 @@ class _Unit(Function):
         *parameters: Tensor,
     ) -> Tensor:
         x = _laid_out(x)
-        dtype = product_type(x)
-        exact = _exact(dtype, binary=settings.binary and settings.activations is Activations.BINARY)
+        dtype = half_type(x)
+        exact = _exact(x, dtype, settings.terms)
         inputs, weight = _inputs(x, shift, settings, exact), weight.to(dtype)
-        with torch.autocast(x.device.type, enabled=False):
-            sums = _laid_out(convolve(inputs, weight.to(exact), settings.stride, settings.groups))
+        with in_own_type(x):
+            sums = convolve_unwidened(inputs, weight.to(exact), settings.stride, settings.groups, settings.terms)
+            sums = _laid_out(sums)
         inputs = inputs if exact == dtype else None  # a backward pass makes them again, in the other type
         shortcut = None if settings.stride == 1 else F.avg_pool2d(x, settings.stride)
         numbers = numbers_of(sums)
@@ -157,10 +164,9 @@ def _inputs(x: Tensor, shift: Tensor, settings: Settings, dtype: torch.dtype) ->
     return torch.ops.binarynas.signs(x, shift, dtype, settings.activations is Activations.BINARY)
 
 
-def _exact(dtype: torch.dtype, *, binary: bool) -> torch.dtype:
-    """The type of a forward product: sums of signs are whole numbers, of which float16 holds all up to 2048, bfloat16
-    up to 256."""
-    return torch.float16 if binary and dtype == torch.bfloat16 else dtype
+def _exact(x: Tensor, dtype: torch.dtype, terms: Terms) -> torch.dtype:
+    """The type of a forward product: on GPUs whole numbers are added in float16 (`models.layers.convolution.sums`)."""
+    return torch.float16 if terms is not Terms.FLOATS and x.device.type != "cpu" and dtype != torch.float64 else dtype
 
 
 def _laid_out(x: Any) -> Any:

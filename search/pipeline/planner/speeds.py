@@ -19,7 +19,7 @@ from search.data.dataset import Normalisation, TensorSplit
 from search.training.evaluation import evaluate, evaluate_calls
 from search.training.loop import train
 from search.training.steps import Step, plain_step, sandwich_step
-from search.worker.device import has_vectors, pick_device
+from search.worker.device import has_vectors, pick_device, pick_precision
 from search.worker.measure import FEWEST_IMAGES
 from search.worker.memory import keep_memory
 from spaces import NasBnnSpace
@@ -49,12 +49,13 @@ def measure(
     torch.manual_seed(0)
     supernet = NasBnnSupernet(space).to(device)
     config = SupernetConfig(epochs=2, batch_size=batch_size)
-    step = sandwich_step(supernet, config)
+    precision = pick_precision("auto", device, space.image_size)
+    step = sandwich_step(supernet, config, precision=precision)
     supernet_image = _epoch_seconds(supernet, step, split, config) / len(split)
     middle = space.sample(rng)
     network = supernet.extract(middle)
     tuned = FinetuneConfig(epochs=2, batch_size=batch_size)
-    network_image = _epoch_seconds(network, plain_step(network, tuned), split, tuned) / len(split)
+    network_image = _epoch_seconds(network, plain_step(network, tuned, precision=precision), split, tuned) / len(split)
     candidate = _candidate_seconds(supernet, space, rng, validation, recalibration)
     tested = _noise(space, min(validation, 256), Augmentation())
     begun = time.perf_counter()
