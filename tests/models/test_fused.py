@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.layers.fused.choice import Fusion, fuses, fusion, has_triton
+from models.layers.fused.choice import Fusion, fuses, fusion, has_triton, what_is_missing
 from models.layers.kernels import Kernel, WeightNormalisation, sign
 from models.layers.modes import Activations, Weights
 from models.layers.recalibration import recalibrate
@@ -259,3 +259,10 @@ def test_nothing_is_fused_on_the_cpu_or_in_types_that_kernels_do_not_know():
         with fusion(Fusion.NEVER):
             assert not fuses(x)
     assert not fuses(x)
+
+
+def test_what_is_missing_is_said_with_the_remedy(monkeypatch):
+    monkeypatch.setattr("models.layers.fused.choice.which", lambda name: None)
+    assert what_is_missing() == "Triton needs a C compiler: install gcc or clang, or name one in CC"
+    monkeypatch.setattr("models.layers.fused.choice.has_triton", lambda: False)
+    assert what_is_missing() == "Triton is not installed (torch brings it along on Linux)"
