@@ -78,7 +78,7 @@ def main():
     with fusion(Fusion.ALWAYS):
         counts = [{name: len(found) for name, found in variants.items()} for _ in turns]
     fused = {
-        name: max(len(re.findall(r"fma\.rn", each.asm["ptx"])) for each in found.values())
+        name: max(len(re.findall(r"fma\.rn\.f32", each.asm["ptx"])) for each in found.values())
         for name, found in variants.items()
     }
     print(json.dumps({"counts": counts, "fused": fused}))

@@ -34,7 +34,9 @@ def test_a_tail_compiles_once_for_all_widths_and_rounds_every_product(tmp_path):
 
 @pytest.mark.long
 def test_every_kernel_compiles_and_further_subnets_compile_none(tmp_path):
-    counts = compiled("subnets", tmp_path)["counts"]
+    found = compiled("subnets", tmp_path)
+    counts = found["counts"]
     assert len(counts[0]) == 12
     assert counts[2:] == [counts[2]] * 4
     assert sum(counts[-1].values()) < 60
+    assert set(found["fused"].values()) == {0}

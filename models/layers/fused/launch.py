@@ -15,10 +15,10 @@ PIXELS, CHANNELS = 64, 32
 """What a program of `pixels` holds at a time."""
 CHUNKS = 1024
 """At most so many partial sums per channel."""
-SETTLED = {"R": 32, "C": 32}
-"""What a program of `settling` holds at a time."""
 EXACT = {"enable_fp_fusion": False}
 """Every product is rounded before it is added, as on the CPU and in the 1-bit engine."""
+SETTLED = {"R": 32, "C": 32, **EXACT}
+"""What a program of `settling` holds at a time."""
 
 Allocate = Callable[..., Any]
 

@@ -18,7 +18,7 @@ from models.layers.fused.launch import CHANNELS, EXACT, PIXELS, SETTLED, blocks,
 def _signs(out: Tensor, x: Tensor, shift: Tensor, dtype: torch.dtype, binary: bool) -> None:
     count, _, _ = steps(x)
     grid = (blocks(count, PIXELS), blocks(x.shape[1]))
-    pixels.signs[grid](x, shift, out, count, x.shape[1], PIXELS, CHANNELS, binary)
+    pixels.signs[grid](x, shift, out, count, x.shape[1], PIXELS, CHANNELS, binary, **EXACT)
 
 
 @operator(

@@ -22,7 +22,7 @@ def _two_of_chunks(sums: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
 def _moments(out: tuple[Tensor, Tensor], sums: Tensor, dtype: torch.dtype) -> None:
     count, rows, chunks = steps(sums)
     grid = (chunks, blocks(sums.shape[1]))
-    pixels.moments[grid](sums, *out, count, sums.shape[1], rows, PIXELS, CHANNELS)
+    pixels.moments[grid](sums, *out, count, sums.shape[1], rows, PIXELS, CHANNELS, **EXACT)
 
 
 @operator(

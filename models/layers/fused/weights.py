@@ -12,7 +12,7 @@ from torch import Tensor
 
 from models.layers.autograd import Function, once_differentiable
 from models.layers.fused import filters
-from models.layers.fused.launch import operator
+from models.layers.fused.launch import EXACT, operator
 
 NUMBERS = 2048
 """So many numbers of a filter, at most, are held at a time by a program of `filters`."""
@@ -49,7 +49,7 @@ def _place(weight: Tensor, cut: list[int]) -> tuple[int, ...]:
 def _lanes(taps: int) -> dict[str, int]:
     """The power of two from `taps` on, and how many inputs are held with so many taps."""
     power = 1 << (taps - 1).bit_length()
-    return {"T": power, "I": max(16, NUMBERS // power)}
+    return {"T": power, "I": max(16, NUMBERS // power), **EXACT}
 
 
 def _prepared(weight: Tensor, matrix: Tensor | None, cut: list[int], *rest: Any) -> tuple[Tensor, ...]:
