@@ -28,6 +28,17 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
 
 
+@pytest.fixture
+def device():
+    """Where tests marked `cuda` run: a GPU, or what BINARYNAS_DEVICE says."""
+    import torch
+
+    name = os.environ.get("BINARYNAS_DEVICE", "cuda")
+    if name == "cuda" and not torch.cuda.is_available():
+        pytest.skip("needs a GPU, and there is none here")
+    return torch.device(name)
+
+
 @pytest.fixture(scope="session")
 def cli() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs the command line in this process, which has imported torch already: its exit code and what it said."""

@@ -53,12 +53,18 @@ def sums(product: Product, x: Tensor, weight: Tensor, groups: int, terms: Terms)
     """product(x, weight), exact where the terms are whole numbers: (N, out, H', W'), in float32 where x is of a half
     type.
 
-    x and the weight are of one type. On CUDA whole numbers are added in float16, whatever that type is: it holds them
+    x and the weight are of one type. On GPUs whole numbers are added in float16, whatever that type is: it holds them
     up to 2048, bfloat16 up to 256, and float32 is many times as slow.
     """
+    found = _unwidened(product, x, weight, groups, terms)
+    return found.float() if found.dtype in _HALF else found
+
+
+def _unwidened(product: Product, x: Tensor, weight: Tensor, groups: int, terms: Terms) -> Tensor:
+    """As `sums`, but in a half type where that holds them."""
     if terms is Terms.FLOATS:
-        return product(x, weight).float() if x.dtype in _HALF else product(x, weight)
-    if x.device.type == "cuda" and x.dtype != torch.float64:
+        return product(x, weight)
+    if x.device.type != "cpu" and x.dtype != torch.float64:
         x, weight = x.half(), weight.half()
     if x.dtype not in _HALF:
         return product(x, weight)
@@ -66,7 +72,7 @@ def sums(product: Product, x: Tensor, weight: Tensor, groups: int, terms: Terms)
     size = exact_inputs(weight, terms)
     parts = -(-inputs // size) if size else inputs + 1
     if parts == 1:
-        return product(x, weight).float()
+        return product(x, weight)
     if parts > inputs or (x.device.type == "cpu" and parts > _MOST_PARTS):
         return product(x.float(), weight.float())
     return _in_parts(product, x, weight, groups, size)
@@ -142,6 +148,11 @@ def convolve_binary(
 def convolve(x: Tensor, weight: Tensor, stride: int, groups: int, terms: Terms = Terms.FLOATS) -> Tensor:
     """A convolution padded by half a kernel; (N, in, H, W) -> (N, out, H / stride, W / stride). See `sums`."""
     return sums(partial(_convolve, stride=stride, groups=groups), x, weight, groups, terms)
+
+
+def convolve_unwidened(x: Tensor, weight: Tensor, stride: int, groups: int, terms: Terms) -> Tensor:
+    """As `convolve`, but in a half type where that holds the sums: for kernels that read any type."""
+    return _unwidened(partial(_convolve, stride=stride, groups=groups), x, weight, groups, terms)
 
 
 def _convolve(x: Tensor, weight: Tensor, *, stride: int, groups: int) -> Tensor:

@@ -3,12 +3,16 @@
 import math
 from collections.abc import Callable
 from enum import Enum
-from typing import Any, NamedTuple, TypeVarTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVarTuple
 
 import torch
 from torch import Tensor, nn
 
 from models.layers.autograd import Function, once_differentiable, step_gradient, with_gradient
+from models.layers.fused.choice import fuses
+
+if TYPE_CHECKING:
+    from models.layers.fused.weights import Cut
 
 PAPER_EPSILON = 1e-5
 Settings = TypeVarTuple("Settings")
@@ -101,14 +105,19 @@ class _Normalise(Function):
 
 def normalise_weights(weight: Tensor, normalisation: WeightNormalisation) -> Tensor:
     """Every filter at zero mean and unit standard deviation, (out, ...) -> (out, ...); see `WeightNormalisation`."""
-    count = weight[0].numel()
+    terms = divisor(normalisation, weight[0].numel())
+    return weight if terms is None else standardise(weight, *terms)
+
+
+def divisor(normalisation: WeightNormalisation, count: int) -> tuple[int, float] | None:
+    """Of a filter of `count` weights: by how many the sum of squares is divided, and the epsilon; None without."""
     match normalisation:
         case WeightNormalisation.NONE:
-            return weight
+            return None
         case WeightNormalisation.PAPER:
-            return standardise(weight, count, PAPER_EPSILON)
+            return count, PAPER_EPSILON
         case WeightNormalisation.AUTHORS:
-            return standardise(weight, count - 1, 0.0)
+            return count - 1, 0.0
 
 
 def standardise(weight: Tensor, degrees: int, epsilon: float) -> Tensor:
@@ -124,6 +133,8 @@ def binary_kernel(weight: Tensor, normalisation: WeightNormalisation) -> Kernel:
     The scale stays outside the convolution, whose sums of +1 and -1 are then exact integers (in float32, and in float16
     while they are within 2048), which is what a 1-bit engine computes; it folds into the batch norm that follows.
     """
+    if fuses(weight):
+        return fused_kernel(weight, None, None, normalisation, weight.dtype, binary=True)
     normal = normalise_weights(weight, normalisation)
     signs = sign_weights(normal)
     size = normal[0].numel()
@@ -132,7 +143,29 @@ def binary_kernel(weight: Tensor, normalisation: WeightNormalisation) -> Kernel:
 
 def float_kernel(weight: Tensor, normalisation: WeightNormalisation) -> Kernel:
     """The normalised weights themselves, as the Bi-Teacher uses them (NAS-BNN, section 3.3.1)."""
+    if fuses(weight):
+        return fused_kernel(weight, None, None, normalisation, weight.dtype, binary=False)
     return Kernel(normalise_weights(weight, normalisation), None)
+
+
+def fused_kernel(
+    weight: Tensor,
+    matrix: Tensor | None,
+    cut: "Cut | None",
+    normalisation: WeightNormalisation,
+    dtype: torch.dtype,
+    *,
+    binary: bool,
+) -> Kernel:
+    """The kernel, of a type, of a weight or of a cut of it that is transformed by a matrix, in one launch; see
+    `models.layers.fused.weights.prepare`."""
+    from models.layers.fused.weights import Cut, prepare
+
+    cut = cut or Cut.whole(weight)
+    taps = cut.side**2 if matrix is None else len(matrix)
+    terms = divisor(normalisation, taps * cut.inputs) or (0, 0.0)
+    kernel, scale = prepare(weight, matrix, cut, *terms, dtype, binary=binary)
+    return Kernel(kernel, scale if binary else None)
 
 
 def _rows(weight: Tensor) -> Tensor:

@@ -17,7 +17,8 @@ class Pooled:
     """Statistics over all processes: how they sum, and of how many values per channel."""
 
     total: Total
-    count: int
+    count: Tensor
+    """Of shape (), on the device: a number in Python would have to wait for it."""
 
     @classmethod
     def of(cls, mean: Tensor, variance: Tensor, count: int, total: Total) -> tuple["Pooled", Tensor, Tensor]:
@@ -26,11 +27,11 @@ class Pooled:
         The variance is that of every process plus that of their means, which keeps its digits where the difference of
         large sums would not.
         """
-        sums = total(torch.cat([mean.double() * count, mean.new_tensor([count], dtype=torch.float64)]))
+        sums = total(torch.cat([mean.double() * count, mean.new_full((1,), count, dtype=torch.float64)]))
         every = sums[-1]
         mean_of_all = sums[:-1] / every
         spread = total((variance.double() + (mean.double() - mean_of_all) ** 2) * count) / every
-        return cls(total, int(every.item())), mean_of_all.to(mean), spread.to(variance)
+        return cls(total, every), mean_of_all.to(mean), spread.to(variance)
 
     def input_gradient(
         self, gradient: Tensor, x: Tensor, factor: Tensor, mean: Tensor, inverse: Tensor, dot: Tensor, total: Tensor

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from models.layers.autograd import Function, once_differentiable
 from models.layers.channels import first, pad_to, per_channel
+from models.layers.fused.choice import fuses
 from models.layers.statistics import Pooled
 
 BATCH_NORM_EPSILON = 1e-5
@@ -50,12 +51,39 @@ class Tail(nn.Module):
         """
         if not self.training and not torch.is_grad_enabled():
             return self.finish(sums, *self.folded(sums.shape[1], scale), shortcut)
+        parameters = self.values()
+        if self.fuses(parameters[0]):
+            from models.layers.fused.unit import fused_tail
+
+            return fused_tail(sums, shortcut, self.numbers(sums.detach(), scale), parameters, batch=self.training)
         if self.training:
             statistics, mean, inverse = self._observe(sums.detach(), scale)
         else:
             statistics, mean, inverse = _Statistics.RUNNING, *self._remembered(sums.shape[1], scale)
-        parameters = (self.weight, self.bias, self.shift_in, self.slope, self.shift_out)
         return _Tail.apply(sums, shortcut, statistics, mean, inverse, *parameters)
+
+    def values(self) -> tuple[Tensor, ...]:
+        """Weight, bias, shift_in, slope and shift_out."""
+        return self.weight, self.bias, self.shift_in, self.slope, self.shift_out
+
+    def fuses(self, x: Tensor) -> bool:
+        """Whether what follows sums of a network whose activations are of the type of x runs as fused kernels; not
+        where statistics are those of several processes."""
+        here = fuses(x) and self.pooling is None
+        return here and fuses(x, *self.values(), self.running_mean, self.running_var)
+
+    @torch.no_grad()
+    def numbers(self, sums: Tensor, scale: Tensor | None) -> Tensor:
+        """For fused kernels: mean and inverse deviation of sums, factor and constant (see `folded`), (4, C); in
+        training those of these sums, by which the running statistics move."""
+        channels = sums.shape[1]
+        if not self.training:
+            return torch.stack([*self._remembered(channels, scale), *self.folded(channels, scale)])
+        from models.layers.fused.unit import observe
+
+        _require_several(sums)
+        running = self.running_mean, self.running_var
+        return observe(sums, scale, self.values(), running, self.momentum, BATCH_NORM_EPSILON)
 
     @torch.no_grad()
     def folded(self, channels: int, scale: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -72,6 +100,10 @@ class Tail(nn.Module):
         The 1-bit engine rounds so, and every later sign is the same in both. (`addcmul` on a CPU, a fused
         multiplication and addition, rounds once less: now and then a value falls on the other side of a threshold.)
         """
+        if self.fuses(factor):
+            from models.layers.fused.unit import finish
+
+            return finish(sums, shortcut, factor, constant, self.slope, self.shift_out)
         u = (sums * per_channel(factor)).add_(per_channel(constant))
         if shortcut is not None:
             _add_tiled(u, shortcut)
@@ -84,9 +116,7 @@ class Tail(nn.Module):
         """What the statistics are of, mean and inverse deviation of these sums, with the epsilon meant for scale *
         sums; moves the running ones."""
         channels = sums.shape[1]
-        count = sums.numel() // channels
-        if count < 2:
-            raise ValueError(f"batch norm needs more than one value per channel to train, got sums {tuple(sums.shape)}")
+        count: Tensor | int = _require_several(sums)
         mean, variance = torch.batch_norm_update_stats(sums, None, None, 0.0)
         statistics: _Statistics | Pooled = _Statistics.BATCH
         if self.pooling is not None:
@@ -118,6 +148,14 @@ class NormTail(Tail):
         for name, value in (("shift_in", 0.0), ("slope", 1.0), ("shift_out", 0.0)):
             delattr(self, name)
             self.register_buffer(name, torch.full((channels,), value))
+
+
+def _require_several(sums: Tensor) -> int:
+    """How many values per channel sums (N, C, H, W) have. Raises `ValueError` where that is one."""
+    count = sums.numel() // sums.shape[1]
+    if count < 2:
+        raise ValueError(f"batch norm needs more than one value per channel to train, got sums {tuple(sums.shape)}")
+    return count
 
 
 class _Statistics(Enum):

@@ -1,6 +1,7 @@
 """One unit of a block: RSign, a binary convolution, and the tail; on its own and on slices of shared channels."""
 
 import math
+from functools import partial
 from typing import Any
 
 import torch
@@ -32,6 +33,12 @@ class BinaryUnit(nn.Module):
     def run(self, x: Tensor, kernel: Kernel, stride: int, groups: int, activations: Activations) -> Tensor:
         """(N, in, H, W) -> (N, out, H / stride, W / stride); the shortcut is averaged where the stride is 2."""
         terms = Terms.FLOATS if kernel.scale is None or activations is Activations.FLOAT else Terms.SIGNS
+        if self.tail.fuses(x):
+            from models.layers.fused.unit import Settings, fused_unit
+
+            settings = Settings(stride, groups, activations, terms, self.bound, batch=self.tail.training)
+            numbers_of = partial(self.tail.numbers, scale=kernel.scale)
+            return fused_unit(x, self.shift, kernel.weight, numbers_of, settings, self.tail.values())
         sums = binary_convolution(x, self.shift, kernel.weight, stride, groups, activations, self.bound, terms)
         shortcut = x if stride == 1 else F.avg_pool2d(x, stride)
         return self.tail(sums, kernel.scale, shortcut)

@@ -1,14 +1,21 @@
 """One weight for every width, kernel size and number of groups of a layer (NAS-BNN, section 3.3.2 and Figure 2)."""
 
+import math
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from models.layers.autograd import with_gradient
-from models.layers.kernels import Kernel, WeightNormalisation, binary_kernel, float_kernel, new_weight
+from models.layers.convolution import half_type
+from models.layers.fused.choice import fuses
+from models.layers.kernels import Kernel, WeightNormalisation, binary_kernel, float_kernel, fused_kernel, new_weight
 from models.layers.modes import Weights
 from models.layers.unit import BinaryUnit
+
+if TYPE_CHECKING:
+    from models.layers.fused.weights import Cut
 
 
 def part(weight: Tensor, *index: slice) -> Tensor:
@@ -110,6 +117,36 @@ class SharedKxK(BinaryUnit):
             weight = transform(centre, self.shrinking[_step(large, small)])
         return weight
 
+    def kernel(
+        self, channels: int, kernel_size: int, groups: int, domain: Weights, normalisation: WeightNormalisation
+    ) -> Kernel:
+        """The kernel of one member."""
+        if not fuses(self.weight):
+            return kernel_of(self.cut(channels, kernel_size, groups, domain), domain, normalisation)
+        from models.layers.fused.weights import Cut
+
+        matrix, side = self._matrix(kernel_size, domain)
+        size = channels // groups
+        cut = Cut(channels, size, side, size, min(channels, self.weight.shape[1]) // size)
+        return _fused(self.weight, matrix, cut, domain, normalisation)
+
+    def _matrix(self, kernel_size: int, domain: Weights) -> tuple[Tensor | None, int]:
+        """The one matrix (k * k, side * side) that does to stored kernels what `cut` does step by step, and the side of
+        their middle that it acts on."""
+        side = self.kernel_sizes[-1]
+        if kernel_size == side:
+            return self.bi_transformation if domain is Weights.BINARY else None, side
+        sizes = self.kernel_sizes[self.kernel_sizes.index(kernel_size) :][::-1]
+        steps = [self.shrinking[_step(*pair)] for pair in pairwise(sizes)]
+        matrix = steps[0]
+        for small, step in zip(sizes[1:], steps[1:], strict=False):
+            inner = math.isqrt(step.shape[1])
+            margin = (small - inner) // 2
+            rows = matrix.unflatten(0, (small, small))[margin : margin + inner, margin : margin + inner].flatten(0, 1)
+            with torch.autocast(rows.device.type, enabled=False):
+                matrix = step @ rows
+        return matrix, math.isqrt(steps[0].shape[1])
+
 
 class SharedPointwise(BinaryUnit):
     """The 1x1 unit of a layer, for all of its widths; `weight` has shape (largest out, largest in, 1, 1)."""
@@ -122,10 +159,28 @@ class SharedPointwise(BinaryUnit):
         """The weight of one member, before normalisation: (out, in, 1, 1), differentiable."""
         return part(self.weight, slice(out_channels), slice(in_channels))
 
+    def kernel(
+        self, in_channels: int, out_channels: int, domain: Weights, normalisation: WeightNormalisation
+    ) -> Kernel:
+        """The kernel of one member."""
+        if not fuses(self.weight):
+            return kernel_of(self.cut(in_channels, out_channels), domain, normalisation)
+        from models.layers.fused.weights import Cut
+
+        cut = Cut(out_channels, in_channels, 1, out_channels, 1)
+        return _fused(self.weight, None, cut, domain, normalisation)
+
 
 def kernel_of(weight: Tensor, domain: Weights, normalisation: WeightNormalisation) -> Kernel:
     """The kernel of a weight that was cut."""
     return (binary_kernel if domain is Weights.BINARY else float_kernel)(weight, normalisation)
+
+
+def _fused(
+    weight: Tensor, matrix: Tensor | None, cut: "Cut", domain: Weights, normalisation: WeightNormalisation
+) -> Kernel:
+    dtype = half_type(weight)
+    return fused_kernel(weight, matrix, cut, normalisation, dtype, binary=domain is Weights.BINARY)
 
 
 def _step(large: int, small: int) -> str:

@@ -12,7 +12,7 @@ from models.layers.kernels import WeightNormalisation
 from models.layers.modes import Mode, Weights
 from models.layers.unit import BinaryUnit
 from models.nasbnn.network import BinaryNetwork, ConvolutionUnit, NetworkOptions, make_stem, part_names
-from models.nasbnn.sharing import SharedKxK, SharedPointwise, kernel_of, part
+from models.nasbnn.sharing import SharedKxK, SharedPointwise, part
 from models.network import Supernet
 from models.options import Options
 from spaces import Architecture, Layer, NasBnnSpace
@@ -48,10 +48,9 @@ class SharedBlock(nn.Module):
         """(N, in, H, W) -> (N, layer.width, H / stride, W / stride)."""
         normalisation = self.options.weight_normalisation
         channels = x.shape[1]
-        weight = self.kxk.cut(channels, layer.kernel_size, layer.groups, mode.weights)
-        kernel = kernel_of(weight, mode.weights, normalisation)
+        kernel = self.kxk.kernel(channels, layer.kernel_size, layer.groups, mode.weights, normalisation)
         x = self.kxk.run(x, kernel, self.stride, layer.groups, mode.activations)
-        kernel = kernel_of(self.pointwise.cut(channels, layer.width), mode.weights, normalisation)
+        kernel = self.pointwise.kernel(channels, layer.width, mode.weights, normalisation)
         return self.pointwise.run(x, kernel, 1, 1, mode.activations)
 
 

@@ -66,7 +66,7 @@ class Trained:
         for name, parameter in self.network.named_parameters():
             if name in states:
                 self.optimizer.state[parameter] = {
-                    key: tensor if key == "step" else _laid_out_as(parameter, tensor)
+                    key: tensor.to(parameter.device) if key == "step" else _laid_out_as(parameter, tensor)
                     for key, tensor in states[name].items()
                 }
         if isinstance(self.step, Stateful):

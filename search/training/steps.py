@@ -3,10 +3,10 @@
 # torch annotates its functions only in part
 # pyright: reportUnknownMemberType=false
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -118,7 +118,8 @@ def sandwich_step(
     space = supernet.space
     smallest, largest = space.smallest(), space.largest()
     loss_of = _cross_entropy(config, weights)
-    device = next(supernet.parameters()).device
+    parameters = list(supernet.parameters())
+    device = parameters[0].device
     others = len(config.teachers)
 
     def step(batch: Batch) -> Tensor:
@@ -128,7 +129,7 @@ def sandwich_step(
         with autocast(device, precision):
             logits = at_full_precision(supernet(images, largest, config.teacher_mode or students))
             loss = taught_loss(logits, labels, soft, config, loss_of)
-        loss.backward()
+        add_gradients(loss, parameters)
         if config.teacher_mode is not None:
             own = (logits.detach() / config.teacher_temperature).softmax(dim=1)  # (N, classes)
             soft = own if soft is None else (own + others * soft) / (1 + others)
@@ -137,10 +138,41 @@ def sandwich_step(
                 logits = at_full_precision(supernet(images, subnet, students))
                 taught = soft if config.distillation else None
                 student_loss = taught_loss(logits, labels, taught, config, loss_of)
-            student_loss.backward()
+            add_gradients(student_loss, parameters)
         return loss.detach()
 
     return step
+
+
+def add_gradients(loss: Tensor, parameters: Sequence[Tensor]) -> None:
+    """The backward pass of a loss, whose gradients are added to the `grad` of the parameters."""
+    if parameters[0].device.type == "cpu":
+        loss.backward()
+    else:
+        add_at_once(loss, parameters)
+
+
+def add_at_once(loss: Tensor, parameters: Sequence[Tensor]) -> None:
+    """As `add_gradients`, for GPUs: sums of all parameters in a few launches, where torch takes one for each, which is
+    as many as the rest of a pass."""
+    gradients = cast(Sequence[Tensor | None], torch.autograd.grad(loss, parameters, allow_unused=True))
+    found = [(each, _laid_out_as(each, g)) for each, g in zip(parameters, gradients, strict=True) if g is not None]
+    new = [pair for pair in found if pair[0].grad is None]
+    more = [(each.grad, gradient) for each, gradient in found if each.grad is not None]
+    for parameter, _ in new:
+        parameter.grad = torch.empty_like(parameter)  # of its own, as gradients of several parameters may be one tensor
+    # torch has these functions under no other name, and does not say what they take
+    if new:
+        torch._foreach_copy_([each.grad for each, _ in new], [g for _, g in new])  # pyright: ignore
+    if more:
+        torch._foreach_add_([each for each, _ in more], [g for _, g in more])  # pyright: ignore
+
+
+def _laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
+    """In the parameter's memory layout: one that differs makes torch go through all of them one by one."""
+    if gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter).copy_(gradient)
 
 
 def plain_step(

@@ -20,7 +20,7 @@ from search.data.dataset import Normalisation, TensorSplit
 from search.seeds import derive_rng
 from search.training.loop import TrainingError, train
 from search.training.schedules import learning_rate
-from search.training.steps import Batch, plain_step, sandwich_step
+from search.training.steps import Batch, add_at_once, plain_step, sandwich_step
 from spaces import WidthSpace
 
 
@@ -80,6 +80,24 @@ def test_a_sandwich_step_adds_up_its_four_losses(tiny, split, teacher, distillat
     assert found.keys() == wanted.keys()
     for name, gradient in wanted.items():
         assert torch.allclose(found[name], gradient, atol=1e-5), name
+
+
+def test_gradients_that_are_added_at_once_are_those_that_torch_adds(tiny, split):
+    images, labels = batch(split)
+    found = []
+    for add in (lambda loss, _: loss.backward(), add_at_once):
+        supernet = new_supernet(tiny).train()
+        parameters = list(supernet.parameters())
+        for member, mode in ((tiny.largest(), Mode.FWBA), (tiny.smallest(), Mode.BWBA), (tiny.largest(), Mode.BWBA)):
+            add(F.cross_entropy(supernet(images, member, mode), labels), parameters)
+        found.append(gradients(supernet))
+    wanted, ours = found
+    there = [p for p in parameters if p.grad is not None]
+    assert all(p.grad.stride() == p.stride() for p in there)
+    assert len({p.grad.data_ptr() for p in there}) == len(there)
+    assert ours.keys() == wanted.keys()
+    for name, gradient in wanted.items():
+        assert torch.equal(ours[name], gradient), name
 
 
 @pytest.mark.parametrize("random_subnets", [0, 3])

@@ -1,0 +1,1 @@
+"""On CUDA: the elementwise parts of a network in few kernels, by Triton."""
