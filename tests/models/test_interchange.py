@@ -26,6 +26,7 @@ from models.onebit.operations import (
     Linear,
     Pointwise,
     Pool,
+    Product,
     Reduction,
     Shape,
     Zero,
@@ -174,6 +175,8 @@ OPERATIONS = {
     "pointwise, clip": [
         Pointwise(0, Epilogue(factor=whole(6), activation=Activation.CLIP, low=-1.5, high=2.0))
     ],
+    "product with itself": [Product(0, 0, Epilogue(factor=whole(6), shortcut=0))],
+    "product with a gate": [GlobalAverage(0), Product(0, 1, Epilogue(**{**RPRELU, "slope": whole(6), "shift": whole(6)}))],
     "pointwise of nothing": [Pointwise(0, Epilogue())],
     "max pool, padded": [Pool(0, Reduction.MAX, Geometry(3, 2, 1))],
     "mean pool, padded": [Pool(0, Reduction.MEAN, Geometry(3, 2, 1))],
