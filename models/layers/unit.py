@@ -15,7 +15,7 @@ from models.layers.tail import Tail
 
 
 class BinaryUnit(nn.Module):
-    """RSign -> convolution -> batch norm -> + shortcut -> RPReLU (ReActNet; NAS-BNN, Figure 1).
+    """RSign -> convolution -> batch norm -> + shortcut -> RPReLU (ReActNet; NAS-BNN, Figure 1), or another `tail`.
 
     Holds everything but the convolution's weight, which its owner supplies at each call; fewer input or output channels
     than declared use the first of each.
@@ -24,15 +24,18 @@ class BinaryUnit(nn.Module):
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.shift = nn.Parameter(torch.zeros(in_channels))
-        self.tail = Tail(out_channels)
+        self.tail: nn.Module = Tail(out_channels)
         self.bound = 1.0
         """Of the pseudo-gradient of activations; see `binary_convolution`."""
 
-    def run(self, x: Tensor, kernel: Kernel, stride: int, groups: int, activations: Activations) -> Tensor:
-        """(N, in, H, W) -> (N, out, H / stride, W / stride); the shortcut is averaged where the stride is 2."""
+    def run(
+        self, x: Tensor, kernel: Kernel, stride: int, groups: int, activations: Activations, *choices: int
+    ) -> Tensor:
+        """(N, in, H, W) -> (N, out, H / stride, W / stride); the shortcut is averaged where the stride is 2. `choices`
+        are for a tail that has some."""
         sums = binary_convolution(x, self.shift, kernel.weight, stride, groups, activations, self.bound)
         shortcut = x if stride == 1 else F.avg_pool2d(x, stride)
-        return self.tail(sums, kernel.scale, shortcut)
+        return self.tail(sums, kernel.scale, shortcut, *choices)
 
 
 class _BinaryConvolution(Function):

@@ -49,6 +49,7 @@ class StageConfig(Section):
     kernel_sizes: tuple[int, ...]
     groups: tuple[int, ...]
     stride: int
+    excites: tuple[int, ...] | None = Field(default=None, description="of blocks: bnext; bits of squeeze-and-excites")
 
 
 When = dict[str, int | float | str | tuple[int | float | str, ...]]

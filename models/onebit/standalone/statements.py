@@ -75,7 +75,11 @@ class Statements:
                 self._with_tail(number, operation, out, y)
 
     def _with_tail(
-        self, number: int, operation: Pointwise | Product | Linear | FloatConvolution | BinaryConvolution, out: Shape, y: str
+        self,
+        number: int,
+        operation: Pointwise | Product | Linear | FloatConvolution | BinaryConvolution,
+        out: Shape,
+        y: str,
     ) -> None:
         given = self._shapes[operation.input]
         shortcut = operation.epilogue.shortcut
