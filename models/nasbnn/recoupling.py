@@ -1,7 +1,7 @@
 """What follows a binary convolution in BNext: batch norm, RPReLU, squeeze-and-excite, product, batch norm, shortcut.
 
-BNext (Guo et al., 2022) calls it information recoupling and element-wise attention. Of its authors' code we differ where
-that makes the 1-bit engine exact or the network smaller; `docs/papers.md` lists it.
+BNext (Guo et al., 2022) calls it information recoupling and element-wise attention. `docs/papers.md` lists where it
+differs from its authors' code.
 """
 
 import torch
@@ -138,9 +138,7 @@ class Recoupling(nn.Module):
             x = x * self.gate(shortcut, x, bits)
         if self.slope is not None:
             slope = per_channel(first(self.slope, x.shape[1]))
-            shortcut = torch.where(
-                shortcut > 0, shortcut, shortcut * slope
-            )  # torch's prelu is of half precision in autocast
+            shortcut = torch.where(shortcut > 0, shortcut, shortcut * slope)  # prelu, which autocast would run in half
             x = x * shortcut
         return self.norm(x, None, shortcut)
 

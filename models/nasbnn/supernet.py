@@ -142,9 +142,9 @@ def _adopt_unit(unit: ConvolutionUnit, shared: BinaryUnit, weight: Tensor) -> No
 
 def _adopt_all(module: nn.Module, shared: nn.Module) -> None:
     """Copies for a module and all within it, of what it has; a larger one may have more."""
-    for name, part in module.named_modules():
-        own = _tensors(part)
-        _adopt(part, {key: value for key, value in _tensors(shared.get_submodule(name)).items() if key in own})
+    for name, own in module.named_modules():
+        wanted = _tensors(own)
+        _adopt(own, {key: value for key, value in _tensors(shared.get_submodule(name)).items() if key in wanted})
 
 
 def _tensors(module: nn.Module) -> dict[str, Tensor]:

@@ -158,7 +158,7 @@ class Pointwise:
 
 @dataclass(frozen=True, eq=False)
 class Product:
-    """A tensor times another one, number by number: of its own shape, or a gate (C, 1, 1) with one number per channel."""
+    """A tensor times another one, number by number: one of its own shape, or a gate (C, 1, 1), a number per channel."""
 
     kind: ClassVar[str] = "product"
     input: int

@@ -49,7 +49,7 @@ class StageConfig(Section):
     kernel_sizes: tuple[int, ...]
     groups: tuple[int, ...]
     stride: int
-    excites: tuple[int, ...] | None = Field(default=None, description="of blocks: bnext; bits of squeeze-and-excites")
+    excites: tuple[int, ...] = Field(default=(0,), description="bits of squeeze-and-excites, of blocks: bnext")
 
 
 When = dict[str, int | float | str | tuple[int | float | str, ...]]

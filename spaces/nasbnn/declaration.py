@@ -37,8 +37,8 @@ class Blocks(StrEnum):
 
     NASBNN: an 8-bit stem with RPReLU; the filters of binary convolutions are normalised (its equation 6).
     REACTNET: a float stem without activation; filters are as they are (ReActNet, Liu et al., 2020).
-    BNEXT: the 8-bit stem; filters are as they are; what follows a binary convolution is recoupled with what it reads: by
-    a squeeze-and-excite, by a product in some layers, and by a second batch norm (BNext, Guo et al., 2022).
+    BNEXT: the 8-bit stem; filters are as they are; what comes out of a binary convolution is recoupled with what it
+    reads, by a squeeze-and-excite, in some layers a product, and a second batch norm (BNext, Guo et al., 2022).
     """
 
     NASBNN = "nasbnn"
@@ -102,7 +102,8 @@ class NasBnnDeclaration:
             if any(size % 2 == 0 for size in stage.kernel_sizes):
                 yield f"stage {number} kernel_sizes must be odd, got ({listed(stage.kernel_sizes)})"
             if not stage.excites or not ascending((-1, *stage.excites)) or not {*stage.excites} <= {*EXCITES}:
-                yield f"stage {number} excites must be some of {listed(EXCITES)} in this order, got ({listed(stage.excites)})"
+                given = listed(stage.excites)
+                yield f"stage {number} excites must be some of {listed(EXCITES)} in this order, got ({given})"
             elif stage.excites != (0,) and self.blocks is not Blocks.BNEXT:
                 yield f"stage {number} excites are ({listed(stage.excites)}), which only blocks: bnext has"
         for field in ("classes", "channels"):

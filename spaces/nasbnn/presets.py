@@ -1,4 +1,4 @@
-"""The named NAS-BNN spaces: Table 1, its versions for 32-pixel images and for the digits, and those around ReActNet and BNext."""
+"""The named NAS-BNN spaces: Table 1, its versions for small images and for the digits; around ReActNet and BNext."""
 
 import dataclasses
 
@@ -121,10 +121,10 @@ PRESETS = (
 )
 
 
-def _bnext(*stages: tuple[int, int]) -> str:
-    """The text form of a BNext: the stem's width, then depth and width of every stage."""
-    stem, *others = stages
-    return " | ".join([f"c{stem[1]}k3g1", *(" ".join([f"c{width}k3g1e8"] * depth) for depth, width in others)])
+def _bnext(stem: int, *depths: int) -> str:
+    """The text form of a BNext: the stem's width, which every stage doubles, and the stages' depths."""
+    stages = (" ".join([f"c{stem * 2**number}k3g1e8"] * depth) for number, depth in enumerate(depths, 1))
+    return " | ".join([f"c{stem}k3g1", *stages])
 
 
 _TABLE_6 = "NAS-BNN (Lin et al., 2024), Table 6"
@@ -154,13 +154,7 @@ NETWORKS = (
         124e6,
         _TABLE_6,
     ),
-    NamedNetwork(
-        "bnext-t", "bnext", _bnext((1, 32), (1, 64), (2, 128), (2, 256), (6, 512), (2, 1024)), 77e6, _FROM_MEMORY
-    ),
-    NamedNetwork(
-        "bnext-s", "bnext", _bnext((1, 48), (1, 96), (2, 192), (2, 384), (6, 768), (2, 1536)), 172e6, _FROM_MEMORY
-    ),
-    NamedNetwork(
-        "bnext-m", "bnext", _bnext((1, 48), (1, 96), (4, 192), (4, 384), (8, 768), (4, 1536)), 317e6, _FROM_MEMORY
-    ),
+    NamedNetwork("bnext-t", "bnext", _bnext(32, 1, 2, 2, 6, 2), 77e6, _FROM_MEMORY),
+    NamedNetwork("bnext-s", "bnext", _bnext(48, 1, 2, 2, 6, 2), 172e6, _FROM_MEMORY),
+    NamedNetwork("bnext-m", "bnext", _bnext(48, 1, 4, 4, 8, 4), 317e6, _FROM_MEMORY),
 )

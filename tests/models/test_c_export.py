@@ -223,7 +223,9 @@ def test_the_smallest_programs(tmp_path):
 
 
 @needs("gcc")
-@pytest.mark.parametrize("name", ["nasbnn-digits", "vgg-digits", pytest.param("resnet-20", marks=SLOW), "bnas-digits"])
+@pytest.mark.parametrize(
+    "name", ["nasbnn-digits", "vgg-digits", pytest.param("resnet-20", marks=SLOW), "bnas-digits", "bnext-digits"]
+)
 def test_networks_of_all_families_give_the_same_bits(tmp_path, name):
     program = network_program(name)
     images = images_for(program)

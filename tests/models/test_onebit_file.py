@@ -92,7 +92,17 @@ def weights_of(data: bytes) -> int:
 
 
 @pytest.mark.parametrize(
-    "name", ["nasbnn", "nasbnn-32-quarter", "nasbnn-digits", "vgg-digits", "resnet-20", "vgg-small", "bnas-digits"]
+    "name",
+    [
+        "nasbnn",
+        "nasbnn-32-quarter",
+        "nasbnn-digits",
+        "bnext-digits",
+        "vgg-digits",
+        "resnet-20",
+        "vgg-small",
+        "bnas-digits",
+    ],
 )
 def test_its_size_is_the_one_that_is_counted(name, members):
     """Within 3 %, the header as well; of networks below 16 kB that alone is more."""
