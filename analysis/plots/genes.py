@@ -156,7 +156,7 @@ def plot_gene_frequency(data: GenesData) -> Figure:
     """
     if data.networks == 0:
         return style.nothing(data.missing)
-    genes = list(dict.fromkeys(data.shares["gene"].tolist()))
+    genes: list[str] = list(dict.fromkeys(map(str, data.shares["gene"].tolist())))
     figure, panels = style.new_panels(len(genes), 1, height=5.6)
     _title(figure, f"the {plural(data.networks, 'network')} on the front, layer by layer; darker: larger")
     stages, layers = data.shares["stage"].tolist(), data.shares["layer"].tolist()

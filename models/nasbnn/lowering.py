@@ -101,11 +101,12 @@ def _recoupling(tail: Recoupling, made: int, read: int, builder: Builder) -> int
         prelu = op.Epilogue(activation=op.Activation.RPRELU, slope=floats(tail.slope), shift=shift)
         read = builder.add(op.Pointwise(read, prelu))
         factors.append(read)
-    norm = op.Epilogue(*map(floats, tail.norm.folded(len(tail.norm.weight), None)), shortcut=read)
+    factor, constant = map(floats, tail.norm.folded(len(tail.norm.weight), None))
+    norm = op.Epilogue(factor, constant, read)
     if not factors:
         return builder.add(op.Pointwise(made, norm))
-    for factor in factors[:-1]:
-        made = builder.add(op.Product(made, factor))
+    for other in factors[:-1]:
+        made = builder.add(op.Product(made, other))
     return builder.add(op.Product(made, factors[-1], norm))
 
 
@@ -119,7 +120,8 @@ def _gate(gate: Gate, made: int, read: int, bits: int, builder: Builder) -> int:
     relu = op.Epilogue(factor, floats(gate.reduce.bias), activation=op.Activation.RELU)
     between = builder.add(op.FloatConvolution(mixed, hidden, op.Geometry(1), _levels(weight, bits), relu))
     weight, _ = gate.expand.deployed(hidden, channels, bits)
-    clip = op.Epilogue(*map(floats, gate.folded(channels, bits)), activation=op.Activation.CLIP, low=0.0, high=1.0)
+    factor, constant = map(floats, gate.folded(channels, bits))
+    clip = op.Epilogue(factor, constant, activation=op.Activation.CLIP, low=0.0, high=1.0)
     return builder.add(op.FloatConvolution(between, channels, op.Geometry(1), _levels(weight, bits), clip))
 
 

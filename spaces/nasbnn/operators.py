@@ -106,7 +106,9 @@ def _draw(
     width = rng.choice(_between(space, stage.widths, *_sides(stem, stages, number, place)))
     kernel_size, groups = rng.choice(stage.kernel_sizes), rng.choice(stage.groups)
     # no draw without a choice, so that spaces without squeeze-and-excites give the members they always gave
-    excite = rng.choice(stage.excites) if len(stage.excites) > 1 else stage.excites[0]
+    excite = stage.excites[-1]
+    if len(stage.excites) > 1:
+        excite = rng.choice(stage.excites)
     return Layer(width, kernel_size, groups, excite)
 
 
