@@ -147,15 +147,19 @@ def test_an_array_that_is_one_number_takes_four_bytes():
         np.testing.assert_array_equal(Engine(found.program, backend)(images, Layout.NHWC), logits)
 
 
-@pytest.mark.parametrize("version", [1, 2])
-def test_a_file_of_any_version_is_read_for_ever(version):
+PLAIN = "c8k3g1 | c16k3g1 | c32k3g2 | c64k3g4", [2.2888925, -1.0137157, 3.7160122, 6.3950014, -6.7940807]
+GATED = "c8k3g1 | c16k3g1e8 | c32k3g2e32 | c64k3g4", [70.250427, 54.449238, 41.320225, 66.372101, 57.133415]
+
+
+@pytest.mark.parametrize(("version", "written"), [(1, PLAIN), (2, PLAIN), (3, GATED)])
+def test_a_file_of_any_version_is_read_for_ever(version, written):
     path = Path(__file__).parent / "artefacts" / f"model-v{version}.bnn"
     assert path.read_bytes()[8] == version
-    model = read_model(path)
-    assert model.facts["architecture"] == "c8k3g1 | c16k3g1 | c32k3g2 | c64k3g4"
+    model, (architecture, wanted) = read_model(path), written
+    assert model.facts["architecture"] == architecture
     images = np.linspace(-2, 2, 64, dtype=np.float32).reshape(1, 8, 8, 1)
     logits = portable.run(model.program, images)[0]
-    np.testing.assert_allclose(logits[:5], [2.2888925, -1.0137157, 3.7160122, 6.3950014, -6.7940807], rtol=1e-6)
+    np.testing.assert_allclose(logits[:5], wanted, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
