@@ -37,10 +37,9 @@ class GenesData:
     """The genes of the networks on a front.
 
     `shares` has one row per gene, layer and value: `gene` (width, kernel_size or groups; excite, the bits of
-    squeeze-and-excites, where any trial has one), `stage` and `layer` in it
-    (from 1), `value`, its `place` (from 0) among the `places` values that any trial has in this stage, how many of the
-    front's `networks` have it, and their `share` of all networks of the front, 0 to 1. The shares of a layer that not
-    all networks have sum to less than 1.
+    squeeze-and-excites, where any trial has one), `stage` and `layer` in it (from 1), `value`, its `place` (from 0)
+    among the `places` values that any trial has in this stage, how many of the front's `networks` have it, and their
+    `share` of all networks of the front, 0 to 1. The shares of a layer that not all networks have sum to less than 1.
 
     `along` has one row per network and stage, by cost: `network` (from 0), `cost` (in the unit of `x`), `depth`
     (layers), the means over these layers of `width`, `kernel_size` and `groups`, and the place of each of the four
@@ -82,14 +81,7 @@ def genes_data(trials: pd.DataFrame, x: str = "ops", y: str = "accuracy") -> Gen
     genes = (*GENES, EXCITE) if any(layer.excite for member in every for layer in member.layers()) else GENES
     shares = [row for gene in genes for place in sorted(layers) for row in _shares(members, values, gene, *place)]
     along = [
-        (
-            network,
-            cost,
-            stage,
-            len(built),
-            *np.mean(built, axis=0).tolist()[: len(GENES)],
-            *_places(values, stage, built),
-        )
+        (network, cost, stage, len(built), *_means(built), *_places(values, stage, built))
         for network, (cost, member) in enumerate(pairs)
         for stage, built in enumerate(member.stages, 1)
         if built
@@ -136,6 +128,11 @@ def _shares(
         (gene, stage, layer, value, place, len(choices), own.count(value), own.count(value) / len(members))
         for place, value in enumerate(choices)
     ]
+
+
+def _means(layers: Sequence[Layer]) -> list[float]:
+    """Of the genes, in their order; that of bits would mean nothing."""
+    return np.mean(layers, axis=0).tolist()[: len(GENES)]
 
 
 def _places(values: Values, stage: int, layers: Sequence[Layer]) -> list[float]:
