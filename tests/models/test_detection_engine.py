@@ -48,7 +48,7 @@ def trained(member, pyramid=Precision.BINARY, space=space) -> Detector:
     ("make", "end", "pyramid"),
     [
         *((space, end, pyramid) for end in ("smallest", "largest") for pyramid in Precision),
-        (gated, "largest", "binary"),
+        (gated, "largest", Precision.BINARY),
     ],
 )
 def test_boxes_and_scores_are_those_of_torch(make, end, pyramid, tmp_path):
