@@ -17,8 +17,8 @@ import pytest
 HOME = Path(__file__).resolve().parent.parent
 DOCS = HOME / "docs"
 PAGES = (
-    "search-your-data", "your-images", "search-widths", "search-cells", "train", "detection", "tune-a-training",
-    "tune", "optuna", "tables", "accuracy",
+    "search-your-data", "your-images", "search-widths", "search-cells", "train", "stronger-blocks", "detection",
+    "tune-a-training", "tune", "optuna", "tables", "accuracy",
     "add-a-space", "add-a-proposer", "add-a-binariser",
     "add-a-layer-type", "read-a-run", "deploy", "deploy-here", "deploy-pi", "deploy-c", "deploy-microcontroller",
     "deploy-web", "deploy-fpga",

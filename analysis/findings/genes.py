@@ -10,6 +10,7 @@ from analysis.runs.texts import Gene, hyperparameters_of, split_text
 from analysis.runs.trials import numbers
 from spaces import JointSpace, NasBnnSpace, OnlySpace, Space
 from spaces.cell.architecture import parse as parse_genotype
+from spaces.nasbnn.architecture import Layer
 from spaces.nasbnn.architecture import parse as parse_stages
 from spaces.width.architecture import parse as parse_widths
 
@@ -23,9 +24,10 @@ def genes_of(text: str, space: Space[object] | None = None) -> dict[str, Gene]:
     """Every gene of an architecture by name, those of layers only where it has the layer, and its hyperparameters last.
 
     A NAS-BNN text has `stem_width`, `s1_depth`, `s1l1_width`, `s1l1_kernel_size`, `s1l1_groups` and so on, stages and
-    layers counted from 1; a width text the ratios `l1_width` and so on; a cell text `normal_n1_e1_layer`,
-    `normal_n1_e1_input` and so on, nodes and their edges counted from 1. Where a space of another family than NAS-BNN's
-    is given, the genes are those of the space, by their names there. Raises `ValueError` for any other text.
+    layers counted from 1, and `s1l1_excite` where its space, or the text itself, has squeeze-and-excites; a width text
+    the ratios `l1_width` and so on; a cell text `normal_n1_e1_layer`, `normal_n1_e1_input` and so on, nodes and their
+    edges counted from 1. Where a space of another family than NAS-BNN's is given, the genes are those of the space, by
+    their names there. Raises `ValueError` for any other text.
 
     >>> genes_of("c8k3g1 | c16k3g1")
     {'stem_width': 8, 's1_depth': 1, 's1l1_width': 16, 's1l1_kernel_size': 3, 's1l1_groups': 1}
@@ -35,7 +37,7 @@ def genes_of(text: str, space: Space[object] | None = None) -> dict[str, Gene]:
     if not architecture and hyperparameters:
         genes: dict[str, Gene] = {}
     elif space is None or isinstance(space, NasBnnSpace):  # whose parameters set layers that a network does not have
-        genes = _read(architecture)
+        genes = _read(architecture, isinstance(space, NasBnnSpace) and any(any(s.excites) for s in space.stages))
     else:
         genes = _encoded(architecture, space)
     return genes | hyperparameters_of(text)
@@ -57,8 +59,11 @@ def _encoded(architecture: str, space: Space[object]) -> dict[str, Gene]:
     return dict(space.encode(space.parse(architecture)))
 
 
-def _read(architecture: str) -> dict[str, Gene]:
-    """The genes that a text form says without its space, by the signs in it: colons of cells, dashes of widths."""
+def _read(architecture: str, excited: bool) -> dict[str, Gene]:  # noqa: FBT001
+    """The genes that a text form says without its space, by the signs in it: colons of cells, dashes of widths.
+
+    Those of squeeze-and-excites are among them where the space has some (`excited`), or this text.
+    """
     if ":" in architecture:
         genotype = parse_genotype(architecture)
         return {
@@ -72,10 +77,11 @@ def _read(architecture: str) -> dict[str, Gene]:
         return {f"l{place}_width": ratio for place, ratio in enumerate(parse_widths(architecture).ratios, 1)}
     parsed = parse_stages(architecture)
     genes: dict[str, Gene] = {"stem_width": parsed.stem}
+    kept = Layer._fields if excited or any(layer.excite for layer in parsed.layers()) else Layer._fields[:-1]
     for number, layers in enumerate(parsed.stages, 1):
         genes[f"s{number}_depth"] = len(layers)
         for place, layer in enumerate(layers, 1):
-            genes |= {f"s{number}l{place}_{name}": value for name, value in layer._asdict().items()}
+            genes |= {f"s{number}l{place}_{name}": getattr(layer, name) for name in kept}
     return genes
 
 
@@ -113,7 +119,7 @@ def _summary(text: str) -> dict[str, Gene]:
     if "-" in architecture and ":" not in architecture:
         ratios = parse_widths(architecture).ratios
         return {"width": sum(ratios) / len(ratios)}
-    columns = list(zip(*parse_stages(architecture).layers(), strict=True))
+    columns = list(zip(*parse_stages(architecture).layers(), strict=True))[:3]  # bits have no meaning in the mean
     means = [sum(column) / len(column) for column in columns]
     return dict(zip(SUMMARIES, [len(columns[0]), *means], strict=True)) if columns else {"depth": 0}
 

@@ -80,7 +80,7 @@ def channels_data(architectures: Mapping[str, str] | Iterable[str], space: Space
 def _rows(architecture: Architecture) -> tuple[Row, ...]:
     rows = [Row(0, 1, architecture.stem, STEM_KERNEL_SIZE, 1, "stem")]
     for stage, layers in enumerate(architecture.stages, 1):
-        rows += [Row(stage, at, *layer, f"s{stage}l{at}") for at, layer in enumerate(layers, 1)]
+        rows += [Row(stage, at, *layer[:3], f"s{stage}l{at}") for at, layer in enumerate(layers, 1)]
     return tuple(rows)
 
 

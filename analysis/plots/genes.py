@@ -21,10 +21,12 @@ from analysis.stages import NEVER_ON_A_FRONT
 from analysis.units import axis_scale, plural
 from spaces.nasbnn.architecture import Architecture, Layer, parse
 
-GENES = Layer._fields
+GENES = ("width", "kernel_size", "groups")
+EXCITE = "excite"
+"""A gene that is shown where a layer has it."""
 SHARES = ("gene", "stage", "layer", "value", "place", "places", "networks", "share")
 ALONG = ("network", "cost", "stage", "depth", *GENES, "depth_place", *(f"{gene}_place" for gene in GENES))
-_WORDS = {"width": "width", "kernel_size": "kernel size", "groups": "groups", "depth": "depth"}
+_WORDS = {"width": "width", "kernel_size": "kernel size", "groups": "groups", "depth": "depth", EXCITE: "excite"}
 _LEAST_TEXT = 0.14  # share of a bar that has room for a number
 
 Values = dict[tuple[int, str], list[int]]
@@ -34,10 +36,10 @@ Values = dict[tuple[int, str], list[int]]
 class GenesData:
     """The genes of the networks on a front.
 
-    `shares` has one row per gene, layer and value: `gene` (width, kernel_size or groups), `stage` and `layer` in it
-    (from 1), `value`, its `place` (from 0) among the `places` values that any trial has in this stage, how many of the
-    front's `networks` have it, and their `share` of all networks of the front, 0 to 1. The shares of a layer that not
-    all networks have sum to less than 1.
+    `shares` has one row per gene, layer and value: `gene` (width, kernel_size or groups; excite, the bits of
+    squeeze-and-excites, where any trial has one), `stage` and `layer` in it (from 1), `value`, its `place` (from 0)
+    among the `places` values that any trial has in this stage, how many of the front's `networks` have it, and their
+    `share` of all networks of the front, 0 to 1. The shares of a layer that not all networks have sum to less than 1.
 
     `along` has one row per network and stage, by cost: `network` (from 0), `cost` (in the unit of `x`), `depth`
     (layers), the means over these layers of `width`, `kernel_size` and `groups`, and the place of each of the four
@@ -76,9 +78,10 @@ def genes_data(trials: pd.DataFrame, x: str = "ops", y: str = "accuracy") -> Gen
         for stage, built in enumerate(member.stages, 1)
         for place in range(1, len(built) + 1)
     }
-    shares = [row for gene in GENES for place in sorted(layers) for row in _shares(members, values, gene, *place)]
+    genes = (*GENES, EXCITE) if any(layer.excite for member in every for layer in member.layers()) else GENES
+    shares = [row for gene in genes for place in sorted(layers) for row in _shares(members, values, gene, *place)]
     along = [
-        (network, cost, stage, len(built), *np.mean(built, axis=0).tolist(), *_places(values, stage, built))
+        (network, cost, stage, len(built), *_means(built), *_places(values, stage, built))
         for network, (cost, member) in enumerate(pairs)
         for stage, built in enumerate(member.stages, 1)
         if built
@@ -110,7 +113,7 @@ def _values(members: Sequence[Architecture]) -> Values:
         for stage, layers in enumerate(member.stages, 1):
             found.setdefault((stage, "depth"), set()).add(len(layers))
             for layer in layers:
-                for gene, value in zip(GENES, layer, strict=True):
+                for gene, value in zip((*GENES, EXCITE), layer, strict=True):
                     found.setdefault((stage, gene), set()).add(value)
     return {key: sorted(values) for key, values in found.items()}
 
@@ -127,9 +130,14 @@ def _shares(
     ]
 
 
+def _means(layers: Sequence[Layer]) -> list[float]:
+    """Of the genes, in their order; that of bits would mean nothing."""
+    return np.mean(layers, axis=0).tolist()[: len(GENES)]
+
+
 def _places(values: Values, stage: int, layers: Sequence[Layer]) -> list[float]:
     """The places of depth and genes between the least and the greatest value, by rank, as means over the layers."""
-    columns = {"depth": [len(layers)]} | dict(zip(GENES, map(list, zip(*layers, strict=True)), strict=True))
+    columns = {"depth": [len(layers)]} | dict(zip(GENES, map(list, zip(*layers, strict=True)), strict=False))
     places: list[float] = []
     for name, own in columns.items():
         choices = values[stage, name]
@@ -139,19 +147,20 @@ def _places(values: Values, stage: int, layers: Sequence[Layer]) -> list[float]:
 
 
 def plot_gene_frequency(data: GenesData) -> Figure:
-    """Shares of widths, kernel sizes and groups for every layer, stacked, the larger values darker.
+    """Shares of widths, kernel sizes, groups (and excites) for every layer, stacked, the larger values darker.
 
     A bar ends below 100 % where some networks of the front do not have the layer.
     """
     if data.networks == 0:
         return style.nothing(data.missing)
-    figure, panels = style.new_panels(3, 1, height=5.6)
+    genes: list[str] = list(dict.fromkeys(map(str, data.shares["gene"].tolist())))
+    figure, panels = style.new_panels(len(genes), 1, height=5.6)
     _title(figure, f"the {plural(data.networks, 'network')} on the front, layer by layer; darker: larger")
     stages, layers = data.shares["stage"].tolist(), data.shares["layer"].tolist()
     # with a gap between stages
     order = dict.fromkeys(zip(stages, layers, strict=True))
     at = {place: index + 0.7 * (place[0] - 1) for index, place in enumerate(order)}
-    for gene, (axes,) in zip(GENES, panels, strict=True):
+    for gene, (axes,) in zip(genes, panels, strict=True):
         style.label_axes(axes, y=f"{_WORDS[gene]}\n(% of networks)")
         _stack(axes, data.shares[data.shares["gene"] == gene], at)
         axes.set(ylim=(0, 100), xlim=(-0.8, max(at.values()) + 0.8), yticks=[0, 50, 100])
@@ -161,7 +170,7 @@ def plot_gene_frequency(data: GenesData) -> Figure:
     for stage in sorted(set(stages)):
         own = [x for (other, _), x in at.items() if other == stage]
         style.write(panels[0][0], (min(own) + max(own)) / 2, 103, f"stage {stage}", va="bottom")
-    style.label_axes(panels[-1][0], "layer of the stage", f"{_WORDS[GENES[-1]]}\n(% of networks)")
+    style.label_axes(panels[-1][0], "layer of the stage", f"{_WORDS[genes[-1]]}\n(% of networks)")
     _say_missing(figure, data)
     return figure
 

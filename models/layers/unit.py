@@ -17,7 +17,7 @@ from models.layers.tail import Tail
 
 
 class BinaryUnit(nn.Module):
-    """RSign -> convolution -> batch norm -> + shortcut -> RPReLU (ReActNet; NAS-BNN, Figure 1).
+    """RSign -> convolution -> batch norm -> + shortcut -> RPReLU (ReActNet; NAS-BNN, Figure 1), or another `tail`.
 
     Holds everything but the convolution's weight, which its owner supplies at each call; fewer input or output channels
     than declared use the first of each.
@@ -26,14 +26,17 @@ class BinaryUnit(nn.Module):
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.shift = nn.Parameter(torch.zeros(in_channels))
-        self.tail = Tail(out_channels)
+        self.tail: nn.Module = Tail(out_channels)
         self.bound = 1.0
         """Of the pseudo-gradient of activations; see `binary_convolution`."""
 
-    def run(self, x: Tensor, kernel: Kernel, stride: int, groups: int, activations: Activations) -> Tensor:
-        """(N, in, H, W) -> (N, out, H / stride, W / stride); the shortcut is averaged where the stride is 2."""
+    def run(
+        self, x: Tensor, kernel: Kernel, stride: int, groups: int, activations: Activations, *choices: int
+    ) -> Tensor:
+        """(N, in, H, W) -> (N, out, H / stride, W / stride); the shortcut is averaged where the stride is 2. `choices`
+        are for a tail that has some."""
         terms = Terms.FLOATS if kernel.scale is None or activations is Activations.FLOAT else Terms.SIGNS
-        if self.tail.fuses(x):
+        if isinstance(self.tail, Tail) and self.tail.fuses(x):
             from models.layers.fused.unit import Settings, fused_unit
 
             settings = Settings(stride, groups, activations, terms, self.bound, batch=self.tail.training)
@@ -41,7 +44,7 @@ class BinaryUnit(nn.Module):
             return fused_unit(x, self.shift, kernel.weight, numbers_of, settings, self.tail.values())
         sums = binary_convolution(x, self.shift, kernel.weight, stride, groups, activations, self.bound, terms)
         shortcut = x if stride == 1 else F.avg_pool2d(x, stride)
-        return self.tail(sums, kernel.scale, shortcut)
+        return self.tail(sums, kernel.scale, shortcut, *choices)
 
 
 class _BinaryConvolution(Function):

@@ -3,11 +3,13 @@
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 from torch import Tensor, nn
 
 from models.layers.modes import Mode
 from models.layers.tail import Tail
 from models.nasbnn.network import BinaryNetwork, ConvolutionUnit, FloatStem, SeparableConvolution, Stem
+from models.nasbnn.recoupling import EIGHT, Gate, Recoupling
 from models.onebit import operations as op
 from models.onebit.lowering.folding import Builder, floats
 
@@ -70,5 +72,60 @@ def _unit(unit: ConvolutionUnit, tensor: int, builder: Builder) -> int:
     assert kernel.scale is not None
     geometry = op.Geometry(size, unit.stride, size // 2, groups=unit.groups)
     threshold, bits = floats(0.0 - unit.shift), op.pack_signs(signs.cpu().numpy())  # a bit is x + shift >= 0
-    tail = _fold_tail(unit.tail, kernel.scale, tensor)
-    return builder.add(op.BinaryConvolution(tensor, out_channels, geometry, op.Encoding.SIGNS, threshold, bits, tail))
+
+    def convolve(tail: Tail, shortcut: int | None) -> int:
+        epilogue = _fold_tail(tail, kernel.scale, shortcut)
+        signed = op.BinaryConvolution(tensor, out_channels, geometry, op.Encoding.SIGNS, threshold, bits, epilogue)
+        return builder.add(signed)
+
+    if isinstance(unit.tail, Recoupling):
+        return _recoupling(unit.tail, convolve(unit.tail.tail, None), _halved(tensor, unit.stride, builder), builder)
+    assert isinstance(unit.tail, Tail)
+    return convolve(unit.tail, tensor)
+
+
+def _halved(tensor: int, stride: int, builder: Builder) -> int:
+    if stride == 1:
+        return tensor
+    return builder.add(op.Pool(tensor, op.Reduction.MEAN, op.Geometry(stride, stride)))
+
+
+def _recoupling(tail: Recoupling, made: int, read: int, builder: Builder) -> int:
+    """What follows the RPReLU of a convolution that reads one tensor, its maps halved where its own are."""
+    factors: list[int] = []
+    if bits := tail.excites[-1]:
+        assert tail.gate is not None
+        factors.append(_gate(tail.gate, made, read, bits, builder))
+    if tail.slope is not None:
+        shift = np.zeros(len(tail.slope), np.float32)
+        prelu = op.Epilogue(activation=op.Activation.RPRELU, slope=floats(tail.slope), shift=shift)
+        read = builder.add(op.Pointwise(read, prelu))
+        factors.append(read)
+    factor, constant = map(floats, tail.norm.folded(len(tail.norm.weight), None))
+    norm = op.Epilogue(factor, constant, read)
+    if not factors:
+        return builder.add(op.Pointwise(made, norm))
+    for other in factors[:-1]:
+        made = builder.add(op.Product(made, other))
+    return builder.add(op.Product(made, factors[-1], norm))
+
+
+def _gate(gate: Gate, made: int, read: int, bits: int, builder: Builder) -> int:
+    """A squeeze-and-excite of two tensors; the number of its factors, one per channel."""
+    means = [builder.add(op.GlobalAverage(tensor)) for tensor in (read, made)]
+    mixed = builder.add(op.Pointwise(means[1], op.Epilogue(floats(gate.balance), shortcut=means[0])))
+    channels, hidden = len(gate.balance), len(gate.reduce.bias)
+    weight, step = gate.reduce.deployed(channels, hidden, bits)
+    factor = None if step is None else floats(step)
+    relu = op.Epilogue(factor, floats(gate.reduce.bias), activation=op.Activation.RELU)
+    between = builder.add(op.FloatConvolution(mixed, hidden, op.Geometry(1), _levels(weight, bits), relu))
+    weight, _ = gate.expand.deployed(hidden, channels, bits)
+    factor, constant = map(floats, gate.folded(channels, bits))
+    clip = op.Epilogue(factor, constant, activation=op.Activation.CLIP, low=0.0, high=1.0)
+    return builder.add(op.FloatConvolution(between, channels, op.Geometry(1), _levels(weight, bits), clip))
+
+
+def _levels(weight: Tensor, bits: int) -> npt.NDArray[np.int8] | op.Floats:
+    """Weights (out, in) of a linear layer of means as those of a 1x1 convolution."""
+    taps = floats(weight.T)[None, None]
+    return taps.astype(np.int8) if bits == EIGHT else taps

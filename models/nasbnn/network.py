@@ -13,6 +13,7 @@ from models.layers.lsq import HIGH, LOW, initial_step, keep_positive, quantise_w
 from models.layers.modes import Mode, Weights
 from models.layers.tail import NormTail, Tail
 from models.layers.unit import BinaryUnit
+from models.nasbnn.recoupling import Recoupling
 from models.network import Network
 from models.options import Options
 from spaces import Architecture, Layer, NasBnnSpace
@@ -127,6 +128,11 @@ class SeparableConvolution(nn.Module):
         self.kxk = ConvolutionUnit(in_channels, in_channels, layer.kernel_size, stride, layer.groups, options)
         self.pointwise = ConvolutionUnit(in_channels, layer.width, 1, 1, 1, options)
 
+    def recouple(self, excites: tuple[int, ...], *, multiplies: bool) -> None:
+        """Make it a block of BNext."""
+        self.kxk.tail = Recoupling(len(self.kxk.weight), excites, multiplies=multiplies)
+        self.pointwise.tail = Recoupling(len(self.pointwise.weight), excites, multiplies=False)
+
     def forward(self, x: Tensor) -> Tensor:
         """(N, in, H, W) -> (N, width, H / stride, W / stride)."""
         return self.pointwise(self.kxk(x))
@@ -147,10 +153,13 @@ class BinaryNetwork(Network[NasBnnSpace, Architecture, NetworkOptions]):
         self.stem = make_stem(space, architecture.stem)
         width = architecture.stem
         self.stages = nn.ModuleList()
-        for stage, layers in zip(space.stages, architecture.stages, strict=True):
+        for number, (stage, layers) in enumerate(zip(space.stages, architecture.stages, strict=True), 1):
             blocks = nn.ModuleList()
-            for place, layer in enumerate(layers):
-                blocks.append(SeparableConvolution(width, layer, stage.stride if place == 0 else 1, self.options))
+            for place, layer in enumerate(layers, 1):
+                block = SeparableConvolution(width, layer, stage.stride if place == 1 else 1, self.options)
+                if space.blocks is Blocks.BNEXT:
+                    block.recouple((layer.excite,), multiplies=space.multiplies(number, place))
+                blocks.append(block)
                 width = layer.width
             self.stages.append(blocks)
         self.classifier = nn.Linear(width, space.classes)

@@ -12,10 +12,12 @@ from models.layers.kernels import WeightNormalisation
 from models.layers.modes import Mode, Weights
 from models.layers.unit import BinaryUnit
 from models.nasbnn.network import BinaryNetwork, ConvolutionUnit, NetworkOptions, make_stem, part_names
+from models.nasbnn.recoupling import Recoupling
 from models.nasbnn.sharing import SharedKxK, SharedPointwise, part
 from models.network import Supernet
 from models.options import Options
 from spaces import Architecture, Layer, NasBnnSpace
+from spaces.nasbnn.declaration import Blocks
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,11 @@ class SharedBlock(nn.Module):
         """(N, in, H, W) -> (N, layer.width, H / stride, W / stride)."""
         normalisation = self.options.weight_normalisation
         channels = x.shape[1]
+        choices = (layer.excite,) if isinstance(self.kxk.tail, Recoupling) else ()
         kernel = self.kxk.kernel(channels, layer.kernel_size, layer.groups, mode.weights, normalisation)
-        x = self.kxk.run(x, kernel, self.stride, layer.groups, mode.activations)
+        x = self.kxk.run(x, kernel, self.stride, layer.groups, mode.activations, *choices)
         kernel = self.pointwise.kernel(channels, layer.width, mode.weights, normalisation)
-        return self.pointwise.run(x, kernel, 1, 1, mode.activations)
+        return self.pointwise.run(x, kernel, 1, 1, mode.activations, *choices)
 
 
 class NasBnnSupernet(Supernet[NasBnnSpace, Architecture, SupernetOptions]):
@@ -69,13 +72,17 @@ class NasBnnSupernet(Supernet[NasBnnSpace, Architecture, SupernetOptions]):
         self.stem = make_stem(space, space.stem_widths[-1])
         width = space.stem_widths[-1]
         self.stages = nn.ModuleList()
-        for stage in space.stages:
+        for number, stage in enumerate(space.stages, 1):
             blocks = nn.ModuleList()
             for place in range(stage.depths[-1]):
                 kxk = SharedKxK(
                     width, stage.kernel_sizes, stage.groups[0], bi_transformation=self.options.bi_transformation
                 )
                 pointwise = SharedPointwise(width, stage.widths[-1])
+                if space.blocks is Blocks.BNEXT:
+                    multiplies = space.multiplies(number, place + 1)
+                    kxk.tail = Recoupling(width, stage.excites, multiplies=multiplies)
+                    pointwise.tail = Recoupling(stage.widths[-1], stage.excites, multiplies=False)
                 blocks.append(SharedBlock(kxk, pointwise, stage.stride if place == 0 else 1, self.options))
                 width = stage.widths[-1]
             self.stages.append(blocks)
@@ -119,8 +126,7 @@ class NasBnnSupernet(Supernet[NasBnnSpace, Architecture, SupernetOptions]):
         """
         with torch.device("meta"):
             network = BinaryNetwork(self.space, architecture, self.options.network)
-        _adopt(network.stem, _tensors(self.stem))
-        _adopt(network.stem.tail, _tensors(self.stem.tail))
+        _adopt_all(network.stem, self.stem)
         for (shared, layer), block in zip(self._blocks(architecture), network.blocks(), strict=True):
             channels = block.kxk.weight.shape[0]
             kxk = shared.kxk.cut(channels, layer.kernel_size, layer.groups, Weights.BINARY)
@@ -132,7 +138,14 @@ class NasBnnSupernet(Supernet[NasBnnSpace, Architecture, SupernetOptions]):
 
 def _adopt_unit(unit: ConvolutionUnit, shared: BinaryUnit, weight: Tensor) -> None:
     _adopt(unit, {"weight": weight, "shift": shared.shift})
-    _adopt(unit.tail, _tensors(shared.tail))
+    _adopt_all(unit.tail, shared.tail)
+
+
+def _adopt_all(module: nn.Module, shared: nn.Module) -> None:
+    """Copies for a module and all within it, of what it has; a larger one may have more."""
+    for name, own in module.named_modules():
+        wanted = _tensors(own)
+        _adopt(own, {key: value for key, value in _tensors(shared.get_submodule(name)).items() if key in wanted})
 
 
 def _tensors(module: nn.Module) -> dict[str, Tensor]:

@@ -65,6 +65,13 @@ def _shape_after(operation: op.Operation, shapes: Sequence[op.Shape]) -> op.Shap
             return op.Shape(out_channels, 1, 1)
         case op.Pointwise(input=tensor):
             return shapes[tensor]
+        case op.Product(input=tensor, by=by):
+            shape, given = shapes[tensor], shapes[by]
+            if given not in (shape, op.Shape(shape.channels, 1, 1)):
+                raise op.ProgramError(
+                    f"{tuple(shape)} is multiplied by its own shape or by one number per channel, not by {tuple(given)}"
+                )
+            return shape
         case op.Pool(input=tensor, geometry=geometry):
             if geometry.dilation != 1 or geometry.groups != 1:
                 raise op.ProgramError("a pool has no dilation and no groups")

@@ -13,7 +13,8 @@ Layout, little-endian, without gaps:
 A binary weight takes one bit, the weights of a layer whole bytes; 8-bit weights take a byte and floats four. Of an
 array that the header marks as "same", in which all numbers are equal, that one number is stored.
 
-Version 1 had no such arrays, and compressed its header without a dictionary; it is read as well.
+Version 1 had no such arrays, and compressed its header without a dictionary; version 3 is version 2 with products. A
+file has the least version that says what is in it, from 2 on, so that older engines run what they can.
 """
 
 import hashlib
@@ -21,7 +22,7 @@ import json
 import math
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,13 +41,12 @@ from models.onebit.header import (
     decode_operation,
     encode_value,
 )
-from models.onebit.operations import ProgramError, Shape
+from models.onebit.operations import Operation, Product, ProgramError, Shape
 from models.onebit.program import Program
 from spaces.tools.files import write_atomically
 
 MAGIC = b"\x89BNN\r\n\x1a\n"  # as PNG's: a transfer that changes line ends or cuts the eighth bit is noticed
-VERSION = 2
-VERSIONS = (1, 2)
+VERSIONS = (1, 2, 3)
 """Those that are read."""
 _START = struct.Struct("<8sIIQ")
 _DIGEST = 32
@@ -115,7 +115,7 @@ def encode(model: Model) -> bytes:
         "facts": dict(model.facts),
         "centre_crop": model.centre_crop,
     }
-    return close_file(header, arrays)
+    return close_file(header, arrays, version_for(model.program.operations))
 
 
 def compress_header(header: bytes) -> bytes:
@@ -159,11 +159,16 @@ def open_file(data: bytes) -> tuple[dict[str, Any], Cursor]:
     return _parse_header(data[at : at + header_size]), Cursor(data, at + header_size)
 
 
-def close_file(header: Mapping[str, object], arrays: Sequence[npt.NDArray[np.generic]]) -> bytes:
+def version_for(operations: Iterable[Operation]) -> int:
+    """The least version whose engines run these operations."""
+    return 3 if any(isinstance(operation, Product) for operation in operations) else 2
+
+
+def close_file(header: Mapping[str, object], arrays: Sequence[npt.NDArray[np.generic]], version: int) -> bytes:
     """The inverse of `open_file`: a file of this header and these weights."""
     head = compress_header(json.dumps(header, separators=(",", ":")).encode())
     weights = b"".join(array.astype(TYPES[array.dtype.name]).tobytes() for array in arrays)
-    return sign_file(_START.pack(MAGIC, VERSION, len(head), len(weights)), head + weights)
+    return sign_file(_START.pack(MAGIC, version, len(head), len(weights)), head + weights)
 
 
 def _check_frame(data: bytes) -> int:
@@ -173,8 +178,8 @@ def _check_frame(data: bytes) -> int:
     _, version, header, weights = _START.unpack_from(data)
     if version not in VERSIONS:
         raise BnnFileError(
-            f"the file has version {version}, this binarynas reads version 1 or 2; use the binarynas that "
-            "wrote it, or export the network again"
+            f"the file has version {version}, this binarynas reads version 1, 2 or 3; use the binarynas "
+            "that wrote it, or export the network again"
         )
     wanted = _START.size + _DIGEST + header + weights
     if len(data) != wanted:

@@ -157,6 +157,16 @@ class Pointwise:
 
 
 @dataclass(frozen=True, eq=False)
+class Product:
+    """A tensor times another one, number by number: one of its own shape, or a gate (C, 1, 1), a number per channel."""
+
+    kind: ClassVar[str] = "product"
+    input: int
+    by: int
+    epilogue: Epilogue = PLAIN
+
+
+@dataclass(frozen=True, eq=False)
 class Pool:
     """The largest number, or the mean, of every window, of those that are not padding."""
 
@@ -194,7 +204,9 @@ class Zero:
     shape: Shape
 
 
-Operation = FloatConvolution | BinaryConvolution | Linear | Pointwise | Pool | GlobalAverage | Concatenate | Zero
+Operation = (
+    FloatConvolution | BinaryConvolution | Linear | Pointwise | Pool | GlobalAverage | Concatenate | Zero | Product
+)
 
 
 def inputs_of(operation: Operation) -> tuple[int, ...]:
@@ -203,8 +215,9 @@ def inputs_of(operation: Operation) -> tuple[int, ...]:
         return ()
     if isinstance(operation, Concatenate):
         return operation.inputs
+    read = (operation.input, operation.by) if isinstance(operation, Product) else (operation.input,)
     shortcut = operation.epilogue.shortcut
-    return (operation.input,) if shortcut is None else (operation.input, shortcut)
+    return read if shortcut is None else (*read, shortcut)
 
 
 def reading(operation: Operation, numbers: Mapping[int, int]) -> Operation:
@@ -216,10 +229,12 @@ def reading(operation: Operation, numbers: Mapping[int, int]) -> Operation:
             return Concatenate(tuple(numbers[tensor] for tensor in operation.inputs))
         case Pool() | GlobalAverage():
             return replace(operation, input=numbers[operation.input])
-        case FloatConvolution() | BinaryConvolution() | Linear() | Pointwise():
+        case FloatConvolution() | BinaryConvolution() | Linear() | Pointwise() | Product():
             epilogue = operation.epilogue
             if epilogue.shortcut is not None:
                 epilogue = replace(epilogue, shortcut=numbers[epilogue.shortcut])
+            if isinstance(operation, Product):
+                operation = replace(operation, by=numbers[operation.by])
             return replace(operation, input=numbers[operation.input], epilogue=epilogue)
         case _:
             assert_never(operation)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from models.onebit.file import close_file, open_file
+from models.onebit.file import close_file, open_file, version_for
 from models.onebit.header import REMEDY, BnnFileError, as_list, as_mapping, decode_operation, encode_value
 from models.onebit.operations import ProgramError, Shape
 from models.onebit.program import MapProgram
@@ -30,7 +30,8 @@ def write_pieces(path: Path | str, pieces: Pieces) -> int:
         }
         for name, program in pieces.items()
     ]
-    data = close_file({"pieces": entries}, arrays)
+    operations = (operation for program in pieces.values() for operation in program.operations)
+    data = close_file({"pieces": entries}, arrays, version_for(operations))
     write_atomically(path, data)
     return len(data)
 

@@ -50,6 +50,8 @@ def _sums(operation: op.Operation, tensors: list[op.Floats]) -> npt.NDArray[np.g
             return _float_sums(op.Geometry(1), operation.weight[None, None], flat)
         case op.Pointwise():
             return tensors[operation.input]
+        case op.Product():
+            return tensors[operation.input] * tensors[operation.by]
         case op.Pool():
             return _pool(operation, tensors[operation.input])
         case op.GlobalAverage():

@@ -52,7 +52,7 @@ def _tensors(operation: op.Operation, program: Program) -> dict[str, Tensor]:
             result["weight"] = torch.from_numpy(operation.weight.astype(np.float32)).permute(3, 2, 0, 1)
         case op.Linear():
             result["weight"] = torch.from_numpy(operation.weight.copy()).T
-        case op.Pointwise() | op.Pool() | op.GlobalAverage() | op.Concatenate() | op.Zero():
+        case op.Pointwise() | op.Product() | op.Pool() | op.GlobalAverage() | op.Concatenate() | op.Zero():
             pass
         case _:
             assert_never(operation)
@@ -77,6 +77,8 @@ def _sums(operation: op.Operation, values: dict[str, Tensor], tensors: list[Tens
             return F.linear(flat, values["weight"])[:, :, None, None]
         case op.Pointwise():
             return tensors[operation.input]
+        case op.Product():
+            return tensors[operation.input] * tensors[operation.by]
         case op.Pool(input=number, reduction=reduction, geometry=geometry):
             if reduction is op.Reduction.MAX:
                 return F.max_pool2d(tensors[number], *geometry[:3])

@@ -61,6 +61,8 @@ class Translator:
                 return add("Reshape", [self._gemm(operation), target], f"{at}.maps", shape)
             case op.Pointwise():
                 return self.names[operation.input]
+            case op.Product():
+                return add("Mul", [self.names[operation.input], self.names[operation.by]], f"{at}.product", shape)
             case op.Pool(reduction=op.Reduction.MAX):
                 return add("MaxPool", [self.names[operation.input]], at, shape, **_window(operation.geometry))
             case op.Pool():

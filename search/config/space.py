@@ -49,6 +49,7 @@ class StageConfig(Section):
     kernel_sizes: tuple[int, ...]
     groups: tuple[int, ...]
     stride: int
+    excites: tuple[int, ...] = Field(default=(0,), description="bits of squeeze-and-excites, of blocks: bnext")
 
 
 When = dict[str, int | float | str | tuple[int | float | str, ...]]

@@ -14,6 +14,7 @@ from models.onebit.operations import (
     Linear,
     Operation,
     Pool,
+    Product,
     Shape,
     Zero,
     inputs_of,
@@ -52,6 +53,8 @@ def shape_key(operation: Operation, shapes: tuple[Shape, ...]) -> str:
 
 
 def _operands(operation: Operation) -> tuple[int, ...]:
+    if isinstance(operation, Product):
+        return operation.input, operation.by
     return operation.inputs if isinstance(operation, Concatenate) else inputs_of(operation)[:1]
 
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from models.layers.binary import set_bound, set_progress
 from models.layers.synchronised import synchronised
 from models.nasbnn.network import Stem
+from models.nasbnn.recoupling import Projection
 from search.config.sections import Optimiser, TrainConfig
 from search.data.dataset import Split
 from search.data.order import batch_count, shuffled
@@ -87,7 +88,7 @@ class _Training:
         self.optimizer = _optimizer(network, config)
         self._parameters = list(network.parameters())
         self._device = self._parameters[0].device
-        self._stems = [module for module in network.modules() if isinstance(module, Stem)]
+        self._quantised = [module for module in network.modules() if isinstance(module, Stem | Projection)]
         self._steps = batch_count(shuffled(seed), len(split), config.batch_size)
         self._mix = mix_of(config, split)
         self._of_rank = () if ranks.count == 1 else ("rank", ranks.rank)
@@ -96,8 +97,9 @@ class _Training:
         """Get ready, with the weights that training starts from."""
         if self._config.activation_bound is not None:
             set_bound(self._network, self._config.activation_bound)
-        for stem in self._stems:
-            stem.step.data.abs_()  # weights that were trained before steps were kept positive
+        for module in self._quantised:
+            if isinstance(module, Stem):
+                module.step.data.abs_()  # weights that were trained before steps were kept positive
 
     def epoch(self, place: Place, kept: Checkpoints, report_seconds: float) -> Generator[Epoch, None, Epoch]:
         """Train an epoch, or what is left of it; tells how far it is every so often."""
@@ -151,8 +153,8 @@ class _Training:
         batch = Batch(images, labels, derive_seed(self._seed, "step", epoch, index), epoch, index)
         loss, count = reduced(self._ranks, self._parameters, self._step(batch), len(labels))
         self.optimizer.step()
-        for stem in self._stems:
-            stem.step_taken()
+        for module in self._quantised:
+            module.step_taken()
         return loss, count
 
 

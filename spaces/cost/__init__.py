@@ -185,6 +185,37 @@ def binary_convolution(
     return Price(name, cout, size, nothing, nothing, weights * size**2, weights + floats, bits)
 
 
+SQUEEZED = 8
+"""How many channels a squeeze-and-excite makes one of between its two layers (BNext, as its authors' code has it)."""
+
+
+def squeezed(channels: Ints) -> Ints:
+    """Channels between the two layers of a squeeze-and-excite: at least one, where there are any."""
+    return np.maximum(channels // SQUEEZED, np.minimum(channels, 1))
+
+
+def recoupled(unit: Price, excite: Ints, slopes: Ints | int = 0) -> Price:
+    """A `binary_convolution` that BNext's recoupling follows: a squeeze-and-excite, a product, a batch norm.
+
+    `excite` is of how many bits the weights of the squeeze-and-excite are, 0 where there is none; `slopes` are those of
+    the PReLU of what is multiplied. Its two layers count as float or 8-bit operations, as a stem's do; means, products
+    and the batch norm count nothing.
+    """
+    there, of_8_bits = excite > 0, excite == 8
+    channels = unit.out_channels * there
+    hidden = squeezed(channels)
+    weights = 2 * channels * hidden
+    biases = hidden + channels
+    steps = biases * of_8_bits
+    floats = 2 * unit.out_channels + slopes + channels + biases + steps  # batch norm, slopes, balance, biases, steps
+    return unit._replace(
+        flops=unit.flops + weights * ~of_8_bits,
+        int8_ops=unit.int8_ops + weights * of_8_bits,
+        params=unit.params + weights + floats,
+        bits=unit.bits + np.where(of_8_bits, 8, FLOAT_BITS) * weights + FLOAT_BITS * floats,
+    )
+
+
 def linear(name: str, cin: Ints, classes: int) -> Price:
     """A float linear layer with bias, counted as classes * (inputs + 1) operations, as the paper's figures are."""
     weights = classes * (cin + 1)

@@ -7,7 +7,7 @@ from functools import cached_property
 from itertools import pairwise
 
 from spaces.errors import listed, refuse, unknown
-from spaces.nasbnn.architecture import LARGEST_NUMBER, Architecture
+from spaces.nasbnn.architecture import EXCITES, LARGEST_NUMBER, Architecture
 from spaces.space import ascending
 
 INFINITE = 1 << 62
@@ -15,16 +15,20 @@ INFINITE = 1 << 62
 
 @dataclass(frozen=True)
 class Stage:
-    """One row of Table 1: the choices of a stage. The first layer of the stage has the stride."""
+    """One row of Table 1: the choices of a stage. The first layer of the stage has the stride.
+
+    `excites` are the bits of squeeze-and-excites, 0 for none; others than 0 are of BNext's blocks.
+    """
 
     depths: tuple[int, ...]
     widths: tuple[int, ...]
     kernel_sizes: tuple[int, ...]
     groups: tuple[int, ...]
     stride: int
+    excites: tuple[int, ...] = (0,)
 
     def __post_init__(self) -> None:
-        for field in ("depths", "widths", "kernel_sizes", "groups"):
+        for field in ("depths", "widths", "kernel_sizes", "groups", "excites"):
             object.__setattr__(self, field, tuple(getattr(self, field)))
 
 
@@ -33,10 +37,13 @@ class Blocks(StrEnum):
 
     NASBNN: an 8-bit stem with RPReLU; the filters of binary convolutions are normalised (its equation 6).
     REACTNET: a float stem without activation; filters are as they are (ReActNet, Liu et al., 2020).
+    BNEXT: the 8-bit stem; filters are as they are; what comes out of a binary convolution is recoupled with what it
+    reads, by a squeeze-and-excite, in some layers a product, and a second batch norm (BNext, Guo et al., 2022).
     """
 
     NASBNN = "nasbnn"
     REACTNET = "reactnet"
+    BNEXT = "bnext"
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,11 @@ class NasBnnDeclaration:
             widest.append(limit)
         return tuple(reversed(widest))
 
+    def multiplies(self, number: int, place: int) -> bool:
+        """Whether the kxk convolution of a layer, both counted from 1, is multiplied by what it reads: in BNext every
+        other one, from the first of a stage on, but for the first stage (as its authors' code has it)."""
+        return self.blocks is Blocks.BNEXT and number > 1 and place % 2 == 1
+
     def problems(self) -> Iterator[str]:
         """Everything wrong with the fields."""
         if not self.stages:
@@ -89,6 +101,11 @@ class NasBnnDeclaration:
         for number, stage in enumerate(self.stages, 1):
             if any(size % 2 == 0 for size in stage.kernel_sizes):
                 yield f"stage {number} kernel_sizes must be odd, got ({listed(stage.kernel_sizes)})"
+            if not stage.excites or not ascending((-1, *stage.excites)) or not {*stage.excites} <= {*EXCITES}:
+                given = listed(stage.excites)
+                yield f"stage {number} excites must be some of {listed(EXCITES)} in this order, got ({given})"
+            elif stage.excites != (0,) and self.blocks is not Blocks.BNEXT:
+                yield f"stage {number} excites are ({listed(stage.excites)}), which only blocks: bnext has"
         for field in ("classes", "channels"):
             if getattr(self, field) < 1:
                 yield f"{field} must be at least 1, got {getattr(self, field)}"
@@ -126,8 +143,9 @@ class NasBnnDeclaration:
             if len(layers) not in stage.depths:
                 yield f"stage {number} has {len(layers)} layers; its depths are {listed(stage.depths)}"
             for place, layer in enumerate(layers, 1):
-                choices = (stage.widths, stage.kernel_sizes, stage.groups)
-                for gene, value, allowed in zip(("width", "kernel size", "groups"), layer, choices, strict=True):
+                choices = (stage.widths, stage.kernel_sizes, stage.groups, stage.excites)
+                genes = ("width", "kernel size", "groups", "excite")
+                for gene, value, allowed in zip(genes, layer, choices, strict=True):
                     if value not in allowed:
                         yield f"stage {number}, layer {place} has {gene} {value}; the choices are {listed(allowed)}"
         if self.non_decreasing:

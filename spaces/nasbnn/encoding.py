@@ -24,10 +24,12 @@ class Encoding:
         self._depths = [_Gene(f"s{number}_depth", stage.depths) for number, stage in enumerate(stages, 1)]
         self._layers = [
             [
-                (
-                    _Gene(f"s{number}l{place}_width", stage.widths),
-                    _Gene(f"s{number}l{place}_kernel_size", stage.kernel_sizes),
-                    _Gene(f"s{number}l{place}_groups", stage.groups),
+                tuple(
+                    _Gene(f"s{number}l{place}_{gene}", choices)
+                    for gene, choices in zip(
+                        Layer._fields, (stage.widths, stage.kernel_sizes, stage.groups, stage.excites), strict=True
+                    )
+                    if choices != (0,)  # of a squeeze-and-excite that no layer has
                 )
                 for place in range(1, stage.depths[-1] + 1)
             ]
@@ -46,7 +48,7 @@ class Encoding:
             chosen[depth.name] = len(layers)
             for place, slot in enumerate(slots):
                 layer = layers[min(place, len(layers) - 1)]
-                chosen |= {gene.name: value for gene, value in zip(slot, layer, strict=True)}
+                chosen |= {gene.name: value for gene, value in zip(slot, layer, strict=False)}
         return {p.name: chosen[p.name] for p in self.parameters}
 
     def decode(self, values: Given) -> tuple[int, list[list[Layer]]]:

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator, Sequence
+from itertools import product
 
 from spaces.nasbnn.architecture import Architecture, Layer
 from spaces.nasbnn.declaration import INFINITE, NasBnnDeclaration
@@ -71,6 +72,7 @@ def neighbours(space: NasBnnDeclaration, architecture: Architecture) -> Iterator
                     layer._replace(width=width),
                     *(layer._replace(kernel_size=k) for k in stage.kernel_sizes if width == layer.width),
                     *(layer._replace(groups=g) for g in stage.groups if width == layer.width),
+                    *(layer._replace(excite=e) for e in stage.excites if width == layer.width),
                 ):
                     if other != layer:
                         yield changed(number, (*layers[:place], other, *layers[place + 1 :]))
@@ -81,9 +83,8 @@ def neighbours(space: NasBnnDeclaration, architecture: Architecture) -> Iterator
                 architecture.stem, [*stages[:number], (*layers, layers[-1]), *stages[number + 1 :]], number, len(layers)
             )
             for width in _between(space, stage.widths, low, high):
-                for kernel_size in stage.kernel_sizes:
-                    for groups in stage.groups:
-                        yield changed(number, (*layers, Layer(width, kernel_size, groups)))
+                for genes in product(stage.kernel_sizes, stage.groups, stage.excites):
+                    yield changed(number, (*layers, Layer(width, *genes)))
 
 
 def _set_depth(
@@ -103,7 +104,12 @@ def _draw(
     """New genes for one layer, with a width between those on both sides."""
     stage = space.stages[number]
     width = rng.choice(_between(space, stage.widths, *_sides(stem, stages, number, place)))
-    return Layer(width, rng.choice(stage.kernel_sizes), rng.choice(stage.groups))
+    kernel_size, groups = rng.choice(stage.kernel_sizes), rng.choice(stage.groups)
+    # no draw without a choice, so that spaces without squeeze-and-excites give the members they always gave
+    excite = stage.excites[-1]
+    if len(stage.excites) > 1:
+        excite = rng.choice(stage.excites)
+    return Layer(width, kernel_size, groups, excite)
 
 
 def _sides(stem: int, stages: Sequence[Sequence[Layer]], number: int, place: int) -> tuple[int, int]:

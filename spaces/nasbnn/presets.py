@@ -1,4 +1,4 @@
-"""The named NAS-BNN spaces: Table 1, its versions for 32-pixel images and for the digits, and one around ReActNet."""
+"""The named NAS-BNN spaces: Table 1, its versions for small images and for the digits; around ReActNet and BNext."""
 
 import dataclasses
 
@@ -92,10 +92,43 @@ REACTNET = NasBnnSpace(  # its largest member is ReActNet-A
     "reactnet", (16, 24, 32), 2, _REACTNET_STAGES, image_size=224, classes=1000, blocks=Blocks.REACTNET
 )
 
-PRESETS = (NASBNN, NASBNN_32, narrowed(NASBNN_32, 4, "nasbnn-32-quarter"), NASBNN_DIGITS, REACTNET)
+_EXCITES = (0, 8, 32)
+_BNEXT_STAGES = (
+    Stage((1, 2), (64, 96), (3,), (1,), 1, _EXCITES),
+    Stage((2, 3, 4), (128, 192), (3, 5), (1, 2), 2, _EXCITES),
+    Stage((2, 3, 4), (256, 384), (3, 5), (1, 2), 2, _EXCITES),
+    Stage((6, 7, 8), (512, 768), (3, 5), (1, 2), 2, _EXCITES),
+    Stage((2, 3, 4), (1024, 1536), (3, 5), (1, 2), 2, _EXCITES),
+)
+BNEXT = NasBnnSpace(  # around BNext-T, BNext-S and BNext-M, which it holds
+    "bnext", (32, 48), 2, _BNEXT_STAGES, image_size=224, classes=1000, blocks=Blocks.BNEXT
+)
+BNEXT_DIGITS = dataclasses.replace(
+    NASBNN_DIGITS,
+    name="bnext-digits",
+    stages=tuple(dataclasses.replace(stage, excites=_EXCITES) for stage in NASBNN_DIGITS.stages),
+    blocks=Blocks.BNEXT,
+)
+
+PRESETS = (
+    NASBNN,
+    NASBNN_32,
+    narrowed(NASBNN_32, 4, "nasbnn-32-quarter"),
+    NASBNN_DIGITS,
+    REACTNET,
+    BNEXT,
+    BNEXT_DIGITS,
+)
+
+
+def _bnext(stem: int, *depths: int) -> str:
+    """The text form of a BNext: the stem's width, which every stage doubles, and the stages' depths."""
+    stages = (" ".join([f"c{stem * 2**number}k3g1e8"] * depth) for number, depth in enumerate(depths, 1))
+    return " | ".join([f"c{stem}k3g1", *stages])
 
 
 _TABLE_6 = "NAS-BNN (Lin et al., 2024), Table 6"
+_FROM_MEMORY = "BNext (Guo et al., 2022), figure from memory"
 NETWORKS = (
     NamedNetwork(
         "react-net-a",
@@ -121,4 +154,7 @@ NETWORKS = (
         124e6,
         _TABLE_6,
     ),
+    NamedNetwork("bnext-t", "bnext", _bnext(32, 1, 2, 2, 6, 2), 77e6, _FROM_MEMORY),
+    NamedNetwork("bnext-s", "bnext", _bnext(48, 1, 2, 2, 6, 2), 172e6, _FROM_MEMORY),
+    NamedNetwork("bnext-m", "bnext", _bnext(48, 1, 4, 4, 8, 4), 317e6, _FROM_MEMORY),
 )

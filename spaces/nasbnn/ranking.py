@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import cached_property, lru_cache
+from itertools import product
 from typing import TypeVar
 
 from spaces.nasbnn.architecture import Architecture, Layer
@@ -76,9 +77,8 @@ class Ranking:
             if self._space.non_decreasing and width < before:
                 continue
             paths = self._count(number, left, width)
-            for kernel_size in stage.kernel_sizes:
-                for groups in stage.groups:
-                    yield Layer(width, kernel_size, groups), paths
+            for genes in product(stage.kernel_sizes, stage.groups, stage.excites):
+                yield Layer(width, *genes), paths
 
     def _count(self, number: int, left: int, before: int) -> int:
         return self._completions(number, left, before if self._space.non_decreasing else 0)
@@ -88,7 +88,7 @@ class Ranking:
         if left == 0:
             return self._after_stage(number + 1, before)
         stage = self._space.stages[number]
-        variants = len(stage.kernel_sizes) * len(stage.groups)
+        variants = len(stage.kernel_sizes) * len(stage.groups) * len(stage.excites)
         return variants * sum(
             self._count(number, left - 1, width)
             for width in stage.widths

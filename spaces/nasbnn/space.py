@@ -15,7 +15,7 @@ from spaces.nasbnn.pricing import prices
 from spaces.nasbnn.ranking import Ranking
 from spaces.parameters import Given, Ordered
 from spaces.space import BaseSpace
-from spaces.tools.json_form import Json, as_list, built
+from spaces.tools.json_form import Json, as_list, as_object, built, plain
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,16 @@ class NasBnnSpace(NasBnnDeclaration, BaseSpace[Architecture]):
 
     @property
     def network_options(self) -> Mapping[str, str]:
-        """That the filters of ReActNet are not normalised."""
-        return {"weight_normalisation": "none"} if self.blocks is Blocks.REACTNET else {}
+        """That the filters of ReActNet and of BNext are not normalised."""
+        return {} if self.blocks is Blocks.NASBNN else {"weight_normalisation": "none"}
+
+    def declaration(self) -> dict[str, Json]:
+        """As in every space; that there is no squeeze-and-excite is left out, as it was before there were any."""
+        stages = [
+            {name: value for name, value in as_object(plain(stage)).items() if name != "excites" or value != [0]}
+            for stage in self.stages
+        ]
+        return {**super().declaration(), "stages": stages}
 
     # Size and order ---------------------------------------------------------------------------------------------------
 
@@ -59,13 +67,17 @@ class NasBnnSpace(NasBnnDeclaration, BaseSpace[Architecture]):
         return self._ranking.unrank(index)
 
     def smallest(self) -> Architecture:
-        """The member with the fewest operations: least depth, width and kernel, most groups."""
-        stages = [[Layer(s.widths[0], s.kernel_sizes[0], s.groups[-1])] * s.depths[0] for s in self.stages]
+        """The member with the fewest operations: least depth, width, kernel and excite, most groups."""
+        stages = [
+            [Layer(s.widths[0], s.kernel_sizes[0], s.groups[-1], s.excites[0])] * s.depths[0] for s in self.stages
+        ]
         return self.fit(self.stem_widths[0], stages)
 
     def largest(self) -> Architecture:
-        """The member with the most operations: greatest depth, width and kernel, fewest groups."""
-        stages = [[Layer(s.widths[-1], s.kernel_sizes[-1], s.groups[0])] * s.depths[-1] for s in self.stages]
+        """The member with the most operations: greatest depth, width, kernel and excite, fewest groups."""
+        stages = [
+            [Layer(s.widths[-1], s.kernel_sizes[-1], s.groups[0], s.excites[-1])] * s.depths[-1] for s in self.stages
+        ]
         return self.fit(self.stem_widths[-1], stages)
 
     # Operators --------------------------------------------------------------------------------------------------------
@@ -86,7 +98,7 @@ class NasBnnSpace(NasBnnDeclaration, BaseSpace[Architecture]):
         return operators.crossover(self, self.require(first), self.require(second), rng)
 
     def neighbours(self, member: Architecture) -> Iterator[Architecture]:
-        """Every member that differs by one width, kernel or groups, or by one layer at the end of a stage."""
+        """Every member that differs by one width, kernel, groups or excite, or by one layer at the end of a stage."""
         return operators.neighbours(self, self.require(member))
 
     # Text, JSON and parameters ----------------------------------------------------------------------------------------
@@ -96,7 +108,7 @@ class NasBnnSpace(NasBnnDeclaration, BaseSpace[Architecture]):
         return self.require(parse(text))
 
     def _to_json(self, member: Architecture) -> dict[str, Json]:
-        stages = [[layer._asdict() for layer in stage] for stage in member.stages]
+        stages = [[_layer_json(layer) for layer in stage] for stage in member.stages]
         return {"stem": member.stem, "stages": stages}
 
     def _from_json(self, data: Mapping[str, Json]) -> Architecture:
@@ -140,3 +152,8 @@ class NasBnnSpace(NasBnnDeclaration, BaseSpace[Architecture]):
     def costs(self, members: list[Architecture], image_size: int | None = None, classes: int | None = None) -> Costs:
         """What many members cost, in one vectorised call (their membership is not checked)."""
         return total(prices(self.for_data(image_size, classes), members))
+
+
+def _layer_json(layer: Layer) -> dict[str, Json]:
+    """The genes by name, without an `excite` of 0, as layers were before there were squeeze-and-excites."""
+    return {gene: value for gene, value in layer._asdict().items() if gene != "excite" or value}

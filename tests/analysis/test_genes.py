@@ -25,6 +25,14 @@ def test_genes_agree_with_the_space(name):
         assert sum(gene.endswith("_width") for gene in genes) == 1 + len(member.layers())
 
 
+def test_squeeze_and_excites_are_genes_where_there_are_any():
+    plain, excited = "c8k3g1 | c16k3g1", "c8k3g1 | c16k3g1e8"
+    assert "s1l1_excite" not in genes_of(plain)
+    assert genes_of(excited)["s1l1_excite"] == 8
+    assert gene_table([plain, excited], SPACES["bnext-digits"])["s1l1_excite"].tolist() == [0, 8]
+    assert summary_table([excited]).equals(summary_table([plain]))
+
+
 def test_columns_run_from_input_to_output():
     table = gene_table(["c8k3g1 | c16k3g1 | c32k5g2", "c8k3g1 | c16k3g1 c24k3g1 | c48k3g1 c48k3g2"])
     assert list(table.columns) == [

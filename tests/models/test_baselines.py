@@ -12,6 +12,7 @@ from models.families import build_network, family_of
 from models.layers.binary import BinaryConv2d
 from models.layers.tail import NormTail
 from models.nasbnn.network import ConvolutionUnit, FloatStem, Stem
+from models.nasbnn.recoupling import Gate
 from models.nasbnn.supernet import NasBnnSupernet, SupernetOptions
 from models.onebit.engine import Backend, Engine
 from models.onebit.lowering.lower import lower
@@ -23,6 +24,9 @@ from spaces.nasbnn.declaration import Blocks
 REACTNET = replace(get_space("reactnet@16/8"), classes=5)
 
 
+_COUNTED = (Stem, FloatStem, ConvolutionUnit, Gate, BinaryConv2d, nn.Conv2d, nn.Linear)
+
+
 def count_operations(network, images):
     """Multiply-accumulates by hooks on the built network: of 8 bits, binary and float."""
     counts = {"int8": 0, "binary": 0, "float": 0}
@@ -31,19 +35,27 @@ def count_operations(network, images):
         kind = (
             "int8" if isinstance(module, Stem) else "float" if isinstance(module, FloatStem | nn.Conv2d) else "binary"
         )
-        if isinstance(module, nn.Linear):
+        if isinstance(module, Gate):
+            kind = "float" if module.reduce.step is None else "int8"
+            counts[kind] += module.reduce.weight.numel() + module.expand.weight.numel()
+        elif isinstance(module, nn.Linear):
             counts["float"] += module.out_features * (module.in_features + 1)
         else:
             counts[kind] += module.weight.numel() * output.shape[2] * output.shape[3]
 
     for module in network.modules():
-        if isinstance(module, Stem | FloatStem | ConvolutionUnit | BinaryConv2d | nn.Conv2d | nn.Linear):
+        if isinstance(module, _COUNTED):
             module.register_forward_hook(hook)
     network(images)
     return counts["int8"], counts["binary"], counts["float"]
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+_LARGE = ("bnext-s", "bnext-m")  # as bnext-t but for widths and depths
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long) if name in _LARGE else name for name in NETWORKS]
+)
 def test_hooks_on_the_built_network_count_what_the_closed_form_says(name):
     known = get_network(name)
     space = get_space(known.space)
@@ -69,7 +81,7 @@ def moved(network):
     return network.eval()
 
 
-@pytest.mark.parametrize("name", ["bi-real-18", "xnor-resnet-18", "react-net-a"])
+@pytest.mark.parametrize("name", ["bi-real-18", "xnor-resnet-18", "react-net-a", "bnext-t"])
 def test_the_program_of_a_named_network_gives_its_logits(name):
     torch.manual_seed(0)
     space = NetworksSpace("one", (name,), image_size=32, classes=7)

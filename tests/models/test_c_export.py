@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_onebit_engines import binary, epilogue, every_operation, numbers, whole_vectors
+from test_onebit_engines import binary, epilogue, every_operation, gated, numbers, whole_vectors
 
 from models.families import build_network
 from models.onebit import portable
@@ -29,6 +29,7 @@ from models.onebit.operations import (
     Linear,
     Pointwise,
     Pool,
+    Product,
     Reduction,
     Shape,
     Zero,
@@ -144,7 +145,7 @@ def test_every_operation_gives_the_same_bits_and_touches_no_other_memory(tmp_pat
 
 @needs("gcc")
 @pytest.mark.parametrize("processor", ON_THIS_PROCESSOR)
-@pytest.mark.parametrize("make", [every_operation, whole_vectors])
+@pytest.mark.parametrize("make", [every_operation, whole_vectors, gated])
 def test_all_kernels_give_the_same_bits(tmp_path, make, processor):
     known = Path("/proc/cpuinfo").read_text() if platform.machine() == "x86_64" else ""
     if processor in ("ssse3", "avx2") and processor not in known:
@@ -222,7 +223,9 @@ def test_the_smallest_programs(tmp_path):
 
 
 @needs("gcc")
-@pytest.mark.parametrize("name", ["nasbnn-digits", "vgg-digits", pytest.param("resnet-20", marks=SLOW), "bnas-digits"])
+@pytest.mark.parametrize(
+    "name", ["nasbnn-digits", "vgg-digits", pytest.param("resnet-20", marks=SLOW), "bnas-digits", "bnext-digits"]
+)
 def test_networks_of_all_families_give_the_same_bits(tmp_path, name):
     program = network_program(name)
     images = images_for(program)
@@ -280,7 +283,7 @@ def random_program(seed):
 
     while len(operations) < 8:
         source = max(0, len(shapes) - 1 - int(rng.integers(0, 2)))
-        given, kind = shapes[source], rng.integers(0, 6)
+        given, kind = shapes[source], rng.integers(0, 7)
         groups = int(rng.choice([g for g in (1, 2, 3, 4) if given.channels % g == 0]))
         size = int(rng.integers(1, 6))
         geometry = Geometry(
@@ -289,7 +292,7 @@ def random_program(seed):
         if kind == 4:
             geometry = Geometry(size, geometry.stride, int(rng.integers(0, size // 2 + 1)))
         height, width = (geometry.out_size(side) for side in given[1:])
-        if min(height, width) < 1 and kind != 3:
+        if min(height, width) < 1 and kind not in (3, 6):
             continue
         out = groups * int(rng.integers(1, 40))
         if kind < 2:
@@ -307,6 +310,10 @@ def random_program(seed):
         elif kind == 4:
             out = given.channels
             operations.append(Pool(source, Reduction(rng.choice([*Reduction])), geometry))
+        elif kind == 6:
+            out, height, width = given
+            alike = [tensor for tensor, shape in enumerate(shapes) if shape in (given, (out, 1, 1))]
+            operations.append(Product(source, int(rng.choice(alike)), tail(source, *given)))
         else:
             same = [tensor for tensor, shape in enumerate(shapes) if shape[1:] == given[1:]]
             parts = tuple(map(int, rng.choice(same, 2)))

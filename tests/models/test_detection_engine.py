@@ -1,6 +1,7 @@
 """A detector whose backbone and pyramid the 1-bit engine runs finds what it finds in torch."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -23,7 +24,13 @@ def space() -> NasBnnSpace:
     return NasBnnSpace("tiny", (8,), 2, stages, 64, 10, channels=1)
 
 
-def trained(member, pyramid=Precision.BINARY) -> Detector:
+def gated() -> NasBnnSpace:
+    """The same with blocks of BNext."""
+    stages = tuple(replace(stage, excites=(0, 8)) for stage in space().stages)
+    return replace(space(), stages=stages, blocks="bnext")
+
+
+def trained(member, pyramid=Precision.BINARY, space=space) -> Detector:
     """A detector whose batch norms have seen something."""
     torch.manual_seed(0)
     options = DetectorOptions(pyramid=pyramid, channels=16, hidden=16, image_size=64, largest_size=96, boxes=20)
@@ -37,12 +44,17 @@ def trained(member, pyramid=Precision.BINARY) -> Detector:
     return detector.eval()
 
 
-@pytest.mark.parametrize("pyramid", Precision)
-@pytest.mark.parametrize("end", ["smallest", "largest"])
-def test_boxes_and_scores_are_those_of_torch(pyramid, end, tmp_path):
+@pytest.mark.parametrize(
+    ("make", "end", "pyramid"),
+    [
+        *((space, end, pyramid) for end in ("smallest", "largest") for pyramid in Precision),
+        (gated, "largest", Precision.BINARY),
+    ],
+)
+def test_boxes_and_scores_are_those_of_torch(make, end, pyramid, tmp_path):
     """On images of two sizes, from a file; with a binary pyramid even to the bit. A map with as many channels as the
     pyramid has a shortcut around its 1x1 convolution."""
-    detector = trained(getattr(space(), end)(), pyramid)
+    detector = trained(getattr(make(), end)(), pyramid, make)
     engine = copy.deepcopy(detector)
     size = write_pieces(tmp_path / "body.bnn", lower_body(detector.body))
     assert size == (tmp_path / "body.bnn").stat().st_size

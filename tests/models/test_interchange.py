@@ -26,6 +26,7 @@ from models.onebit.operations import (
     Linear,
     Pointwise,
     Pool,
+    Product,
     Reduction,
     Shape,
     Zero,
@@ -39,7 +40,12 @@ from spaces import get_space
 onnx = pytest.importorskip("onnx", reason="the extra 'onnx' is not installed")
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 
-NETWORKS = {"nasbnn-digits": BinaryNetwork, "vgg-digits": WidthNetwork, "bnas-digits": CellNetwork}
+NETWORKS = {
+    "nasbnn-digits": BinaryNetwork,
+    "bnext-digits": BinaryNetwork,
+    "vgg-digits": WidthNetwork,
+    "bnas-digits": CellNetwork,
+}
 
 
 @pytest.fixture(scope="module", params=NETWORKS)
@@ -131,8 +137,9 @@ def test_qonnx_infers_one_bit_for_what_every_binary_convolution_reads(network):
     if isinstance(network, BinaryNetwork):
         counted = network.space.cost(network.architecture).bops
         assert wrapper.analysis(inference_cost)["total_cost"]["op_mac_BIPOLAR_BIPOLAR"] == counted
-    stems = [weight for _, weight in kinds if weight != "BIPOLAR"]
-    assert stems == ["INT8" if isinstance(network, BinaryNetwork) else "FLOAT32"] * len(stems)
+    floats = [operation for operation in program.operations if isinstance(operation, FloatConvolution)]
+    others = [weight for _, weight in kinds if weight != "BIPOLAR"]
+    assert others == ["INT8" if operation.weight.dtype == np.int8 else "FLOAT32" for operation in floats]
 
 
 # Whole numbers, so that sums are exact in whatever order they are added.
@@ -174,6 +181,8 @@ OPERATIONS = {
     "pointwise, clip": [
         Pointwise(0, Epilogue(factor=whole(6), activation=Activation.CLIP, low=-1.5, high=2.0))
     ],
+    "product with itself": [Product(0, 0, Epilogue(factor=whole(6), shortcut=0))],
+    "product with a gate": [GlobalAverage(0), Product(0, 1, Epilogue(whole(6), shortcut=0))],
     "pointwise of nothing": [Pointwise(0, Epilogue())],
     "max pool, padded": [Pool(0, Reduction.MAX, Geometry(3, 2, 1))],
     "mean pool, padded": [Pool(0, Reduction.MEAN, Geometry(3, 2, 1))],

@@ -1,6 +1,7 @@
 """Whole programs: the engines agree to the bit with each other, and with the network to rounding."""
 
 import shutil
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -27,6 +28,7 @@ from models.onebit.operations import (
     Linear,
     Pointwise,
     Pool,
+    Product,
     Reduction,
     Shape,
     Zero,
@@ -81,7 +83,10 @@ def every_operation(activation, seed=0):
             Pointwise(10, epilogue(rng, 40, activation)),
             Pointwise(11, epilogue(rng, 40, activation, 10)),
             GlobalAverage(12),
-            Linear(13, 7, numbers(rng, 40, 7), epilogue(rng, 7, Activation.NONE)),
+            Product(12, 13, epilogue(rng, 40, activation, 10)),
+            Product(14, 11, epilogue(rng, 40, activation)),
+            GlobalAverage(15),
+            Linear(16, 7, numbers(rng, 40, 7), epilogue(rng, 7, Activation.NONE)),
         ),
     )
 
@@ -141,8 +146,32 @@ def wide_vectors(activation, seed=0):
     )
 
 
+def gated(activation, seed=0):
+    """A squeeze-and-excite, in floats and with weights of 8 bits, and products that binary convolutions read."""
+    rng = np.random.default_rng(seed)
+    signs = Encoding.SIGNS
+    levels = rng.integers(-128, 128, (1, 1, 48, 6)).astype(np.int8)
+    gate = replace(epilogue(rng, 48, Activation.CLIP), low=0.0, high=1.0)
+    return Program(
+        Shape(3, 12, 10),
+        (
+            FloatConvolution(0, 48, Geometry(3, 1, 1), numbers(rng, 3, 3, 3, 48), epilogue(rng, 48, activation)),
+            GlobalAverage(1),
+            FloatConvolution(2, 6, Geometry(1), levels, epilogue(rng, 6, Activation.RELU)),
+            FloatConvolution(3, 48, Geometry(1), numbers(rng, 1, 1, 6, 48), gate),
+            Product(1, 4, epilogue(rng, 48, activation)),
+            binary(rng, 5, 48, 48, Geometry(3, 2, 1), signs, epilogue(rng, 48, activation, 5)),
+            Pool(5, Reduction.MEAN, Geometry(2, 2)),
+            Product(6, 7, epilogue(rng, 48, activation, 1)),
+            binary(rng, 8, 48, 32, Geometry(1), signs, epilogue(rng, 32, activation)),
+            GlobalAverage(9),
+            Product(10, 10),
+        ),
+    )
+
+
 @pytest.mark.parametrize("level", [Level.PLAIN, Level.AVX2, Level.AVX512])
-@pytest.mark.parametrize("make", [whole_vectors, wide_vectors, every_operation])
+@pytest.mark.parametrize("make", [whole_vectors, wide_vectors, every_operation, gated])
 @pytest.mark.parametrize("activation", Activation)
 @pytest.mark.parametrize("seed", range(3))
 def test_bits_that_are_set_in_the_same_pass_are_the_same(activation, seed, make, level):
@@ -182,10 +211,11 @@ def test_kernels_of_other_processors_are_refused():
         native.NativeEngine(whole_vectors(Activation.RPRELU), level=missing)
 
 
+@pytest.mark.parametrize("make", [every_operation, gated])
 @pytest.mark.parametrize("activation", Activation)
-def test_the_simulation_means_the_same(activation):
-    program = every_operation(activation)
-    images = numbers(np.random.default_rng(9), 5, 11, 12, 3)
+def test_the_simulation_means_the_same(activation, make):
+    program = make(activation)
+    images = numbers(np.random.default_rng(9), 5, *program.image[1:], 3)
     found = Simulation(program)(torch.from_numpy(images).permute(0, 3, 1, 2))
     np.testing.assert_allclose(found, portable.run(program, images), rtol=1e-3, atol=1e-3)
 

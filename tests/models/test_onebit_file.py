@@ -25,6 +25,7 @@ from models.onebit.operations import (
     Linear,
     Pointwise,
     Pool,
+    Product,
     ProgramError,
     Reduction,
     Shape,
@@ -91,7 +92,17 @@ def weights_of(data: bytes) -> int:
 
 
 @pytest.mark.parametrize(
-    "name", ["nasbnn", "nasbnn-32-quarter", "nasbnn-digits", "vgg-digits", "resnet-20", "vgg-small", "bnas-digits"]
+    "name",
+    [
+        "nasbnn",
+        "nasbnn-32-quarter",
+        "nasbnn-digits",
+        "bnext-digits",
+        "vgg-digits",
+        "resnet-20",
+        "vgg-small",
+        "bnas-digits",
+    ],
 )
 def test_its_size_is_the_one_that_is_counted(name, members):
     """Within 3 %, the header as well; of networks below 16 kB that alone is more."""
@@ -113,6 +124,15 @@ def test_the_weights_of_networks_of_nasbnn_are_counted_to_the_byte(name, members
         assert weights_of(encode(network_model(space, member))) == sum(-(-layer.bits // 8) for layer in cost.layers)
 
 
+def test_only_what_older_engines_do_not_run_gets_a_new_version(model):
+    program = Program(Shape(1, 2, 2), (GlobalAverage(0), Product(0, 1), GlobalAverage(2)))
+    data = encode(replace(model, program=program, class_names=("a",)))
+    assert (data[8], encode(model)[8]) == (3, 2)
+    assert encode(decode(data)) == data
+    images = np.arange(4, dtype=np.float32).reshape(1, 2, 2, 1)
+    assert portable.run(decode(data).program, images) == 1.5 * 1.5
+
+
 def test_an_array_that_is_one_number_takes_four_bytes():
     space = get_space("vgg-digits")
     program = network_model(space, space.largest()).program
@@ -127,15 +147,19 @@ def test_an_array_that_is_one_number_takes_four_bytes():
         np.testing.assert_array_equal(Engine(found.program, backend)(images, Layout.NHWC), logits)
 
 
-@pytest.mark.parametrize("version", [1, 2])
-def test_a_file_of_any_version_is_read_for_ever(version):
+PLAIN = "c8k3g1 | c16k3g1 | c32k3g2 | c64k3g4", [2.2888925, -1.0137157, 3.7160122, 6.3950014, -6.7940807]
+GATED = "c8k3g1 | c16k3g1e8 | c32k3g2e32 | c64k3g4", [70.250427, 54.449238, 41.320225, 66.372101, 57.133415]
+
+
+@pytest.mark.parametrize(("version", "written"), [(1, PLAIN), (2, PLAIN), (3, GATED)])
+def test_a_file_of_any_version_is_read_for_ever(version, written):
     path = Path(__file__).parent / "artefacts" / f"model-v{version}.bnn"
     assert path.read_bytes()[8] == version
-    model = read_model(path)
-    assert model.facts["architecture"] == "c8k3g1 | c16k3g1 | c32k3g2 | c64k3g4"
+    model, (architecture, wanted) = read_model(path), written
+    assert model.facts["architecture"] == architecture
     images = np.linspace(-2, 2, 64, dtype=np.float32).reshape(1, 8, 8, 1)
     logits = portable.run(model.program, images)[0]
-    np.testing.assert_allclose(logits[:5], [2.2888925, -1.0137157, 3.7160122, 6.3950014, -6.7940807], rtol=1e-6)
+    np.testing.assert_allclose(logits[:5], wanted, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +169,7 @@ def test_a_file_of_any_version_is_read_for_ever(version):
         (lambda data: data[:30], "not a .bnn file"),
         (lambda data: b"GIF89a" + data, "not a .bnn file"),
         (lambda data: data.replace(b"\r\n", b"\n", 1), "not a .bnn file"),
-        (lambda data: data[:8] + struct.pack("<I", 9) + data[12:], "version 9, this binarynas reads version 1 or 2"),
+        (lambda data: data[:8] + struct.pack("<I", 9) + data[12:], "version 9, this binarynas reads version 1, 2 or 3"),
         (lambda data: data[:-1], "bytes where it says"),
         (lambda data: data + b"\0", "bytes where it says"),
         (lambda data: data[:-1] + bytes([data[-1] ^ 1]), "its checksum differs"),
@@ -277,6 +301,8 @@ LAST = Linear(1, 3, np.ones((4, 3), np.float32))
         ((GlobalAverage(0), replace(LAST, epilogue=Epilogue(shortcut=5))), "an input must be"),
         ((GlobalAverage(0), replace(LAST, weight=np.ones((3, 4), np.float32))), "weight must be float32 of shape"),
         ((GlobalAverage(0), Pointwise(0, Epilogue(shortcut=1))), "1×1 is not a multiple of 6×6"),
+        ((GlobalAverage(0), Product(1, 0)), r"\(4, 1, 1\) is multiplied by its own shape or by one number per channel"),
+        ((Product(0, 3), GlobalAverage(1)), "an input must be"),
     ],
 )
 def test_a_program_that_cannot_be_is_named(operations, words):

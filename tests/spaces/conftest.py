@@ -48,6 +48,16 @@ SMALL = {
             image_size=6,
             classes=2,
         ),
+        # a choice of squeeze-and-excites in one stage alone
+        NasBnnSpace(
+            "excited",
+            (4, 8),
+            1,
+            (Stage((1,), (8, 16), (3,), (1,), 1, (8,)), Stage((1, 2), (8, 16), (3,), (1, 2), 2, (0, 8, 32))),
+            image_size=4,
+            classes=3,
+            blocks="bnext",
+        ),
         # two members, neither a neighbour of the other
         NasBnnSpace("islands", (4,), 1, (Stage((1, 3), (4,), (3,), (1,), 1),), image_size=4, classes=2),
         NasBnnSpace("single", (4,), 1, (Stage((2,), (8,), (3,), (2,), 1),), image_size=4, classes=2),
@@ -59,7 +69,7 @@ SMALL = {
 def enumerate_members(name: str) -> tuple[Architecture, ...]:
     """Every member, in the lexicographic order of stem and, by stage, depth and layers."""
     space = SMALL[name]
-    slots = [tuple(map(Layer._make, product(s.widths, s.kernel_sizes, s.groups))) for s in space.stages]
+    slots = [tuple(map(Layer._make, product(s.widths, s.kernel_sizes, s.groups, s.excites))) for s in space.stages]
     genes = [space.stem_widths]
     for stage, slot in zip(space.stages, slots, strict=True):
         genes += [stage.depths, *[slot] * max(stage.depths)]

@@ -38,9 +38,9 @@ def count_plainly(space: NasBnnSpace, architecture: Architecture) -> dict[str, i
         params += weights + architecture.stem * (1 + 2 + 3)  # step of the quantiser; batch norm; two shifts and a PReLU
         bits += 8 * weights + 32 * 4 * architecture.stem  # the first shift folds into the batch norm
     width = architecture.stem
-    for stage, layers in zip(space.stages, architecture.stages, strict=True):
+    for number, (stage, layers) in enumerate(zip(space.stages, architecture.stages, strict=True)):
         size //= stage.stride
-        for layer in layers:
+        for place, layer in enumerate(layers):
             spatial = width * (width // layer.groups) * layer.kernel_size * layer.kernel_size
             pointwise = layer.width * width
             bops += (spatial + pointwise) * size * size
@@ -51,6 +51,20 @@ def count_plainly(space: NasBnnSpace, architecture: Architecture) -> dict[str, i
                 folded += outputs
             params += spatial + pointwise + floats
             bits += spatial + pointwise + 32 * (floats - folded)
+            for outputs in (width, layer.width) if space.blocks == "bnext" else ():
+                params += 2 * outputs  # the second batch norm
+                bits += 32 * 2 * outputs
+                if layer.excite:
+                    hidden = max(1, outputs // 8)
+                    numbers = outputs + hidden + outputs  # balance, two biases
+                    numbers += hidden + outputs if layer.excite == 8 else 0  # steps
+                    params += 2 * outputs * hidden + numbers
+                    bits += layer.excite * 2 * outputs * hidden + 32 * numbers
+                    flops += 2 * outputs * hidden * (layer.excite == 32)
+                    int8_ops += 2 * outputs * hidden * (layer.excite == 8)
+            if space.blocks == "bnext" and number > 0 and place % 2 == 0:
+                params += width  # the PReLU of what the kxk is multiplied by
+                bits += 32 * width
             width = layer.width
     flops += space.classes * (width + 1)
     params += space.classes * (width + 1)

@@ -184,7 +184,7 @@ def test_fit_makes_members_and_leaves_members_alone(space, members):
     for _ in range(300):
         stages = [
             [
-                Layer(rng.choice(s.widths), rng.choice(s.kernel_sizes), rng.choice(s.groups))
+                Layer(*map(rng.choice, (s.widths, s.kernel_sizes, s.groups, s.excites)))
                 for _ in range(rng.choice(s.depths))
             ]
             for s in space.stages

@@ -53,11 +53,40 @@ def test_bi_real_net_has_one_shortcut_per_convolution():
     }
 
 
-def test_blocks_are_those_of_nasbnn_or_of_reactnet():
+def test_blocks_are_those_of_a_paper():
     space = get_space("reactnet")
     assert space_from({**space.declaration(), "blocks": "reactnet"}) == space
-    with pytest.raises(SpaceError, match=r"unknown kind of blocks 'react'.*The kinds of blocks are nasbnn, reactnet"):
+    with pytest.raises(
+        SpaceError, match=r"unknown kind of blocks 'react'.*The kinds of blocks are nasbnn, reactnet, bnext"
+    ):
         dataclasses.replace(space, blocks="react")
+
+
+def test_squeeze_and_excites_are_of_bnext():
+    space = get_space("bnext-digits")
+    assert space_from(space.declaration()) == space
+    assert "excite" not in str(get_space("nasbnn-digits").declaration())
+    with pytest.raises(SpaceError, match=r"stage 1 excites are \(0, 8, 32\), which only blocks: bnext has"):
+        dataclasses.replace(space, blocks="nasbnn")
+    for wrong in ((), (8, 0), (4,)):
+        stages = (dataclasses.replace(space.stages[0], excites=wrong), *space.stages[1:])
+        with pytest.raises(SpaceError, match=r"stage 1 excites must be some of 0, 8, 32 in this order"):
+            dataclasses.replace(space, stages=stages)
+    with pytest.raises(SpaceError, match="'c16k3g1e4' is not a layer"):
+        space.parse("c8k3g1 | c16k3g1e4 | c32k3g1 | c64k3g2")
+    with pytest.raises(SpaceError, match="stem is a 3x3 convolution in one group"):
+        space.parse("c8k3g1e8 | c16k3g1 | c32k3g1 | c64k3g2")
+    with pytest.raises(SpaceError, match="stage 1, layer 1 has excite 8; the choices are 0"):
+        get_space("nasbnn-digits").parse("c8k3g1 | c16k3g1e8 | c32k3g1 | c64k3g2")
+
+
+def test_an_excite_of_0_is_not_written():
+    space = get_space("bnext-digits")
+    for text in ("c8k3g1 | c16k3g1 | c32k3g1 | c64k3g2", "c8k3g1 | c16k3g1e8 | c32k3g1e32 c32k3g1 | c64k3g2e8"):
+        member = space.parse(text)
+        assert space.format(member) == text
+        assert space.from_json(space.to_json(member)) == member
+        assert str(space.to_json(member)).count("excite") == text.count("e")
 
 
 def test_names_and_texts_are_one_network():

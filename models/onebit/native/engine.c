@@ -32,7 +32,7 @@
 #define RESTRICT __restrict__
 #define UNROLL _Pragma("GCC unroll 16") /* loops over vectors that must stay in registers */
 
-enum Kind { FLOAT_CONVOLUTION, BINARY_CONVOLUTION, POINTWISE, MAX_POOL, MEAN_POOL, GLOBAL_AVERAGE, COPY, ZERO };
+enum Kind { FLOAT_CONVOLUTION, BINARY_CONVOLUTION, POINTWISE, MAX_POOL, MEAN_POOL, GLOBAL_AVERAGE, COPY, ZERO, PRODUCT };
 enum Encoding { SIGNS, ZERO_ONE };
 enum Activation { NONE, RELU, RPRELU, CLIP };
 /* Which instructions may be used: a caller asks for a level that `bnn_supports`. */
@@ -56,8 +56,9 @@ typedef struct {
     int32_t channel;                            /* COPY: the first output channel */
     int32_t packs;                              /* the next one is a binary convolution, and its bits are written */
     int32_t packed;                             /* its input's bits were written by the operation before */
+    int32_t step;                               /* PRODUCT: floats from a pixel of `by` to the next, 0 for a gate */
     float low, high;
-    int64_t input, output, shortcut;
+    int64_t input, output, shortcut, by;
     const float *threshold, *weight, *factor, *constant, *slope, *shift;
     const float *fused;      /* see `fuse_avx2`: NULL where the epilogue and the bits take two passes */
     const uint8_t *arranged; /* binary weights, see `bnn_arrange` */
@@ -222,6 +223,8 @@ static Scratch scratch_of(const Operation *ops, int count) {
     for (int i = 0; i < count; i++) {
         const Operation *op = &ops[i];
         grow(&s.row, 4 * (TILE * (int64_t)op->shortcut_channels + 2 * SLACK));
+        if (op->kind == PRODUCT)
+            grow(&s.row, 4 * ((int64_t)op->shortcut_channels + FLOAT_TILE * row_stride(op) + 2 * SLACK));
         if (op->kind == FLOAT_CONVOLUTION) {
             int64_t rows = smaller(FLOAT_TILE, op->out_height * op->out_width);
             grow(&s.row, 4 * ((int64_t)op->shortcut_channels + rows * row_stride(op) + 2 * SLACK));
@@ -939,11 +942,28 @@ INLINE void by_pixels(const Operation *op, const Memory *m, const Next *next) {
     }
 }
 
+/* A tensor times another one, or times one number a channel. */
+INLINE void multiply_tensors(const Operation *op, const Memory *m, const Next *next) {
+    float *RESTRICT rows = m->row + op->shortcut_channels + SLACK;
+    const int channels = op->in_channels;
+    for (int first = 0; first < pixels_of(op); first += FLOAT_TILE) {
+        const int last = smaller(first + FLOAT_TILE, pixels_of(op));
+        for (int pixel = first; pixel < last; pixel++) {
+            const float *x = m->tensors + op->input + (int64_t)pixel * channels;
+            const float *by = m->tensors + op->by + (int64_t)pixel * op->step;
+            float *RESTRICT out = rows + (pixel - first) * row_stride(op);
+            for (int i = 0; i < channels; i++) out[i] = x[i] * by[i];
+        }
+        finish_tile(op, m, next, first, last, (Row){0, rows, 0}, row_stride(op));
+    }
+}
+
 /* `wide` tells that vectors of 64 bytes are fast. */
 INLINE void other_operation(const int wide, const Operation *op, const Memory *m, const Next *next) {
     float *out = m->tensors + op->output;
     switch (op->kind) {
         case FLOAT_CONVOLUTION: float_convolution(wide, op, m, next); break;
+        case PRODUCT: multiply_tensors(op, m, next); break;
         case GLOBAL_AVERAGE: global_average(op, m->tensors + op->input, out); break;
         case COPY: copy_channels(op, m->tensors + op->input, out); break;
         case ZERO: memset(out, 0, sizeof(float) * (size_t)pixels_of(op) * (size_t)op->out_channels); break;

@@ -22,6 +22,7 @@ from models.onebit.operations import (
     Operation,
     Pointwise,
     Pool,
+    Product,
     Reduction,
     Shape,
     Zero,
@@ -36,7 +37,7 @@ _SLACK = 256
 ALIGNMENT = 64
 Number = TypeVar("Number", bound=np.generic)
 
-FLOAT_CONVOLUTION, BINARY_CONVOLUTION, POINTWISE, MAX_POOL, MEAN_POOL, GLOBAL_AVERAGE, COPY, ZERO = range(8)
+FLOAT_CONVOLUTION, BINARY_CONVOLUTION, POINTWISE, MAX_POOL, MEAN_POOL, GLOBAL_AVERAGE, COPY, ZERO, PRODUCT = range(9)
 _ENCODINGS = {Encoding.SIGNS: 0, Encoding.ZERO_ONE: 1}
 _ACTIVATIONS = {Activation.NONE: 0, Activation.RELU: 1, Activation.RPRELU: 2, Activation.CLIP: 3}
 
@@ -64,9 +65,9 @@ class NativeOperation(ctypes.Structure):
         *((name, _INT) for name in ("in_channels", "in_height", "in_width")),
         *((name, _INT) for name in ("out_channels", "out_height", "out_width")),
         *((name, _INT) for name in ("size", "stride", "padding", "dilation", "groups")),
-        *((name, _INT) for name in ("shortcut_channels", "shortcut_stride", "channel", "packs", "packed")),
+        *((name, _INT) for name in ("shortcut_channels", "shortcut_stride", "channel", "packs", "packed", "step")),
         *((name, _FLOAT) for name in ("low", "high")),
-        *((name, _LONG) for name in ("input", "output", "shortcut")),
+        *((name, _LONG) for name in ("input", "output", "shortcut", "by")),
         *((name, _POINTER) for name in ("threshold", "weight", "factor", "constant", "slope", "shift", "fused")),
         *((name, _POINTER) for name in ("arranged", "base")),
     )
@@ -133,6 +134,11 @@ def _translate(
             return [native(GLOBAL_AVERAGE, operation.input)]
         case Pointwise():
             return [native(POINTWISE, operation.input)]
+        case Product():
+            made = native(PRODUCT, operation.input)
+            made.by = places[operation.by]
+            made.step = 0 if shapes[operation.by].size == made.in_channels else made.in_channels
+            return [made]
         case Linear():  # a convolution of one pixel
             return [native(FLOAT_CONVOLUTION, operation.input, given=Shape(shapes[operation.input].size, 1, 1))]
         case FloatConvolution():

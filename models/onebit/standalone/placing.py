@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from models.onebit.operations import PLAIN, BinaryConvolution, Pointwise, inputs_of
+from models.onebit.operations import PLAIN, BinaryConvolution, Pointwise, Product, inputs_of
 from models.onebit.program import Program
 
 
@@ -50,6 +50,8 @@ def _replaced(program: Program, number: int, last: Sequence[int]) -> int | None:
     pixelwise = [shortcut] if shortcut is not None and _reads_once(program, number) else []
     if isinstance(operation, Pointwise):
         pixelwise.append(operation.input)
+    if isinstance(operation, Product):
+        pixelwise += [operation.input, operation.by]
     shape = program.shapes[number + 1]
     return next((tensor for tensor in pixelwise if last[tensor] == number and program.shapes[tensor] == shape), None)
 
@@ -57,7 +59,7 @@ def _replaced(program: Program, number: int, last: Sequence[int]) -> int | None:
 def _reads_once(program: Program, number: int) -> bool:
     """Whether an operation that has a shortcut reads it as its shortcut alone, once it begins to write."""
     operation = program.operations[number]
-    if isinstance(operation, Pointwise | BinaryConvolution):
+    if isinstance(operation, Pointwise | Product | BinaryConvolution):
         return True
     source, shortcut = inputs_of(operation)
     return source != shortcut

@@ -18,6 +18,7 @@ from models.onebit.operations import (
     Operation,
     Pointwise,
     Pool,
+    Product,
     Reduction,
     Shape,
     Zero,
@@ -74,7 +75,11 @@ class Statements:
                 self._with_tail(number, operation, out, y)
 
     def _with_tail(
-        self, number: int, operation: Pointwise | Linear | FloatConvolution | BinaryConvolution, out: Shape, y: str
+        self,
+        number: int,
+        operation: Pointwise | Product | Linear | FloatConvolution | BinaryConvolution,
+        out: Shape,
+        y: str,
     ) -> None:
         given = self._shapes[operation.input]
         shortcut = operation.epilogue.shortcut
@@ -84,6 +89,10 @@ class Statements:
         match operation:
             case Pointwise():
                 part, kind, fields = "pointwise", "Pointwise", [_braced(out)]
+            case Product(by=by):
+                step = 0 if self._shapes[by].size == out.channels else out.channels
+                part, kind, fields = "product", "Product", [_braced(out), str(step)]
+                arguments.append(self._tensor(by))
             case Linear(weight=weight):  # a convolution of one pixel
                 part, kind = "float-convolution", "Convolution"
                 fields = [_braced((given.size, 1, 1)), _braced(out), _braced(_PIXEL), *self._floats(number, weight)]

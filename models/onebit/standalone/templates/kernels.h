@@ -61,7 +61,7 @@ static Taps taps_of(const Window *w, int32_t at, int32_t length) {
 }
 /* end */
 
-/* part: binary-convolution float-convolution pointwise */
+/* part: binary-convolution float-convolution pointwise product */
 /* Adds a shortcut to a pixel's numbers. */
 static void add_shortcut(const Tail *t, const Shape *out, int32_t pixel, const float *from, float *restrict v) {
     int32_t channels = t->shortcut_channels, stride = t->shortcut_stride, width = out->width * stride;
@@ -482,6 +482,23 @@ typedef struct {
 static void pointwise(const Pointwise *op, const float *x, const float *shortcut, float *y, float *sums) {
     for (int32_t pixel = 0; pixel < op->out.height * op->out.width; pixel++) {
         for (int32_t c = 0; c < op->out.channels; c++) sums[c] = x[pixel * op->out.channels + c];
+        finish(&op->tail, &op->out, pixel, shortcut, sums, y);
+    }
+}
+/* end */
+
+/* part: product */
+/* `step` is the distance of pixels in `by`: 0 where it has one number a channel. */
+typedef struct {
+    Shape out;
+    int32_t step;
+    Tail tail;
+} Product;
+
+static void product(const Product *op, const float *x, const float *shortcut, float *y, const float *by, float *sums) {
+    int32_t n = op->out.channels;
+    for (int32_t pixel = 0; pixel < op->out.height * op->out.width; pixel++, by += op->step) {
+        for (int32_t c = 0; c < n; c++) sums[c] = x[pixel * n + c] * by[c];
         finish(&op->tail, &op->out, pixel, shortcut, sums, y);
     }
 }
