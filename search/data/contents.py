@@ -156,6 +156,7 @@ def streamed(
             workers=config.loader_workers,
             white=white,
             skipping=skipping,
+            shuffle_buffer=config.shuffle_buffer,
         )
         for images, positions in encoded.values()
     )
