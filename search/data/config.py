@@ -66,7 +66,7 @@ class DataConfig(BaseModel):
     cache: Path | None = Field(
         default=None,
         description="a folder, also for several runs, that keeps the decoded validation and test images of streamed "
-        "data, so that no candidate decodes them again",
+        "data, and the training images of recalibration, so that no candidate decodes them again",
     )
     shuffle_buffer: int | None = Field(
         default=None,

@@ -1,5 +1,8 @@
 """The order of a split's images, and their batches: the same on every machine for the same seed."""
 
+# torch is partly untyped
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -67,7 +70,7 @@ def within_buffer(order: Order, blocks: Sequence[Tensor], buffer: int) -> Tensor
     are no windows at whose borders nothing is mixed. A buffer that holds all images gives any permutation.
     """
     generator = order.generator("permutation")
-    turns: list[int] = torch.randperm(len(blocks), generator=generator).tolist()  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    turns: list[int] = torch.randperm(len(blocks), generator=generator).tolist()
     read = torch.cat([blocks[number] for number in turns])
     if buffer >= len(read):
         return read[torch.randperm(len(read), generator=generator)]

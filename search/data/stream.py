@@ -57,6 +57,7 @@ class StreamSplit:
     white: float | None = None
     skipping: Skipping = Skipping()
     shuffle_buffer: int | None = None
+    cache: Path | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -69,7 +70,7 @@ class StreamSplit:
 
     def pixels(self, batch_size: int, *, order: Order, pin: bool = False) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches as they are decoded and augmented, uint8 (N, C, H, W), with their images' positions, int64 (N,)."""
-        arranged, in_blocks = self._arranged(order)
+        arranged, in_blocks = self.arranged(order)
         batches = [order.own(positions) for _, positions in numbered_batches(order, arranged, batch_size)]
         loader = DataLoader(
             _Samples(self, order),
@@ -108,7 +109,7 @@ class StreamSplit:
         """See `Split.subset`; no image is read."""
         return replace(self, members=self.members[positions], labels=self.labels[positions])
 
-    def _arranged(self, order: Order) -> tuple[Tensor, bool]:
+    def arranged(self, order: Order) -> tuple[Tensor, bool]:
         """The positions of all images in an order, and whether they are read in blocks."""
         blocks = self.images.blocks(self.members)
         if blocks is None:

@@ -10,6 +10,7 @@ import torch
 from search.data.config import DataConfig, recognise
 from search.data.dataset import TensorSplit
 from search.data.errors import DataError
+from search.data.kept import first_batches
 from search.data.opening import listing, open_data
 from search.data.order import in_order, shuffled, within_buffer
 from search.data.sources.names import braces
@@ -47,8 +48,8 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr("search.data.sources.tar.BLOCK_BYTES", 4096)
 
 
-def opened(path, cache=None, **settings):
-    return open_data(recognise(path).model_copy(update={**STREAMED, **settings}), cache=cache)
+def opened(path, run=None, **settings):
+    return open_data(recognise(path).model_copy(update={**STREAMED, **settings}), cache=run)
 
 
 def taken(split, order, size=7):
@@ -296,3 +297,28 @@ def test_a_shard_that_is_cut_while_it_is_read_names_the_images(tmp_path, files):
         file.truncate(30000)
     with pytest.raises(DataError, match=r"train\.tar: 0000\d\d\.png: the shard ends before the image does: it was cut"):
         taken(split, shuffled(0))
+
+
+@pytest.mark.parametrize("settings", [{"resized_crop": 0.2, "flip": "horizontal"}, {"crop_padding": 1}])
+def test_the_batches_of_recalibration_are_decoded_once_and_the_same(settings, sharded, tmp_path, monkeypatch):
+    plain = opened(sharded, shuffle_buffer=9, **{"crop_padding": None, **settings}).train
+    with_cache = {"cache": tmp_path, "shuffle_buffer": 9, "crop_padding": None, **settings}
+    cached = opened(sharded, **with_cache).train
+    before = set(tmp_path.iterdir())
+    asked = {"order": shuffled(4), "device": CPU}
+    wanted = [images for images, _ in taken(plain, shuffled(4), 8)][:3]
+    found = list(first_batches(cached, 8, 3, **asked))
+    assert len(found) == 3
+    assert all(torch.equal(one, other) for one, other in zip(found, wanted, strict=True))
+    (made,) = {file for file in set(tmp_path.iterdir()) - before if file.suffix == ".images"}
+    assert made.stat().st_size == 3 * 8 * 3 * 8 * 8
+    again = opened(sharded, **with_cache).train
+    monkeypatch.setattr(again.images.__class__, "read_block", None)
+    assert all(torch.equal(one, other) for one, other in zip(first_batches(again, 8, 3, **asked), wanted, strict=True))
+    monkeypatch.undo()
+    for other in (shuffled(5), shuffled(4)):
+        size = 8 if other.seed == 5 else 6
+        images = next(first_batches(again, size, 2, order=other, device=CPU))
+        assert torch.equal(images, taken(plain, other, size)[0][0]), "another order, another file"
+    made.write_bytes(made.read_bytes()[:-1])
+    assert torch.equal(next(first_batches(opened(sharded, **with_cache).train, 8, 3, **asked)), wanted[0])
