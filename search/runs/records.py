@@ -103,8 +103,8 @@ class Outcome:
 class EpochReport:
     """What a worker says of one epoch, or of the `share` of it that is done: of which training (`phase` is a trial's
     stage or "supernet", `id` names the network, None where there is one: a supernet's, or that of a shared detector),
-    an `Epoch` (`workers` is how many processes train it together), and the accuracy on validation images where it was
-    measured."""
+    an `Epoch` (`workers` is how many processes train it together, `waiting` the share of its time for which the first
+    one waited for images), and the accuracy on validation images where it was measured."""
 
     phase: str
     id: str | None
@@ -116,6 +116,7 @@ class EpochReport:
     workers: int = 1
     share: float = 1.0
     accuracy: float | None = None
+    waiting: float = 0.0
 
 
 UNIFORM, FULL_PRECISION, DEFAULT = "uniform", "full precision", "default training"

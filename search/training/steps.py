@@ -46,7 +46,8 @@ class Step(Protocol):
 @dataclass(frozen=True)
 class Epoch:
     """What is reported after an epoch, or within one: its number from 1, the mean loss, the speed, the last learning
-    rate, how many processes train it together, and the share of it that is done."""
+    rate, how many processes train it together, the share of it that is done, and the share of its time for which the
+    first process waited for images."""
 
     epoch: int
     epochs: int
@@ -55,6 +56,7 @@ class Epoch:
     learning_rate: float
     workers: int = 1
     share: float = 1.0
+    waiting: float = 0.0
 
 
 @runtime_checkable
