@@ -25,6 +25,7 @@ import ray
 from ray import train
 from ray.exceptions import RayError
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from search.execution.room import ROOM_SECONDS, lacking
 from search.runs.folder import Run
@@ -102,7 +103,9 @@ class _Group:
     def __init__(self, run: Run, work: Work, todo: list[Task]) -> None:
         self._run, self._work, self._todo = run, work, todo
         self._left = dict(enumerate(todo))
-        self._mailbox: Any = ray.remote(num_cpus=0)(Mailbox).remote()
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        # on the driver's node: another one may be lost, and the run with the mailbox
+        self._mailbox: Any = ray.remote(num_cpus=0, scheduling_strategy=here)(Mailbox).remote()
         self._failure: Exception | None = None
 
     def train(self, workers: tuple[int, int], *, on_gpus: bool) -> None:

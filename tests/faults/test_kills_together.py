@@ -16,7 +16,7 @@ from analysis.runs.trials import load_trials
 
 pytestmark = [
     pytest.mark.long,
-    pytest.mark.timeout(2400),  # eight minutes on a quiet machine
+    pytest.mark.timeout(3600),
     pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes in /proc"),
 ]
 KILLS = 20
@@ -111,7 +111,7 @@ def test_a_run_of_several_nodes_that_is_killed_twenty_times(
     assert done.returncode == 0, done.stderr
     print(f"undisturbed: {time.monotonic() - begun:.0f} s", flush=True)
     whole = len(epochs(clean)) + ended(clean)
-    turns = ["driver"] * 6 + ["node"] * 5 + ["worker"] * 9
+    turns = ["driver"] * 4 + ["node"] * 6 + ["worker"] * 10
     rng.shuffle(turns)
     begun, doomed = time.monotonic(), Doomed(
         run, nodes, small_search(run, *SETTINGS, options=at), command("resume", run, *at), below, ended

@@ -2,7 +2,6 @@
 
 import glob
 import re
-from itertools import product
 from pathlib import Path
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
@@ -58,22 +57,27 @@ def shards_of(path: Path) -> list[Path]:
         return sorted({Path(found) for each in braces(str(path)) for found in _matches(each)})
     if path.is_file():
         return [path] if _is_tar(path) else []
-    for pattern in ("*", "data/*", "*/*"):
-        found = sorted(each for each in path.glob(pattern) if _is_tar(each) and each.is_file())
-        if found:
-            return found
+    if not path.is_dir():
+        return []
+    splits = [child for child in visible_folders(path) if split_of(child.name)]
+    for places in ([path], [path / "data"], splits):
+        within = [place for place in places if place.is_dir()]
+        if found := [each for place in within for each in place.iterdir() if _is_tar(each) and each.is_file()]:
+            return sorted(found)
     return []
 
 
 def braces(text: str) -> list[str]:
-    """Every text that a pattern with braces stands for, as shells expand them.
+    """Every text that a pattern with braces stands for, sorted.
 
-    >>> braces("{a,b}-{08..10}.tar")
-    ['a-08.tar', 'a-09.tar', 'a-10.tar', 'b-08.tar', 'b-09.tar', 'b-10.tar']
+    >>> braces("{a-{08..10},b}.tar")
+    ['a-08.tar', 'a-09.tar', 'a-10.tar', 'b.tar']
     """
-    parts = _BRACES.split(text)  # what is in braces is at odd places
-    choices = [_choices(part) if place % 2 else [part] for place, part in enumerate(parts)]
-    return ["".join(chosen) for chosen in product(*choices)]
+    found = _BRACES.search(text)
+    if found is None:
+        return [text]
+    before, after = text[: found.start()], text[found.end() :]
+    return sorted({whole for each in _choices(found[1]) for whole in braces(before + each + after)})
 
 
 def _choices(inside: str) -> list[str]:
