@@ -122,13 +122,13 @@ def recognise(path: str | Path) -> DataConfig:
     place = Path(path).expanduser()
     if place.is_file() and place.suffix == ".parquet":
         return DataConfig(name="parquet", path=place)
-    if is_shards(place):
-        return DataConfig(name="tar", path=place)
     if place.is_dir():
         if parquet_files(place):
             return DataConfig(name="parquet", path=place)
         if any(is_image(file) for child in visible_folders(place) for at in ("*", "*/*") for file in child.glob(at)):
             return DataConfig(name="folder", path=place)
+    if is_shards(place):  # after folders of images, beside which archives may lie
+        return DataConfig(name="tar", path=place)
     for name in KNOWN:
         if str(path).lower().replace("_", "-") in (name, name.replace("-", "")):
             return DataConfig(name=name)

@@ -133,7 +133,7 @@ def _label(descriptor: int, sample: Mapping[str, _Place]) -> int | str | None:
         return None
     try:
         read = json.loads(_read(descriptor, place))
-    except ValueError:
+    except (ValueError, RecursionError):
         return "its .json cannot be read"
     facts = cast("dict[str, object]", read) if isinstance(read, dict) else {}
     label = next((facts[key] for key in LABEL_KEYS if key in facts), None)

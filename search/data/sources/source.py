@@ -62,7 +62,8 @@ def shards_by_split(path: Path, shards: Sequence[Path]) -> tuple[dict[str, list[
     if not found:
         return {"train": rest}, []
     if "train" not in found:
-        raise DataError(f"{path} has no train*{shards[0].suffix}, only {listed(shard.name for shard in shards)}.")
+        shown = listed([*(shard.name for shard in shards[:5]), *(["..."] if len(shards) > 5 else [])])
+        raise DataError(f"{path} has no train*{shards[0].suffix}, only {shown}.")
     return found, rest
 
 

@@ -140,7 +140,7 @@ def tar_source(path: Path) -> Source:
             problems.append(f"{files[0]}: the {split} split has no images.")
     refuse(problems)
     names = _class_names(root) or class_numbers(path, splits["train"].labels)
-    said = [f"{others} members of shards that belong to no image"] if others else []
+    said = [f"{others} member{'s' if others > 1 else ''} of shards that belong to no image"] if others else []
     return Source(one_line(root.name), names, splits, (*left_out(rest), *said))
 
 

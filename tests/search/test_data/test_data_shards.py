@@ -86,7 +86,7 @@ def test_labels_of_json_names_of_classes_and_what_belongs_to_no_image(tmp_path, 
     assert len(data.train) + len(data.validation) + len(data.test) == 30
     assert data.left_out == (
         "1 file whose name says neither train, validation nor test (extra.tar)",
-        "1 members of shards that belong to no image",
+        "1 member of shards that belong to no image",
     )
 
 
@@ -179,6 +179,12 @@ def test_shards_that_cannot_be_meant(tmp_path, files):
     files.tar_file(tmp_path / "gap.tar", [sample for sample in files.samples(30) if sample["cls"] != b"1"])
     assert "the train split has no image of class '1'" in message(tmp_path / "gap.tar")
     assert "has no tar files" in message(tmp_path / "no-*.tar")
+
+
+def test_archives_beside_folders_of_images_are_not_meant(tmp_path, files):
+    folder = files.image_folder(tmp_path / "imagenet", splits=("train", "val"))
+    files.tar_file(folder / "ILSVRC2012_img_train.tar", [{"tar": b"x"}])
+    assert recognise(folder).name == "folder"
 
 
 def test_the_order_within_a_buffer():
