@@ -13,6 +13,10 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
+
+from search.cli import app
+from search.config.loading import load_config
 
 HOME = Path(__file__).resolve().parent.parent
 DOCS = HOME / "docs"
@@ -22,7 +26,7 @@ PAGES = (
     "add-a-space", "add-a-proposer", "add-a-binariser",
     "add-a-layer-type", "read-a-run", "deploy", "deploy-here", "deploy-pi", "deploy-c", "deploy-microcontroller",
     "deploy-web", "deploy-fpga",
-    "interchange",
+    "interchange", "scale",
 )  # fmt: skip
 LONG = ("add-a-space", "detection", "tune", "deploy-fpga", "accuracy", "train", "deploy-c")
 """Pages that take a minute or more."""
@@ -162,6 +166,26 @@ def test_page(place, cli, page):
 def test_every_page_with_code_is_run():
     with_code = {page.stem for page in DOCS.glob("*.md") if BLOCK.search(page.read_text("utf-8"))}
     assert with_code == set(PAGES)
+
+
+def told(page: str) -> Iterator[list[str]]:
+    """The arguments of our commands in a page's indented blocks, which no test runs."""
+    text = (DOCS / f"{page}.md").read_text("utf-8").replace("\\\n", "")
+    for line in text.splitlines():
+        if line.startswith("    binarynas "):
+            yield shlex.split(line, comments=True)[1:]
+
+
+@pytest.mark.parametrize("page", ["scale", "cluster"])
+def test_commands_that_are_only_told_have_options_and_settings_that_there_are(page):
+    group = get_command(app)
+    commands = list(told(page))
+    assert len(commands) > 5
+    for name, *arguments in commands:
+        parsed = group.get_command(None, name).make_context(name, arguments).params
+        if name == "search":
+            data = {"data": {"name": "folder", "path": parsed["data"]}} if parsed["data"] else {}
+            load_config(parsed["source"], parsed["settings"] or (), data)
 
 
 def ours(code: str) -> Iterator[tuple[str, str]]:

@@ -224,7 +224,7 @@ def _open(path: Path) -> "tuple[Model, Engine]":
 
 def _image_files(source: Path) -> list[Path]:
     """The file, or the images of a folder and its subfolders, by name."""
-    from search.data.config import IMAGE_SUFFIXES, is_image
+    from search.data.sources.names import IMAGE_SUFFIXES, is_image
 
     if not source.exists():
         fail(f"{source} does not exist; give an image or a folder of images")

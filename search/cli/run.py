@@ -29,7 +29,7 @@ def search(
         ),
     ] = None,
     data: Annotated[
-        str | None, typer.Option(help="Your images: a folder, a Parquet file, or the name of a data set.")
+        str | None, typer.Option(help="Your images: a folder, Parquet or tar files, or the name of a data set.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder; runs/PRESET where left out.")] = None,
     duration: Annotated[

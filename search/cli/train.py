@@ -68,7 +68,7 @@ def train(
         ),
     ],
     data: Annotated[
-        str | None, typer.Option(help="Your images: a folder, a Parquet file, or the name of a data set.")
+        str | None, typer.Option(help="Your images: a folder, Parquet or tar files, or the name of a data set.")
     ] = None,
     recipe: Annotated[
         str | None,
@@ -100,7 +100,7 @@ def train(
     export and predict work on the run.
     """
     if data is None:
-        fail("say which images with --data: a folder, a Parquet file, or the name of a data set such as digits")
+        fail("say which images with --data: a folder, Parquet or tar files, or the name of a data set such as digits")
     from search.data.config import recognise
     from search.pipeline.networks import networks_config
 

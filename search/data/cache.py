@@ -13,7 +13,10 @@ from search.data.config import DataConfig
 from spaces.tools.files import replacing, utf8_path, write_atomically
 
 FORMAT = 1
-NOT_STORED = {"crop_padding", "flip", "resized_crop", "colour_jitter", "policy", "download", "loader_workers", "cache"}
+NOT_STORED = {
+    "crop_padding", "flip", "resized_crop", "colour_jitter", "policy", "download", "loader_workers", "cache",
+    "shuffle_buffer",
+}  # fmt: skip
 """Settings that change no stored image."""
 
 

@@ -7,13 +7,10 @@ from typing import Annotated, Literal, Self, cast, get_args
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from search.data.errors import DataError
+from search.data.sources.names import IMAGE_SUFFIXES, is_image, is_shards, parquet_files, visible_folders
 
 Known = Literal["digits", "cifar10", "cifar100", "mnist", "fashion-mnist"]
 KNOWN: tuple[Known, ...] = get_args(Known)
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
-SPLIT_NAMES = {"train": ("train",), "validation": ("validation", "valid", "val"), "test": ("test",)}
-"""The words that name a split: a folder's name, or the beginning of a Parquet file's name."""
-
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -27,8 +24,8 @@ class DataConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: Literal[Known, "folder", "parquet"] = Field(
-        default="digits", description="a known data set, or 'folder' or 'parquet' for your own in path"
+    name: Literal[Known, "folder", "parquet", "tar"] = Field(
+        default="digits", description="a known data set, or 'folder', 'parquet' or 'tar' for your own in path"
     )
     path: Path | None = Field(
         default=None, description="your own images; for a known data set the folder that holds its files"
@@ -69,7 +66,13 @@ class DataConfig(BaseModel):
     cache: Path | None = Field(
         default=None,
         description="a folder, also for several runs, that keeps the decoded validation and test images of streamed "
-        "data, so that no candidate decodes them again",
+        "data, and the training images of recalibration, so that no candidate decodes them again",
+    )
+    shuffle_buffer: int | None = Field(
+        default=None,
+        ge=1,
+        description="images of shards are read in pieces in shuffled order, and mixed among this many; none: as many "
+        "as take 512 MiB",
     )
     loader_workers: int = Field(default=2, ge=0, description="processes that decode streamed images")
 
@@ -94,7 +97,7 @@ class DataConfig(BaseModel):
     def _consistent(self) -> Self:
         if self.validation_per_class is not None and self.validation_fraction is not None:
             raise ValueError("validation_per_class and validation_fraction exclude each other: give one of them")
-        if self.name in ("folder", "parquet") and self.path is None:
+        if self.name in ("folder", "parquet", "tar") and self.path is None:
             raise ValueError(f"name is {self.name!r}, so path must say where the images are")
         if self.resized_crop is not None and self.crop_padding:
             raise ValueError("resized_crop and crop_padding exclude each other: give one of them")
@@ -112,9 +115,9 @@ class DataConfig(BaseModel):
 def recognise(path: str | Path) -> DataConfig:
     """The configuration that `--data PATH` means.
 
-    A Parquet file or a folder of them gives `parquet`, a folder of images `folder`, and the name of a known data set
-    that set; see `RECOGNISED` for the layouts. A file or folder takes precedence over a known name. Raises `DataError`
-    that lists what is recognised.
+    A Parquet file or a folder of them gives `parquet`, tar files `tar`, a folder of images `folder`, and the name of a
+    known data set that set; see `RECOGNISED` for the layouts. A file or folder takes precedence over a known name.
+    Raises `DataError` that lists what is recognised.
     """
     place = Path(path).expanduser()
     if place.is_file() and place.suffix == ".parquet":
@@ -124,6 +127,8 @@ def recognise(path: str | Path) -> DataConfig:
             return DataConfig(name="parquet", path=place)
         if any(is_image(file) for child in visible_folders(place) for at in ("*", "*/*") for file in child.glob(at)):
             return DataConfig(name="folder", path=place)
+    if is_shards(place):  # after folders of images, beside which archives may lie
+        return DataConfig(name="tar", path=place)
     for name in KNOWN:
         if str(path).lower().replace("_", "-") in (name, name.replace("-", "")):
             return DataConfig(name=name)
@@ -133,30 +138,7 @@ def recognise(path: str | Path) -> DataConfig:
 
 RECOGNISED = (
     f"Give one of: a known name ({', '.join(KNOWN)}); a .parquet file, or a folder with train*.parquet and, if you "
-    "have them, validation*.parquet and test*.parquet (columns as on the Hugging Face hub); a folder of images as "
-    f"train/CLASS/* with val/CLASS/* or test/CLASS/*, or just CLASS/* ({', '.join(IMAGE_SUFFIXES)})."
+    "have them, validation*.parquet and test*.parquet (columns as on the Hugging Face hub); tar shards as WebDataset "
+    "writes them, as a folder with train*.tar or train/*.tar, or as 'train-{000000..000146}.tar'; a folder of images "
+    f"as train/CLASS/* with val/CLASS/* or test/CLASS/*, or just CLASS/* ({', '.join(IMAGE_SUFFIXES)})."
 )
-
-
-def split_of(name: str) -> str | None:
-    """The split that a folder's or file's name means, such as "validation" for "val"; None where it means none."""
-    return next((split for split, words in SPLIT_NAMES.items() if name.lower() in words), None)
-
-
-def parquet_files(folder: Path) -> list[Path]:
-    """The Parquet files of a folder, or of its subfolder `data` as the Hugging Face hub has it, sorted by name."""
-    for place in (folder, folder / "data"):
-        found = sorted(place.glob("*.parquet")) if place.is_dir() else []
-        if found:
-            return found
-    return []
-
-
-def visible_folders(folder: Path) -> list[Path]:
-    """The folders in a folder, sorted by name, without hidden ones."""
-    return sorted(child for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
-
-
-def is_image(file: Path) -> bool:
-    """Whether a file counts as an image, in training and in `predict`: by the end of its name, and not hidden."""
-    return file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".")

@@ -156,6 +156,7 @@ def streamed(
             workers=config.loader_workers,
             white=white,
             skipping=skipping,
+            shuffle_buffer=config.shuffle_buffer,
         )
         for images, positions in encoded.values()
     )
@@ -187,12 +188,15 @@ def skipping_of(config: DataConfig, cache: Path | None) -> Skipping:
 
 
 def decoded_once(data: DataSet, config: DataConfig) -> DataSet:
-    """A streamed data set with its validation and test images from `data.cache`, where that is given."""
+    """A streamed data set with its validation and test images from `data.cache`, where that is given, and training
+    images that may keep some there."""
     if config.cache is None:
         return data
+    assert isinstance(data.train, StreamSplit)
     assert isinstance(data.validation, StreamSplit)
     assert isinstance(data.test, StreamSplit)
-    return replace(data, validation=kept(data.validation, config.cache), test=kept(data.test, config.cache))
+    validation, test = kept(data.validation, config.cache), kept(data.test, config.cache)
+    return replace(data, train=replace(data.train, cache=config.cache), validation=validation, test=test)
 
 
 def line(part: str, images: EncodedImages, index: int) -> bytes:

@@ -19,29 +19,35 @@ from search.data.config import DataConfig
 from search.data.dataset import DataSet, Normalisation
 from search.data.errors import DataError
 from search.data.sources.folders import FolderImages
+from search.data.sources.tar import Shard, TarImages, root_of
 from search.data.stream import Skipping, StreamSplit
 from spaces.tools.files import write_atomically
 
 FORMAT, FACTS = 1, b"binarynas.listing"
 _SPLITS = ("train", "validation", "test")
+_LISTED = (FolderImages, TarImages)
 _TUPLES = ("class_names", "mean", "std", "left_out")
 
 
 def keep(folder: Path, key: str, data: DataSet) -> None:
     """Write KEY.listing, whole or not at all: names, sizes and classes of the images of every split, and what was found
-    in a look at some of them. Only data sets of single files have one."""
+    in a look at some of them; of images in tar shards also where they lie. Parquet files have lists of their own."""
     splits = {part: getattr(data, part) for part in _SPLITS}
-    if not all(isinstance(each, StreamSplit) and isinstance(each.images, FolderImages) for each in splits.values()):
+    if not all(isinstance(each, StreamSplit) and isinstance(each.images, _LISTED) for each in splits.values()):
         return
+    left = {*_SPLITS, "storage"}
+    facts = {field.name: getattr(data, field.name) for field in fields(data) if field.name not in left}
     parts: list[Any] = []
     for number, split in enumerate(splits.values()):
         members = split.members.tolist()
         names = [split.images.names[index].encode("utf-8", "surrogateescape") for index in members]
         sizes = [split.images.size(index) for index in members]
         columns = {"split": np.full(len(members), number, np.int8), "name": pa.array(names, pa.binary())}
-        parts.append(pa.table({**columns, "label": split.labels.numpy(), "size": np.asarray(sizes, np.int64)}))
-    left = {*_SPLITS, "storage"}
-    facts = {field.name: getattr(data, field.name) for field in fields(data) if field.name not in left}
+        columns |= {"label": split.labels.numpy(), "size": np.asarray(sizes, np.int64)}
+        if isinstance(split.images, TarImages):
+            facts.setdefault("shards", []).append([[shard.name, shard.size] for shard in split.images.shards])
+            columns |= {"number": split.images.numbers[members], "offset": split.images.offsets[members]}
+        parts.append(pa.table(columns))
     table = pa.concat_tables(parts).replace_schema_metadata({FACTS: json.dumps({"format": FORMAT, **facts}).encode()})
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
@@ -60,16 +66,27 @@ def load(folder: Path, key: str, config: DataConfig, skipping: Skipping) -> Data
         if facts.pop("format") != FORMAT or config.path is None:
             return None
         facts |= {name: tuple(facts[name]) for name in _TUPLES}
-        columns = {name: table.column(name).to_numpy() for name in ("split", "label", "size")}
+        shards = facts.pop("shards", None)
+        wanted = ("split", "label", "size", *(("number", "offset") if shards else ()))
+        columns = {name: table.column(name).to_numpy() for name in wanted}
         names = [name.decode("utf-8", "surrogateescape") for name in table.column("name").to_pylist()]
+        found = [[Shard(*shard) for shard in part] for part in shards or ()]
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
         return None
     splits: dict[str, StreamSplit] = {}
     for number, part in enumerate(_SPLITS):
         own = columns["split"] == number
         start, count = int(own.argmax()), int(own.sum())
-        labels = columns["label"][own]
-        images = FolderImages(config.path, tuple(names[start : start + count]), labels, columns["size"][own])
+        labels, sizes = columns["label"][own], columns["size"][own]
+        these = tuple(names[start : start + count])
+        if found:
+            places = columns["number"][own], columns["offset"][own], sizes
+            images = TarImages(root_of(config.path), tuple(found[number]), these, labels, *places)
+            images.require_shards()
+        else:
+            images = FolderImages(config.path, these, labels, sizes)
+            if count and not (config.path / images.names[0]).exists():
+                raise DataError(f"{config.path / images.names[0]} is not there: this machine does not see the images.")
         splits[part] = StreamSplit(
             images=images,
             members=torch.arange(count),
@@ -82,7 +99,6 @@ def load(folder: Path, key: str, config: DataConfig, skipping: Skipping) -> Data
             workers=config.loader_workers,
             white=facts["white"],
             skipping=skipping,
+            shuffle_buffer=config.shuffle_buffer,
         )
-        if count and not (config.path / images.names[0]).exists():
-            raise DataError(f"{config.path / images.names[0]} is not there: this machine does not see the images.")
     return DataSet(**facts, **cast("dict[str, Any]", splits), storage="streamed")

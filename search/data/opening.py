@@ -26,6 +26,7 @@ from search.data.contents import (
 from search.data.dataset import DataSet, TensorSplit
 from search.data.errors import refuse
 from search.data.sources.decode import read_image
+from search.data.sources.names import is_shards
 from search.data.sources.source import DecodedImages, Images, Source
 from search.data.splits import ClassRanking, Positions, shares
 
@@ -76,7 +77,7 @@ def listing(config: DataConfig) -> str | None:
 
     None for data sets known by name, which do not change, and for one that no longer exists. Raises `DataError`.
     """
-    if config.path is None or not config.path.exists():
+    if config.path is None or not (config.path.exists() or is_shards(config.path)):
         return None
     digest = hashlib.sha256()
     for part, images in _source(config).splits.items():
@@ -117,9 +118,17 @@ def _source(config: DataConfig) -> Source:
         from search.data.sources.parquet import parquet_source
 
         return parquet_source(config.path)
+    if config.name == "tar" and config.path:
+        from search.data.sources.tar import tar_source
+
+        return tar_source(config.path)
     from search.data.sources.builtin import digits_source, torchvision_source
 
-    return digits_source() if config.name == "digits" else torchvision_source(config)
+    return (
+        digits_source()
+        if config.name == "digits"
+        else torchvision_source(config.name, config.root, download=config.download)
+    )
 
 
 def _cut(source: Source, config: DataConfig, seed: int) -> Cut:

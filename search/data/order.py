@@ -1,6 +1,9 @@
 """The order of a split's images, and their batches: the same on every machine for the same seed."""
 
-from collections.abc import Iterator
+# torch is partly untyped
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -56,6 +59,23 @@ def permutation(order: Order, count: int) -> Tensor:
     if order.seed is None:
         return torch.arange(count)
     return torch.randperm(count, generator=order.generator("permutation"))
+
+
+def within_buffer(order: Order, blocks: Sequence[Tensor], buffer: int) -> Tensor:
+    """Positions in a shuffled order that can be read block by block, with about `buffer` images held at most.
+
+    The blocks, int64 (n,) each, are shuffled and read one after another; the image that is read as number t is due at
+    t + buffer * u, u uniform in [0, 1), and images come as they are due. So none is further than `buffer` places from
+    where it was read, no more than `buffer` images and the rest of a block have been read and have not come, and there
+    are no windows at whose borders nothing is mixed. A buffer that holds all images gives any permutation.
+    """
+    generator = order.generator("permutation")
+    turns: list[int] = torch.randperm(len(blocks), generator=generator).tolist()
+    read = torch.cat([blocks[number] for number in turns])
+    if buffer >= len(read):
+        return read[torch.randperm(len(read), generator=generator)]
+    delays = buffer * torch.rand(len(read), generator=generator, dtype=torch.float64)
+    return read[torch.argsort(torch.arange(len(read)) + delays, stable=True)]
 
 
 def numbered_batches(order: Order, positions: Tensor, batch_size: int) -> Iterator[tuple[int, Tensor]]:

@@ -4,7 +4,7 @@
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -16,8 +16,14 @@ from torch.utils.data import DataLoader, Dataset
 from search.data.augment import Augmentation, policy_of
 from search.data.dataset import Normalisation
 from search.data.errors import DataError
-from search.data.order import Order, numbered_batches, permutation
-from search.data.sources.decode import EncodedImages, as_channels, fit, read_image
+from search.data.order import Order, numbered_batches, permutation, within_buffer
+from search.data.sources.blocks import Encoded, read_in_blocks
+from search.data.sources.decode import EncodedImages, as_channels, decode_image, fit, read_image
+
+BUFFER_BYTES = 512 * 2**20
+"""How much of encoded images the shuffle buffer may take where its size is not given, of all processes together."""
+Wanted = tuple[int, Encoded | None]
+"""A position of an image in its split, and its bytes, where they are read already."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +41,8 @@ class StreamSplit:
 
     `members` are the positions in `images` of this split's images, `labels` their classes, both int64 (N,). The
     augmentation of an image depends on the order's seed and the image's position alone: the number of workers changes
-    nothing. Images from Parquet files are shuffled in two steps, the row groups and then the rows of as many row groups
-    as a reader keeps, since reading one row means reading its group; do not sort such a file by class.
+    nothing. Images of shards are read in blocks, each once per epoch and process, and shuffled among `shuffle_buffer`
+    of them (None: as many as take `BUFFER_BYTES`; see `within_buffer`): do not sort shards by class.
     """
 
     images: EncodedImages
@@ -50,6 +56,8 @@ class StreamSplit:
     workers: int
     white: float | None = None
     skipping: Skipping = Skipping()
+    shuffle_buffer: int | None = None
+    cache: Path | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -57,14 +65,19 @@ class StreamSplit:
     def batches(self, batch_size: int, *, order: Order, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
         """See `Split.batches`. An image which cannot be decoded is missing in its batch, where that is allowed; else
         it raises `DataError` that names it."""
-        numbered = numbered_batches(order, self._positions(order), batch_size)
-        batches = [order.own(positions) for _, positions in numbered]
+        for images, positions in self.pixels(batch_size, order=order, pin=device.type == "cuda"):
+            yield self.normalisation(images.to(device, non_blocking=True)), self.labels[positions].to(device)
+
+    def pixels(self, batch_size: int, *, order: Order, pin: bool = False) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches as they are decoded and augmented, uint8 (N, C, H, W), with their images' positions, int64 (N,)."""
+        arranged, in_blocks = self.arranged(order)
+        batches = [order.own(positions) for _, positions in numbered_batches(order, arranged, batch_size)]
         loader = DataLoader(
             _Samples(self, order),
             collate_fn=_unchanged,
-            batch_sampler=[positions.tolist() for positions in batches],
+            batch_sampler=_Wanted(self, batches, in_blocks),
             num_workers=self.workers if len(batches) > 1 else 0,
-            pin_memory=device.type == "cuda",
+            pin_memory=pin,
             # without one of its own the loader would draw from the process's global generator
             generator=torch.Generator().manual_seed(0),
         )
@@ -78,7 +91,7 @@ class StreamSplit:
                     f"no image of a worker's share of a batch can be decoded: {next(iter(problems.values()))}"
                 )
             if len(kept):
-                yield self.normalisation(images.to(device, non_blocking=True)), self.labels[kept].to(device)
+                yield images, kept
 
     def _skip(self, problems: list[str]) -> None:
         """Note that images are left out; raises `DataError` where they may not be."""
@@ -96,20 +109,40 @@ class StreamSplit:
         """See `Split.subset`; no image is read."""
         return replace(self, members=self.members[positions], labels=self.labels[positions])
 
-    def _positions(self, order: Order) -> Tensor:
-        blocks = None if order.seed is None else self.images.blocks(self.members)
+    def arranged(self, order: Order) -> tuple[Tensor, bool]:
+        """The positions of all images in an order, and whether they are read in blocks."""
+        blocks = self.images.blocks(self.members)
         if blocks is None:
-            return permutation(order, len(self))
-        members, kept = blocks
-        generator = order.generator("permutation")
-        shuffled = [members[number] for number in torch.randperm(len(members), generator=generator).tolist()]
-        windows = [torch.cat(shuffled[start : start + kept]) for start in range(0, len(shuffled), kept)]
-        found = torch.cat([window[torch.randperm(len(window), generator=generator)] for window in windows])
-        return torch.searchsorted(self.members, found)
+            return permutation(order, len(self)), False
+        if order.seed is None:
+            return permutation(order, len(self)), True
+        buffer = self.shuffle_buffer or max(1, int(BUFFER_BYTES / max(1.0, blocks.image_bytes)))
+        if blocks.singly and buffer >= len(self):  # as files are
+            return permutation(order, len(self)), False
+        return torch.searchsorted(self.members, within_buffer(order, blocks.parts, buffer)), True
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """The batches of one pass, each a list of positions with their encoded bytes: of blocks these are read here, by the
+    process that trains, so that no block is read by every process that decodes; of single files they are None."""
+
+    split: StreamSplit
+    batches: Sequence[Tensor]
+    in_blocks: bool
+
+    def __iter__(self) -> Iterator[list[Wanted]]:
+        if not self.in_blocks:
+            for batch in self.batches:
+                yield [(position, None) for position in batch.tolist()]
+            return
+        encoded = read_in_blocks(self.split.images, [self.split.members[batch] for batch in self.batches])
+        for batch, found in zip(self.batches, encoded, strict=True):
+            yield list(zip(batch.tolist(), found, strict=True))
 
 
 class _Samples(Dataset[Tensor]):
-    """uint8 images (C, H, W) of one pass over a split, by position.
+    """uint8 images (C, H, W) of one pass over a split.
 
     Batches are made here, (N, C, H, W) and what is wrong with an image by its position: torch would raise an error of a
     worker process with its traceback as the message.
@@ -120,19 +153,27 @@ class _Samples(Dataset[Tensor]):
         self._order = order
         self._transform = None if order.seed is None else _transform(split)
 
-    def __getitems__(self, positions: list[int]) -> tuple[Tensor, dict[int, str]]:
+    def __getitems__(self, wanted: list[Wanted]) -> tuple[Tensor, dict[int, str]]:
         images: list[Tensor] = []
         problems: dict[int, str] = {}
-        for position in positions:
+        for position, encoded in wanted:
             try:
-                images.append(self[position])
+                images.append(self._changed(self._decoded(position, encoded), position))
             except DataError as error:
                 problems[position] = str(error)
         return (torch.stack(images) if images else torch.empty(0)), problems
 
-    def __getitem__(self, position: int) -> Tensor:
+    def _decoded(self, position: int, encoded: Encoded | None) -> Tensor:
+        images, index, white = self._split.images, int(self._split.members[position]), self._split.white
+        if isinstance(encoded, DataError):
+            raise encoded
+        if encoded is None:
+            return read_image(images, index, white)
+        return decode_image(encoded, images.where(index), white)
+
+    def _changed(self, image: Tensor, position: int) -> Tensor:
+        """An image at its size and with its channels, augmented."""
         split = self._split
-        image = read_image(split.images, int(split.members[position]), split.white)
         if self._transform is None or split.augmentation.resized_crop is None:
             image = fit(image, split.image_size, split.centre_crop)
         image = as_channels(image, split.channels)

@@ -25,11 +25,12 @@ import ray
 from ray import train
 from ray.exceptions import RayError
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from search.execution.room import ROOM_SECONDS, lacking
 from search.runs.folder import Run
 from search.runs.records import Outcome
-from search.training.ranks import TorchRanks
+from search.training.ranks import RankLostError, TorchRanks
 from search.worker import tasks
 from search.worker.tasks import ExecutionError, Task, TaskError, Work
 from search.worker.worker import Worker
@@ -102,7 +103,9 @@ class _Group:
     def __init__(self, run: Run, work: Work, todo: list[Task]) -> None:
         self._run, self._work, self._todo = run, work, todo
         self._left = dict(enumerate(todo))
-        self._mailbox: Any = ray.remote(num_cpus=0)(Mailbox).remote()
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        # on the driver's node: another one may be lost, and the run with the mailbox
+        self._mailbox: Any = ray.remote(num_cpus=0)(Mailbox).options(scheduling_strategy=here).remote()
         self._failure: Exception | None = None
 
     def train(self, workers: tuple[int, int], *, on_gpus: bool) -> None:
@@ -227,11 +230,14 @@ def _rank(config: dict[str, Any]) -> None:
 
 
 def _next(reports: Any, limit: float | None) -> Any:
-    """The next report. The process ends where that takes too long."""
+    """The next report. The process ends where that takes too long. Raises `RuntimeError` where another one is lost: all
+    begin again, and the task is not charged."""
     if limit is not None:
         faulthandler.dump_traceback_later(limit, exit=True, file=2)
     try:
         return next(reports, None)
+    except RankLostError as error:
+        raise RuntimeError(f"another process of the group was lost: {error}") from error
     finally:
         faulthandler.cancel_dump_traceback_later()
 

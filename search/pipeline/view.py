@@ -24,6 +24,7 @@ from search.worker.tasks import Deployed, Measured, Result, Trained
 OBJECTIVES = ("accuracy", "ops")
 _LINE_SECONDS = 10.0  # between plain lines of one phase
 _BAR = 24  # characters
+_WAITING = 0.1  # from which share of a training's time its waiting for images is worth a word
 _SEEN = 9  # paces of which the median tells how long the rest takes
 _FEWEST, _LEAST_SECONDS = 2, 5.0  # that must have been seen after the first before that means something
 _LONG_SECONDS = 60.0  # of less than that many, within long epochs
@@ -106,6 +107,8 @@ class View(ABC):
         if report.id is None:  # the one training of its phase; all others count trials or networks
             half = f" in {report.precision}" if report.precision not in (None, "float32") else ""
             text = f"loss {report.loss:.3f}, {report.images_per_second:.0f} images/s{half}"
+            if report.waiting >= _WAITING:
+                text += f" ({100 * report.waiting:.0f} % of the time waiting for them)"
             self.show(report.epoch - 1 + report.share, text)
 
     def trials(self, records: Sequence[Record], objectives: Sequence[str] = OBJECTIVES) -> None:

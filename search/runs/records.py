@@ -103,8 +103,9 @@ class Outcome:
 class EpochReport:
     """What a worker says of one epoch, or of the `share` of it that is done: of which training (`phase` is a trial's
     stage or "supernet", `id` names the network, None where there is one: a supernet's, or that of a shared detector),
-    an `Epoch` (`workers` is how many processes train it together, `precision` that of its convolutions), and the
-    accuracy on validation images where it was measured."""
+    an `Epoch` (`workers` is how many processes train it together, `precision` that of its convolutions, `waiting` the
+    share of its time for which the first one waited for images), and the accuracy on validation images where it was
+    measured."""
 
     phase: str
     id: str | None
@@ -117,6 +118,7 @@ class EpochReport:
     share: float = 1.0
     precision: str | None = None
     accuracy: float | None = None
+    waiting: float = 0.0
 
 
 UNIFORM, FULL_PRECISION, DEFAULT = "uniform", "full precision", "default training"

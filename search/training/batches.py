@@ -1,10 +1,12 @@
-"""What is done to the labels of a batch: weights for unequal classes, and images that are mixed with one another."""
+"""What is done to batches: weights for unequal classes, images that are mixed with one another, and how long a training
+waits for them."""
 
 # torch and torchvision are partly untyped
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -24,6 +26,23 @@ def class_weights(config: TrainConfig, split: Split, device: torch.device) -> Te
         return None
     counts = torch.bincount(split.labels).clamp(min=1)
     return (len(split) / (len(counts) * counts)).float().to(device)
+
+
+class Awaited:
+    """Batches, and the `seconds` for which whoever takes them has waited. On a GPU, which computes on meanwhile, these
+    are those of the process."""
+
+    def __init__(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
+        self._batches = batches
+        self.seconds = 0.0
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        asked = time.perf_counter()
+        for batch in self._batches:
+            self.seconds += time.perf_counter() - asked
+            yield batch
+            asked = time.perf_counter()
+        self.seconds += time.perf_counter() - asked
 
 
 def mix_of(config: TrainConfig, split: Split) -> Mix | None:

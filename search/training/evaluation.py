@@ -1,7 +1,6 @@
 """The one evaluation: recomputed batch norm statistics, loss and accuracy. Knows neither Ray nor Optuna."""
 
 from collections.abc import Callable
-from itertools import islice
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 from models.layers.recalibration import recalibrate
 from search.config.search import EvaluationConfig
 from search.data.dataset import Split
+from search.data.kept import first_batches
 from search.data.order import in_order, shuffled
 
 
@@ -17,11 +17,11 @@ def recalibrate_on(network: nn.Module, split: Split, config: EvaluationConfig, *
     """Compute every batch norm's statistics again, from training images.
 
     A subnet cannot use the statistics of the supernet, which mix those of all subnets. The images depend on `seed`
-    alone, so all candidates see the same ones.
+    alone, so all candidates see the same ones, augmented alike.
     """
     device = next(network.parameters()).device
-    batches = split.batches(config.recalibration_batch_size, order=shuffled(seed), device=device)
-    recalibrate(network, (images for images, _ in islice(batches, config.recalibration_batches)))
+    size, count = config.recalibration_batch_size, config.recalibration_batches
+    recalibrate(network, first_batches(split, size, count, order=shuffled(seed), device=device))
 
 
 def evaluate(network: nn.Module, split: Split, batch_size: int) -> dict[str, float]:

@@ -23,7 +23,7 @@ from search.config.sections import Optimiser, TrainConfig
 from search.data.dataset import Split
 from search.data.order import batch_count, shuffled
 from search.seeds import derive_seed
-from search.training.batches import mix_of
+from search.training.batches import Awaited, mix_of
 from search.training.checkpoints import Checkpoints, Place, Trained
 from search.training.ranks import ALONE, Ranks, reduced
 from search.training.schedules import learning_rate, momentum
@@ -112,11 +112,13 @@ class _Training:
         seen, before = place.images, float(place.images)
 
         def report(share: float) -> Epoch:
-            speed = (float(seen) - before) / (time.perf_counter() - start)
-            return Epoch(epoch + 1, config.epochs, loss_sum.item() / float(seen), speed, rate, ranks.count, share)
+            seconds = time.perf_counter() - start
+            speed, waiting = (float(seen) - before) / seconds, batches.seconds / seconds
+            loss = loss_sum.item() / float(seen)
+            return Epoch(epoch + 1, config.epochs, loss, speed, rate, ranks.count, share, round(waiting, 4))
 
         order = shuffled(derive_seed(self._seed, "epoch", epoch), place.batch).shared(ranks.rank, ranks.count)
-        batches = self._split.batches(config.batch_size, order=order, device=self._device)
+        batches = Awaited(self._split.batches(config.batch_size, order=order, device=self._device))
         with torch.random.fork_rng(), synchronised(self._network, ranks.total if ranks.synchronised else None):
             for index, (images, labels) in enumerate(batches, place.batch):
                 rate = self._set_rates(epoch, index)

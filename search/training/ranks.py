@@ -15,6 +15,11 @@ import torch
 from torch import Tensor
 
 
+class RankLostError(BaseException):
+    """Another process of the group is gone. No `Exception`, since it is no fault of what is trained: nobody is to take
+    it for the reason of a failure."""
+
+
 class Ranks(Protocol):
     """The processes that train together, as one of them sees them."""
 
@@ -34,7 +39,7 @@ class Ranks(Protocol):
         ...
 
     def total(self, values: Tensor) -> Tensor:
-        """The sum over all processes, the same in each; a new tensor."""
+        """The sum over all processes, the same in each; a new tensor. Raises `RankLostError`."""
         ...
 
 
@@ -73,7 +78,10 @@ class TorchRanks:
     def total(self, values: Tensor) -> Tensor:
         """See `Ranks.total`."""
         values = values.clone()
-        torch.distributed.all_reduce(values)
+        try:
+            torch.distributed.all_reduce(values)
+        except RuntimeError as error:  # gloo's errors, and NCCL's, which are a subclass
+            raise RankLostError(str(error)) from error
         return values
 
 

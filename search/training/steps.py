@@ -46,8 +46,8 @@ class Step(Protocol):
 @dataclass(frozen=True)
 class Epoch:
     """What is reported after an epoch, or within one: its number from 1, the mean loss, the speed, the last learning
-    rate, how many processes train it together, the share of it that is done, and the precision that it was trained in,
-    where that is told."""
+    rate, how many processes train it together, the share of it that is done, the precision that it was trained in, where
+    that is told, and the share of its time for which the first process waited for images."""
 
     epoch: int
     epochs: int
@@ -57,6 +57,7 @@ class Epoch:
     workers: int = 1
     share: float = 1.0
     precision: str | None = None
+    waiting: float = 0.0
 
 
 @runtime_checkable

@@ -121,17 +121,29 @@ class Nodes:
             "RAY_worker_niceness": "0",
         }
         self.processes: list[subprocess.Popen] = []
+        self._begun = 0
 
-    def start(self, workers: int) -> None:
+    def start(self, workers: int, cpus: int) -> None:
+        self._cpus = cpus
         port, head = self.address.partition(":")[2], ("--num-cpus=0", f"--temp-dir={self._folder}")
         self._start("--head", f"--port={port}", "--include-dashboard=false", *head)
         for _ in range(workers):  # one after another: on one machine two that start at once take each other's ports
-            self._start(f"--address={self.address}", "--num-cpus=1")
+            self._start(*self._worker())
+
+    def _worker(self) -> tuple[str, ...]:
+        return f"--address={self.address}", f"--num-cpus={self._cpus}"
+
+    def replace(self, node: int) -> None:
+        """Take a worker node away, and start another one in its place."""
+        self.kill(node)
+        self._start(*self._worker())
+        self.processes[node] = self.processes.pop()
 
     def _start(self, *arguments: str) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         command = [str(self._python), "-m", "ray.scripts.scripts", "start", "--block"]
-        name = self._folder / f"node{len(self.processes)}.log"
+        self._begun += 1
+        name = self._folder / f"node{self._begun}.log"
         with name.open("w") as log:
             process = subprocess.Popen(
                 [*command, *arguments],
@@ -161,8 +173,8 @@ class Nodes:
 
 
 @pytest.fixture(scope="module")
-def start_nodes(tmp_path_factory) -> Iterator[Callable[[int], Nodes]]:
-    """Starts clusters; they end with the module."""
+def start_nodes(tmp_path_factory) -> Iterator[Callable[..., Nodes]]:
+    """Starts clusters, of so many workers and CPUs on each; they end with the module."""
     home = tmp_path_factory.mktemp("bare")
     venv.create(home, with_pip=False)
     python = home / "bin" / "python"
@@ -173,11 +185,11 @@ def start_nodes(tmp_path_factory) -> Iterator[Callable[[int], Nodes]]:
     assert b"No module named 'search'" in found.stderr
     clusters: list[Nodes] = []
 
-    def start(workers: int) -> Nodes:
+    def start(workers: int, cpus: int = 1) -> Nodes:
         # Ray makes sockets below this folder, whose paths must not be long.
         folder = Path(f"/tmp/ray-{secrets.token_hex(4)}")
         clusters.append(Nodes(python, folder))
-        clusters[-1].start(workers)
+        clusters[-1].start(workers, cpus)
         return clusters[-1]
 
     yield start

@@ -8,9 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from search.config.loading import load_config
 from search.data.order import shuffled
+from search.pipeline.prepare import prepare
 from search.training.loop import TrainingError
-from search.training.ranks import ALONE, Alone
+from search.training.ranks import ALONE, Alone, RankLostError, TorchRanks
+from search.worker.attempt import Attempt
+from search.worker.tasks import TrainSupernet
+from search.worker.worker import Worker
 
 PROGRAM = Path(__file__).with_name("together.py")
 COUNT = 2
@@ -137,3 +142,17 @@ def test_shares_are_a_batch(shares):
 def test_batches_that_cannot_be_shared_are_one_sentence(ranks, words):
     with pytest.raises(TrainingError, match=words):
         together.one_step(ranks)
+
+
+def test_a_process_whose_partner_is_lost_does_not_charge_the_task(tmp_path, monkeypatch):
+    def reset(values):
+        raise RuntimeError("Connection reset by peer")
+
+    monkeypatch.setattr("torch.distributed.all_reduce", reset)
+    monkeypatch.setattr("torch.distributed.get_rank", lambda: 0)
+    monkeypatch.setattr("torch.distributed.get_world_size", lambda: 2)
+    run = prepare(load_config("nasbnn-digits", ["data.train_limit=64", "supernet.epochs=1"]), tmp_path / "run").path
+    with pytest.raises(RankLostError, match="Connection reset by peer"):
+        list(Worker(run, ranks=TorchRanks()).run(TrainSupernet(1)))
+    with pytest.raises(RankLostError), Attempt(0):
+        raise RankLostError

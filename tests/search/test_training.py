@@ -18,6 +18,7 @@ from search.config.trainings import SupernetConfig
 from search.data.augment import Augmentation
 from search.data.dataset import Normalisation, TensorSplit
 from search.seeds import derive_rng
+from search.training.batches import Awaited
 from search.training.loop import TrainingError, train
 from search.training.schedules import learning_rate
 from search.training.steps import Batch, add_at_once, plain_step, sandwich_step
@@ -195,6 +196,31 @@ def test_a_loss_that_is_not_finite_ends_training_with_a_remedy(tiny, split):
     settings = TrainConfig(epochs=1, batch_size=32, learning_rate=1e-3)
     with pytest.raises(TrainingError, match=r"loss of epoch 1 is nan; lower the learning rate"):
         list(train(network, lambda *_: torch.tensor(float("nan")), split, settings, seed=0))
+
+
+def test_how_long_a_training_waits_for_images_is_counted(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr("search.training.batches.time.perf_counter", lambda: clock[0])
+
+    def slow():
+        for number in range(3):
+            clock[0] += 2.0
+            yield number, number
+        clock[0] += 0.5  # the end, too, is waited for
+
+    awaited, taken = Awaited(slow()), []
+    for batch in awaited:
+        taken.append(batch)
+        clock[0] += 7.0
+    assert taken == [(0, 0), (1, 1), (2, 2)]
+    assert awaited.seconds == 6.5
+
+
+def test_an_epoch_tells_the_share_of_its_time_that_it_waited(tiny, split):
+    supernet = NasBnnSupernet(tiny)
+    config = SupernetConfig(epochs=1, batch_size=16)
+    (epoch,) = train(supernet, sandwich_step(supernet, config), split, config, seed=0)
+    assert 0 < epoch.waiting < 1
 
 
 def test_the_learning_rate_rises_linearly_and_falls_as_a_cosine():

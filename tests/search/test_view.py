@@ -106,3 +106,15 @@ def test_a_long_epoch_tells_how_far_it_is_and_how_long_the_rest_takes(monkeypatc
     assert lines[-1].startswith("Supernet: 3.5/12 in ")
     assert " s left; loss 0.500, 321 images/s" in lines[-1]
     assert "left" not in lines[1], "one pace tells too little"
+
+
+@pytest.mark.parametrize(
+    ("share", "words"), [(0.09, "321 images/s"), (0.4, "321 images/s (40% of the time waiting for")]
+)
+def test_a_training_that_waits_for_images_says_so(share, words):
+    out = StringIO()
+    view = PlainView(Console(file=out, width=200))
+    view.phase("Supernet", 1)
+    view.epoch(EpochReport("supernet", None, 1, 1, 0.5, 321.4, 0.1, waiting=share))
+    assert words in out.getvalue()
+    assert ("waiting" in out.getvalue()) == (share >= 0.1)

@@ -1,1 +1,1 @@
-"""Where images come from: built-in sets, folders and Parquet files, and how they are decoded."""
+"""Where images come from: built-in sets, folders, Parquet files and tar shards, and how they are decoded."""

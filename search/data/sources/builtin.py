@@ -4,10 +4,11 @@
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false
 
+from pathlib import Path
+
 import numpy as np
 import torch
 
-from search.data.config import DataConfig
 from search.data.errors import DataError
 from search.data.sources.source import DecodedImages, Source
 
@@ -22,8 +23,8 @@ def digits_source() -> Source:
     return Source("digits", names, {"train": _decoded(images, np.asarray(labels, dtype=np.int64))})
 
 
-def torchvision_source(config: DataConfig) -> Source:
-    """One of torchvision's data sets, from the files in `config.root`, downloaded there if `config.download` allows.
+def torchvision_source(name: str, root: Path, *, download: bool) -> Source:
+    """One of torchvision's data sets, from the files in `root`, downloaded there if `download` allows.
 
     CIFAR's files are pickles; torchvision compares their MD5 with the published ones before it opens them, so that
     only the published files are unpickled. MNIST's are plain arrays. Raises `DataError` where the files are missing or
@@ -41,18 +42,18 @@ def torchvision_source(config: DataConfig) -> Source:
     names: list[str] = []
     for split in ("train", "test"):
         try:
-            found = kinds[config.name](config.root, train=split == "train", download=config.download)
+            found = kinds[name](root, train=split == "train", download=download)
         except (RuntimeError, OSError, ValueError, TypeError, AssertionError) as error:
-            if config.download:
+            if download:
                 remedy = f"and downloading failed ({str(error).splitlines()[0]}): put its files there yourself"
             else:
                 remedy = "set download to fetch it, or path to the folder where it is"
-            raise DataError(f"{config.name}: not found, or damaged, in {config.root}; {remedy}.") from error
+            raise DataError(f"{name}: not found, or damaged, in {root}; {remedy}.") from error
         images = np.asarray(found.data)
         images = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
         splits[split] = _decoded(images, np.asarray(found.targets, dtype=np.int64))
         names = [str(name) for name in found.classes]
-    return Source(config.name, tuple(names), splits)
+    return Source(name, tuple(names), splits)
 
 
 def _decoded(images: np.ndarray, labels: np.ndarray) -> DecodedImages:

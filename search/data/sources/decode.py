@@ -58,9 +58,23 @@ class EncodedImages(Protocol):
         """What a fingerprint includes of the image without decoding it."""
         ...
 
-    def blocks(self, positions: Tensor) -> tuple[list[Tensor], int] | None:
-        """The positions by block that is read at once, and how many blocks a reader keeps; None for single files."""
+    def blocks(self, positions: Tensor) -> "Blocks | None":
+        """These positions, ascending, by what is read at once; None where every image is a file of its own."""
         ...
+
+    def read_block(self, indices: Sequence[int]) -> list["bytes | DataError"]:
+        """The encoded bytes of images of one block, read at once; what is wrong with those that have none."""
+        ...
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Positions of images, int64 and ascending, by the part of a shard that has them; the mean bytes of an encoded
+    image; and whether images can as well be read one by one."""
+
+    parts: tuple[Tensor, ...]
+    image_bytes: float
+    singly: bool
 
 
 @dataclass(frozen=True)
@@ -187,7 +201,7 @@ def fit(images: Tensor, size: int, centre_crop: float = 1.0) -> Tensor:
 
 def read_image(images: EncodedImages, index: int, white: float | None = None) -> Tensor:
     """Read and decode one image. Raises `DataError` that names its file and row."""
-    return _decoded(images.read(index), images.where(index), white)
+    return decode_image(images.read(index), images.where(index), white)
 
 
 def sample(
@@ -246,10 +260,10 @@ def decode_all(
 
 def _attempt(images: EncodedImages, positions: list[int], white: float | None) -> Iterator[Tensor | str]:
     """The images, in order; what is wrong with one that is damaged."""
-    encoded = [_caught(images.read, index) for index in positions]
+    encoded = [caught(images.read, index) for index in positions]
 
     def one(index: int, data: bytes | DataError) -> Tensor | DataError:
-        return data if isinstance(data, DataError) else _caught(_decoded, data, images.where(index), white)
+        return data if isinstance(data, DataError) else caught(decode_image, data, images.where(index), white)
 
     size = sum(len(data) for data in encoded if isinstance(data, bytes))
     with ThreadPoolExecutor() if size >= THREADS_PAY_FROM * len(encoded) else nullcontext() as pool:
@@ -258,14 +272,16 @@ def _attempt(images: EncodedImages, positions: list[int], white: float | None) -
         yield str(result) if isinstance(result, DataError) else result
 
 
-def _caught(read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | DataError:
+def caught(read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | DataError:
+    """What a function gives, or the `DataError` that it raises."""
     try:
         return read(*args, **kwargs)
     except DataError as error:
         return error
 
 
-def _decoded(data: bytes, where: str, white: float | None) -> Tensor:
+def decode_image(data: bytes, where: str, white: float | None) -> Tensor:
+    """Decode the bytes of the image that lies there. Raises `DataError` that says where."""
     try:
         return decode(data, white)
     except ValueError as error:

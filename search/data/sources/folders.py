@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from search.data.config import IMAGE_SUFFIXES, is_image, split_of, visible_folders
 from search.data.errors import DataError, refuse
+from search.data.sources.decode import caught
+from search.data.sources.names import IMAGE_SUFFIXES, is_image, split_of, visible_folders
 from search.data.sources.source import Source, names_of_classes
 from spaces.errors import listed
 from spaces.tools.files import one_line
@@ -62,6 +63,10 @@ class FolderImages:
 
     def blocks(self, positions: Tensor) -> None:
         """Files are read one by one."""
+
+    def read_block(self, indices: Sequence[int]) -> list[bytes | DataError]:
+        """The bytes of some files."""
+        return [caught(self.read, index) for index in indices]
 
 
 def folder_source(folder: Path) -> Source:

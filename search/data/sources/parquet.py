@@ -6,6 +6,7 @@
 
 import json
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,17 +16,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from search.data.config import parquet_files, split_of
 from search.data.errors import DataError, refuse
-from search.data.sources.source import Source, names_of_classes
+from search.data.sources.blocks import runs_of
+from search.data.sources.decode import Blocks, caught
+from search.data.sources.names import first_word, parquet_files, split_of
+from search.data.sources.source import Source, class_numbers, left_out, names_of_classes, shards_by_split
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 IMAGE_NAMES = ("image", "img")
 LABEL_NAMES = ("label", "labels", "fine_label")
-WINDOW_BYTES = 128 * 2**20
-"""How much of a file a reading process keeps: row groups are shuffled, then the rows of neighbours that fit into it."""
 
 
 @dataclass(frozen=True)
@@ -47,25 +48,36 @@ class ParquetImages:
     column: str
     labels: NDArray[np.int64]
     _starts: list[int] = field(init=False, repr=False)
-    _open: "dict[int, pa.Array]" = field(init=False, default_factory=dict, repr=False)
+    _last: "tuple[int, pa.Array] | None" = field(init=False, default=None, repr=False)
 
     def __post_init__(self) -> None:
         self._starts = [group.begin for group in self.groups]
 
     def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_open": {}}
+        return {**self.__dict__, "_last": None}
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def read(self, index: int) -> bytes:
-        """The row's encoded image; keeps the row groups that were read last, up to `WINDOW_BYTES`."""
+        """The row's encoded image; keeps the row group that was read last."""
         number, group = self._group(index)
-        if number not in self._open:
-            while self._open and sum(self.groups[one].bytes for one in self._open) + group.bytes > WINDOW_BYTES:
-                del self._open[next(iter(self._open))]
-            self._open[number] = self._read_group(group)
-        data = self._open[number][index - group.begin].as_py()
+        if self._last is None or self._last[0] != number:
+            self._last = None  # one row group in memory, not two
+            self._last = number, self._read_group(group)
+        return self._image(self._last[1], index)
+
+    def read_block(self, indices: Sequence[int]) -> list[bytes | DataError]:
+        """The encoded images of some rows of one row group, which is read once."""
+        _, group = self._group(indices[0])
+        column = caught(self._read_group, group)
+        if isinstance(column, DataError):
+            return [column] * len(indices)
+        return [caught(self._image, column, index) for index in indices]
+
+    def _image(self, column: "pa.Array", index: int) -> bytes:
+        """A row of the column of its row group."""
+        data = column[index - self._group(index)[1].begin].as_py()
         if data is None:
             raise DataError(f"{self.where(index)}: column '{self.column}' has no image bytes in this row.")
         return data
@@ -104,11 +116,11 @@ class ParquetImages:
         """Row, file name and the row group's size."""
         return f"{self.key(index)} {self._group(index)[1].bytes}"
 
-    def blocks(self, positions: Tensor) -> tuple[list[Tensor], int]:
-        """The positions of every row group that has some, and how many row groups `read` keeps."""
+    def blocks(self, positions: Tensor) -> Blocks:
+        """The positions of every row group that has some: reading a row means reading its group."""
         numbers = torch.from_numpy(np.searchsorted(self._starts, positions.numpy(), side="right") - 1)
-        kept = WINDOW_BYTES // max(1, max(group.bytes for group in self.groups))
-        return [positions[numbers == number] for number in numbers.unique().tolist()], max(1, kept)
+        each = sum(group.bytes for group in self.groups) / max(1, len(self))
+        return Blocks(runs_of(positions, numbers), each, singly=False)
 
 
 def parquet_source(path: Path) -> Source:
@@ -121,14 +133,7 @@ def parquet_source(path: Path) -> Source:
     files = [path] if path.is_file() else parquet_files(path)
     if not files:
         raise DataError(f"{path} has no Parquet file; path must be one, or a folder with train*.parquet.")
-    by_split: dict[str, list[Path]] = {}
-    for file in files:
-        by_split.setdefault((split_of(_first_word(file.stem)) if path.is_dir() else None) or "train?", []).append(file)
-    if "train" not in by_split and "train?" in by_split:
-        by_split["train"] = by_split["train?"]
-    by_split.pop("train?", None)
-    if "train" not in by_split:
-        raise DataError(f"{path} has no train*.parquet, only {', '.join(file.name for file in files)}.")
+    by_split, rest = shards_by_split(path, files)
 
     problems: list[str] = []
     names: tuple[Path, tuple[str, ...]] | None = None
@@ -153,15 +158,8 @@ def parquet_source(path: Path) -> Source:
             problems.append(f"{members[0]}: the {split} split has no rows.")
         splits[split] = ParquetImages(tuple(groups), column, np.concatenate(labels or [np.zeros(0, np.int64)]))
     refuse(problems)
-    largest, count = int(splits["train"].labels.max()), len(splits["train"])
-    if not names and largest >= count:  # a name for each number up to it might not fit into memory
-        raise DataError(
-            f"{path}: a label is {largest}, but there are {count} training images: number the classes from 0 without "
-            "gaps."
-        )
-    numbers = range(largest + 1)
-    name = path.parent.name if path.is_file() and split_of(_first_word(path.stem)) else path.stem
-    return Source(name, names[1] if names else tuple(map(str, numbers)), splits)
+    name = path.parent.name if path.is_file() and split_of(first_word(path.stem)) else path.stem
+    return Source(name, names[1] if names else class_numbers(path, splits["train"].labels), splits, left_out(rest))
 
 
 @dataclass(frozen=True)
@@ -227,8 +225,3 @@ def _class_names(metadata: dict[bytes, bytes], label: str) -> tuple[str, ...]:
         return names_of_classes([str(name) for name in names])
     except (KeyError, TypeError, ValueError):
         return ()
-
-
-def _first_word(stem: str) -> str:
-    """'train-00000-of-00002' and 'train_1' give 'train'."""
-    return stem.replace("_", "-").replace(".", "-").split("-")[0]

@@ -3,13 +3,16 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from search.data.errors import refuse
+from search.data.errors import DataError, refuse
 from search.data.sources.decode import EncodedImages
+from search.data.sources.names import first_word, split_of
+from spaces.errors import listed
 from spaces.tools.files import one_line
 
 
@@ -43,6 +46,44 @@ def names_of_classes(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(
         f"{name} ({label})" if counts[name] > 1 or not name.strip() else name for label, name in enumerate(shown)
     )
+
+
+def shards_by_split(path: Path, shards: Sequence[Path]) -> tuple[dict[str, list[Path]], list[Path]]:
+    """The shards of every split, by the first word of their names or by their folder's, and those that are of none.
+
+    A single file is training images; so are all where no name says a split. Raises `DataError` where there are some of
+    other splits and none to train on.
+    """
+    found: dict[str, list[Path]] = {}
+    rest: list[Path] = []
+    for shard in shards:
+        split = None if path.is_file() else split_of(first_word(shard.stem)) or split_of(shard.parent.name)
+        (rest if split is None else found.setdefault(split, [])).append(shard)
+    if not found:
+        return {"train": rest}, []
+    if "train" not in found:
+        shown = listed([*(shard.name for shard in shards[:5]), *(["..."] if len(shards) > 5 else [])])
+        raise DataError(f"{path} has no train*{shards[0].suffix}, only {shown}.")
+    return found, rest
+
+
+def left_out(shards: Sequence[Path]) -> tuple[str, ...]:
+    """What to say of shards that belong to no split."""
+    if not shards:
+        return ()
+    count = f"{len(shards)} file{'s' if len(shards) > 1 else ''}"
+    return (f"{count} whose name says neither train, validation nor test ({shards[0].name})",)
+
+
+def class_numbers(path: Path, labels: NDArray[np.int64]) -> tuple[str, ...]:
+    """The numbers from 0 to the largest label, as names of classes. Raises `DataError` where it cannot be meant."""
+    largest = int(labels.max())
+    if largest >= len(labels):  # a name for each number up to it might not fit into memory
+        raise DataError(
+            f"{path}: a label is {largest}, but there are {len(labels)} training images: number the classes from 0 "
+            "without gaps."
+        )
+    return tuple(map(str, range(largest + 1)))
 
 
 Images = DecodedImages | EncodedImages

@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import sys
+import tarfile
 from pathlib import Path
 from types import ModuleType
 
@@ -59,6 +60,34 @@ def parquet_file(path: Path, images: list[bytes | None], labels: list, **options
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, path, row_group_size=options.get("rows", 7))
     return path
+
+
+def tar_file(path: Path, samples: list[dict[str, bytes]], first: int = 0) -> Path:
+    """A shard as WebDataset's writer makes it: the members of each sample, by the ends of their names."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w") as tar:
+        for number, sample in enumerate(samples, first):
+            for ends, data in sample.items():
+                member = tarfile.TarInfo(f"{number:06}.{ends}")
+                member.size = len(data)
+                tar.addfile(member, io.BytesIO(data))
+    return path
+
+
+def samples(count: int, first: int = 0, **kind) -> list[dict[str, bytes]]:
+    """That many PNGs with the classes 0, 1, 2 in turn, as .cls; in order the images of `pixels`."""
+    numbers = range(first, first + count)
+    return [{"png": png(pixels(number, **kind)), "cls": str(number % 3).encode()} for number in numbers]
+
+
+def tar_shards(folder: Path, counts: dict[str, list[int]], **kind) -> Path:
+    """SPLIT-000000.tar and so on, with so many images each."""
+    first = 0
+    for split, sizes in counts.items():
+        for number, size in enumerate(sizes):
+            tar_file(folder / f"{split}-{number:06}.tar", samples(size, first, **kind), first)
+            first += size
+    return folder
 
 
 def balanced(count: int, **kind) -> tuple[list[bytes | None], list[int]]:

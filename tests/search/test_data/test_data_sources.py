@@ -71,9 +71,8 @@ def test_streamed_batches_depend_on_the_seed_and_not_on_the_workers(settings, pa
     assert torch.equal(state, torch.get_rng_state())
 
 
-def test_a_shuffled_stream_gives_every_image_once_and_its_own_label(parquet, files, monkeypatch):
-    monkeypatch.setattr("search.data.sources.parquet.WINDOW_BYTES", 1)  # one row group at a time
-    memory, streamed = both_ways(parquet, loader_workers=0)
+def test_a_shuffled_stream_gives_every_image_once_and_its_own_label(parquet):
+    memory, streamed = both_ways(parquet, loader_workers=0, shuffle_buffer=5)
     labels = dict(
         zip(
             [image.numpy().tobytes() for image in everything(memory.train)[0]],
