@@ -93,8 +93,11 @@ def test_a_network_of_nasbnn_has_the_tensors_of_its_program_to_the_bit(seed, blo
         wanted = network(images)
     tensors = portable.run_all(lower(network), images.permute(0, 2, 3, 1).numpy())
     assert len(found) == 1 + 2 * 4
-    for output, tensor in zip(found, tensors[1:-2], strict=True):
-        assert torch.equal(output.permute(0, 2, 3, 1), torch.from_numpy(tensor))
+    assert blocks is Blocks.BNEXT or len(tensors) == 1 + len(found) + 2  # one operation for each
+    later = map(torch.from_numpy, tensors[1:-2])
+    for output in found:  # in this order
+        assert any(torch.equal(output.permute(0, 2, 3, 1), tensor) for tensor in later)
+    assert not list(later)
     torch.testing.assert_close(torch.from_numpy(tensors[-1]).flatten(1), wanted, rtol=1e-5, atol=1e-5)
     assert torch.equal(Engine(lower(network))(images).argmax(1), wanted.argmax(1))
 
