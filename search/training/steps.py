@@ -113,13 +113,13 @@ def sandwich_step(
     smallest, largest = space.smallest(), space.largest()
     loss_of = _cross_entropy(config, weights)
     device = next(supernet.parameters()).device
-
+    draw = space.sample if config.sampling == "uniform" else space.sample_genes
     others = len(config.teachers)
 
     def step(batch: Batch) -> Tensor:
         images, labels, soft = batch.images, batch.labels, batch.soft
         rng = derive_rng(batch.seed, "subnets")
-        subnets = [smallest, *(space.sample(rng) for _ in range(config.random_subnets))]
+        subnets = [smallest, *(draw(rng) for _ in range(config.random_subnets))]
         with autocast(device):
             logits = at_full_precision(supernet(images, largest, config.teacher_mode or students))
             loss = taught_loss(logits, labels, soft, config, loss_of)

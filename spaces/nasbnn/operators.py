@@ -24,6 +24,20 @@ def fit(space: NasBnnDeclaration, stem: int, stages: Sequence[Sequence[Layer]]) 
     return Architecture(stem, tuple(fitted))
 
 
+def draw_genes(space: NasBnnDeclaration, rng: random.Random) -> Architecture:
+    """See `NasBnnSpace.sample_genes`."""
+    limits = space.caps if space.non_decreasing else (INFINITE,) * (1 + len(space.stages))
+    before = stem = rng.choice([width for width in space.stem_widths if width <= limits[0]])
+    stages: list[tuple[Layer, ...]] = []
+    for stage, limit in zip(space.stages, limits[1:], strict=True):
+        row: list[Layer] = []
+        for _ in range(rng.choice(stage.depths)):
+            before = rng.choice(_between(space, stage.widths, before, limit))
+            row.append(Layer(before, rng.choice(stage.kernel_sizes), rng.choice(stage.groups)))
+        stages.append(tuple(row))
+    return Architecture(stem, tuple(stages))
+
+
 def mutate(
     space: NasBnnDeclaration, architecture: Architecture, rng: random.Random, probability: float
 ) -> Architecture:
