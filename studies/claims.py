@@ -14,7 +14,7 @@ from search.config.run import RunConfig
 HERE = Path(__file__).resolve().parent
 PAPERS = {
     "nasbnn": "NAS-BNN",
-    "ranks": "What one-shot ranking is worth",
+    "ranks": "One-shot ranking, and how subnets are drawn",
     "bnas": "BNAS and BNAS v2",
     "widths": "Width search",
     "large": "What needs ImageNet",
@@ -55,6 +55,7 @@ class Claim:
     The effect is the sum of the arms' `measure`, times their weights in `contrast`: positive is what the paper says,
     in `unit`. With `margin`, the paper says that there is no difference to speak of. A claim on a `table` has no arms:
     its measure is a difference for each of many networks. `reference` names an arm that the others are ranked against.
+    `scope` is added to the verdict, where it holds for less than it seems.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Claim:
     seeds: int = 5
     margin: float | None = None
     table: str | None = None
+    scope: str = ""
     note: str = ""
     not_tried: str = ""
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import random
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -204,9 +205,20 @@ def kernels_deep(table: str) -> list[float]:
     return [_slope(each, "kernel_size", 3) - _slope(each, "kernel_size", 2) for each in changes_of(table)]
 
 
+def below_the_middle(table: str) -> list[float]:
+    """By how many percentiles of the table's operations networks that are drawn gene by gene lie below the middle,
+    where those drawn uniformly lie on average."""
+    found, rng = load_table(table), random.Random(0)
+    ops = np.sort(found.values("ops"))
+    drawn = np.asarray([found.space.cost(found.space.sample_genes(rng)).ops for _ in range(NETWORKS)])
+    ranks = (np.searchsorted(ops, drawn, "left") + np.searchsorted(ops, drawn, "right")) / 2
+    return (50 - 100 * ranks / len(ops)).tolist()
+
+
 TABLE_MEASURES: dict[str, Callable[[str], list[float]]] = {
     "groups rather than width": lambda table: groups_rather_than(table, "width"),
     "groups rather than depth": lambda table: groups_rather_than(table, "depth"),
     "kernels of 5 in deep stages": kernels_deep,
+    "operations below the middle": below_the_middle,
 }
 """Measures of a table by its name: a difference for each of some networks."""

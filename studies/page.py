@@ -109,8 +109,8 @@ def _bases() -> str:
 
 
 def _verdict(found: Finding) -> str:
-    """The verdict; of a table it holds for the supernets that made it alone."""
-    return f"{found.verdict}{', of one supernet' if found.claim.table else ''}"
+    """The verdict, and what it holds for where that is less than it seems."""
+    return f"{found.verdict} ({found.claim.scope})" if found.claim.scope else str(found.verdict)
 
 
 def _signed(value: float) -> str:
