@@ -11,10 +11,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.findings.facts import run_facts
+from analysis.findings.facts import run_facts, whole
 from analysis.findings.front import load_front
 from analysis.findings.sweep import layer_shares
 from analysis.measures.ranks import rank_correlation
+from analysis.runs.events import load_epochs
 from analysis.runs.layout import REFERENCES_FILE
 from analysis.runs.trials import numbers
 from analysis.stages import search_stage
@@ -25,9 +26,11 @@ STRATA = 3
 
 
 def seconds(folder: Path) -> float:
-    """How long a run took in all: its supernet, and its trials one after another."""
-    run = run_facts(folder)
-    return (run.supernet_span or 0.0) + float(np.nansum(numbers(run.trials, "seconds")))
+    """How long a run took in all, pauses left out: the epochs of its supernet, and its trials one after another."""
+    run, epochs = run_facts(folder), load_epochs(folder)
+    speeds = numbers(epochs[epochs["phase"] == "supernet"], "images_per_second")[:, 0]
+    images = whole(run.data, "train") or 0
+    return float(np.nansum(images / speeds) + np.nansum(numbers(run.trials, "seconds")))
 
 
 def _of(run: Path, stage: str | None, column: str = "accuracy") -> pd.Series:

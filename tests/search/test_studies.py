@@ -1,9 +1,13 @@
 """The papers' claims as files, the runs that they take, and the page that is written from what was measured."""
 
 import json
+import math
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
+import pandas as pd
 import pytest
 
 HOME = Path(__file__).resolve().parents[2]
@@ -17,10 +21,19 @@ from claims import ClaimError, load_claims, make_arm, read_claim  # noqa: E402
 from page import write_page  # noqa: E402
 from results import Results, find, needed  # noqa: E402
 
+from analysis import load_table  # noqa: E402
 from analysis.measures.verdicts import Verdict  # noqa: E402
 from search.pipeline.prepare import prepare  # noqa: E402
 
 CLAIMS = load_claims()
+ACCURACIES = (
+    "of candidates",
+    "of candidates with the fewest operations",
+    "of candidates with the most operations",
+    "when finetuned",
+    "before finetuning",
+    "when trained",
+)
 TRIED = [claim for claim in CLAIMS if not claim.not_tried]
 
 
@@ -169,6 +182,60 @@ def test_a_line_that_a_kill_cut_off_is_left_out(small, tmp_path):
     results.file.write_text(text[: text.rindex(",") - 4])
     assert len(Results.read(results.file).values) == 3
     assert Results.read(tmp_path / "none.csv").values == {}
+
+
+@pytest.fixture
+def made(tmp_path, monkeypatch):
+    """A run's trials as they are measured, made up."""
+    rows = [("inherited", name, 0.5 + place / 10, 100 * 2**place) for place, name in enumerate("abcdef")]
+    rows += [
+        ("finetuned", "a", 0.8, 100),
+        ("final", "a", 0.6, 100),
+        ("final", "b", 0.7, 200),
+        ("final", "c", 0.65, 400),
+    ]
+    trials = pd.DataFrame(rows, columns=["stage", "id", "accuracy", "ops"])
+    trials = trials.assign(state="finished", generation=[0, 0, 1, 1, 1, 1, 0, 0, 0, 0])
+    monkeypatch.setattr(measures, "run_facts", lambda run: SimpleNamespace(trials=trials))
+    return tmp_path
+
+
+def test_measures_of_a_run(made):
+    found = {name: measures.MEASURES[f"accuracy {name}"](made) for name in ACCURACIES}
+    assert found == {
+        "of candidates": pytest.approx(75),
+        "of candidates with the fewest operations": pytest.approx(55),
+        "of candidates with the most operations": pytest.approx(95),
+        "when finetuned": pytest.approx(80),
+        "before finetuning": pytest.approx(50),
+        "when trained": pytest.approx(65),
+    }
+    assert measures.log_operations(made) == pytest.approx(math.log2(100) + 3.5)
+    assert measures.rank_agreement(made, made) == pytest.approx(1 / 3)  # one of three pairs is the other way round
+
+
+def test_slopes_are_points_per_doubling_whichever_way_a_change_goes():
+    changes = [
+        measures.Change("width", 2, -0.5, -1.0),  # a doubling of width takes half a doubling of operations
+        measures.Change("width", 3, 0.5, 0.5),
+        measures.Change("groups", 2, -1.0, 0.25),
+    ]
+    assert measures._slope(changes, "width") == pytest.approx(1.5)
+    assert measures._slope(changes, "width", 3) == pytest.approx(1.0)
+    assert measures._slope(changes, "groups") == pytest.approx(-0.25)
+    assert math.isnan(measures._slope(changes, "depth"))
+
+
+def test_changes_of_a_table_are_what_it_measured():
+    table, (first, *_) = load_table("one-shot-digits"), measures.changes_of("one-shot-digits")
+    place = int(np.random.default_rng(0).choice(table.places, measures.NETWORKS, replace=False)[0])
+    member = table.space.unrank(place)
+    own = table.metrics(str(member))
+    for near, change in zip(table.space.neighbours(member), first, strict=True):
+        other = table.metrics(str(near))
+        assert change.points == pytest.approx(100 * (other["accuracy"] - own["accuracy"]))
+        assert change.operations == pytest.approx(math.log2(other["ops"] / own["ops"]))
+    assert {change.kind for change in first} <= {"width", "depth", "groups", "kernel_size", "stem"}
 
 
 def test_the_page_is_what_the_results_say(tmp_path):
