@@ -10,12 +10,12 @@ import pandas as pd
 from analysis.findings.cells import kind, words
 from analysis.findings.facts import RunFacts
 from analysis.findings.genes import split_text
-from analysis.findings.sweep import SHARES, SettingDifference, searches_table, setting_differences, sweep_table
-from analysis.measures.intervals import Interval
-from analysis.measures.verdicts import FEWEST, Effect, Verdict, holm, verdict
+from analysis.findings.sweep import SHARES, searches_table, setting_differences, sweep_table
+from analysis.measures.verdicts import Effect, holm
 from analysis.report.cells import cells_figure, layer_colour
 from analysis.report.chart import Axis, Chart, legend
 from analysis.report.html import Html, join, table, tag
+from analysis.report.sections.certainty import EFFECT_HEAD, EFFECT_WORDS, effect_cells
 from analysis.runs.history import (
     SOURCES,
     layer_probabilities,
@@ -102,15 +102,14 @@ def _differences(trials: pd.DataFrame) -> Html:
         return join([])
     adjusted = holm([each.p for _, each in found])
     rows = [
-        [each.first, each.second, words, *_difference(each.difference), *_sure(each, p)]
+        [each.first, each.second, words, *effect_cells(Effect(each.difference, each.p), p)]
         for (words, each), p in zip(found, adjusted, strict=True)
     ]
     words = (
         "The difference of two settings that share all but one hyperparameter, seed by seed, in percentage points: "
-        "what the second gains. How sure one can be: a difference is shown where p, of Student's paired test, is below "
-        f"0.05 after Holm's correction for all rows; fewer than {FEWEST} pairs say nothing."
+        "what the second gains. " + EFFECT_WORDS
     )
-    head = ("from", "to", "accuracy of", "points", "95 % interval", "pairs", "p, adjusted", "difference")
+    head = ("from", "to", "accuracy of", *EFFECT_HEAD)
     return join(
         [
             tag("h3", "What a setting gains"),
@@ -118,18 +117,6 @@ def _differences(trials: pd.DataFrame) -> Html:
             tag("p", words, class_="note"),
         ]
     )
-
-
-def _difference(found: Interval) -> list[str]:
-    interval = f"{100 * found.low:+.2f} to {100 * found.high:+.2f}" if found.known else "-"
-    return [f"{100 * found.value:+.2f}", interval, str(found.count)]
-
-
-def _sure(found: SettingDifference, adjusted: float) -> list[str]:
-    """The adjusted p, and whether it shows a difference."""
-    said = verdict(Effect(found.difference, found.p), adjusted)
-    words = {Verdict.NOT_RUN: "too few pairs", Verdict.NOT_SEEN: "not seen"}.get(said, "shown")
-    return [f"{adjusted:.2g}" if math.isfinite(adjusted) else "-", words]
 
 
 def _mean(value: float, low: float, high: float) -> Html:
