@@ -14,10 +14,11 @@ INTRODUCTION = f"""\
 # The papers, tried
 
 Every sentence here is a claim of a paper, and what came out when it was tried: two configurations that differ in one
-thing, each with several seeds. `make studies` makes the runs that are missing and writes this page; `make studies
-ONLY=skips MINUTES=30` those of one claim, for half an hour, and goes on the next time. `SEEDS=10` takes more seeds.
-The claims are files in `studies/claims/`, the configurations that they share in `studies/bases/`, what was measured
-in `studies/results.csv`; a line that is deleted there is measured again.
+thing, each with several seeds. `make studies` makes the runs that are missing and writes this page, about three
+quarters of an hour of a quiet core for all of them; it may be stopped at any time and goes on the next time.
+`make studies ONLY=skips SEEDS=10 MINUTES=30` tries one claim with more seeds for half an hour. The claims are files in
+`studies/claims/`, the configurations that they share in `studies/bases/`. The runs are ordinary ones in `runs/studies/`
+and may be deleted: what was measured is in `studies/results.csv`, where a line that is deleted is measured again.
 
 **These are small networks on scikit-learn's digits (8×8 pixels, 1079 training images), trained for few epochs.** What
 is seen here need not hold on ImageNet, and what is not seen here may hold there: *not seen* says that the effect is

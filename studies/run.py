@@ -29,8 +29,8 @@ from search.runs.folder import open_run
 from search.runs.locking import writing
 from spaces.errors import BinarynasError
 
-SECONDS = {"nasbnn": 15, "nasbnn-networks": 30, "widths": 20, "widths-search": 60, "cells": 7, "bnas": 60}
-"""About how long a run of a base takes, to begin with the claims that need the least."""
+SECONDS = {"nasbnn": 15, "widths": 20, "widths-search": 60, "cells": 7, "bnas": 25}
+"""About how long a run of a base takes on a quiet core, to begin with the claims that need the least."""
 
 
 def arms_of(claim: Claim) -> list[Arm]:
@@ -40,10 +40,10 @@ def arms_of(claim: Claim) -> list[Arm]:
 
 
 def missing(claim: Claim, seed: int, runs: Path, results: Results) -> list[Arm]:
-    """The arms of which a claim still needs a run with a seed."""
-    if all((run, name) in results.values for run, name, _ in needed(claim, seed)):
-        return []
-    return [arm for arm in arms_of(claim) if not (runs / arm.run(seed) / FRONT_FILE).is_file()]
+    """The arms of which a claim still needs a run with a seed: those neither there nor measured before."""
+    unknown = [(run, by) for run, name, by in needed(claim, seed) if (run, name) not in results.values]
+    wanted = {run for pair in unknown for run in pair if run and not (runs / run / FRONT_FILE).is_file()}
+    return [arm for arm in arms_of(claim) if arm.run(seed) in wanted]
 
 
 Todo = tuple[Claim, int, Arm]
@@ -119,7 +119,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     seeds = options.seeds or max(claim.seeds for claim in claims)
     for seed in range(seeds):
         measure_all(chosen, seed, options.runs, results)
-    try_claims(chosen, options.seeds, ends, options.runs, results)
+    try:
+        try_claims(chosen, options.seeds, ends, options.runs, results)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on", file=sys.stderr)
     write_page(options.page, claims, find(claims, results))
 
 

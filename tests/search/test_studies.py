@@ -133,6 +133,8 @@ def test_a_study_that_was_killed_goes_on_and_does_nothing_twice(small, tmp_path,
     go(small, tmp_path / "elsewhere", Results.read(again.file))
     assert len(made) == 3  # what was measured needs no runs any more
     assert study.left(small, None, runs, again)[0][1] == 1  # the next seed
+    del again.values[made[0], "accuracy of candidates"]
+    assert [arm.run(seed) for _, seed, arm in study.left(small, 1, tmp_path / "empty", again)] == [made[0]]
 
 
 def test_a_run_that_fails_is_named_and_the_others_are_made(small, tmp_path, monkeypatch, capsys):
