@@ -15,7 +15,7 @@ DEMO ?= runs/demo
 SOAK ?= 200
 SOAK_RUNS ?= 6
 
-.PHONY: help venv test long soak lint types docs demo wheel wheels benchmarks clean
+.PHONY: help venv test long soak lint types docs demo wheel wheels benchmarks studies clean
 .DELETE_ON_ERROR:
 
 help: ## List what can be made
@@ -83,6 +83,10 @@ wheels: $(DEVELOPMENT) ## Build wheels with a built engine for five systems, of 
 
 benchmarks: venv ## Measure (but for plateau.py and small_data.py, which take runs and a data set)
 	@set -e; for file in $(filter-out %/plateau.py %/small_data.py,$(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python $$file; done
+
+# Runs that are done are not done again, and one that was stopped goes on.
+studies: venv ## Try the papers' claims and write docs/studies.md (ONLY="NAME ...", SEEDS=n, MINUTES=n)
+	$(BIN)/python studies/run.py$(if $(ONLY), --only $(ONLY))$(if $(SEEDS), --seeds $(SEEDS))$(if $(MINUTES), --minutes $(MINUTES))
 
 clean: ## Remove caches and build files; .venv and runs stay
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

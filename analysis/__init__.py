@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from analysis.measures.intervals import Interval, mean_interval, share_interval
     from analysis.measures.pareto import knee, non_dominated_rank, pareto_front
     from analysis.measures.ranks import RankCorrelation, rank_correlation
+    from analysis.measures.verdicts import Effect, Verdict, holm, paired_effect, verdict
     from analysis.plots import *
     from analysis.report.frontier import frontier_page, write_frontier
     from analysis.report.page import report_html, write_report
@@ -77,6 +78,7 @@ else:
             "measures.intervals": "Interval mean_interval share_interval",
             "measures.pareto": "knee non_dominated_rank pareto_front",
             "measures.ranks": "RankCorrelation rank_correlation",
+            "measures.verdicts": "Effect Verdict holm paired_effect verdict",
             "plots": "AttainmentData CellData ChannelsData Compared FrontierData GenesData HypervolumeData "
             "ParallelData Reference SeedsData StagesData TrainingData attainment_data cell_data channels_data "
             "draw_cell frontier_data genes_data hypervolume_data paired_data parallel_data plot_attainment "

@@ -63,5 +63,5 @@ def test_everything_the_project_asks_for_has_a_version_in_the_constraints():
 
 def test_make_help_lists_the_targets():
     text = subprocess.run(["make", "help"], cwd=HOME, capture_output=True, text=True, check=True).stdout
-    targets = ("venv", "test", "lint", "types", "docs", "demo", "benchmarks", "wheel", "wheels", "clean")
+    targets = ("venv", "test", "lint", "types", "docs", "demo", "benchmarks", "studies", "wheel", "wheels", "clean")
     assert all(f"make {target} " in text for target in targets)

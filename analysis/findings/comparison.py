@@ -5,6 +5,8 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
+from statistics import fmean
 from typing import cast
 
 import numpy as np
@@ -15,6 +17,7 @@ from analysis.findings.front import front
 from analysis.findings.growth import hypervolume_data
 from analysis.measures.intervals import Interval, mean_interval
 from analysis.measures.pareto import Floats
+from analysis.measures.verdicts import Effect, holm, paired_effect
 from analysis.runs.layout import RunError
 from analysis.runs.trials import numbers, run_paths
 from analysis.stages import competing, of_stage
@@ -55,6 +58,17 @@ class GroupResult:
     reached: tuple[Interval, ...]
 
 
+@dataclass(frozen=True)
+class GroupDifference:
+    """What a second group of runs gains in hypervolume over a first, over the seeds that both have; `adjusted` is its p
+    among all pairs of groups, after Holm's correction."""
+
+    first: str
+    second: str
+    hypervolume: Effect
+    adjusted: float
+
+
 @dataclass(frozen=True, eq=False)
 class Comparison:
     """Several runs at the same number of trials.
@@ -70,6 +84,7 @@ class Comparison:
     ideal: tuple[float, float] | None
     runs: tuple[RunResult, ...]
     groups: tuple[GroupResult, ...]
+    differences: tuple[GroupDifference, ...]
     notes: tuple[str, ...]
     frames: Mapping[str, pd.DataFrame]
 
@@ -97,7 +112,8 @@ def compare_runs(runs: Sequence[RunFacts]) -> Comparison:
     )
     groups = tuple(_group(name, [r for r in results if r.group == name]) for name in dict.fromkeys(labels.values()))
     notes = tuple(_notes(runs, ordered, budget))
-    return Comparison(budget, levels, volumes.reference, volumes.ideal, results, groups, notes, frames)
+    differences = _differences(results)
+    return Comparison(budget, levels, volumes.reference, volumes.ideal, results, groups, differences, notes, frames)
 
 
 def _result(
@@ -158,6 +174,21 @@ def _group(name: str, results: Sequence[RunResult]) -> GroupResult:
         mean_interval([result.best for result in results]),
         tuple(mean_interval(column) for column in zip(*(result.reached for result in results), strict=True)),
     )
+
+
+def _differences(results: Sequence[RunResult]) -> tuple[GroupDifference, ...]:
+    """Every two groups that share seeds, by the means of their runs of a seed."""
+    volumes: dict[str, dict[int, list[float]]] = {}
+    for result in results:
+        if result.seed is not None:
+            volumes.setdefault(result.group, {}).setdefault(result.seed, []).append(result.hypervolume)
+    found: list[tuple[str, str, Effect]] = []
+    for first, second in combinations(volumes, 2):
+        one, other = volumes[first], volumes[second]
+        gains = [fmean(other[seed]) - fmean(one[seed]) for seed in one if seed in other]
+        found += [(first, second, paired_effect(gains))] if gains else []
+    adjusted = holm([effect.p for *_, effect in found])
+    return tuple(GroupDifference(*each, p) for each, p in zip(found, adjusted, strict=True))
 
 
 def _group_names(runs: Sequence[RunFacts]) -> dict[str, str]:

@@ -18,6 +18,7 @@ import pandas as pd
 from analysis.findings.cells import kind
 from analysis.findings.genes import Gene, hyperparameters_of
 from analysis.measures.intervals import Interval, mean_interval
+from analysis.measures.verdicts import Effect, paired_effect
 from analysis.runs.trials import numbers, split_runs
 from spaces.cell.architecture import parse
 from spaces.errors import unknown
@@ -33,12 +34,13 @@ SEARCH_COLUMNS = ("run", "id", "setting", SEED, "state", *_MEASURED, *SHARES, "g
 @dataclass(frozen=True)
 class SettingDifference:
     """What a second setting gains over a first: the mean difference of `y` over the `difference.count` seeds that both
-    have, with Student's 95 % interval; positive where the second is higher."""
+    have, with Student's 95 % interval; positive where the second is higher. `p` is that of Student's paired test."""
 
     first: str
     second: str
     y: str
     difference: Interval
+    p: float
 
 
 def searches_table(trials: pd.DataFrame) -> pd.DataFrame:
@@ -108,7 +110,8 @@ def compare_settings(trials: pd.DataFrame, first: str, second: str, y: str = "fi
     for setting in (first, second):
         if setting not in known:
             raise ValueError(f"no search has the setting {setting!r}; there are {'; '.join(known) or 'none'}")
-    return SettingDifference(first, second, y, _difference(searches, first, second, y))
+    found = _difference(searches, first, second, y)
+    return SettingDifference(first, second, y, found.interval, found.p)
 
 
 def setting_differences(trials: pd.DataFrame, y: str = "final_accuracy") -> list[SettingDifference]:
@@ -119,9 +122,9 @@ def setting_differences(trials: pd.DataFrame, y: str = "final_accuracy") -> list
     for first, second in combinations(settings, 2):
         one, other = _values(first), _values(second)
         if one.keys() == other.keys() and sum(one[name] != other[name] for name in one) == 1:
-            difference = _difference(searches, first, second, y)
-            if difference.count:
-                found.append(SettingDifference(first, second, y, difference))
+            effect = _difference(searches, first, second, y)
+            if effect.interval.count:
+                found.append(SettingDifference(first, second, y, effect.interval, effect.p))
     return found
 
 
@@ -149,14 +152,14 @@ def layer_shares(genotype: str | None) -> dict[str, float]:
     return {name: kinds.count(name) / len(kinds) for name in SHARES}
 
 
-def _difference(searches: pd.DataFrame, first: str, second: str, y: str) -> Interval:
+def _difference(searches: pd.DataFrame, first: str, second: str, y: str) -> Effect:
     by_seed: list[dict[tuple[str, str], float]] = []
     for setting in (first, second):
         own = searches[searches["setting"] == setting]
         names = zip(own["run"].astype("str").tolist(), own[SEED].astype("str").tolist(), strict=True)
         by_seed.append(dict(zip(names, numbers(own, y)[:, 0].tolist(), strict=True)))
     both = [key for key in by_seed[0] if key in by_seed[1]]
-    return mean_interval([by_seed[1][key] - by_seed[0][key] for key in both])
+    return paired_effect([by_seed[1][key] - by_seed[0][key] for key in both])
 
 
 def _final_accuracies(trials: pd.DataFrame) -> dict[str, list[float]]:

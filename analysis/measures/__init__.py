@@ -1,1 +1,1 @@
-"""Numbers from arrays: fronts, hypervolumes, attainment, intervals and rank correlations."""
+"""Numbers from arrays: fronts, hypervolumes, attainment, intervals, rank correlations and verdicts on claims."""

@@ -69,6 +69,11 @@ class SupernetConfig(StagedTrainConfig):
         default=True, description="false: every subnet learns from the labels (the paper's w/o KD)"
     )
     random_subnets: int = Field(default=2, ge=0)
+    sampling: Literal["uniform", "genes"] = Field(
+        default="uniform",
+        description="how random subnets are drawn: every member as likely as any other, or gene by gene, as the "
+        "authors' public code does",
+    )
     bi_transformation: bool = True
     weight_normalisation: Literal["none", "paper", "authors"] = "paper"
     checkpoint: str | None = Field(

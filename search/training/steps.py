@@ -46,8 +46,8 @@ class Step(Protocol):
 @dataclass(frozen=True)
 class Epoch:
     """What is reported after an epoch, or within one: its number from 1, the mean loss, the speed, the last learning
-    rate, how many processes train it together, the share of it that is done, the precision that it was trained in, where
-    that is told, and the share of its time for which the first process waited for images."""
+    rate, how many processes train it together, the share of it that is done, the precision that it was trained in,
+    where that is told, and the share of its time for which the first process waited for images."""
 
     epoch: int
     epochs: int
@@ -121,12 +121,13 @@ def sandwich_step(
     loss_of = _cross_entropy(config, weights)
     parameters = list(supernet.parameters())
     device = parameters[0].device
+    draw = space.sample if config.sampling == "uniform" else space.sample_genes
     others = len(config.teachers)
 
     def step(batch: Batch) -> Tensor:
         images, labels, soft = batch.images, batch.labels, batch.soft
         rng = derive_rng(batch.seed, "subnets")
-        subnets = [smallest, *(space.sample(rng) for _ in range(config.random_subnets))]
+        subnets = [smallest, *(draw(rng) for _ in range(config.random_subnets))]
         with autocast(device, precision):
             logits = at_full_precision(supernet(images, largest, config.teacher_mode or students))
             loss = taught_loss(logits, labels, soft, config, loss_of)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 
 from spaces.nasbnn.architecture import Architecture, Layer
-from spaces.nasbnn.declaration import INFINITE, NasBnnDeclaration
+from spaces.nasbnn.declaration import INFINITE, NasBnnDeclaration, Stage
 
 
 def fit(space: NasBnnDeclaration, stem: int, stages: Sequence[Sequence[Layer]]) -> Architecture:
@@ -23,6 +23,20 @@ def fit(space: NasBnnDeclaration, stem: int, stages: Sequence[Sequence[Layer]]) 
             row.append(layer._replace(width=before))
         fitted.append(tuple(row))
     return Architecture(stem, tuple(fitted))
+
+
+def draw_genes(space: NasBnnDeclaration, rng: random.Random) -> Architecture:
+    """See `NasBnnSpace.sample_genes`."""
+    limits = space.caps if space.non_decreasing else (INFINITE,) * (1 + len(space.stages))
+    before = stem = rng.choice([width for width in space.stem_widths if width <= limits[0]])
+    stages: list[tuple[Layer, ...]] = []
+    for stage, limit in zip(space.stages, limits[1:], strict=True):
+        row: list[Layer] = []
+        for _ in range(rng.choice(stage.depths)):
+            before = rng.choice(_between(space, stage.widths, before, limit))
+            row.append(_of_width(before, stage, rng))
+        stages.append(tuple(row))
+    return Architecture(stem, tuple(stages))
 
 
 def mutate(
@@ -103,7 +117,11 @@ def _draw(
 ) -> Layer:
     """New genes for one layer, with a width between those on both sides."""
     stage = space.stages[number]
-    width = rng.choice(_between(space, stage.widths, *_sides(stem, stages, number, place)))
+    return _of_width(rng.choice(_between(space, stage.widths, *_sides(stem, stages, number, place))), stage, rng)
+
+
+def _of_width(width: int, stage: Stage, rng: random.Random) -> Layer:
+    """A layer whose other genes are drawn."""
     kernel_size, groups = rng.choice(stage.kernel_sizes), rng.choice(stage.groups)
     # no draw without a choice, so that spaces without squeeze-and-excites give the members they always gave
     excite = stage.excites[-1]

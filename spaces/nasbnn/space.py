@@ -80,6 +80,14 @@ class NasBnnSpace(NasBnnDeclaration, BaseSpace[Architecture]):
         ]
         return self.fit(self.stem_widths[-1], stages)
 
+    def sample_genes(self, rng: random.Random) -> Architecture:
+        """A member drawn gene by gene, from input to output, each width among those that the one before leaves.
+
+        As the authors' public code does, and far from uniform (see `sample`): shallow stages, and wide layers after
+        others, are drawn more often than there are members that have them.
+        """
+        return operators.draw_genes(self, rng)
+
     # Operators --------------------------------------------------------------------------------------------------------
 
     def fit(self, stem: int, stages: list[list[Layer]]) -> Architecture:

@@ -1,11 +1,13 @@
 """Runs at the same budget: what counts, which runs belong together, and what is said of runs that hardly compare."""
 
 import math
+from itertools import combinations
 
 import pytest
 
 from analysis.findings.comparison import compare
 from analysis.measures.hypervolume import hypervolume
+from analysis.measures.verdicts import holm
 from analysis.runs.layout import RunError
 from analysis.runs.trials import load_trials
 
@@ -42,6 +44,21 @@ def test_seeds_of_one_configuration_form_a_group(make_run):
     assert group.hypervolume.count == 3
     assert group.hypervolume.value == pytest.approx(mean)
     assert (group.hypervolume.low, group.hypervolume.high) == pytest.approx((mean - half, mean + half), rel=1e-5)
+
+
+def test_groups_are_compared_by_the_seeds_that_both_have(make_run):
+    runs = [make_run(f"{p}-{s}", seed=s, proposer=p) for p in ("evolution", "random", "nsga2") for s in (0, 1, 2)]
+    found = compare([*runs[:5], *runs[6:]])  # random lacks the last seed
+    by_seed = {(run.group, run.seed): run.hypervolume for run in found.runs}
+    names = [f"proposer {name}" for name in ("evolution", "random", "nsga2")]
+    assert [(each.first, each.second) for each in found.differences] == [*combinations(names, 2)]
+    for each in found.differences:
+        seeds = [seed for seed in range(3) if (each.first, seed) in by_seed and (each.second, seed) in by_seed]
+        gains = [by_seed[each.second, seed] - by_seed[each.first, seed] for seed in seeds]
+        assert each.hypervolume.interval.count == len(seeds) == 3 - ("proposer random" in (each.first, each.second))
+        assert each.hypervolume.interval.value == pytest.approx(sum(gains) / len(gains))
+    assert [each.adjusted for each in found.differences] == holm([each.hypervolume.p for each in found.differences])
+    assert compare(runs[:2]).differences == ()
 
 
 def test_where_a_run_was_executed_and_how_long_does_not_split_a_group(make_run, make_digits_rows):

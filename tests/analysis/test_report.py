@@ -107,6 +107,8 @@ def test_report_on_several_runs_compares_them(make_run):
     assert "How the runs compare" in words
     assert "proposer random" in words
     assert words.count("What was found") == 4
+    assert "What a configuration gains" in words
+    assert "too few pairs" in words
 
 
 def test_hostile_names_stay_texts(make_run, make_row):

@@ -113,6 +113,18 @@ def test_as_many_random_subnets_as_asked_for(tiny, split, random_subnets, monkey
     assert len(seen) == 2 + random_subnets
 
 
+@pytest.mark.parametrize("sampling", ["uniform", "genes"])
+def test_random_subnets_are_drawn_as_asked_for(tiny, split, sampling, monkeypatch):
+    images, labels = batch(split)
+    supernet = new_supernet(tiny)
+    seen, forward = [], supernet.forward
+    monkeypatch.setattr(supernet, "forward", lambda x, a, mode: seen.append(a) or forward(x, a, mode))
+    sandwich_step(supernet, config(sampling=sampling))(Batch(images, labels, 1))
+    rng = derive_rng(1, "subnets")
+    draw = {"uniform": tiny.sample, "genes": tiny.sample_genes}[sampling]
+    assert seen[2:] == [draw(rng), draw(rng)]
+
+
 def test_training_interrupted_after_every_epoch_is_bit_for_bit_the_uninterrupted_one(tiny, split, tmp_path):
     settings = config(weight_decay=1e-3)
     clean = new_supernet(tiny)

@@ -71,16 +71,15 @@ def test_gene_by_gene_sampling_is_not_uniform(small, members_of):
     rng = random.Random(2)
     counts = dict.fromkeys(members, 0)
     for _ in range(8 * len(members)):
-        before = stem = rng.choice(space.stem_widths)
-        stages = []
-        for stage in space.stages:
-            layers = []
-            for _ in range(rng.choice(stage.depths)):
-                before = rng.choice([width for width in stage.widths if width >= before])
-                layers.append(Layer(before, rng.choice(stage.kernel_sizes), rng.choice(stage.groups)))
-            stages.append(tuple(layers))
-        counts[Architecture(stem, tuple(stages))] += 1
+        counts[space.sample_genes(rng)] += 1
     assert chisquare(list(counts.values())).pvalue < 1e-9
+
+
+def test_gene_by_gene_sampling_reaches_members_alone_and_all_of_a_small_space(space, members):
+    rng = random.Random(2)
+    drawn = {space.sample_genes(rng) for _ in range(2000)}
+    assert drawn <= set(members)
+    assert len(members) > 20 or drawn == set(members)
 
 
 @pytest.mark.parametrize("probability", [0.0, 0.2, 1.0])

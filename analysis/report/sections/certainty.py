@@ -1,9 +1,11 @@
 """The section of a report on how sure one can be of a run's accuracies."""
 
+import math
 from collections.abc import Iterator
 
 from analysis.findings.certainty import Certainty, certainty
 from analysis.findings.facts import RunFacts
+from analysis.measures.verdicts import FEWEST, Effect, Verdict, verdict
 from analysis.report.html import Html, join, tag
 from analysis.report.sections.learned import ranks_words
 from analysis.units import percent
@@ -18,6 +20,23 @@ def points(fraction: float) -> str:
     '-1.25 points'
     """
     return f"{100 * fraction:+.2f} points"
+
+
+EFFECT_HEAD = ("points", "95 % interval", "pairs", "p, adjusted", "difference")
+"""The headings of `effect_cells`."""
+EFFECT_WORDS = (
+    "How sure one can be: a difference is shown where p, of Student's paired test, is below 0.05 after Holm's "
+    f"correction for all rows; fewer than {FEWEST} pairs say nothing."
+)
+
+
+def effect_cells(effect: Effect, adjusted: float) -> list[str]:
+    """An effect on fractions in percentage points, and whether it shows a difference."""
+    found, said = effect.interval, verdict(effect, adjusted)
+    interval = f"{100 * found.low:+.2f} to {100 * found.high:+.2f}" if found.known else "-"
+    p = f"{adjusted:.2g}" if math.isfinite(adjusted) else "-"
+    words = {Verdict.NOT_RUN: "too few pairs", Verdict.NOT_SEEN: "not seen"}.get(said, "shown")
+    return [f"{100 * found.value:+.2f}", interval, str(found.count), p, words]
 
 
 def certainty_section(run: RunFacts) -> Html:

@@ -5,6 +5,7 @@ from analysis.findings.facts import RunFacts
 from analysis.measures.intervals import Interval
 from analysis.report.frontier import fronts_figure
 from analysis.report.html import Html, join, table, tag
+from analysis.report.sections.certainty import EFFECT_HEAD, EFFECT_WORDS, effect_cells
 from analysis.report.sections.curves import Look, hypervolume_figure
 from analysis.units import percent, quantity
 
@@ -76,8 +77,21 @@ def _groups(comparison: Comparison, named: list[str]) -> Html:
             tag("h3", "Over seeds"),
             table("Over seeds", ("configuration", "n", *named), rows),
             tag("p", words, class_="note"),
+            *_differences(comparison),
         ]
     )
+
+
+def _differences(comparison: Comparison) -> list[Html]:
+    """What a configuration gains over another, seed by seed."""
+    found = comparison.differences
+    if not found:
+        return []
+    rows = [[each.first, each.second, *effect_cells(each.hypervolume, each.adjusted)] for each in found]
+    title = "What a configuration gains"
+    words = "The difference of two configurations in hypervolume, seed by seed: what the second gains. " + EFFECT_WORDS
+    shown = table(title, ("from", "to", *EFFECT_HEAD), rows, left=(0, 1))
+    return [tag("h3", title), shown, tag("p", words, class_="note")]
 
 
 def _stacked(interval: Interval) -> Html:

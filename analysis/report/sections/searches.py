@@ -11,10 +11,11 @@ from analysis.findings.cells import kind, words
 from analysis.findings.facts import RunFacts
 from analysis.findings.genes import split_text
 from analysis.findings.sweep import SHARES, searches_table, setting_differences, sweep_table
-from analysis.measures.intervals import Interval
+from analysis.measures.verdicts import Effect, holm
 from analysis.report.cells import cells_figure, layer_colour
 from analysis.report.chart import Axis, Chart, legend
 from analysis.report.html import Html, join, table, tag
+from analysis.report.sections.certainty import EFFECT_HEAD, EFFECT_WORDS, effect_cells
 from analysis.runs.history import (
     SOURCES,
     layer_probabilities,
@@ -99,12 +100,16 @@ def _differences(trials: pd.DataFrame) -> Html:
     found = [(words, each) for y, words in _MEASURED.items() for each in setting_differences(trials, y)]
     if not found:
         return join([])
-    rows = [[each.first, each.second, words, *_difference(each.difference)] for words, each in found]
+    adjusted = holm([each.p for _, each in found])
+    rows = [
+        [each.first, each.second, words, *effect_cells(Effect(each.difference, each.p), p)]
+        for (words, each), p in zip(found, adjusted, strict=True)
+    ]
     words = (
         "The difference of two settings that share all but one hyperparameter, seed by seed, in percentage points: "
-        "what the second gains. Where the interval leaves out zero, the difference is more than that of seeds."
+        "what the second gains. " + EFFECT_WORDS
     )
-    head = ("from", "to", "accuracy of", "points", "95 % interval", "pairs")
+    head = ("from", "to", "accuracy of", *EFFECT_HEAD)
     return join(
         [
             tag("h3", "What a setting gains"),
@@ -112,11 +117,6 @@ def _differences(trials: pd.DataFrame) -> Html:
             tag("p", words, class_="note"),
         ]
     )
-
-
-def _difference(found: Interval) -> list[str]:
-    interval = f"{100 * found.low:+.2f} to {100 * found.high:+.2f}" if found.known else "-"
-    return [f"{100 * found.value:+.2f}", interval, str(found.count)]
 
 
 def _mean(value: float, low: float, high: float) -> Html:
