@@ -79,7 +79,7 @@ def _sentence(found: Finding) -> str:
 
 
 def _details(found: Finding) -> Iterator[str]:
-    yield from (f"{name} {value:.2f}" for name, value in found.means.items())
+    yield from (f"{name} {_minus(f'{value:.2f}')}" for name, value in found.means.items())
     if found.effect.margin is not None:
         yield f"margin {found.effect.margin:g}"
     if found.claim.table:
@@ -115,4 +115,8 @@ def _verdict(found: Finding) -> str:
 
 
 def _signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "−")
+    return _minus(f"{value:+.2f}")
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "−")

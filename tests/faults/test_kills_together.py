@@ -16,7 +16,7 @@ from analysis.runs.trials import load_trials
 
 pytestmark = [
     pytest.mark.long,
-    pytest.mark.timeout(3600),
+    pytest.mark.timeout(3600),  # half an hour where ten times as much goes on as there are cores
     pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes in /proc"),
 ]
 KILLS = 20
@@ -125,8 +125,11 @@ def test_a_run_of_several_nodes_that_is_killed_twenty_times(
     assert doomed.process.wait(timeout=600) == 0, doomed.said()
     print(f"{time.monotonic() - begun:.0f} s with {KILLS} kills")
     assert "Traceback" not in doomed.said()
-    assert epochs(run) == epochs(clean)
+    # a driver that is killed between an epoch's checkpoint and its report does not log it
+    assert epochs(run).items() <= epochs(clean).items()
+    assert len(epochs(run)) >= len(epochs(clean)) - turns.count("driver")
     assert {workers for _, workers in epochs(run).values()} == {4}
     assert facts(run) == facts(clean)
+    assert set(load_trials(run)["attempt"]) == {1}, "nobody pays for what others break"
     assert weights(run) == weights(clean)
     assert weights(run)

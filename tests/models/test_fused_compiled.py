@@ -18,7 +18,7 @@ def compiled(what, cache):
     done = subprocess.run(
         [sys.executable, HERE / "compiled_kernels.py", what],
         env={**os.environ, "PYTHONPATH": str(HERE.parents[1]), "TRITON_CACHE_DIR": str(cache)},
-        capture_output=True, text=True, check=False, timeout=280,
+        capture_output=True, text=True, check=False, timeout=580,
     )  # fmt: skip
     if "ptxas" in done.stderr and done.returncode:
         pytest.skip("Triton has no assembler here")
@@ -33,6 +33,7 @@ def test_a_tail_compiles_once_for_all_widths_and_rounds_every_product(tmp_path):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 def test_every_kernel_compiles_and_further_subnets_compile_none(tmp_path):
     found = compiled("subnets", tmp_path)
     counts = found["counts"]
