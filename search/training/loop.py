@@ -115,7 +115,7 @@ class _Training:
             seconds = time.perf_counter() - start
             speed, waiting = (float(seen) - before) / seconds, batches.seconds / seconds
             loss = loss_sum.item() / float(seen)
-            return Epoch(epoch + 1, config.epochs, loss, speed, rate, ranks.count, share, round(waiting, 4))
+            return Epoch(epoch + 1, config.epochs, loss, speed, rate, ranks.count, share, waiting=round(waiting, 4))
 
         order = shuffled(derive_seed(self._seed, "epoch", epoch), place.batch).shared(ranks.rank, ranks.count)
         batches = Awaited(self._split.batches(config.batch_size, order=order, device=self._device))
