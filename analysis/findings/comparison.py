@@ -14,6 +14,7 @@ from analysis.findings.facts import RunFacts, run_facts, section
 from analysis.findings.front import front
 from analysis.findings.growth import hypervolume_data
 from analysis.measures.intervals import Interval, mean_interval
+from analysis.measures.pairs import Match, matches
 from analysis.measures.pareto import Floats
 from analysis.runs.layout import RunError
 from analysis.runs.trials import numbers, run_paths
@@ -61,7 +62,8 @@ class Comparison:
 
     Each run is judged by the first `trials` trials of its search, which `frames` has by the run's name. `levels` are
     the OPs at which accuracies are compared, `reference` and `ideal` the corners of the box (OPs, accuracy), None
-    without a finished trial. `notes` says what makes the runs hard to compare.
+    without a finished trial. `matches` says which groups have the larger hypervolume, over the seeds that two of them
+    share. `notes` says what makes the runs hard to compare.
     """
 
     trials: int
@@ -72,14 +74,20 @@ class Comparison:
     groups: tuple[GroupResult, ...]
     notes: tuple[str, ...]
     frames: Mapping[str, pd.DataFrame]
+    matches: tuple[Match, ...] = ()
 
 
 def compare(runs: Sequence[str | os.PathLike[str]]) -> Comparison:
     """Compare runs by their folders; raises `RunError` where one cannot be read or fewer than two are given."""
+    return compare_runs(facts_of(runs))
+
+
+def facts_of(runs: Sequence[str | os.PathLike[str]]) -> list[RunFacts]:
+    """What is known about runs that are to be compared; raises as `compare` does."""
     paths = run_paths(list(runs))
     if len(paths) < 2:
         raise RunError(f"a comparison needs two different runs or more; got {len(paths)}")
-    return compare_runs([run_facts(path, name) for name, path in paths.items()])
+    return [run_facts(path, name) for name, path in paths.items()]
 
 
 def compare_runs(runs: Sequence[RunFacts]) -> Comparison:
@@ -97,7 +105,8 @@ def compare_runs(runs: Sequence[RunFacts]) -> Comparison:
     )
     groups = tuple(_group(name, [r for r in results if r.group == name]) for name in dict.fromkeys(labels.values()))
     notes = tuple(_notes(runs, ordered, budget))
-    return Comparison(budget, levels, volumes.reference, volumes.ideal, results, groups, notes, frames)
+    corners = volumes.reference, volumes.ideal
+    return Comparison(budget, levels, *corners, results, groups, notes, frames, _matches(results))
 
 
 def _result(
@@ -117,6 +126,16 @@ def _result(
         best=float(accuracy.max()) if len(accuracy) else math.nan,
         reached=tuple(_reached(frame, level) for level in levels),
     )
+
+
+def _matches(results: Sequence[RunResult]) -> tuple[Match, ...]:
+    """Groups against one another where two of them share at least two seeds."""
+    sides: dict[str, dict[int, float]] = {}
+    for each in results:
+        if each.seed is not None:
+            sides.setdefault(each.group, {})[each.seed] = each.hypervolume
+    found = matches(sides)
+    return tuple(each for each in found if each.duel.pairs > 1)
 
 
 def _searched(trials: pd.DataFrame) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from analysis.findings.comparison import Comparison, RunResult
 from analysis.findings.facts import RunFacts
 from analysis.measures.intervals import Interval
+from analysis.measures.pairs import Match
 from analysis.report.frontier import fronts_figure
 from analysis.report.html import Html, join, table, tag
 from analysis.report.sections.curves import Look, hypervolume_figure
@@ -30,6 +31,20 @@ def run_cells(result: RunResult) -> list[str]:
     return [percent(result.hypervolume), percent(result.best), *map(percent, result.reached)]
 
 
+MATCH_HEADINGS = ("pair", "better", "worse", "equal", "median difference, points", "p")
+
+
+def match_cells(match: Match) -> list[str]:
+    """Who is better than whom, below `MATCH_HEADINGS`; the difference, of shares, with its 95 % interval."""
+    found = match.duel
+    counts = map(str, (found.better, found.worse, found.equal))
+    ends = (
+        f" ({100 * found.difference.low:+.1f} to {100 * found.difference.high:+.1f})" if found.difference.known else ""
+    )
+    difference = f"{100 * found.difference.value:+.1f}{ends}"
+    return [f"{match.one} against {match.other}", *counts, difference, f"{match.adjusted:.2g}"]
+
+
 def comparison_section(comparison: Comparison, runs: list[RunFacts]) -> Html:
     """The comparison of runs: table, fronts, hypervolume."""
     notes = [tag("p", f"{note[:1].upper()}{note[1:]}.", class_="warning") for note in comparison.notes]
@@ -46,7 +61,7 @@ def comparison_section(comparison: Comparison, runs: list[RunFacts]) -> Html:
         "after it have the best validation accuracy of all, and of the networks with at most that many operations."
     )
     looks = _looks(comparison)
-    parts = [*notes, tag("p", words), each, _groups(comparison, named)]
+    parts = [*notes, tag("p", words), each, _groups(comparison, named), _matches(comparison)]
     parts += [tag("h3", "Fronts"), fronts_figure(runs, comparison.frames, looks)]
     parts += [tag("h3", "Hypervolume"), hypervolume_figure(comparison.frames, looks)]
     return tag("section", tag("h2", "How the runs compare"), parts, id="compare")
@@ -77,6 +92,20 @@ def _groups(comparison: Comparison, named: list[str]) -> Html:
             table("Over seeds", ("configuration", "n", *named), rows),
             tag("p", words, class_="note"),
         ]
+    )
+
+
+def _matches(comparison: Comparison) -> Html:
+    """Who is better than whom; nothing where no two groups share two seeds."""
+    if not comparison.matches:
+        return join([])
+    words = (
+        "Hypervolumes of groups, seed by seed where both have a run. p is that of Wilcoxon's signed ranks, adjusted "
+        "for all pairs (Holm): below 0.05 it is hardly chance. Five seeds or fewer cannot show that, whatever they are."
+    )
+    rows = [match_cells(match) for match in comparison.matches]
+    return join(
+        [tag("h3", "Who is better"), table("Who is better", MATCH_HEADINGS, rows), tag("p", words, class_="note")]
     )
 
 
