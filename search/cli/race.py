@@ -39,7 +39,7 @@ def race(
         draw_race(done, out)
 
 
-def print_race(found: "Race", json: bool) -> None:
+def print_race(found: "Race", json: bool = False) -> None:
     """Print standings and matches."""
     from analysis.tables.race import LEVELS
 

@@ -12,7 +12,9 @@ from analysis.tables.yardstick import Yardstick, yardstick
 from search.config.search import SearchConfig
 from search.config.sections import ConfigError
 from search.proposers.simulation import BEGINNING, simulate, values_of
+from search.registry import PROPOSERS, is_extension
 from search.runs.records import Record
+from spaces.errors import unknown
 
 _SIZED = re.compile(r"(?P<proposer>[^@]+)(@(?P<first>[1-9]\d*)/(?P<generation>[1-9]\d*))?")
 
@@ -31,6 +33,8 @@ class Start:
         match = _SIZED.fullmatch(name.strip())
         if match is None:
             raise ConfigError(f"a proposer is a name, or one with its sizes such as surrogate@16/8; got {name!r}")
+        if match["proposer"] not in PROPOSERS and not is_extension(match["proposer"]):
+            raise ConfigError(unknown("proposer", match["proposer"], PROPOSERS))
         given = {"proposer": match["proposer"]}
         sizes = {"first_generation": match["first"], "generation": match["generation"]} if match["first"] else {}
         settings = {**common.model_dump(), **given, **{key: int(value) for key, value in sizes.items()}}

@@ -1,4 +1,4 @@
-"""Optuna's samplers as proposers: NSGA-II, TPE and Gaussian processes by name, and any other sampler of Optuna's or of a package.
+"""Optuna's samplers as proposers: NSGA-II, TPE and Gaussian processes by name, and any other of Optuna's or a package.
 
 Every generation makes a new study in memory from the trials of the finished generations, with a sampler whose seed
 comes from the root seed and the generation, so nothing depends on the order in which trials end. Numbers of a list are
