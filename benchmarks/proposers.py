@@ -42,7 +42,7 @@ def claim(table, arguments, ops_max, objectives):
         print(f"  {surrogate.name} after {count}: {words(median_interval(surrogate.curves[:, count - 1]))}")
     needed = surrogate.trials_to(ends)
     quarter = int((needed <= arguments.trials // 4).sum())
-    print(f"  trials to where evolution ends: {words(median_interval(needed))}, a quarter or less for {quarter} seeds;")
+    print(f"  trials to where evolution ends: {words(median_interval(needed))}, a quarter or less for {quarter} seeds")
     print(f"  its own time: {np.median(surrogate.milliseconds):.3g} ms a trial", flush=True)
 
 

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -87,7 +88,8 @@ def _wilcoxon(differences: npt.NDArray[np.float64]) -> float:
 
     if len(differences) == 0:
         return math.nan
-    return float(wilcoxon(differences, zero_method="pratt").pvalue) if differences.any() else 1.0
+    found: Any = wilcoxon(differences, zero_method="pratt") if differences.any() else None
+    return 1.0 if found is None else float(found.pvalue)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

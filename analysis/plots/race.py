@@ -24,7 +24,7 @@ def plot_race(race: Race) -> Figure:
     unit, name = next((pair for pair in _UNITS if times[-1] >= _LEAST * pair[0]), _UNITS[-1])
     for index, each in enumerate(race.entrants.values()):
         look = style.LINES[index % len(style.LINES)]
-        trials = np.arange(1, each.curves.shape[1] + 1)
+        trials: Floats = np.arange(1.0, each.curves.shape[1] + 1)
         _band(left, trials, each.curves, look, each)
         reached = times <= each.ends.max()
         _band(right, times[reached] / unit, each.at(times[reached]), look, each)

@@ -116,8 +116,8 @@ class Race:
 
     def times(self) -> Floats:
         """Points in simulated time, from the first end of a trial to the last one of all; (times,)."""
-        ends = np.concatenate([each.ends.ravel() for each in self.entrants.values()])
-        return np.linspace(ends.min(), ends.max(), _GRID)
+        ends = [float(end) for each in self.entrants.values() for end in (each.ends.min(), each.ends.max())]
+        return np.linspace(min(ends), max(ends), _GRID)
 
     def frame(self) -> pd.DataFrame:
         """One row per proposer, seed (counted from 0) and trial: `hypervolume`, share of the table's own front, and
@@ -125,7 +125,7 @@ class Race:
         parts: list[pd.DataFrame] = []
         for name, each in self.entrants.items():
             seeds, trials = each.curves.shape
-            columns = {
+            columns: dict[str, object] = {
                 "proposer": name,
                 "search": np.repeat(np.arange(seeds), trials),
                 "trial": np.tile(np.arange(1, trials + 1), seeds),

@@ -46,7 +46,7 @@ def yardstick(table: Table, objectives: Sequence[str] = OBJECTIVES, ops_max: flo
     Raises `TableError` for an objective that the table has not, and where no network is that cheap.
     """
     names = tuple(objectives)
-    ways = [objective_direction(name) for name in names]
+    ways: list[Direction] = [objective_direction(name) for name in names]
     cheap = np.ones(len(table), dtype=bool) if ops_max is None else table.values("ops") <= ops_max
     if not cheap.any():
         raise TableError(f"table {table.name!r} has no network with at most {ops_max:,.0f} operations")
@@ -58,5 +58,7 @@ def yardstick(table: Table, objectives: Sequence[str] = OBJECTIVES, ops_max: flo
     low, high = together.min(axis=0), together.max(axis=0)
     margin = MARGIN * (high - low)
     upwards = np.asarray([way == "max" for way in ways])
-    reference = tuple(np.where(upwards, low - margin, high + margin).tolist())
+    corner = high + margin
+    corner[upwards] = (low - margin)[upwards]
+    reference = tuple(map(float, corner))
     return Yardstick(names, reference, np.asarray([hypervolume(front, reference, ways) for front in fronts]))

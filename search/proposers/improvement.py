@@ -33,7 +33,9 @@ class Improvement:
         points = np.column_stack([-quality, np.log1p(costs)])
         front = points[pareto_front(points, ["min"] * points.shape[1])]
         low, high = front.min(axis=0), front.max(axis=0)
-        ranges = np.where(high > low, high - low, np.maximum(np.ptp(points, axis=0), 1e-3))
+        whole: Floats = np.maximum(points.max(axis=0) - points.min(axis=0), 1e-3)
+        ranges = high - low
+        ranges[ranges == 0] = whole[ranges == 0]
         self._corner, self._ranges = high + MARGIN * ranges, ranges
         self._directions = _directions(points.shape[1], rng)
         self._best = self._heights(front).max(axis=0)  # of every direction

@@ -7,7 +7,7 @@
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -45,7 +45,7 @@ class AccuracyModel(Generic[A]):
         matern = Matern(1.5 * long, (0.3 * long, 20 * long), nu=2.5)
         kernel = ConstantKernel(1.0, (1e-2, 1e2)) * matern + WhiteKernel(0.1, (0.02, 1.0))
         kernel += ConstantKernel(0.1 / long**2, (1e-5, 10.0)) * DotProduct(1.0, "fixed")
-        self._process: Any = GaussianProcessRegressor(kernel, alpha=1e-8, optimizer=_likeliest)
+        self._process: Any = GaussianProcessRegressor(kernel, alpha=1e-8, optimizer=cast("Any", _likeliest))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # a length at its bound says that nothing is learnt
             self._process.fit(self._scaled(features), (values - self._mean) / self._scale)
