@@ -6,28 +6,47 @@ Then whole searches by evolution, with it and without, from the same first gener
 
 Printed: the epochs that candidates were trained and the hypervolume of the front of those that were trained to the end
 (accuracy against the logarithm of OPs; 100 % where the smallest network makes no mistake). One parent serves all.
+
+    python benchmarks/early_stopping.py --table vgg-digits.parquet --workers 4 --seeds 30
+
+On a table with accuracies after every rung nothing is trained: our synchronous halving and its rival, asynchronous
+multi-objective halving, have the same simulated time and workers; printed is what of the table's own front the networks
+have that were trained to their end, and who is better.
 """
 
 import argparse
+import heapq
 import io
 import math
 import shutil
 import statistics
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 
 from analysis.measures.hypervolume import hypervolume
+from analysis.measures.pairs import duel, median_interval
+from analysis.measures.pareto import non_dominated_rank
+from analysis.measures.verdicts import holm
+from analysis.tables.race import entrant
+from analysis.tables.table import load_table
+from analysis.tables.yardstick import OBJECTIVES, yardstick
 from search.config.loading import load_config
+from search.config.search import SearchConfig
 from search.config.trainings import CandidateConfig
 from search.execution.executors import make_executor
 from search.pipeline.carry_out import carry_out
 from search.pipeline.prepare import prepare
 from search.pipeline.stopping.halving import survivors
 from search.pipeline.view import PlainView
-from search.runs.records import Stage, State
+from search.proposers.base import History, make_proposer
+from search.proposers.simulation import Clock
+from search.runs.records import Record, Stage, State
 from search.runs.study import read_records
+from search.seeds import derive_rng
 
 EVERY_EPOCH = ["training.early_stopping=true", "training.reduction=1.0000001"]  # rungs behind all epochs, all go on
 
@@ -80,13 +99,184 @@ def report(name, ratios, differences):
     print(f"{name}: hypervolume with - without, points: {spread(differences)}", flush=True)
 
 
+# On a table, in simulated time, against its asynchronous rival --------------------------------------------------------
+
+
+def seconds_of(table, text, replicate):
+    """The recorded seconds of a network up to each rung since the one before it."""
+    whole = table.metrics(text, replicate).get("seconds", 1.0)
+    before = [
+        table.metrics(text, replicate, rung).get("seconds", whole / len(table.rungs)) for rung in table.rungs[:-1]
+    ]
+    return [*before, whole - sum(before)]
+
+
+def synchronous(table, propose, reduction, workers, budget, replicate):
+    """Ours: a generation trains to a rung, then `survivors` go on. The networks that were trained to their end, with
+    the times when they were, and all epochs' seconds."""
+    clock, records, finished, now = Clock(workers), [], [], 0.0
+    while now < budget:
+        going = [(record, seconds_of(table, record.architecture, replicate)) for record in propose(records)]
+        fresh = [record for record, _ in going]
+        for place, rung in enumerate(table.rungs):
+            if reduction == 1 and rung != table.rungs[-1]:
+                continue
+            for record, seconds in going:
+                _, ended = clock.do(seconds[place] if reduction > 1 else sum(seconds))
+                found = table.metrics(record.architecture, replicate, rung)
+                record.rungs[rung] = found
+                if rung == table.rungs[-1]:
+                    finished.append((found, ended))
+                    record.metrics.update(found)
+            clock.wait()
+            now, _ = clock.do(0.0)
+            if rung != table.rungs[-1]:
+                kept = survivors([record for record, _ in going], records, rung, OBJECTIVES, reduction)
+                for record, _ in going:
+                    record.metrics.update(record.rungs[rung])
+                going = [each for each in going if each[0].number in kept]
+        ended = {record.number for record, _ in going}
+        records += [replace(r, state=State.FINISHED if r.number in ended else State.PRUNED) for r in fresh]
+    return finished
+
+
+def asynchronous(table, draw, reduction, workers, budget, replicate):
+    """MO-ASHA in its stopping form: a trial that reaches a rung goes on at once where it is among the first
+    1 / reduction of all that have been there, by front and then by an epsilon-net within the front (Schmucker et al.,
+    "Multi-objective asynchronous successive halving", 2021; the rule as its public implementation in Syne Tune has it:
+    the first at a rung goes on, and the net begins with the best of the first objective)."""
+    reached = {rung: [] for rung in table.rungs[:-1]}
+    finished, running = [], []
+
+    def begin(now, number):
+        text = draw()
+        heapq.heappush(running, (now + seconds_of(table, text, replicate)[0], number, text, 0))
+
+    for number in range(workers):
+        begin(0.0, number)
+    while running and running[0][0] < budget:
+        now, number, text, place = heapq.heappop(running)
+        rung = table.rungs[place]
+        found = table.metrics(text, replicate, rung)
+        if rung == table.rungs[-1]:
+            finished.append((found, now))
+        elif goes_on(reached[rung], [-found["accuracy"], found["ops"]], reduction):
+            seconds = seconds_of(table, text, replicate)[place + 1]
+            heapq.heappush(running, (now + seconds, number, text, place + 1))
+            continue
+        begin(now, number + workers)
+    return finished
+
+
+def goes_on(reached, point, reduction):
+    """Whether a point, of costs, is among the first 1 / reduction of all at its rung, which it joins."""
+    reached.append(point)
+    place = net_order(np.asarray(reached)).index(len(reached) - 1)
+    return len(reached) == 1 or place / len(reached) <= 1 / reduction
+
+
+def net_order(points):
+    """The order of points: front by front, and each front from its least first objective on to the point that is
+    farthest from all before it, in ranges of all points."""
+    ranks = non_dominated_rank(points, ["min"] * points.shape[1])
+    scaled = points / np.maximum(np.ptp(points, axis=0), 1e-12)
+    order = []
+    for rank in range(int(ranks.max()) + 1):
+        left = np.flatnonzero(ranks == rank).tolist()
+        chosen = [min(left, key=lambda i: points[i, 0])]
+        left.remove(chosen[0])
+        nearest = {i: np.linalg.norm(scaled[i] - scaled[chosen[0]]) for i in left}
+        while nearest:
+            far = max(nearest, key=nearest.__getitem__)
+            chosen.append(far)
+            del nearest[far]
+            nearest = {i: min(d, np.linalg.norm(scaled[i] - scaled[far])) for i, d in nearest.items()}
+        order += chosen
+    return order
+
+
+def candidates(table, proposer, generation, seed):
+    """What gives the next generation, from the trials of earlier ones, as records that wait."""
+    config = SearchConfig(proposer=proposer, trials=10**6, generation=generation, bins=40)
+    source = make_proposer(table.space, config, seed)
+
+    def propose(records):
+        turn = records[-1].generation + 1 if records else 0
+        found = source.propose(turn, generation, History(tuple(records)))
+        return [
+            Record(len(records) + place, Stage(table.stage), State.WAITING, each.architecture, each.id, turn, proposer,
+                   each.operator, each.parents, seed, metrics={}, rungs={})
+            for place, each in enumerate(found)
+        ]  # fmt: skip
+
+    return propose
+
+
+def drawn(table, seed):
+    """What gives one random network after another, none twice."""
+    rng = derive_rng(seed, "asha")
+    places = iter(rng.sample(range(len(table)), len(table)))
+    return lambda: table.space.format(table.space.unrank(int(table.places[next(places)])))
+
+
+def on_table(arguments):
+    """Every rule with every seed, for as long as so many whole trainings take: the share of the table's own front that
+    the networks which were trained to their end have, after parts of that time."""
+    table = load_table(arguments.table)
+    if len(table.rungs) < 2:
+        raise SystemExit(f"table {table.name!r} has no accuracies after parts of a training: nothing to stop early")
+    measure, workers, generation = yardstick(table), arguments.workers, arguments.generation
+    kinds = {"evolution, to the end": ("evolution", 1), "random, to the end": ("random", 1)}
+    for by in (2, 3):
+        kinds |= {f"random, halving by {by}": ("random", by), f"random, MO-ASHA by {by}": ("", by)}
+        kinds |= {f"evolution, halving by {by}": ("evolution", by)}
+    entrants = {}
+    mean = float(np.mean(table.values("seconds")))
+    budget = mean * arguments.trials / workers
+    for name, (proposer, reduction) in kinds.items():
+        searches = []
+        for seed in range(arguments.seeds):
+            replicate = seed % table.replicates
+            if proposer:
+                given = candidates(table, proposer, generation, seed)
+                found = synchronous(table, given, reduction, workers, budget, replicate)
+            else:
+                found = asynchronous(table, drawn(table, seed), reduction, workers, budget, replicate)
+            found = [each for each in found if each[1] <= budget]
+            points = [[metrics[objective] for objective in OBJECTIVES] for metrics, _ in found]
+            searches.append((points, [ended for _, ended in found], replicate))
+        entrants[name] = entrant(name, searches, measure, [math.nan])
+    print(f"{table.name}: {arguments.seeds} seeds, {workers} workers, {budget:.0f} simulated s")
+    ends = {}
+    for name, each in entrants.items():
+        shares = each.at([budget / 4, budget / 2, budget])
+        ends[name] = shares[:, -1]
+        found = map(median_interval, shares.T)
+        words = ", ".join(f"{100 * m.value:.1f} % ({100 * m.low:.1f} to {100 * m.high:.1f})" for m in found)
+        print(f"  {name}: hypervolume after 1/4, 1/2, all of the time: {words}")
+    pairs = [(f"random, {rule} by {by}", "random, to the end") for by in (2, 3) for rule in ("halving", "MO-ASHA")]
+    pairs += [
+        (f"{kind}, halving by {by}", f"random, MO-ASHA by {by}") for by in (2, 3) for kind in ("random", "evolution")
+    ]
+    duels = [duel(ends[one], ends[other]) for one, other in pairs]
+    for (one, other), d, p in zip(pairs, duels, holm([each.p for each in duels]), strict=True):
+        points = f"{100 * d.difference.value:+.1f} ({100 * d.difference.low:+.1f} to {100 * d.difference.high:+.1f})"
+        print(f"  {one} against {other}: better {d.better}, worse {d.worse}, p {p:.2g}, {points} points")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=48)
     parser.add_argument("--evolution", action="store_true", help="whole searches by evolution, too")
     parser.add_argument("--set", action="append", default=[], dest="settings")
+    parser.add_argument("--table", help="with accuracies after every rung: nothing is trained, see above")
+    parser.add_argument("--workers", type=int, default=4, help="simulated ones, with --table")
+    parser.add_argument("--generation", type=int, default=16, help="of ours, with --table")
     arguments = parser.parse_args()
+    if arguments.table:
+        on_table(arguments)
+        return
     common = [
         f"search.trials={arguments.trials}", "final.networks=0", "final.uniform=[]", "final.full_precision=false",
         "execution.executor=inline", *arguments.settings,

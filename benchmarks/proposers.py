@@ -1,100 +1,75 @@
-"""Which proposer finds the front of a table of networks with the fewest trials.
+"""Which proposer finds the front of a table of networks with the fewest trials: `binarynas compare --table`, and more.
 
     python benchmarks/proposers.py --tables one-shot-digits --seeds 30 --trials 288
 
-Searches in memory, on tables that come with the package or files. The hypervolume of (accuracy, operations) is that
-above the corner of the table's own front, moved outwards by a tenth of the front's ranges, as a share of the whole
-front's. Printed for each proposer: the hypervolume after a quarter, a half and all trials (median, and the quartiles),
-the trials that 90, 95 and 99 % of the front took, the milliseconds of the proposer itself per trial; and against
-`evolution`, seed by seed: how often it was better, with the sign test's p. Then the claim of `surrogate`: the trials
-after which it has the hypervolume that evolution has at its end.
+For each table the proposers race with the same sizes of generations (see `analysis.tables.race` for what is printed).
+Then the claim of `surrogate` is put to the test, with smaller generations than those of `evolution`, which has its own:
+the trials after which it has the hypervolume that `evolution` has at its end, seed by seed; without a limit, with at
+most 40 % of the table's range of operations, and with three objectives. It gets half of the trials of `evolution`.
 """
 
 import argparse
-import time
 
 import numpy as np
-from scipy.stats import binomtest
 
-from analysis.measures.hypervolume import hypervolume, hypervolume_history
+from analysis.measures.pairs import median_interval
 from analysis.tables.table import load_table
+from search.cli.race import print_race
 from search.config.search import SearchConfig
-from search.proposers.simulation import simulate, values_of
+from search.proposers.race import run_race
 
-OBJECTIVES, DIRECTIONS = ("accuracy", "ops"), ("max", "min")
-MARGIN = 0.1
-
-
-def corner(table, replicate):
-    """The reference point, and the hypervolume of the table's own front above it."""
-    front = np.asarray(
-        [[table.metrics(text, replicate)[name] for name in OBJECTIVES] for text in table.front(OBJECTIVES, replicate)]
-    )
-    low, high = front.min(axis=0), front.max(axis=0)
-    reference = [low[0] - MARGIN * (high[0] - low[0]), high[1] + MARGIN * (high[1] - low[1])]
-    return reference, hypervolume(front, reference, DIRECTIONS)
+LIMIT = 0.4
 
 
-def reached(history, share):
-    """The trials after which a share was reached; NaN where it was not."""
-    there = np.flatnonzero(history >= share)
-    return float(there[0] + 1) if len(there) else float("nan")
+def words(interval):
+    return f"{interval.value:.4g} ({interval.low:.4g} to {interval.high:.4g})"
 
 
-def of(values, form="{:.3g}"):
-    """Median and quartiles of numbers, those that are missing beyond all others."""
-    ordered = np.sort(np.where(np.isnan(values), np.inf, values))
-    low, middle, high = (ordered[round(q * (len(ordered) - 1))] for q in (0.25, 0.5, 0.75))
-    return f"{form.format(middle)} ({form.format(low)} to {form.format(high)})"
-
-
-def histories(table, name, arguments):
-    """The hypervolume after every trial, one row a seed, and the milliseconds of the proposer per trial."""
-    config = SearchConfig(
-        proposer=name,
-        trials=arguments.trials,
-        first_generation=arguments.first,
-        generation=arguments.generation,
-        bins=40,
-    )
-    rows, spent = [], []
-    for seed in range(arguments.seeds):
-        replicate = seed % table.replicates
-        reference, whole = corner(table, replicate)
-        begun = time.process_time()
-        records = simulate(table, config, seed, replicate=replicate)
-        spent.append(1000 * (time.process_time() - begun) / len(records))
-        rows.append(hypervolume_history(values_of(records, OBJECTIVES), reference, DIRECTIONS) / whole)
-    return np.asarray(rows), np.asarray(spent)
+def claim(table, arguments, ops_max, objectives):
+    """Half of the trials of evolution for the surrogate, and after how many it is where evolution ends."""
+    common = {"ops_max": ops_max, "objectives": objectives, "bins": 40}
+    trials = {"evolution@32/16": arguments.trials, arguments.surrogate: arguments.trials // 2}
+    entrants = {
+        name: run_race(table, [name], SearchConfig(trials=count, **common), arguments.seeds).entrants[name]
+        for name, count in trials.items()
+    }
+    evolution, surrogate = entrants.values()
+    ends = evolution.after(1)
+    limit = "" if ops_max is None else f", at most {ops_max:,.0f} OPs"
+    print(f"{table.name}, {' '.join(objectives)}{limit}, {arguments.seeds} seeds; medians (95 % intervals)")
+    print(f"  evolution after {arguments.trials}: {words(median_interval(ends))} of the front")
+    for count in (arguments.trials // 4, arguments.trials // 2):
+        print(f"  {surrogate.name} after {count}: {words(median_interval(surrogate.curves[:, count - 1]))}")
+    needed = surrogate.trials_to(ends)
+    quarter = int((needed <= arguments.trials // 4).sum())
+    print(f"  trials to where evolution ends: {words(median_interval(needed))}, a quarter or less for {quarter} seeds")
+    print(f"  its own time: {np.median(surrogate.milliseconds):.3g} ms a trial", flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--tables", nargs="+", default=["one-shot-digits"])
-    parser.add_argument("--proposers", nargs="+", default=["random", "nsga2", "tpe", "evolution", "surrogate"])
+    parser.add_argument("--proposers", nargs="*", default=["evolution", "random", "nsga2", "tpe", "surrogate"])
+    parser.add_argument("--surrogate", default="surrogate@16/8", help="whose claim is tested, with its sizes")
     parser.add_argument("--seeds", type=int, default=30)
     parser.add_argument("--trials", type=int, default=288)
-    parser.add_argument("--first", type=int, default=96)
-    parser.add_argument("--generation", type=int, default=32)
+    parser.add_argument("--first", type=int, default=32)
+    parser.add_argument("--generation", type=int, default=16)
     arguments = parser.parse_args()
     for source in arguments.tables:
         table = load_table(source)
-        print(f"{table.name}: {len(table)} networks, {arguments.seeds} seeds, {arguments.trials} trials")
-        found = {name: histories(table, name, arguments) for name in arguments.proposers}
-        final = found["evolution"][0][:, -1] if "evolution" in found else None
-        for name, (rows, spent) in found.items():
-            marks = [rows[:, int(share * rows.shape[1]) - 1] for share in (0.25, 0.5, 1)]
-            levels = [np.asarray([reached(row, share) for row in rows]) for share in (0.9, 0.95, 0.99)]
-            print(f"  {name}")
-            print("    hypervolume after 1/4, 1/2, all:", ", ".join(of(mark, "{:.2%}") for mark in marks))
-            print("    trials to 90, 95, 99 %:", ", ".join(of(level, "{:.0f}") for level in levels))
-            print(f"    its own time: {of(spent)} ms a trial")
-            if final is not None and name != "evolution":
-                better, worse = (int((sign * (rows[:, -1] - final) > 0).sum()) for sign in (1, -1))
-                p = binomtest(better, better + worse).pvalue if better + worse else 1.0
-                same = np.asarray([reached(row, share) for row, share in zip(rows, final, strict=True)])
-                print(f"    better than evolution at the end for {better} seeds, worse for {worse} (p {p:.2g})")
-                print(f"    trials to the hypervolume of evolution's end: {of(same, '{:.0f}')}")
+        sizes = {"first_generation": arguments.first, "generation": arguments.generation, "bins": 40}
+        if arguments.proposers:
+            common = SearchConfig(trials=arguments.trials, **sizes)
+            print_race(run_race(table, arguments.proposers, common, arguments.seeds))
+        ops = table.values("ops")
+        limit = float(ops.min() + LIMIT * np.ptp(ops))
+        for ops_max, objectives in (
+            (None, ("accuracy", "ops")),
+            (limit, ("accuracy", "ops")),
+            (None, ("accuracy", "ops", "params")),
+        ):
+            claim(table, arguments, ops_max, objectives)
 
 
 if __name__ == "__main__":

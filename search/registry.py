@@ -11,6 +11,7 @@ PROPOSERS = {
     "surrogate": ("search.proposers.surrogate", "SurrogateProposer"),
     "nsga2": ("search.proposers.samplers", "Nsga2Proposer"),
     "tpe": ("search.proposers.samplers", "TpeProposer"),
+    "gp": ("search.proposers.samplers", "GpProposer"),
 }
 LOADED = ("search.proposers.loaded", "loaded_proposer")
 """What makes a proposer of a name that is a user's own code, or a sampler: `package.module:Name`."""

@@ -75,7 +75,8 @@ class Comparison:
 
     Each run is judged by the first `trials` trials of its search, which `frames` has by the run's name. `levels` are
     the OPs at which accuracies are compared, `reference` and `ideal` the corners of the box (OPs, accuracy), None
-    without a finished trial. `notes` says what makes the runs hard to compare.
+    without a finished trial. `differences` says what groups gain over others in hypervolume, over the seeds that both
+    have. `notes` says what makes the runs hard to compare.
     """
 
     trials: int
@@ -91,10 +92,15 @@ class Comparison:
 
 def compare(runs: Sequence[str | os.PathLike[str]]) -> Comparison:
     """Compare runs by their folders; raises `RunError` where one cannot be read or fewer than two are given."""
+    return compare_runs(facts_of(runs))
+
+
+def facts_of(runs: Sequence[str | os.PathLike[str]]) -> list[RunFacts]:
+    """What is known about runs that are to be compared; raises as `compare` does."""
     paths = run_paths(list(runs))
     if len(paths) < 2:
         raise RunError(f"a comparison needs two different runs or more; got {len(paths)}")
-    return compare_runs([run_facts(path, name) for name, path in paths.items()])
+    return [run_facts(path, name) for name, path in paths.items()]
 
 
 def compare_runs(runs: Sequence[RunFacts]) -> Comparison:

@@ -35,13 +35,14 @@ def hypervolume(points: npt.ArrayLike, reference: Sequence[float], directions: S
 
 
 def hypervolume_history(points: npt.ArrayLike, reference: Sequence[float], directions: Sequence[Direction]) -> Floats:
-    """Hypervolume of the first 1, 2, ... n points of two objectives; shape (points,), O(n log n) typically.
+    """Hypervolume of the first 1, 2, ... n points; shape (points,). Of two objectives it is O(n log n) typically; of
+    more, one hypervolume is computed for every point that no earlier one dominates.
 
     Rows that are not finite (failed trials) add nothing but keep their place. Raises as `hypervolume` does.
     """
-    if len(directions) != 2:
-        raise ValueError(f"the history of a hypervolume needs two objectives, got {len(directions)}")
     gains = _corner(reference, directions) - to_minimise(points, directions)
+    if len(directions) != 2:
+        return _history_of_many(gains)
     stairs = _Stairs()
     areas = np.empty(len(gains))
     for index, (width, height) in enumerate(gains.tolist()):
@@ -50,6 +51,17 @@ def hypervolume_history(points: npt.ArrayLike, reference: Sequence[float], direc
             stairs.add(width, height)
         areas[index] = stairs.area
     return areas
+
+
+def _history_of_many(gains: Floats) -> Floats:
+    """The volume of the first 1, 2, ... boxes from the origin to points, of which only those within count."""
+    volumes, front, volume = np.zeros(len(gains)), np.empty((0, gains.shape[1])), 0.0
+    for index, gain in enumerate(gains):
+        if np.isfinite(gain).all() and (gain > 0).all() and not (front >= gain).all(axis=1).any():
+            front = _largest(np.vstack([front, gain]))
+            volume = _volume(front)
+        volumes[index] = volume
+    return volumes
 
 
 def _corner(reference: Sequence[float], directions: Sequence[Direction]) -> Floats:

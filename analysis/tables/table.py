@@ -35,6 +35,8 @@ AT = "@"
 """Between a metric and the epochs after which it was measured: accuracy@4."""
 
 Floats = npt.NDArray[np.float64]
+_WORTH = 8
+"""How many networks can be counted at once in the time that one takes by itself."""
 
 
 class TableError(BinarynasError, ValueError):
@@ -85,7 +87,15 @@ class Table:
         found = self._at(epochs, row, replicate)
         if not found or any(np.isnan(value) for value in found.values()):
             raise TableError(f"table {self.name!r} has no network {self.space.format(architecture)!r}: it is partial")
+        if "costs" in vars(self):  # `prepare` has counted them
+            return {**found, **{name: float(values[row]) for name, values in self.costs.items()}}
         return {**found, **self.space.cost(architecture).metrics()}
+
+    def prepare(self, times: int) -> None:
+        """Count the costs of all networks at once where about so many will be asked for, which saves a quarter of a
+        millisecond of each; of a few it would take longer."""
+        if times > len(self) // _WORTH:
+            _ = self.costs
 
     def _row(self, place: int) -> int:
         row = int(np.searchsorted(self.places, place))

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from search.cli import deploy, detect, latency, report, run, spaces, tables, train
+from search.cli import compare, deploy, detect, latency, report, run, spaces, tables, train
 from search.cli.output import fail
 from search.execution.signals import INTERRUPTED, heed_termination, say_stopped, told_to_stop
 from spaces.errors import BinarynasError
@@ -32,7 +32,7 @@ COMMANDS = {  # in the order of the help text
     "import-nasbnn": run.import_nasbnn,
     "report": report.report,
     "best": report.best,
-    "compare": report.compare,
+    "compare": compare.compare,
     "tensorboard": report.tensorboard,
     "export": deploy.export,
     "bench": deploy.bench,

@@ -1,17 +1,13 @@
-"""Commands that tell the results of runs: a report, the best network, a comparison of runs."""
+"""Commands that tell the results of runs: a report, the best network, events for TensorBoard."""
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from search.cli.options import Json, OpsMax, RunFolder, parse_count
-from search.cli.output import fail, note, print_json, print_table
-
-if TYPE_CHECKING:
-    from analysis.findings.comparison import Comparison
-    from analysis.measures.intervals import Interval
+from search.cli.output import fail, print_json
 
 RunFolders = Annotated[list[Path], typer.Argument(metavar="RUN...", help="The folders of runs, finished or not.")]
 
@@ -76,33 +72,6 @@ def best(
         typer.echo(f"{name + ':':<14}{value}")
 
 
-def compare(runs: RunFolders, as_json: Json = False) -> None:
-    """Compare runs at the same number of trials: hypervolume, and accuracy at equal operations, over seeds."""
-    from analysis.findings import comparison
-    from analysis.report.sections.compare import headings, interval_words, run_cells
-
-    found = comparison.compare(runs)
-    if as_json:
-        print_json(_comparison_json(found))
-        return
-    for each in found.notes:
-        note(each)
-    named = headings(found)
-    print_table(
-        ("run", "trials", "failed", "front", *named),
-        [(r.name, str(found.trials), str(r.failed), str(r.front), *run_cells(r)) for r in found.runs],
-    )
-    if len(found.groups) < len(found.runs):
-        typer.echo("\nover seeds: mean (95 % interval of the mean)")
-        print_table(
-            ("configuration", "n", *named),
-            [
-                (g.name, str(len(g.runs)), *map(interval_words, (g.hypervolume, g.best, *g.reached)))
-                for g in found.groups
-            ],
-        )
-
-
 def tensorboard(
     run: RunFolder,
     out: Annotated[Path | None, typer.Option(help="The folder; tensorboard in the run's folder if left out.")] = None,
@@ -111,31 +80,3 @@ def tensorboard(
     from search.outputs.tensorboard import export
 
     typer.echo(f"written; look at it with: tensorboard --logdir {export(run, out)}")
-
-
-def _comparison_json(found: "Comparison") -> dict[str, object]:
-    from analysis.findings.front import front
-
-    fronts = {run.name: front(found.frames[run.name]) for run in found.runs}
-    columns = ["architecture", "id", "ops", "accuracy"]
-    return {
-        "trials": found.trials,
-        "box": {"reference": found.reference, "ideal": found.ideal, "axes": ["ops", "accuracy"]},
-        "levels": found.levels,
-        "runs": [{**asdict(run), "front": fronts[run.name][columns].to_dict("records")} for run in found.runs],
-        "groups": [
-            {
-                "name": group.name,
-                "runs": group.runs,
-                "hypervolume": _interval_json(group.hypervolume),
-                "best": _interval_json(group.best),
-                "reached": [_interval_json(interval) for interval in group.reached],
-            }
-            for group in found.groups
-        ],
-        "notes": found.notes,
-    }
-
-
-def _interval_json(interval: "Interval") -> dict[str, object]:
-    return {"mean": interval.value, "low": interval.low, "high": interval.high, "n": interval.count}

@@ -23,21 +23,31 @@ class TableExecutor:
 
     def __init__(self, run: Run) -> None:
         self._table, self._config = load_table(run.config.table.source or ""), run.config.table
+        self._table.prepare(run.config.search.trials)
         ends = [
             each.started + timedelta(seconds=each.seconds or 0) for each in read_records(run.journal) if each.started
         ]
         self._now = max(((end - BEGINNING).total_seconds() for end in ends), default=0.0)
 
     def run(self, work: Work) -> None:
-        """See `Executor.run`."""
+        """See `Executor.run`. What is measured of a generation is kept at once: to look it up again costs nothing."""
+        while (task := work.next_task()) is not None:
+            with work.at_once():
+                self._run_until_idle(work, task)
+
+    def _run_until_idle(self, work: Work, first: Task) -> None:
+        """Carry out a task, and others while there are some, until no worker has one."""
         running: list[tuple[float, int, Task, list[Report]]] = []
         order = count()
-        while True:
+
+        def begin(task: Task) -> None:
+            reports, seconds = self._answer(task)
+            heapq.heappush(running, (round(self._now + seconds, _DIGITS), next(order), task, reports))
+
+        begin(first)
+        while running:
             while len(running) < self._config.workers and (task := work.next_task()) is not None:
-                reports, seconds = self._answer(task)
-                heapq.heappush(running, (round(self._now + seconds, _DIGITS), next(order), task, reports))
-            if not running:
-                return
+                begin(task)
             self._now, _, task, reports = heapq.heappop(running)
             for report in reports:
                 work.report(task, report)

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import assert_never
 
 from search.pipeline.view import View
@@ -62,6 +63,10 @@ class Tasks:
         self._left -= 1
         self._queue.appendleft(task)
 
+    def at_once(self) -> AbstractContextManager[None]:
+        """See `Work.at_once`: nothing is kept of these."""
+        return nullcontext()
+
 
 class Chain:
     """Phases one after another as one work, so that workers stay alive in between. The iterator's code between two
@@ -96,3 +101,8 @@ class Chain:
         """See `Work.lost`."""
         assert self._current is not None, "a phase lasts until its last report"
         self._current.lost(task, reason)
+
+    def at_once(self) -> AbstractContextManager[None]:
+        """See `Work.at_once`."""
+        assert self._current is not None, "a phase lasts until its last report"
+        return self._current.at_once()

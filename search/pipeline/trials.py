@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import assert_never
 
@@ -90,7 +91,8 @@ class Trials:
         """See `Work.next_task`."""
         while not self._queue and not self._running:
             if self._open():
-                self._judge()
+                with self.at_once():
+                    self._judge()
             elif self._over:
                 break
             else:
@@ -101,8 +103,9 @@ class Trials:
         # no more than a fair share, so that the last candidates of a generation do not all wait for one worker
         share = -(-len(self._queue) // self._workers)
         numbers = [self._queue.popleft() for _ in range(min(self._plan.candidates_per_task, share))]
-        for number in numbers:
-            self._study.start(number)
+        with self.at_once():
+            for number in numbers:
+                self._study.start(number)
         self._running.update(numbers)
         return self._plan.task([self._records[number] for number in numbers])
 
@@ -131,6 +134,10 @@ class Trials:
         for number in left[1:]:
             self._running.remove(number)
             self._queue.append(number)
+
+    def at_once(self) -> AbstractContextManager[None]:
+        """See `Work.at_once`."""
+        return self._study.at_once()
 
     def _take(self, outcome: Outcome) -> None:
         number = outcome.number
@@ -189,11 +196,12 @@ class Trials:
         history = History(tuple(record for record in records if record.generation < self._generation))
         proposals = self._plan.propose(self._generation, history)
         there = {record.id for record in records if record.generation == self._generation}
-        for proposal in proposals:
-            if proposal.id not in there:
-                params = self._plan.encode(proposal.architecture)
-                record = self._study.create(proposal, self._generation, self._plan.proposer, params)
-                self._records[record.number] = record
+        with self.at_once():
+            for proposal in proposals:
+                if proposal.id not in there:
+                    params = self._plan.encode(proposal.architecture)
+                    record = self._study.create(proposal, self._generation, self._plan.proposer, params)
+                    self._records[record.number] = record
         self._over = not proposals
         waiting = self._open()
         stopping = self._plan.stopping

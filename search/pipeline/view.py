@@ -5,7 +5,7 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from statistics import median
 from typing import Any, assert_never
@@ -77,17 +77,45 @@ class Pace:
         return median(self._paces) * (self.total - self.done)
 
 
+class Tally:
+    """What is told of the trials of a phase, kept up as they end: a long search asks after each of them."""
+
+    def __init__(self, objectives: Sequence[str] = OBJECTIVES) -> None:
+        self.done = 0
+        cost = objectives[1] if len(objectives) > 1 else "ops"
+        self._columns = (cost, objectives[0], *objectives[2:])
+        self._failed, self._front = 0, np.empty((0, len(self._columns)))
+
+    def add(self, record: Record) -> None:
+        """Count a trial, which has ended once it does."""
+        self.done += record.done
+        self._failed += record.state is State.FAILED
+        if record.state is State.FINISHED:
+            points = np.vstack([self._front, [record.metrics[name] for name in self._columns]])
+            self._front = points[pareto_front(points, [objective_direction(name) for name in self._columns])]
+
+    def texts(self) -> tuple[str, str]:
+        """The ends of the front, and how many trials failed, in a few words; and its best in fewer."""
+        failed = f"{self._failed} failed" if self._failed else ""
+        if not len(self._front):
+            return failed, failed
+        front = self._front[np.argsort(self._front[:, 0], kind="stable")]
+        cost = self._columns[0]
+        least, most = (f"{percent(point[1])} at {cost_words(cost, point[0])}" for point in (front[0], front[-1]))
+        text = f"front of {len(front)}: {least}" + (f" to {most}" if len(front) > 1 else "")
+        return text + (f", {failed}" if failed else ""), f"best {most}"
+
+
 class View(ABC):
     """Shows how much of a phase is done, with a text about it; all events belong to the phase that began last."""
 
     def __init__(self) -> None:
-        self._records: dict[int, Record] = {}
-        self._objectives: Sequence[str] = OBJECTIVES
+        self._tally = Tally()
         self._results = 0
 
     def phase(self, title: str, total: int) -> None:
         """A phase of `total` epochs, trials or networks begins."""
-        self._records, self._objectives, self._results = {}, OBJECTIVES, 0
+        self._tally, self._results = Tally(), 0
         self.begin(title, total)
 
     @abstractmethod
@@ -113,13 +141,15 @@ class View(ABC):
 
     def trials(self, records: Sequence[Record], objectives: Sequence[str] = OBJECTIVES) -> None:
         """The trials that a phase begins with, those of a resumed one, and what is to be maximised and minimised."""
-        self._records, self._objectives = {record.number: record for record in records}, objectives
-        self._show_trials()
+        self._tally = Tally(objectives)
+        for record in records:
+            self._tally.add(record)
+        self.show(self._tally.done, *self._tally.texts())
 
     def trial(self, record: Record) -> None:
         """A trial has ended."""
-        self._records[record.number] = record
-        self._show_trials()
+        self._tally.add(record)
+        self.show(self._tally.done, *self._tally.texts())
 
     def result(self, result: Result) -> None:
         """One of a fixed number of tasks has ended."""
@@ -133,28 +163,6 @@ class View(ABC):
                 pass  # its epochs were shown
             case _:
                 assert_never(result)
-
-    def _show_trials(self) -> None:
-        records = self._records.values()
-        done = sum(record.done for record in records)
-        self.show(done, *_front_texts(records, self._objectives))
-
-
-def _front_texts(records: Collection[Record], objectives: Sequence[str]) -> tuple[str, str]:
-    """The ends of the front of some trials, and how many trials failed, in a few words; and its best in fewer."""
-    finished = [record for record in records if record.state is State.FINISHED]
-    failed = sum(record.state is State.FAILED for record in records)
-    if not finished:
-        text = f"{failed} failed" if failed else ""
-        return text, text
-    cost = objectives[1] if len(objectives) > 1 else "ops"
-    columns = (cost, objectives[0], *objectives[2:])
-    points = np.array([[record.metrics[name] for name in columns] for record in finished])
-    front = points[pareto_front(points, [objective_direction(name) for name in columns])]
-    front = front[np.argsort(front[:, 0], kind="stable")]
-    least, most = (f"{percent(point[1])} at {cost_words(cost, point[0])}" for point in (front[0], front[-1]))
-    text = f"front of {len(front)}: {least}" + (f" to {most}" if len(front) > 1 else "")
-    return text + (f", {failed} failed" if failed else ""), f"best {most}"
 
 
 def _clock(seconds: float) -> str:

@@ -10,7 +10,8 @@ between the two goes to a file that nobody reads any more.
 import logging
 import os
 import weakref
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +41,13 @@ class Journal(BaseJournalBackend):
         self._records: list[Log] = []
         self._dropped = 0  # records before the first one of these
         self._offset = 0
+        self._held: list[Log] | None = None  # what `at_once` will append
         self._broken: OSError | None = None
 
     def read_logs(self, log_number_from: int) -> Sequence[Log]:
         """Called by Optuna: the records from a number on. It asks for each once, so earlier ones are forgotten."""
-        self._read_on()
+        if self._held is None:
+            self._read_on()
         assert log_number_from >= self._dropped, "a storage reads on"
         self._records = self._records[log_number_from - self._dropped :]
         self._dropped = log_number_from
@@ -56,6 +59,30 @@ class Journal(BaseJournalBackend):
         holds something else than this process believes."""
         if self._broken is not None:
             raise self._broken
+        if self._held is not None:
+            self._held += logs
+            self._records += logs
+            return
+        self._append(logs)
+        self._records += logs
+
+    @contextmanager
+    def at_once(self) -> Generator[None]:
+        """What is appended inside is written as one piece at the end, also when an error ends it: many records for the
+        price of one. Until then this process alone knows of them, and after a crash their trials are done again; so
+        nothing else may have been told of them meanwhile. What others have written comes before them in the file."""
+        if self._held is not None:
+            yield  # within another one, which writes
+            return
+        self._held = []
+        try:
+            yield
+        finally:
+            held, self._held = self._held, None
+            if held:
+                self._append(held)
+
+    def _append(self, logs: list[Log]) -> None:
         self._read_on()  # what others have written, such as a note of optuna-dashboard's, comes before our records
         data = b"".join(self._chain.seal(log) for log in logs)
         require_held(self._path.parent)
@@ -69,10 +96,11 @@ class Journal(BaseJournalBackend):
             self._cut(end)
             raise self._broken from error
         self._offset += len(data)
-        self._records += logs
 
     def _read_on(self) -> None:
         """Read the whole lines that were added since."""
+        if os.fstat(self._file).st_size <= self._offset:
+            return
         data = _read(self._file, self._offset)
         whole = data[: data.rfind(b"\n") + 1]
         self._records += map(dict, self._chain.read(whole.split(b"\n")[:-1]))

@@ -9,7 +9,7 @@ import dataclasses
 import math
 import re
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -58,7 +58,8 @@ class Study:
         self.objectives = tuple(objectives)
         self._seed = seed
         self._parameters, self._constraints = tuple(parameters), constraints or {}
-        self._storage = JournalStorage(Journal(journal))
+        self._journal = Journal(journal)
+        self._storage = JournalStorage(self._journal)
 
     @cached_property
     def _id(self) -> int:
@@ -80,6 +81,14 @@ class Study:
         """Whether trials have places where lists have numbers: a study that began so, as earlier ones, goes on so."""
         return _REAL[0] not in self._storage.get_study_user_attrs(self._id)
 
+    def at_once(self) -> AbstractContextManager[None]:
+        """What is written inside is durable when this is left, and not before; see `Journal.at_once`."""
+        return self._journal.at_once()
+
+    @cached_property
+    def _declared(self) -> dict[str, BaseDistribution]:
+        return distributions(by_place(self._parameters) if self._by_place else self._parameters)
+
     def records(self) -> list[Record]:
         """Every trial, by number."""
         if not self._is_there():
@@ -98,7 +107,7 @@ class Study:
         """Add a trial that waits to be run, with what counts of its parameters' setting."""
         parameters = [p for p in self._parameters if p.name in setting and is_active(p, setting)]
         params = dict(setting) if not self._by_place else to_places(self._parameters, setting)
-        declared = distributions(by_place(parameters) if self._by_place else parameters)
+        declared = {p.name: self._declared[p.name] for p in parameters}
         attributes = {
             "architecture": proposal.architecture,
             "id": proposal.id,

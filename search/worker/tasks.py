@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from enum import Enum
 from typing import Any, Protocol, Self, TypeVar, get_args, get_origin, get_type_hints
@@ -203,6 +204,11 @@ class Work(Protocol):
 
     def lost(self, task: Task, reason: str) -> None:
         """A task ended without its last report: its worker died, or was stopped."""
+
+    def at_once(self) -> AbstractContextManager[None]:
+        """What is reported inside is kept when this is left, in one piece; for an executor to which nothing would be
+        lost if all of it had to be done again."""
+        ...
 
 
 class Executor(Protocol):

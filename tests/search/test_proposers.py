@@ -27,7 +27,14 @@ from search.runs.records import Proposal
 from spaces import get_space
 
 SPACE = get_space("nasbnn-digits")
-of_any_space = pytest.mark.parametrize("name", sorted(PROPOSERS.keys() - {"exhaustive"}))
+SLOW = {"gp"}  # a good part of a second a candidate: its laws are among the long tests
+of_any_space = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.long] if name in SLOW else [])
+        for name in sorted(PROPOSERS.keys() - {"exhaustive"})
+    ],
+)
 
 
 def facts(records):
@@ -163,3 +170,13 @@ def test_evolution_keeps_the_first_of_equals():
     proposer = make_proposer(SPACE, SearchConfig(proposer="evolution", bins=1), 0)
     (one,) = trials(SPACE, [Proposal(SPACE.format(SPACE.smallest()), "one", "")], 0)
     assert proposer.elite([one, replace(one, number=1, id="two")]) == [one]
+
+
+def test_gaussian_processes_repeat_themselves():
+    config = SearchConfig(proposer="gp")
+    drawn = RandomProposer(TINY, config, 0).propose(0, 12, History(()))
+    records = trials(TINY, drawn, 0)
+    first, second = (make_proposer(TINY, config, 3).propose(1, 2, History(tuple(records))) for _ in range(2))
+    assert first == second
+    assert len({proposal.id for proposal in first} - {record.id for record in records}) == 2
+    assert {proposal.operator.partition("+")[0] for proposal in first} == {"gp"}

@@ -7,7 +7,8 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from search.runs.journal import mend_journal
+from search.runs.holder import FencedError
+from search.runs.journal import Journal, ReadOnlyJournal, mend_journal
 from search.runs.records import State
 from search.runs.study import read_records
 from spaces import get_space
@@ -66,3 +67,58 @@ def test_a_whole_journal_is_left_as_it_is(make_search, tmp_path):
     before = journal.read_bytes()
     mend_journal(journal)
     assert journal.read_bytes() == before
+
+
+def logs(number, count=3):
+    """Records as Optuna makes them; their contents do not matter here."""
+    return [{"op_code": 2, "worker_id": f"{number}", "study_id": 0, "user_attr": {"n": n}} for n in range(count)]
+
+
+def test_what_is_kept_at_once_is_written_at_once_also_after_an_error(tmp_path):
+    path = tmp_path / "journal.log"
+    journal = Journal(path)
+    journal.append_logs(logs(0))
+    before = path.read_bytes()
+
+    def fail():
+        with journal.at_once():
+            journal.append_logs(logs(1))
+            with journal.at_once():  # one within another changes nothing
+                journal.append_logs(logs(2))
+            assert path.read_bytes() == before
+            assert len(journal.read_logs(0)) == 9  # this process knows of them
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert path.read_bytes().startswith(before)
+    workers = [log["worker_id"] for log in ReadOnlyJournal(path).read_logs(0)]
+    assert workers == [*"000", *"111", *"222"]
+
+
+def test_what_others_write_meanwhile_is_not_lost(tmp_path):
+    path = tmp_path / "journal.log"
+    ours, theirs = Journal(path), Journal(path)
+    with ours.at_once():
+        ours.append_logs(logs(1))
+        theirs.append_logs(logs(2))
+    ours.append_logs(logs(3))
+    assert [log["worker_id"] for log in ReadOnlyJournal(path).read_logs(0)] == [*"222", *"111", *"333"]
+    assert len(ours.read_logs(0)) == 9
+
+
+def test_a_run_that_was_taken_over_meanwhile_writes_nothing(tmp_path, monkeypatch):
+    path = tmp_path / "journal.log"
+    journal = Journal(path)
+
+    def refuse(folder):
+        raise FencedError("taken over")
+
+    def write():
+        with journal.at_once():
+            journal.append_logs(logs(1))
+            monkeypatch.setattr("search.runs.journal.require_held", refuse)
+
+    with pytest.raises(FencedError):
+        write()
+    assert path.read_bytes() == b""

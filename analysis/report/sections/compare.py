@@ -1,6 +1,6 @@
 """The section of a report that compares several runs."""
 
-from analysis.findings.comparison import Comparison, RunResult
+from analysis.findings.comparison import Comparison, GroupDifference, RunResult
 from analysis.findings.facts import RunFacts
 from analysis.measures.intervals import Interval
 from analysis.report.frontier import fronts_figure
@@ -29,6 +29,14 @@ def headings(comparison: Comparison) -> list[str]:
 def run_cells(result: RunResult) -> list[str]:
     """The numbers of a run, below `headings`."""
     return [percent(result.hypervolume), percent(result.best), *map(percent, result.reached)]
+
+
+DIFFERENCE_HEADINGS = ("from", "to", *EFFECT_HEAD)
+
+
+def difference_cells(found: GroupDifference) -> list[str]:
+    """What a group of runs gains over another, below `DIFFERENCE_HEADINGS`."""
+    return [found.first, found.second, *effect_cells(found.hypervolume, found.adjusted)]
 
 
 def comparison_section(comparison: Comparison, runs: list[RunFacts]) -> Html:
@@ -87,10 +95,10 @@ def _differences(comparison: Comparison) -> list[Html]:
     found = comparison.differences
     if not found:
         return []
-    rows = [[each.first, each.second, *effect_cells(each.hypervolume, each.adjusted)] for each in found]
+    rows = list(map(difference_cells, found))
     title = "What a configuration gains"
     words = "The difference of two configurations in hypervolume, seed by seed: what the second gains. " + EFFECT_WORDS
-    shown = table(title, ("from", "to", *EFFECT_HEAD), rows, left=(0, 1))
+    shown = table(title, DIFFERENCE_HEADINGS, rows, left=(0, 1))
     return [tag("h3", title), shown, tag("p", words, class_="note")]
 
 
