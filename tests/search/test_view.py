@@ -109,7 +109,7 @@ def test_a_long_epoch_tells_how_far_it_is_and_how_long_the_rest_takes(monkeypatc
 
 
 @pytest.mark.parametrize(
-    ("share", "words"), [(0.09, "321 images/s"), (0.4, "321 images/s (40% of the time waiting for")]
+    ("share", "words"), [(0.09, "321 images/s"), (0.4, "321 images/s (40 % of the time waiting for them)")]
 )
 def test_a_training_that_waits_for_images_says_so(share, words):
     out = StringIO()
