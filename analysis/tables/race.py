@@ -112,25 +112,25 @@ class Race:
 
     def matches(self) -> list[Match]:
         """Everyone against everyone else, by what each has at its end."""
-        return matches({name: dict(enumerate(each.after(1).tolist())) for name, each in self.entrants.items()})
+        return matches({name: dict(enumerate(map(float, each.after(1)))) for name, each in self.entrants.items()})
 
     def times(self) -> Floats:
         """Points in simulated time, from the first end of a trial to the last one of all; (times,)."""
-        ends = [float(end) for each in self.entrants.values() for end in (each.ends.min(), each.ends.max())]
-        return np.linspace(min(ends), max(ends), _GRID)
+        ends = [each.ends for each in self.entrants.values()]
+        return np.linspace(min(float(np.min(each)) for each in ends), max(float(np.max(each)) for each in ends), _GRID)
 
     def frame(self) -> pd.DataFrame:
         """One row per proposer, seed (counted from 0) and trial: `hypervolume`, share of the table's own front, and
         `seconds`, when the trial had ended."""
         parts: list[pd.DataFrame] = []
         for name, each in self.entrants.items():
-            seeds, trials = each.curves.shape
+            seeds, trials = len(each.curves), int(each.curves.shape[1])
             columns: dict[str, object] = {
                 "proposer": name,
                 "search": np.repeat(np.arange(seeds), trials),
                 "trial": np.tile(np.arange(1, trials + 1), seeds),
-                "hypervolume": each.curves.ravel(),
-                "seconds": each.ends.ravel(),
+                "hypervolume": each.curves.reshape(-1),
+                "seconds": each.ends.reshape(-1),
             }
             parts.append(pd.DataFrame(columns))
         return pd.concat(parts, ignore_index=True)
