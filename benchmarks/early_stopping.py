@@ -48,7 +48,7 @@ from search.runs.records import Record, Stage, State
 from search.runs.study import read_records
 from search.seeds import derive_rng
 
-EVERY_EPOCH = ["training.early_stopping=true", "training.reduction=1.0000001"]  # rungs behind all epochs, all go on
+EVERY_EPOCH = ["training.early_stopping=true", "training.reduction=1"]  # rungs behind all epochs, all go on
 
 
 def run_search(folder, parent, settings):
@@ -104,11 +104,7 @@ def report(name, ratios, differences):
 
 def seconds_of(table, text, replicate):
     """The recorded seconds of a network up to each rung since the one before it."""
-    whole = table.metrics(text, replicate).get("seconds", 1.0)
-    before = [
-        table.metrics(text, replicate, rung).get("seconds", whole / len(table.rungs)) for rung in table.rungs[:-1]
-    ]
-    return [*before, whole - sum(before)]
+    return np.diff([0.0, *table.spent(text, replicate).values()]).tolist()
 
 
 def synchronous(table, propose, reduction, workers, budget, replicate):

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, cast
 
@@ -114,6 +115,15 @@ class Table:
             known = listed(self.rungs) if self.rungs else "none"
             raise TableError(f"table {self.name!r} was measured after {known} epochs, not after {epochs}")
         return {short: float(self.measured[name][row, replicate]) for short, name in names.items()}
+
+    def spent(self, member: object, replicate: int = 0) -> dict[int, float]:
+        """The recorded seconds of a network's training until each of the table's rungs; raises as `metrics` does."""
+        whole = self.metrics(member, replicate).get("seconds", 0.0)
+        parts = [
+            self.metrics(member, replicate, rung).get("seconds", whole / len(self.rungs)) for rung in self.rungs[:-1]
+        ]
+        until = [*accumulate(parts), whole]
+        return dict(zip(self.rungs, until, strict=True))
 
     def objective(self, trial: Suggests) -> tuple[float, float]:
         """An Optuna objective: accuracy, to be maximised, and operations, to be minimised."""

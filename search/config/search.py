@@ -63,7 +63,7 @@ class TableConfig(Section):
     replicate: int = Field(default=0, ge=0, description="which of a network's measurements counts")
     workers: int = Field(default=1, ge=1, description="simulated ones, that share the recorded seconds")
     early_stopping: bool = Field(
-        default=False, description="stop candidates at the epochs after which the table has them, by training.reduction"
+        default=False, description="stop candidates by training.first_rung and reduction, at epochs that the table has"
     )
 
 

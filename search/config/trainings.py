@@ -1,5 +1,6 @@
 """How supernets, candidates and the networks of the front are trained: one section for each."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -162,14 +163,19 @@ class CandidateConfig(NetworkTrainConfig):
     @property
     def rungs(self) -> tuple[int, ...]:
         """The epochs of the last stage after which candidates are compared; the last one is the end of training."""
-        if not self.early_stopping:
-            return (self.last_epochs,)
+        return self._until(self.last_epochs) if self.early_stopping else (self.last_epochs,)
+
+    def rungs_among(self, measured: Sequence[int]) -> tuple[int, ...]:
+        """The rungs of a training whose networks were measured after these epochs and no others."""
+        return tuple(rung for rung in self._until(measured[-1]) if rung in measured)
+
+    def _until(self, last: int) -> tuple[int, ...]:
         found: list[int] = []
         rung = float(self.first_rung)
-        while round(rung) < self.last_epochs:
+        while round(rung) < last:
             found.append(round(rung))
             rung = max(rung * self.reduction, rung + 1)
-        return (*found, self.last_epochs)
+        return (*found, last)
 
 
 class FinalConfig(NetworkTrainConfig):

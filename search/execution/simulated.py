@@ -23,6 +23,7 @@ class TableExecutor:
 
     def __init__(self, run: Run) -> None:
         self._table, self._config = load_table(run.config.table.source or ""), run.config.table
+        self._rungs = run.config.training.rungs_among(self._table.rungs) if self._table.rungs else ()
         self._table.prepare(run.config.search.trials)
         ends = [
             each.started + timedelta(seconds=each.seconds or 0) for each in read_records(run.journal) if each.started
@@ -75,11 +76,12 @@ class TableExecutor:
 
     def _measured(self, architecture: str, until: int | None) -> dict[str, float]:
         """The metrics of a network after so many epochs; `seconds` are those since the last time it was looked at."""
-        table = self._table
-        metrics = table.metrics(architecture, self._config.replicate, until)
-        if until is not None and until == table.rungs[-1]:
-            before = [table.metrics(architecture, self._config.replicate, epochs) for epochs in table.rungs[:-1]]
-            metrics["seconds"] = metrics.get("seconds", 0.0) - sum(each.get("seconds", 0.0) for each in before)
+        table, replicate = self._table, self._config.replicate
+        metrics = table.metrics(architecture, replicate, until)
+        if until is not None:
+            spent = table.spent(architecture, replicate)
+            before = max((rung for rung in self._rungs if rung < until), default=None)
+            metrics["seconds"] = spent[until] - (0.0 if before is None else spent[before])
         if table.rungs:
             metrics["epochs"] = float(until or table.rungs[-1])
         return {name: value for name, value in metrics.items() if name != TEST_ACCURACY}

@@ -252,7 +252,7 @@ class Pipeline:
         config = self.run.config
         if not config.table.early_stopping:
             return Plan(propose, lambda each: tasks.Evaluate(inputs(each), stage), config.search.proposer, encode)
-        stopping = EarlyStopping(table.rungs, config.training.reduction)
+        stopping = EarlyStopping(config.training.rungs_among(table.rungs), config.training.reduction)
         return Plan(propose, fit_task(stage, stopping), config.search.proposer, encode, stopping=stopping)
 
     def _finetune(self, front: Sequence[Record]) -> Trials | None:

@@ -34,6 +34,12 @@ def test_rungs(settings, rungs):
     assert CandidateConfig(**settings).rungs == rungs
 
 
+def test_rungs_of_a_table_are_those_that_it_has():
+    assert CandidateConfig(epochs=20, reduction=2).rungs_among((1, 2, 3, 4, 5, 6)) == (1, 2, 4, 6)
+    assert CandidateConfig(epochs=20, reduction=3, first_rung=2).rungs_among((1, 2, 4)) == (2, 4)
+    assert CandidateConfig(first_rung=9).rungs_among((1, 4)) == (4,)
+
+
 def test_half_go_on_the_least_dominated_first():
     #  0 and 1 are not dominated; 2 is dominated by 1, 3 by 2 as well
     candidates = [record(0, 0.5, 10), record(1, 0.9, 20), record(2, 0.8, 30), record(3, 0.7, 40)]

@@ -14,6 +14,7 @@ from search.conformance import TINY
 from search.outputs.measured import table_of
 from search.proposers.simulation import BEGINNING, Clock, simulate
 from search.runs.folder import open_run
+from search.runs.records import State
 from search.runs.study import read_records
 from spaces import SpaceError
 
@@ -205,7 +206,7 @@ def test_a_table_grows_by_runs_of_other_seeds(runs, table, cli, tmp_path):
     assert "each run of a table has a seed of its own; theirs are 0, 1, 1" in again.stderr
     nothing = cli("table", tmp_path / "none", "--out", tmp_path / "none.parquet")
     assert nothing.returncode == 2
-    assert "none" in nothing.stderr
+    assert "is neither the folder of a run nor a table" in nothing.stderr
 
 
 @pytest.fixture(scope="module")
@@ -256,22 +257,26 @@ def test_a_search_on_a_table_that_was_stopped_goes_on_in_its_own_time(cli, file,
     assert facts[0] == facts[1]
 
 
-def test_early_stopping_on_a_table_counts_the_seconds_of_its_epochs(cli, tmp_path):
+@pytest.mark.parametrize(("first", "pruned"), [(1, {(3.0, 1.0)}), (2, {(5.0, 2.0)})])
+def test_early_stopping_on_a_table_counts_the_seconds_of_its_epochs(first, pruned, cli, tmp_path):
     places = np.arange(TINY.count())
     accuracy = (places / places.max())[:, None]
     ones = np.ones_like(accuracy)
-    columns = {"accuracy": accuracy, "accuracy@1": accuracy / 2, "seconds": 8 * ones, "seconds@1": 3 * ones}
+    parts = {"accuracy@1": accuracy / 4, "seconds@1": 3 * ones, "accuracy@2": accuracy / 2, "seconds@2": 2 * ones}
+    columns = {"accuracy": accuracy, "seconds": 8 * ones, **parts}
     file = tmp_path / "trained.parquet"
-    Table("trained", TINY, "trained", (1, 4), places, columns, {"data": {"name": "made"}}).save(file)
+    made = Table("trained", TINY, "trained", (1, 2, 4), places, columns, {"data": {"name": "made"}})
+    made.save(file)
+    assert made.spent(TINY.smallest()) == {1: 3, 2: 5, 4: 8}
     out = tmp_path / "run"
-    settings = ("search.proposer=random", "search.trials=12", "table.early_stopping=true", "training.reduction=2")
+    early = ("table.early_stopping=true", "training.reduction=2", f"training.first_rung={first}")
+    settings = ("search.proposer=random", "search.trials=12", "search.first_generation=12", *early)
     done = lookup(cli, file, out, *settings)
     assert done.returncode == 0, done.stderr
     records = read_records(out / "journal.log")
-    assert {(record.state.value, record.seconds, record.metrics["epochs"]) for record in records} == {
-        ("finished", 8.0, 4.0),
-        ("pruned", 3.0, 1.0),
-    }
+    found = {state: {(r.seconds, r.metrics["epochs"]) for r in records if r.state is state} for state in State}
+    assert found[State.FINISHED] == {(8.0, 4.0)}
+    assert found[State.PRUNED] == pruned
 
 
 def test_what_a_search_on_a_table_refuses(cli, file, tmp_path):
