@@ -17,6 +17,7 @@ PAPERS = {
     "ranks": "One-shot ranking, and how subnets are drawn",
     "bnas": "BNAS and BNAS v2",
     "widths": "Width search",
+    "ours": "Of this platform",
     "large": "What needs ImageNet",
 }
 """The parts of the page by the folders of their claims, in its order."""
