@@ -7,6 +7,7 @@ added in float32. So a binary convolution gives the same sums in every type.
 
 import itertools
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from enum import Enum
 from functools import partial
 from typing import Any
@@ -41,12 +42,15 @@ class Terms(Enum):
 def half_type(x: Tensor) -> torch.dtype:
     """The type that convolutions of x compute in: that of autocast, or its own."""
     device = x.device.type
+    if not torch.amp.is_autocast_available(device):  # such as meta, on which shapes are counted
+        return x.dtype
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
 
 
-def in_own_type(x: Tensor) -> torch.autocast:
+def in_own_type(x: Tensor) -> AbstractContextManager[object]:
     """Within the block, layers compute in the type of their tensors, whatever the type of autocast outside is."""
-    return torch.autocast(x.device.type, enabled=False)
+    device = x.device.type
+    return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
 
 
 def sums(product: Product, x: Tensor, weight: Tensor, groups: int, terms: Terms) -> Tensor:

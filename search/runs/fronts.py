@@ -41,10 +41,11 @@ def spread_over(costs: Sequence[float], count: int) -> list[int]:
         return order[-count:]
     logs = [math.log(costs[place]) for place in order]
     step, chosen = (logs[-1] - logs[0]) / (count - 1), [0]
-    for number in range(1, count):
+    for number in range(1, count - 1):
         left = range(chosen[-1] + 1, len(order) - (count - 1 - number))  # so many are wanted after it
         chosen.append(min(left, key=lambda place: abs(logs[place] - logs[0] - number * step)))
-    return [order[place] for place in chosen]
+    highest = next(place for place in order[chosen[-1] + 1 :] if costs[place] == costs[order[-1]])
+    return [*(order[place] for place in chosen), highest]
 
 
 def best_per_architecture(records: Sequence[Record]) -> list[Record]:

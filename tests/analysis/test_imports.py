@@ -18,7 +18,7 @@ LIGHT = (
     "analysis.runs.layout, analysis.runs.seal, analysis.runs.journal, analysis.runs.journal_lines"
 )
 OTHERS = {"torch", "torchvision", "ray", "optuna", "models", "search", "sklearn", "scipy"}
-FLOORS = ({"measures"}, {"runs"}, {"stages", "units"}, {"findings"}, {"plots"}, {"report"})
+FLOORS = ({"measures"}, {"runs"}, {"stages", "units"}, {"findings"}, {"tables"}, {"plots"}, {"report"})
 
 
 def loaded(statement: str) -> set[str]:

@@ -207,7 +207,7 @@ def test_tensors_that_live_together_lie_apart():
             made = number + 1
             read_later = {tensor for later in program.operations[made:] for tensor in inputs_of(later)}
             alive = read_later & set(range(made)) | {made}
-            if not isinstance(operation, BinaryConvolution | Pointwise):
+            if not isinstance(operation, BinaryConvolution | Pointwise | Product):
                 alive |= set(inputs_of(operation))
             spans = sorted((places[tensor], places[tensor] + program.shapes[tensor].size) for tensor in alive)
             assert all(end <= start for (_, end), (start, _) in pairwise(spans))

@@ -1,12 +1,13 @@
 """A few of a front's networks, spread over what they cost."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from search.runs.fronts import spread_over
 
 
+@example([1.0, 1e12, 1e12 * (1 - 2e-15)], 2)  # whose logarithms are equal
 @given(st.lists(st.floats(1, 1e12), min_size=1, max_size=30), st.integers(1, 35))
 def test_chosen_are_different_rise_in_cost_and_hold_both_ends(costs, count):
     chosen = spread_over(costs, count)
