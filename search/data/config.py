@@ -74,7 +74,12 @@ class DataConfig(BaseModel):
         description="images of shards are read in pieces in shuffled order, and mixed among this many; none: as many "
         "as take 512 MiB",
     )
-    loader_workers: int = Field(default=2, ge=0, description="processes that decode streamed images")
+    loader_workers: int | None = Field(
+        default=None,
+        ge=0,
+        description="processes that decode streamed images, of each process that takes them; left out: 2, and for "
+        "trainings on GPUs as many as each training worker has cores, up to 8",
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -4,6 +4,7 @@
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,8 +23,16 @@ from search.data.sources.decode import EncodedImages, as_channels, decode_image,
 
 BUFFER_BYTES = 512 * 2**20
 """How much of encoded images the shuffle buffer may take where its size is not given, of all processes together."""
+FEWEST_LOADERS, MOST_LOADERS = 2, 8
+"""Processes that decode beside one that trains: a processor that trains needs no more than the fewest, and each takes
+some hundred megabytes."""
 Wanted = tuple[int, Encoded | None]
 """A position of an image in its split, and its bytes, where they are read already."""
+
+
+def loaders(cores: int, shares: int) -> int:
+    """How many processes decode for a GPU, of which `shares` train together beside these cores."""
+    return min(max(cores // shares, FEWEST_LOADERS), MOST_LOADERS)
 
 
 @dataclass(frozen=True)
@@ -53,7 +62,7 @@ class StreamSplit:
     centre_crop: float
     normalisation: Normalisation
     augmentation: Augmentation
-    workers: int
+    workers: int | None
     white: float | None = None
     skipping: Skipping = Skipping()
     shuffle_buffer: int | None = None
@@ -76,7 +85,7 @@ class StreamSplit:
             _Samples(self, order),
             collate_fn=_unchanged,
             batch_sampler=_Wanted(self, batches, in_blocks),
-            num_workers=self.workers if len(batches) > 1 else 0,
+            num_workers=self._loaders(order, gpu=pin) if len(batches) > 1 else 0,
             pin_memory=pin,
             # without one of its own the loader would draw from the process's global generator
             generator=torch.Generator().manual_seed(0),
@@ -92,6 +101,12 @@ class StreamSplit:
                 )
             if len(kept):
                 yield images, kept
+
+    def _loaders(self, order: Order, *, gpu: bool) -> int:
+        """How many processes decode, where their number is not given."""
+        if self.workers is not None:
+            return self.workers
+        return loaders(os.cpu_count() or 1, order.shares) if gpu and order.seed is not None else FEWEST_LOADERS
 
     def _skip(self, problems: list[str]) -> None:
         """Note that images are left out; raises `DataError` where they may not be."""

@@ -16,6 +16,7 @@ from search.data.order import in_order, shuffled, within_buffer
 from search.data.sources.names import braces
 from search.data.sources.parquet import ParquetImages
 from search.data.sources.tar import TarImages
+from search.data.stream import loaders
 
 CPU = torch.device("cpu")
 COUNTS = {"train": [13, 9, 20, 8], "val": [6, 6], "test": [9]}
@@ -332,3 +333,16 @@ def test_the_batches_of_recalibration_are_decoded_once_and_the_same(settings, sh
         assert torch.equal(images, taken(plain, other, size)[0][0]), "another order, another file"
     made.write_bytes(made.read_bytes()[:-1])
     assert torch.equal(next(first_batches(opened(sharded, **with_cache).train, 8, 3, **asked)), wanted[0])
+
+
+@pytest.mark.parametrize(("cores", "shares", "found"), [(2, 1, 2), (8, 1, 8), (96, 8, 8), (16, 4, 4), (96, 32, 3)])
+def test_gpus_have_as_many_loaders_as_cores_within_bounds(cores, shares, found):
+    assert loaders(cores, shares) == found
+
+
+def test_only_trainings_on_gpus_take_more_loaders(tars, monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 6)
+    split = opened(tars, loader_workers=None).train
+    found = [split._loaders(order, gpu=gpu) for order in (shuffled(0), in_order()) for gpu in (True, False)]
+    assert found == [6, 2, 2, 2]
+    assert opened(tars, loader_workers=0).train._loaders(shuffled(0), gpu=True) == 0
