@@ -85,5 +85,8 @@ def parse(text: str) -> Architecture:
 def _layer(word: str, where: str) -> Layer:
     match = _LAYER.fullmatch(word)
     if match is None:
-        raise SpaceError(f"{where}: {shown(word)} is not a layer; write width, kernel and groups as in c96k3g2")
+        raise SpaceError(
+            f"{where}: {shown(word)} is not a layer; write width, kernel and groups as in c96k3g2, "
+            "or c96k3g2e8 with a squeeze-and-excite of 8 or 32 bits"
+        )
     return Layer(*(int(number) for number in match.groups("0")))
