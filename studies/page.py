@@ -14,8 +14,8 @@ INTRODUCTION = f"""\
 # The papers, tried
 
 Every sentence here is a claim of a paper, and what came out when it was tried: two configurations that differ in one
-thing, each with several seeds. `make studies` makes the runs that are missing and writes this page, about three
-quarters of an hour of a quiet core for all of them; it may be stopped at any time and goes on the next time.
+thing, each with several seeds. `make studies` makes the runs that are missing and writes this page, by estimate
+an hour of a quiet core for all of them; it may be stopped at any time and goes on the next time.
 `make studies ONLY=skips SEEDS=10 MINUTES=30` tries one claim with more seeds for half an hour. The claims are files in
 `studies/claims/`, the configurations that they share in `studies/bases/`. The runs are ordinary ones in `runs/studies/`
 and may be deleted: what was measured is in `studies/results.csv`, where a line that is deleted is measured again.
