@@ -300,11 +300,14 @@ def test_what_a_search_on_a_table_refuses(cli, file, tmp_path):
 
 def test_the_table_of_the_package_holds_every_network():
     table = load_table("one-shot-digits")
-    assert shipped_tables() == ["one-shot-digits"]
+    assert shipped_tables() == ["one-shot-digits", "one-shot-digits-trained"]
     assert len(table) == table.space.count() == 15680
     for name in ("accuracy", "test_accuracy"):
         assert not np.isnan(table.measured[name]).any()
         assert 0.5 < table.values(name, 0).mean() < 1
+    trained = load_table("one-shot-digits-trained")
+    assert len(trained) == 300
+    assert trained.space.declaration() == table.space.declaration()
     front = [table.metrics(text) for text in table.front()]
     assert [each["accuracy"] for each in front] == sorted(each["accuracy"] for each in front)
     assert [each["ops"] for each in front] == sorted(each["ops"] for each in front)
