@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import cast
 
@@ -113,7 +114,7 @@ class RunFacts:
     def supernet_span(self) -> float | None:
         """Seconds from the run's beginning to the last epoch of its supernet; None where there is no such epoch."""
         begun = pd.to_datetime(str(self.info.get("created", "")), utc=True, errors="coerce")
-        epochs = self._epochs()
+        epochs = self._epochs
         if epochs is None:
             return None
         ends = epochs.loc[epochs["phase"] == "supernet", "time"].dropna()
@@ -123,9 +124,10 @@ class RunFacts:
     @property
     def precisions(self) -> list[str]:
         """What the run's trainings computed in, as far as their epochs tell."""
-        epochs = self._epochs()
+        epochs = self._epochs
         return [] if epochs is None else sorted(set(epochs["precision"].dropna()))
 
+    @cached_property
     def _epochs(self) -> pd.DataFrame | None:
         try:
             return load_epochs(self.path)

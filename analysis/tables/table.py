@@ -81,16 +81,26 @@ class Table:
 
         Raises `TableError` where it was not measured, and `SpaceError` for what is no member.
         """
+        architecture, row = self._found(member)
+        found = self._measured(row, replicate, epochs)
+        if "costs" in vars(self):  # `prepare` has counted them
+            return {**found, **{name: float(values[row]) for name, values in self.costs.items()}}
+        return {**found, **self.space.cost(architecture).metrics()}
+
+    def _found(self, member: object) -> tuple[Any, int]:
+        """A member, or that of a text form, and its row."""
         architecture = self.space.parse(member) if isinstance(member, str) else self.space.require(member)
-        row = self._row(self.space.rank(architecture))
+        return architecture, self._row(self.space.rank(architecture))
+
+    def _measured(self, row: int, replicate: int, epochs: int | None) -> dict[str, float]:
+        """What was measured of the network in a row; raises as `metrics` does."""
         if not 0 <= replicate < self.replicates:
             raise TableError(f"table {self.name!r} has the replicates 0 to {self.replicates - 1}, not {replicate}")
         found = self._at(epochs, row, replicate)
         if not found or any(np.isnan(value) for value in found.values()):
-            raise TableError(f"table {self.name!r} has no network {self.space.format(architecture)!r}: it is partial")
-        if "costs" in vars(self):  # `prepare` has counted them
-            return {**found, **{name: float(values[row]) for name, values in self.costs.items()}}
-        return {**found, **self.space.cost(architecture).metrics()}
+            text = self.space.format(self.space.unrank(int(self.places[row])))
+            raise TableError(f"table {self.name!r} has no network {text!r}: it is partial")
+        return found
 
     def prepare(self, times: int) -> None:
         """Count the costs of all networks at once where about so many will be asked for, which saves a quarter of a
@@ -118,9 +128,10 @@ class Table:
 
     def spent(self, member: object, replicate: int = 0) -> dict[int, float]:
         """The recorded seconds of a network's training until each of the table's rungs; raises as `metrics` does."""
-        whole = self.metrics(member, replicate).get("seconds", 0.0)
+        _, row = self._found(member)
+        whole = self._measured(row, replicate, None).get("seconds", 0.0)
         parts = [
-            self.metrics(member, replicate, rung).get("seconds", whole / len(self.rungs)) for rung in self.rungs[:-1]
+            self._measured(row, replicate, rung).get("seconds", whole / len(self.rungs)) for rung in self.rungs[:-1]
         ]
         until = [*accumulate(parts), whole]
         return dict(zip(self.rungs, until, strict=True))

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from models.layers.autograd import Function, once_differentiable
 from models.layers.channels import first, pad_to, per_channel
+from models.layers.convolution import in_own_type
 from models.layers.fused.choice import fuses
 from models.layers.statistics import Pooled
 
@@ -108,7 +109,7 @@ class Tail(nn.Module):
         if shortcut is not None:
             _add_tiled(u, shortcut)
         slope, shift_out = (first(p, sums.shape[1]) for p in (self.slope, self.shift_out))
-        with torch.autocast(u.device.type, enabled=False):  # which would run prelu in half precision
+        with in_own_type(u):  # which would run prelu in half precision
             return torch.prelu(u, slope).add_(per_channel(shift_out))
 
     @torch.no_grad()
@@ -190,7 +191,7 @@ class _Tail(Function):
         ctx.save_for_backward(sums, u, mean, inverse, weight, slope)
         ctx.shortcut_channels = None if shortcut is None else shortcut.shape[1]
         ctx.statistics = statistics
-        with torch.autocast(u.device.type, enabled=False):  # which would run prelu in half precision
+        with in_own_type(u):  # which would run prelu in half precision
             return torch.prelu(u, slope).add_(per_channel(shift_out))
 
     @staticmethod

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from models.layers.autograd import with_gradient
-from models.layers.convolution import half_type
+from models.layers.convolution import half_type, in_own_type
 from models.layers.fused.choice import fuses
 from models.layers.kernels import Kernel, WeightNormalisation, binary_kernel, float_kernel, fused_kernel, new_weight
 from models.layers.modes import Weights
@@ -81,7 +81,7 @@ def transform(weight: Tensor, matrix: Tensor) -> Tensor:
     """A matrix (k*k, k*k) on every flattened kernel of (out, in, k, k): new = matrix @ old (equation 5)."""
     filters, inputs, kernel_size, _ = weight.shape
     columns = weight.flatten(2).transpose(1, 2)  # (out, k * k, in)
-    with torch.autocast(weight.device.type, enabled=False):  # signs must not depend on the precision of a convolution
+    with in_own_type(weight):  # signs must not depend on the precision of a convolution
         columns = torch.bmm(matrix.expand(filters, -1, -1), columns)
     return columns.view(filters, kernel_size, kernel_size, inputs).permute(0, 3, 1, 2)  # channels last, as is best
 
@@ -143,7 +143,7 @@ class SharedKxK(BinaryUnit):
             inner = math.isqrt(step.shape[1])
             margin = (small - inner) // 2
             rows = matrix.unflatten(0, (small, small))[margin : margin + inner, margin : margin + inner].flatten(0, 1)
-            with torch.autocast(rows.device.type, enabled=False):
+            with in_own_type(rows):
                 matrix = step @ rows
         return matrix, math.isqrt(steps[0].shape[1])
 

@@ -72,13 +72,13 @@ def print_race(found: "Race", json: bool = False) -> None:
         ("proposer", *(f"{level:.0%}" for level in LEVELS), f"what {first} has at its end"),
         [(each.name, *map(_counts, each.trials), _counts(each.trials_to_first)) for each in standings],
     )
-    _print_matches(matches, "who is better at the end")
+    _print_matches(matches)
 
 
-def _print_matches(matches: "Sequence[Match]", question: str) -> None:
+def _print_matches(matches: "Sequence[Match]") -> None:
     """Print who is better than whom, nothing without pairs."""
     if matches:
-        typer.echo(f"\n{question}, seed by seed (Wilcoxon's signed ranks; p by Holm over all pairs)")
+        typer.echo("\nwho is better at the end, seed by seed (Wilcoxon's signed ranks; p by Holm over all pairs)")
         print_table(_MATCH_HEADINGS, map(_match_cells, matches))
 
 

@@ -62,9 +62,9 @@ def _tail(
 ) -> None:
     count, _, _ = steps(sums)
     channels = sums.shape[1]
-    width = channels if shortcut is None else shortcut.shape[1]
+    given = sums if shortcut is None else shortcut
     pixels.tail[(blocks(count, PIXELS), blocks(channels))](
-        sums, sums if shortcut is None else shortcut, factor, constant, slope, shift, out, count, channels, width,
+        sums, given, factor, constant, slope, shift, out, count, channels, given.shape[1],
         PIXELS, CHANNELS, shortcut is not None, **EXACT,
     )  # fmt: skip
 
@@ -86,10 +86,10 @@ def _tail_totals(
 ) -> None:
     count, rows, chunks = steps(sums)
     channels = sums.shape[1]
-    width = channels if shortcut is None else shortcut.shape[1]
+    given = sums if shortcut is None else shortcut
     pixels.tail_totals[(chunks, blocks(channels))](
-        gradient, sums, sums if shortcut is None else shortcut, mean, factor, constant, slope, out,
-        count, channels, width, rows, PIXELS, CHANNELS, shortcut is not None, **EXACT,
+        gradient, sums, given, mean, factor, constant, slope, out,
+        count, channels, given.shape[1], rows, PIXELS, CHANNELS, shortcut is not None, **EXACT,
     )  # fmt: skip
 
 
@@ -131,8 +131,9 @@ def _tail_gradient(
 ) -> None:
     count, _, _ = steps(sums)
     channels = sums.shape[1]
-    width = channels if shortcut is None else shortcut.shape[1]
+    given = sums if shortcut is None else shortcut
+    width = given.shape[1]
     pixels.tail_gradient[(blocks(count, PIXELS), blocks(width))](
-        gradient, sums, sums if shortcut is None else shortcut, mean, factor, constant, slope, part, line, *out,
+        gradient, sums, given, mean, factor, constant, slope, part, line, *out,
         count, channels, width, -(-channels // width), PIXELS, CHANNELS, shortcut is not None, **EXACT,
     )  # fmt: skip
