@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # the schema is read where pyarrow is not needed
     import pyarrow as pa
 
 SCHEMA_VERSION = 1
+JOURNAL_KEY = b"binarynas.journal_bytes"
 VERSION_KEY = b"binarynas.schema_version"
 LATENCY = "latency_ms"
 MAP = "map"
@@ -186,16 +187,18 @@ def to_table(rows: Iterable[Mapping[str, object]]) -> "pa.Table":
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def write_trials(rows: Iterable[Mapping[str, object]], where: Path | BinaryIO) -> None:
+def write_trials(rows: Iterable[Mapping[str, object]], where: Path | BinaryIO, journal: int | None = None) -> None:
     """Write rows (see `to_table`) as Parquet to a path or an open binary file.
 
+    `journal` says up to which byte of a run's journal the rows were read, so that a reader knows whether they are all.
     A file at `where` is overwritten in place: for a file that appears whole or not at all, write to a buffer and then
     with `spaces.tools.files.write_atomically`.
     """
     import pyarrow.parquet as pq
 
     table, buffer = to_table(rows), BytesIO()
-    sealed = table.replace_schema_metadata({**(table.schema.metadata or {}), KEY: PLACE_HOLDER})
+    read = {} if journal is None else {JOURNAL_KEY: str(journal)}
+    sealed = table.replace_schema_metadata({**(table.schema.metadata or {}), **read, KEY: PLACE_HOLDER})
     pq.write_table(sealed, buffer, compression="zstd")
     data = seal(buffer.getvalue())
     if isinstance(where, Path):

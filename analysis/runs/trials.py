@@ -33,7 +33,7 @@ from analysis.runs.foreign import (
 from analysis.runs.journal import journal_rows
 from analysis.runs.journal_lines import JournalError
 from analysis.runs.layout import CONFIG_FILE, FRONT_FILE, JOURNAL_FILE, RUN_FILE, TRIALS_FILE, ColumnError, RunError
-from analysis.runs.schema import SCHEMA_VERSION, VERSION_KEY, objective_direction, to_table, trial_schema
+from analysis.runs.schema import JOURNAL_KEY, SCHEMA_VERSION, VERSION_KEY, objective_direction, to_table, trial_schema
 from analysis.runs.seal import is_damaged
 from spaces.errors import listed, nearest
 
@@ -149,7 +149,7 @@ def _trials(run: Path) -> pa.Table:
         return _in_schema(*_read(run))
     file, journal = run / TRIALS_FILE, run / JOURNAL_FILE
     # the table of the front is written last: where it exists, the exported trials are complete
-    if file.is_file() and ((run / FRONT_FILE).is_file() or not journal.is_file()):
+    if file.is_file() and ((run / FRONT_FILE).is_file() or not journal.is_file() or _is_whole(file, journal)):
         return _in_schema(*_read(file))
     if journal.is_file():
         return _from_journal(run, journal)
@@ -159,6 +159,13 @@ def _trials(run: Path) -> pa.Table:
         f"{run} is a folder, but not a run: it holds no {TRIALS_FILE}, {JOURNAL_FILE} or {RUN_FILE}; give a run's own "
         f"folder{_runs_beside(file)}"
     )
+
+
+def _is_whole(file: Path, journal: Path) -> bool:
+    """Whether exported trials are all that a journal holds, which only grows; they are read much faster."""
+    with suppress(pa.ArrowException, OSError):
+        return (pq.read_schema(file).metadata or {}).get(JOURNAL_KEY) == str(journal.stat().st_size).encode()
+    return False
 
 
 def _from_journal(run: Path, journal: Path) -> pa.Table:

@@ -47,13 +47,14 @@ def write_table(run: Run, name: str, records: Sequence[Record], measured: Mappin
 def export_trials(run: Run) -> None:
     """Write `trials.parquet` from the journal."""
     versions = json.dumps(run.info["versions"])
+    size = run.journal.stat().st_size if run.journal.exists() else None
     rows = [
         _row(record, run.architectures.name, versions)
         for record in read_records(run.journal)
         if record.state is not State.WAITING
     ]
     buffer = BytesIO()
-    write_trials(rows, buffer)
+    write_trials(rows, buffer, size)
     write_atomically(run.path / TRIALS_FILE, buffer.getvalue())
     _export_genes(run, rows)
 

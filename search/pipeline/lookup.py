@@ -10,6 +10,7 @@ from search.config.sections import ConfigError
 from search.config.space import SpaceConfig
 from search.proposers import make_proposer
 from search.runs.folder import Run, creating, write_facts
+from spaces.cost import METRICS
 from spaces.errors import SpaceError
 from spaces.limits import require_reachable
 
@@ -50,7 +51,7 @@ def _problems(config: RunConfig, table: Table) -> Iterator[str]:
         yield f"table.replicate is {config.table.replicate}, and the table has {table.replicates}, counted from 0"
     if config.table.early_stopping and len(table.rungs) < 2:
         yield f"table {table.name!r} has no epochs at which to compare candidates: leave table.early_stopping out"
-    known = {*table.measured, *table.costs} & BY_NAME.keys()
+    known = {*table.measured, *METRICS} & BY_NAME.keys()
     for name in config.search.objectives:
         if name not in known:
             yield f"table {table.name!r} has no {name}, which is an objective: it has {', '.join(sorted(known))}"

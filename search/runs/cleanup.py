@@ -1,7 +1,7 @@
 """Deletes the weights of trained candidates that are no longer needed."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from search.runs.folder import Run
 from search.runs.fronts import front_records
@@ -9,7 +9,7 @@ from search.runs.holder import require_held
 from search.runs.records import Record, Stage
 
 
-def keep_only(run: Run, stage: Stage, records: Sequence[Record], costs: Sequence[str]) -> None:
+def keep_only(run: Run, stage: Stage, records: Collection[Record], costs: Sequence[str]) -> None:
     """Delete the weights of candidates that have ended and are not on the front, since they can never come back to it.
 
     Raises `FencedError` where the run was taken over: it may have candidates by now that these records do not know.

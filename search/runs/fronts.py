@@ -1,7 +1,7 @@
 """The Pareto front of a run's trials, and an evenly spaced selection from it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TypeVar
 
 from analysis.measures.pareto import pareto_front
@@ -11,7 +11,7 @@ from search.runs.records import Record, State
 T = TypeVar("T")
 
 
-def front_records(records: Sequence[Record], costs: Sequence[str]) -> list[Record]:
+def front_records(records: Collection[Record], costs: Sequence[str]) -> list[Record]:
     """The finished trials that no other one dominates in accuracy and all costs, by the first cost, or OPs, rising."""
     finished = [r for r in records if r.state is State.FINISHED and r.stage.value not in NEVER_ON_A_FRONT]
     if not finished:

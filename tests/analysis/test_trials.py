@@ -212,3 +212,15 @@ def test_runs_with_other_columns_and_without_trials_go_together(run, tmp_path):
     assert list(trials.columns) == ["run", *NAMES, "latency"]
     assert trials["latency"].notna().tolist() == [False] * 60 + [True]
     assert len(load_trials([tmp_path / "empty"])) == 0
+
+
+def test_an_unfinished_run_is_read_from_its_export_only_while_that_is_all_of_the_journal(tmp_path, make_rows):
+    journal = tmp_path / "journal.log"
+    journal.write_text('{"op_code": 0, "worker_id": "w", "study_name": "inherited", "directions": [1]}\n')
+    write_trials(make_rows(3), tmp_path / "trials.parquet", journal.stat().st_size)
+    assert len(load_trials(tmp_path)) == 3
+    with journal.open("a") as file:
+        file.write('{"op_code": 4, "worker_id": "w", "study_id": 0, "state": 0, "user_attrs": {"seed": 1}}\n')
+    assert len(load_trials(tmp_path)) == 1  # the export is older than the journal
+    (tmp_path / "trials.parquet").write_bytes(b"torn")
+    assert len(load_trials(tmp_path)) == 1
