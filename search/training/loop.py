@@ -148,7 +148,9 @@ class _Training:
 
     def _take(self, images: Tensor, labels: Tensor, epoch: int, index: int) -> tuple[Tensor, Tensor | int]:
         """Take one step; the loss and the number of images of the whole batch."""
-        torch.manual_seed(derive_seed(self._seed, "layers", epoch, index, *self._of_rank))  # drop path, mixing
+        # drop path, mixing; torch's own call takes milliseconds where torch is built for a GPU that is not there
+        seed = torch.manual_seed if torch.cuda.is_initialized() else torch.default_generator.manual_seed
+        seed(derive_seed(self._seed, "layers", epoch, index, *self._of_rank))
         if self._mix and len(images) > 1:
             images, labels = self._mix(images, labels)
         self.optimizer.zero_grad(set_to_none=True)
