@@ -14,6 +14,7 @@ from search.config.run import RunConfig
 HERE = Path(__file__).resolve().parent
 PAPERS = {
     "nasbnn": "NAS-BNN",
+    "cifar": "NAS-BNN, on CIFAR-10",
     "ranks": "One-shot ranking, and how subnets are drawn",
     "bnas": "BNAS and BNAS v2",
     "widths": "Width search",
@@ -43,6 +44,12 @@ class Arm:
     def run(self, seed: int) -> str:
         """The name of its run with a seed."""
         return f"{self.name}-{seed}"
+
+    @property
+    def images(self) -> Path | None:
+        """The file of images that its runs read, from where the command is given; None where a library has them."""
+        path = json.loads(self.values)["data"].get("path")
+        return None if path is None else Path(path)
 
     def config(self, seed: int) -> RunConfig:
         """The configuration of its run with a seed. Raises `ConfigError`."""

@@ -15,18 +15,21 @@ INTRODUCTION = f"""\
 
 Every sentence here is a claim of a paper, and what came out when it was tried: two configurations that differ in one
 thing, each with several seeds. `make studies` makes the runs that are missing and writes this page, by estimate
-an hour of a quiet core for all of them; it may be stopped at any time and goes on the next time.
+two hours of a quiet core for all of them; it may be stopped at any time and goes on the next time.
 `make studies ONLY=skips SEEDS=10 MINUTES=30` tries one claim with more seeds for half an hour. The claims are files in
-`studies/claims/`, the configurations that they share in `studies/bases/`. The runs are ordinary ones in `runs/studies/`
-and may be deleted: what was measured is in `studies/results.csv`, where a line that is deleted is measured again.
+`studies/claims/`, the configurations that they share in `studies/bases/`. Those on CIFAR-10 read its training images
+from `data/cifar10/train.parquet` (columns as on the Hugging Face hub), and are left out where that is missing. The runs
+are ordinary ones in `runs/studies/` and may be deleted: what was measured is in `studies/results.csv`, where a line
+that is deleted is measured again.
 
-**These are small networks on scikit-learn's digits (8×8 pixels, 1079 training images), trained for few epochs.** What
-is seen here need not hold on ImageNet, and what is not seen here may hold there: *not seen* says that the effect is
-too small to be told from chance by so many seeds, and its interval says how large it may still be.
+**These are small networks, trained for few epochs: on scikit-learn's digits (8×8 pixels, 1079 training images) and,
+where it says so, on 2,000 images of CIFAR-10 at 16×16 pixels.** What is seen here need not hold on ImageNet, and what
+is not seen here may hold there: *not seen* says that the effect is too small to be told from chance by so many seeds,
+and its interval says how large it may still be.
 
 - An effect is the mean difference of pairs with the same seed (the same split, images and candidates), with Student's
-  95 % interval; positive is what the paper says. Accuracy is that of 359 validation images, by which no side is
-  chosen, unless it says test.
+  95 % interval; positive is what the paper says. Accuracy is that of the validation images (359, of CIFAR-10 1,000), by
+  which no side is chosen, unless it says test.
 - *confirmed* and *contrary*: p is below 0.05 after Holm's correction for all claims that were tried. p is that of
   Student's paired test; where the claim is that there is no difference, that of two one-sided tests against a margin.
 - *not run yet*: fewer than {FEWEST} pairs. Hours are those of the runs of a claim, on one thread of a machine that

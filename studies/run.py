@@ -29,7 +29,7 @@ from search.runs.folder import open_run
 from search.runs.locking import writing
 from spaces.errors import BinarynasError
 
-SECONDS = {"nasbnn": 15, "widths": 20, "widths-search": 60, "cells": 7, "bnas": 25}
+SECONDS = {"nasbnn": 15, "widths": 20, "widths-search": 60, "cells": 7, "bnas": 25, "cifar": 80}
 """About how long a run of a base takes on a quiet core, to begin with the claims that need the least."""
 
 
@@ -58,6 +58,19 @@ def left(claims: Sequence[Claim], seeds: int | None, runs: Path, results: Result
         own = [(claim, seed, arm) for seed in wanted for arm in missing(claim, seed, runs, results)]
         work.append((sum(SECONDS.get(arm.base, 60) for _, _, arm in own), own))
     return [each for _, own in sorted(work, key=lambda pair: pair[0]) for each in own]
+
+
+def with_images(claims: Sequence[Claim]) -> list[Claim]:
+    """The claims whose images are there; what is left out is told, file by file."""
+    lacking: dict[Path, list[str]] = {}
+    for claim in claims:
+        for path in {arm.images for arm in claim.arms.values()} - {None}:
+            if path is not None and not path.exists():
+                lacking.setdefault(path, []).append(claim.name)
+    for path, names in lacking.items():
+        print(f"{path} is not there: {', '.join(names)} left out", file=sys.stderr)
+    left_out = {name for names in lacking.values() for name in names}
+    return [claim for claim in claims if claim.name not in left_out]
 
 
 def runnable(claims: Sequence[Claim]) -> list[Claim]:
@@ -120,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for seed in range(seeds):
         measure_all(chosen, seed, options.runs, results)
     try:
-        try_claims(chosen, options.seeds, ends, options.runs, results)
+        try_claims(with_images(chosen), options.seeds, ends, options.runs, results)
     except KeyboardInterrupt:
         print("stopped; the same command goes on", file=sys.stderr)
     write_page(options.page, claims, find(claims, results))

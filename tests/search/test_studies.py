@@ -54,8 +54,9 @@ def test_a_claim_says_what_is_compared(claim):
 def test_every_arm_is_a_run_that_can_be_prepared(tmp_path):
     arms = {arm.name: arm for claim in TRIED for arm in claim.arms.values()}
     for name, arm in arms.items():
-        run = prepare(arm.config(0), tmp_path / name)
-        assert run.config.execution.executor == "inline"
+        assert arm.config(0).execution.executor == "inline"
+        if arm.images is None:
+            prepare(arm.config(0), tmp_path / name)
 
 
 def test_arms_with_one_configuration_share_a_run_and_others_do_not():
@@ -259,3 +260,13 @@ def test_the_command_refuses_claims_that_are_not_there(capsys):
     with pytest.raises(SystemExit):
         study.main(["--only", "nonsense"])
     assert "there is no claim nonsense; there are bi-transformation," in capsys.readouterr().err
+
+
+def test_claims_whose_images_are_missing_are_left_out_and_told(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    left = study.with_images(CLAIMS)
+    assert {claim.paper for claim in CLAIMS} - {claim.paper for claim in left} == {"cifar"}
+    assert "data/cifar10/train.parquet is not there: cifar-" in capsys.readouterr().err
+    (tmp_path / "data" / "cifar10").mkdir(parents=True)
+    (tmp_path / "data" / "cifar10" / "train.parquet").touch()
+    assert study.with_images(CLAIMS) == CLAIMS
