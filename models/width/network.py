@@ -55,7 +55,7 @@ class PooledConvolution(nn.Module):
         return x if shortcut is None else x + shortcut
 
 
-def make_layer(plan: LayerPlan, options: WidthOptions, *, exact: bool) -> "PooledConvolution | GatedConvolution":
+def make_layer(plan: LayerPlan, options: WidthOptions, *, exact: bool) -> PooledConvolution | GatedConvolution:
     """The layer of a plan, with random weights; `exact` ones evaluate as the 1-bit engine does."""
     sizes = Sizes(plan.cin, plan.cout, plan.kernel_size, plan.stride, plan.padding)
     if plan.kind is LayerKind.FLOAT:

@@ -1,8 +1,9 @@
 """Operations number by number: batch norms, activations, pools, sums and products, which `spaces.cost` leaves out.
 
-The authors of Real-to-Binary count them. The rules are those of their public counter (pytorch-estimate-flops): a batch
-norm is two operations for every number, a ReLU two, a sum or a product one, a mean one for every number that is read,
-the largest of n numbers n - 1. A PReLU, of which it says nothing, is counted as a ReLU.
+The published operations of Real-to-Binary hold them, as was found by calculation. The rules are those of a public
+counter of its authors' group (pytorch-estimate-flops): a batch norm is two operations for every number, a ReLU two, a
+sum or a product one, a mean one for every number that is read, the largest of n numbers n - 1. A PReLU, of which it
+says nothing, is counted as a ReLU.
 """
 
 from spaces.width.bases import LayerKind
