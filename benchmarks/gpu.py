@@ -27,7 +27,7 @@ import reference
 
 from models.layers.fused.choice import Fusion, fusion
 from models.layers.modes import Mode
-from models.layers.recalibration import recalibrate
+from models.layers.norms.recalibration import recalibrate
 from models.nasbnn.supernet import NasBnnSupernet
 from search.training.steps import add_gradients
 from spaces import get_space

@@ -17,7 +17,7 @@ import time
 import numpy as np
 import torch
 
-from models.layers.recalibration import recalibrate
+from models.layers.norms.recalibration import recalibrate
 from models.nasbnn.supernet import NasBnnSupernet
 from models.onebit.engine import Engine
 from models.onebit.lowering.lower import lower

@@ -26,7 +26,7 @@ import torch
 import torch.nn.functional as F
 
 from models.layers.modes import Mode
-from models.layers.recalibration import recalibrate
+from models.layers.norms.recalibration import recalibrate
 from models.nasbnn.supernet import NasBnnSupernet
 from search.training.steps import at_full_precision, autocast
 from search.worker.device import SMALL_IMAGES, pick_precision, precision_name

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from models.layers.binarisers import BINARISERS, Binariser
     from models.layers.binary import BinaryConv2d, Sizes, set_mode
     from models.layers.modes import Mode
-    from models.layers.recalibration import recalibrate
+    from models.layers.norms.recalibration import recalibrate
     from models.nasbnn.published import import_checkpoint
     from models.network import Network, Supernet
     from models.onebit.engine import Backend, Engine, Layout
@@ -45,7 +45,7 @@ if not TYPE_CHECKING:
             "layers.binarisers": "BINARISERS Binariser",
             "layers.binary": "BinaryConv2d Sizes set_mode",
             "layers.modes": "Mode",
-            "layers.recalibration": "recalibrate",
+            "layers.norms.recalibration": "recalibrate",
             "nasbnn.published": "import_checkpoint",
             "network": "Network Supernet",
             "onebit.engine": "Backend Engine Layout",

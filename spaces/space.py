@@ -100,6 +100,7 @@ class Space(Protocol[A]):
     def uniform_ratios(self) -> tuple[float, ...]: ...
     def uniform(self, ratio: float) -> A: ...
     def full_precision_cost(self, member: A) -> Cost: ...
+    def papers_ops(self, member: A) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -215,6 +216,10 @@ class BaseSpace(ABC, Generic[A]):
     def full_precision_cost(self, member: A) -> Cost:
         """What the full-precision twin of a member costs; raises `SpaceError` where none is built."""
         raise SpaceError(f"networks of space {self.name!r} have no full-precision twin")
+
+    def papers_ops(self, member: A) -> float:
+        """Equivalent operations as the paper that the networks are of counts them; most count as `cost` does."""
+        return cast("Space[A]", self).cost(member).ops
 
     def unrank(self, index: int) -> A:
         """The member at a place; the inverse of `rank`. Raises `IndexError` outside `range(count())`."""

@@ -1,10 +1,11 @@
-"""Gradients that are written by hand: of any function by torch's own means, of one tensor by `with_gradient`."""
+"""Gradients that are written by hand, of any function by torch's own means, of one tensor by `with_gradient`; and
+where none are wanted."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import Function
 from torch.autograd.function import once_differentiable as _once_differentiable
 
@@ -16,6 +17,11 @@ Backward = Callable[[Tensor, Tensor], Tensor]
 def once_differentiable(backward: Callable[..., R]) -> Callable[..., R]:
     """torch's decorator of a `backward` that has no derivative itself; typed so that it may name its gradients."""
     return _once_differentiable(backward)
+
+
+def evaluates(module: nn.Module) -> bool:
+    """Whether a module is in evaluation mode without gradients, where what is exact rounds as the 1-bit engine."""
+    return not module.training and not torch.is_grad_enabled()
 
 
 class _WithGradient(Function):

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models.layers.autograd import Function, once_differentiable
+from models.layers.autograd import Function, evaluates, once_differentiable
 from models.layers.channels import first, pad_to, per_channel
 from models.layers.convolution import in_own_type
 from models.layers.fused.choice import fuses
@@ -50,7 +50,7 @@ class Tail(nn.Module):
 
         A shortcut with fewer channels is repeated along them, one with more is cut (NAS-BNN, Figure 1).
         """
-        if not self.training and not torch.is_grad_enabled():
+        if evaluates(self):
             return self.finish(sums, *self.folded(sums.shape[1], scale), shortcut)
         parameters = self.values()
         if self.fuses(parameters[0]):

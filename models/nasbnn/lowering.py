@@ -3,13 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 from torch import Tensor, nn
 
 from models.layers.modes import Mode
 from models.layers.tail import Tail
 from models.nasbnn.network import BinaryNetwork, ConvolutionUnit, FloatStem, SeparableConvolution, Stem
-from models.nasbnn.recoupling import EIGHT, Gate, Recoupling
+from models.nasbnn.recoupling import Gate, Recoupling
 from models.onebit import operations as op
 from models.onebit.lowering.folding import Builder, floats
 
@@ -114,18 +113,4 @@ def _gate(gate: Gate, made: int, read: int, bits: int, builder: Builder) -> int:
     """A squeeze-and-excite of two tensors; the number of its factors, one per channel."""
     means = [builder.add(op.GlobalAverage(tensor)) for tensor in (read, made)]
     mixed = builder.add(op.Pointwise(means[1], op.Epilogue(floats(gate.balance), shortcut=means[0])))
-    channels, hidden = len(gate.balance), len(gate.reduce.bias)
-    weight, step = gate.reduce.deployed(channels, hidden, bits)
-    factor = None if step is None else floats(step)
-    relu = op.Epilogue(factor, floats(gate.reduce.bias), activation=op.Activation.RELU)
-    between = builder.add(op.FloatConvolution(mixed, hidden, op.Geometry(1), _levels(weight, bits), relu))
-    weight, _ = gate.expand.deployed(hidden, channels, bits)
-    factor, constant = map(floats, gate.folded(channels, bits))
-    clip = op.Epilogue(factor, constant, activation=op.Activation.CLIP, low=0.0, high=1.0)
-    return builder.add(op.FloatConvolution(between, channels, op.Geometry(1), _levels(weight, bits), clip))
-
-
-def _levels(weight: Tensor, bits: int) -> npt.NDArray[np.int8] | op.Floats:
-    """Weights (out, in) of a linear layer of means as those of a 1x1 convolution."""
-    taps = floats(weight.T)[None, None]
-    return taps.astype(np.int8) if bits == EIGHT else taps
+    return builder.add_excitation(gate, mixed, len(gate.balance), bits)

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.layers.autograd import evaluates
 from models.layers.convolution import convolve_in_order, in_own_type
 from models.layers.kernels import Kernel, KernelCache, WeightNormalisation, binary_kernel, float_kernel, new_weight
 from models.layers.lsq import HIGH, LOW, initial_step, keep_positive, quantise_weights
@@ -43,7 +44,7 @@ class Stem(nn.Module):
 
     def forward(self, images: Tensor, width: int | None = None) -> Tensor:
         """(N, channels, H, W) -> (N, width, H / stride, W / stride)."""
-        if not self.training and not torch.is_grad_enabled():
+        if evaluates(self):
             return self._evaluate(images, width)
         weight = quantise_weights(self.weight[:width], self.step[:width])
         images = images.contiguous(memory_format=torch.channels_last)
@@ -81,7 +82,7 @@ class FloatStem(nn.Module):
     def forward(self, images: Tensor, width: int | None = None) -> Tensor:
         """(N, channels, H, W) -> (N, width, H / stride, W / stride)."""
         images, weight = images.contiguous(memory_format=torch.channels_last), self.weight[:width]
-        if not self.training and not torch.is_grad_enabled():
+        if evaluates(self):
             sums = convolve_in_order(images.to(weight.dtype), weight, self.stride)  # to the bit as the 1-bit engine
         else:
             with in_own_type(weight):

@@ -15,6 +15,8 @@ from models.layers.binary import BinaryConv2d, Sizes
 from models.layers.modes import Mode
 from models.network import Network
 from models.options import Options
+from models.width.exact import ExactConv2d, ExactNorm2d
+from models.width.gated import GatedConvolution
 from spaces.width import LayerKind, LayerPlan, Pool, PoolKind, Widths, WidthSpace
 from spaces.width.bases import IMAGE, End
 
@@ -35,19 +37,13 @@ class WidthOptions(Options):
 
 
 class PooledConvolution(nn.Module):
-    """A pool where the plan has one, a convolution, another pool, batch norm, and the shortcut added at the end."""
+    """A pool where the plan has one, a convolution, another pool, batch norm, ReLU where the plan has one, and the
+    shortcut added at the end."""
 
-    def __init__(self, plan: LayerPlan, options: WidthOptions) -> None:
+    def __init__(self, plan: LayerPlan, convolution: nn.Module, norm: nn.BatchNorm2d) -> None:
         super().__init__()
-        self.convolution: nn.Module
-        sizes = Sizes(plan.cin, plan.cout, plan.kernel_size, plan.stride, plan.padding)
-        if plan.kind is LayerKind.BINARY:
-            binariser = make_binariser(options.binariser)
-            self.convolution = BinaryConv2d(sizes, binariser=binariser, mode=options.mode)
-        else:
-            self.convolution = nn.Conv2d(*sizes, bias=False)
+        self.convolution, self.norm, self.relu = convolution, norm, plan.relu
         self.before, self.pool = _pool(plan.before), _pool(plan.pool)
-        self.norm = nn.BatchNorm2d(plan.cout)
 
     def forward(self, x: Tensor, shortcut: Tensor | None) -> Tensor:
         """(N, cin, H, W) -> (N, cout, H / strides, W / strides)."""
@@ -55,7 +51,20 @@ class PooledConvolution(nn.Module):
             memory_format=torch.channels_last
         )  # it is not, for images of one channel
         x = self.norm(self.pool(x))
+        x = F.relu(x) if self.relu else x
         return x if shortcut is None else x + shortcut
+
+
+def make_layer(plan: LayerPlan, options: WidthOptions, *, exact: bool) -> PooledConvolution | GatedConvolution:
+    """The layer of a plan, with random weights; `exact` ones evaluate as the 1-bit engine does."""
+    sizes = Sizes(plan.cin, plan.cout, plan.kernel_size, plan.stride, plan.padding)
+    if plan.kind is LayerKind.FLOAT:
+        convolution = (ExactConv2d if exact else nn.Conv2d)(*sizes, bias=False)
+    else:
+        convolution = BinaryConv2d(sizes, make_binariser(options.binariser), options.mode)
+        if plan.kind is LayerKind.GATED:
+            return GatedConvolution(convolution)
+    return PooledConvolution(plan, convolution, (ExactNorm2d if exact else nn.BatchNorm2d)(plan.cout))
 
 
 class WidthNetwork(Network[WidthSpace, Widths, WidthOptions]):
@@ -78,7 +87,10 @@ class WidthNetwork(Network[WidthSpace, Widths, WidthOptions]):
                 f"{self.options.binariser!r}; use a space with that binariser"
             )
         *self.plans, last = space.layers(architecture)
-        self.layers = nn.ModuleDict({_key(plan.name): PooledConvolution(plan, self.options) for plan in self.plans})
+        exact = any(plan.kind is LayerKind.GATED for plan in self.plans)
+        self.layers = nn.ModuleDict(
+            {_key(plan.name): make_layer(plan, self.options, exact=exact) for plan in self.plans}
+        )
         self.pool = _pool(last.pool)
         self.classifier = nn.Linear(last.cin, last.cout)
         reads = {plan.name: {plan.source, plan.shortcut} - {None} for plan in self.plans}

@@ -114,7 +114,7 @@ def show_cost(
         total=("in all", "", *_cells(cost)),
     )
     for ops in counted.values():
-        typer.echo(f"As the paper counts, without the skips' float convolutions: {quantity(ops, 'OPs')}")
+        typer.echo(f"As the paper counts: {quantity(ops, 'OPs')}")
     for key, twin in twins.items():
         if key != "full_precision" and twin == twins["full_precision"]:
             continue  # ratio 1 everywhere: the twin is the base network
@@ -225,13 +225,10 @@ def _in_full_precision(space: "AnySpace", member: object) -> "dict[str, Cost]":
 
 
 def _as_published(space: "AnySpace", member: object) -> dict[str, float]:
-    """Operations of a member of a cell space as its paper counts them."""
-    from spaces import CellSpace, Genotype
-
+    """Operations of a network as its paper counts them, where it counts others."""
     candidate = space.split(member)
-    if not isinstance(candidate.space, CellSpace) or not isinstance(candidate.architecture, Genotype):
-        return {}
-    return {"papers_ops": candidate.space.papers_ops(candidate.architecture)}
+    counted = candidate.space.papers_ops(candidate.architecture)
+    return {} if counted == candidate.space.cost(candidate.architecture).ops else {"papers_ops": counted}
 
 
 def _cells(cost: "Cost | LayerCost") -> tuple[str, ...]:

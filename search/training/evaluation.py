@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.layers.recalibration import recalibrate
+from models.layers.norms.recalibration import recalibrate
 from search.config.search import EvaluationConfig
 from search.data.dataset import Split
 from search.data.kept import first_batches

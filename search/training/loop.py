@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from models.layers.binary import set_bound, set_progress
-from models.layers.synchronised import synchronised
+from models.layers.excitation import Projection
+from models.layers.norms.synchronised import synchronised
 from models.nasbnn.network import Stem
-from models.nasbnn.recoupling import Projection
 from search.config.sections import Optimiser, TrainConfig
 from search.data.dataset import Split
 from search.data.order import batch_count, shuffled

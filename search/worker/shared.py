@@ -14,7 +14,7 @@ from models.checkpoints.networks import load_supernet
 from models.detection.checkpoints import save_shared
 from models.detection.detector import Detector
 from models.detection.shared import SharedDetector
-from models.layers.recalibration import recalibrate
+from models.layers.norms.recalibration import recalibrate
 from models.nasbnn.supernet import NasBnnSupernet
 from search.data.order import shuffled
 from search.runs.records import EpochReport, Stage

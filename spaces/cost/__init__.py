@@ -186,7 +186,8 @@ def binary_convolution(
 
 
 SQUEEZED = 8
-"""How many channels a squeeze-and-excite makes one of between its two layers (BNext, as its authors' code has it)."""
+"""How many channels a squeeze-and-excite makes one of between its two layers: BNext, as its authors' code has it, and
+Real-to-Binary, as that of others who built it (larq zoo)."""
 
 
 def squeezed(channels: Ints) -> Ints:
@@ -237,6 +238,22 @@ def normed_binary_convolution(name: str, cin: Ints, cout: Ints, kernel_size: int
     nothing = np.zeros_like(weights)
     norms = 2 * cout
     return Price(name, cout, size, nothing, nothing, weights * size**2, weights + norms, weights + FLOAT_BITS * norms)
+
+
+def gated_binary_convolution(name: str, cin: Ints, cout: Ints, kernel_size: int, size: int) -> Price:
+    """Batch norm, sign, a binary convolution, times a float squeeze-and-excite of what the sign is of, PReLU.
+
+    One layer of Real-to-Binary (Martinez et al., 2020). Means and products count nothing, as everywhere here. When
+    deployed, a batch norm is a threshold per channel, and its two numbers for the squeeze-and-excite; the scale of a
+    filter is a number of its own.
+    """
+    weights, hidden = cout * cin * kernel_size**2, squeezed(cin)
+    gate = hidden * (cin + cout)
+    nothing = np.zeros_like(weights)
+    numbers = gate + hidden + cout  # weights and biases of the squeeze-and-excite
+    params = weights + 2 * cin + numbers + cout
+    bits = weights + FLOAT_BITS * (3 * cin + cout + numbers + cout)
+    return Price(name, cout, size, gate, nothing, weights * size**2, params, bits)
 
 
 def in_full_precision(price: Price) -> Price:

@@ -6,7 +6,6 @@ from functools import cached_property
 from typing import ClassVar, Self
 
 from spaces.catalogue import NETWORKS, get_network, get_space, resized
-from spaces.cell import CellSpace, Genotype
 from spaces.cost import Cost, Costs
 from spaces.errors import SpaceError, listed, refuse, shown
 from spaces.product import ProductSpace
@@ -152,12 +151,10 @@ class NetworksSpace(ProductSpace[Given, str]):
 
 
 def published_ops(network: NamedNetwork) -> float:
-    """What a network of a paper costs as that paper counts: BNAS leaves the skips' float convolutions out."""
+    """What a network of a paper costs as that paper counts: BNAS leaves the skips' float convolutions out,
+    Real-to-Binary adds what is done number by number."""
     space = get_space(network.space)
-    member = space.parse(network.architecture)
-    if isinstance(space, CellSpace) and isinstance(member, Genotype):
-        return space.papers_ops(member)
-    return space.cost(member).ops
+    return space.papers_ops(space.parse(network.architecture))
 
 
 def canonical_name(text: str) -> str:

@@ -1,9 +1,9 @@
 """The base networks whose widths are searched, as data: "Searching for accurate binary neural architectures" (2019).
 
 The first layer and the linear layer stay float (section 2), every other convolution is binary. The networks of other
-papers that are of this form, and that searches are compared with, have float shortcuts as well. Each convolution names
-the gene that sets its width. Convolutions whose outputs are added to one another must be equally wide, so they share a
-gene.
+papers that are of this form, and that searches are compared with, have float shortcuts as well, and one has gates. Each
+convolution names the gene that sets its width. Convolutions whose outputs are added to one another must be equally
+wide, so they share a gene.
 """
 
 from dataclasses import dataclass
@@ -13,10 +13,13 @@ IMAGE = "image"
 
 
 class LayerKind(StrEnum):
-    """What a layer computes with."""
+    """What a layer computes with. `GATED` is binary as well, but its batch norm is before the convolution; its sums are
+    multiplied with a gate, which a squeeze-and-excite makes of what the convolution reads, and a PReLU follows
+    (Real-to-Binary)."""
 
     FLOAT = "float"
     BINARY = "binary"
+    GATED = "gated"
     LINEAR = "linear"
 
 
@@ -39,11 +42,11 @@ class Pool:
 
 @dataclass(frozen=True)
 class Convolution:
-    """One convolution of a base network, the pool after it where there is one, and then batch norm.
+    """One convolution of a base network, the pool after it where there is one, and then batch norm; see `LayerKind`.
 
     `gene` sets its width, `channels` is its width at ratio 1. `source` is the layer whose output it reads, `IMAGE` for
-    the first; `shortcut` the layer whose output is added after its batch norm. Outputs include all these. `before` is a
-    pool of what it reads.
+    the first; `shortcut` the layer whose output is added after its batch norm, or PReLU. Outputs include all these.
+    `before` is a pool of what it reads; `relu` says that a ReLU follows its batch norm.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Convolution:
     pool: Pool | None = None
     shortcut: str | None = None
     before: Pool | None = None
+    relu: bool = False
 
     @property
     def shrinks(self) -> int:
@@ -79,12 +83,17 @@ class Head(StrEnum):
 
 @dataclass(frozen=True)
 class BaseNetwork:
-    """A network at ratio 1: convolutions in an order in which each comes after those it reads, then a linear layer."""
+    """A network at ratio 1: convolutions in an order in which each comes after those it reads, then a linear layer.
+
+    `numberwise`: whether the operations that its paper gives are more than those of convolutions and the linear layer
+    (`spaces.width.numberwise`).
+    """
 
     name: str
     convolutions: tuple[Convolution, ...]
     head: Head
     end: End = End.RELU
+    numberwise: bool = False
 
     @property
     def genes(self) -> tuple[str, ...]:
@@ -102,6 +111,7 @@ class BaseNetwork:
 
 _HALVE, _MEANS = Pool(PoolKind.MAX, 2, 2), Pool(PoolKind.AVERAGE, 2, 2)
 _STEM_POOL = Pool(PoolKind.MAX, 3, 2, 1)
+_WIDTHS = (64, 128, 256, 512)
 
 
 def _vgg(name: str, *blocks: int) -> BaseNetwork:
@@ -156,14 +166,16 @@ def _resnet(
     return BaseNetwork(name, tuple(convolutions), Head.AVERAGE)
 
 
-def _bi_real(name: str, widths: tuple[int, ...], blocks: tuple[int, ...]) -> BaseNetwork:
+def _bi_real(name: str, blocks: tuple[int, ...], kind: LayerKind = LayerKind.BINARY) -> BaseNetwork:
     """Bi-Real Net (Liu et al., 2018): a ResNet with a shortcut around every convolution, so each stage has one gene.
 
     Where the maps are halved, the shortcut is a mean of 2x2 pixels, a float 1x1 convolution and its batch norm. Nothing
-    is between the last sum and the average of its maps.
+    is between the last sum and the average of its maps. With gated convolutions and a ReLU after the stem it is
+    Real-to-Binary (Martinez et al., 2020, sections 4.1 and 4.3).
     """
-    convolutions = [Convolution("stem", "s1", widths[0], IMAGE, LayerKind.FLOAT, 7, 2, _STEM_POOL)]
-    for stage, (width, depth) in enumerate(zip(widths, blocks, strict=True), 1):
+    gated = kind is LayerKind.GATED
+    convolutions = [Convolution("stem", "s1", _WIDTHS[0], IMAGE, LayerKind.FLOAT, 7, 2, _STEM_POOL, relu=gated)]
+    for stage, (width, depth) in enumerate(zip(_WIDTHS, blocks, strict=True), 1):
         for block in range(1, depth + 1):
             for place in (1, 2):
                 label, source = f"s{stage}b{block}.conv{place}", convolutions[-1].name
@@ -173,11 +185,11 @@ def _bi_real(name: str, widths: tuple[int, ...], blocks: tuple[int, ...]) -> Bas
                     down = Convolution(shortcut, f"s{stage}", width, source, LayerKind.FLOAT, 1, before=_MEANS)
                     convolutions.append(down)
                 stride = 2 if halves else 1
-                convolutions.append(Convolution(label, f"s{stage}", width, source, stride=stride, shortcut=shortcut))
-    return BaseNetwork(name, tuple(convolutions), Head.AVERAGE, End.NONE)
+                made = Convolution(label, f"s{stage}", width, source, kind, stride=stride, shortcut=shortcut)
+                convolutions.append(made)
+    return BaseNetwork(name, tuple(convolutions), Head.AVERAGE, End.NONE, numberwise=gated)
 
 
-_WIDTHS = (64, 128, 256, 512)
 BASES = {
     base.name: base
     for base in (
@@ -186,7 +198,8 @@ BASES = {
         _resnet("resnet-20", (16, 32, 64), 3, 3, 1, None),
         _vgg("vgg-digits", 32, 64),
         _resnet("xnor-resnet-18", _WIDTHS, 2, 7, 2, _STEM_POOL, LayerKind.FLOAT),
-        _bi_real("bi-real-18", _WIDTHS, (2, 2, 2, 2)),
-        _bi_real("bi-real-34", _WIDTHS, (3, 4, 6, 3)),
+        _bi_real("bi-real-18", (2, 2, 2, 2)),
+        _bi_real("bi-real-34", (3, 4, 6, 3)),
+        _bi_real("real-to-binary-18", (2, 2, 2, 2), LayerKind.GATED),
     )
 }

@@ -16,8 +16,9 @@ class LayerPlan:
 
     The `pool` of a convolution comes right after it, before its batch norm; that of the linear layer before it.
     `source` is the name of the layer that is read (`"image"` for the first), with its pool, batch norm and shortcut;
-    `shortcut` that of the layer whose output is added after the batch norm, None where nothing is. `before` is a pool
-    of what a convolution reads; `in_size` is that of its output.
+    `shortcut` that of the layer whose output is added after the batch norm, or PReLU, None where nothing is. `before`
+    is a pool of what a convolution reads; `in_size` is that of its output. `relu` says that a ReLU follows the batch
+    norm.
     """
 
     name: str
@@ -32,6 +33,7 @@ class LayerPlan:
     pool: Pool | None = None
     shortcut: str | None = None
     before: Pool | None = None
+    relu: bool = False
 
     @property
     def padding(self) -> int:
@@ -58,7 +60,8 @@ def plan(
     for c in base.convolutions:
         cin, cout, size = outputs[c.source], widths[c.name], sizes[c.source] // (c.before.stride if c.before else 1)
         sides = c.kernel_size, c.stride, size, size // c.stride
-        layers.append(layer := LayerPlan(c.name, c.kind, cin, cout, *sides, c.source, c.pool, c.shortcut, c.before))
+        around = c.source, c.pool, c.shortcut, c.before, c.relu
+        layers.append(layer := LayerPlan(c.name, c.kind, cin, cout, *sides, *around))
         sizes[c.name], outputs[c.name] = layer.pooled_size, cout
     last = layers[-1]
     size = last.pooled_size

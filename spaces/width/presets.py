@@ -26,13 +26,16 @@ PRESETS = (
     WidthSpace("xnor-resnet-18", "xnor-resnet-18", binariser="xnor", image_size=224, classes=1000),
     WidthSpace("bi-real-18", "bi-real-18", binariser="bireal", image_size=224, classes=1000),
     WidthSpace("bi-real-34", "bi-real-34", binariser="bireal", image_size=224, classes=1000),
+    WidthSpace("real-to-binary-18", "real-to-binary-18", binariser="bireal", image_size=224, classes=1000),
 )
 
 _BI_REAL, _WIDTH_SEARCH = "Bi-Real Net (Liu et al., 2018), Table 3", "width search (Shen et al., 2019)"
+_REAL_TO_BINARY = "Real-to-Binary (Martinez et al., 2020), with operations number by number"
 NETWORKS = (
     NamedNetwork("xnor-resnet-18", "xnor-resnet-18", "1-1-1-1-1-1-1-1-1-1-1-1", 1.67e8, _BI_REAL),
     NamedNetwork("bi-real-18", "bi-real-18", "1-1-1-1", 1.63e8, _BI_REAL),
     NamedNetwork("bi-real-34", "bi-real-34", "1-1-1-1", 1.93e8, _BI_REAL),
+    NamedNetwork("real-to-binary-18", "real-to-binary-18", "1-1-1-1", 1.83e8, _REAL_TO_BINARY),
     NamedNetwork("dorefa-resnet-18", "resnet-18", "1-1-1-1-1-1-1-1-1-1-1-1", 1.49e8, f"{_WIDTH_SEARCH}, Table 2"),
     NamedNetwork("dorefa-vgg-small", "vgg-small", "1-1-1-1-1-1", 1.32e7, f"{_WIDTH_SEARCH}, Table 1"),
 )

@@ -2,13 +2,17 @@
 
 import numpy as np
 
-from spaces.cost import Ints, Price, float_convolution, linear, normed_binary_convolution
+from spaces.cost import Ints, Price, float_convolution, gated_binary_convolution, linear, normed_binary_convolution
 from spaces.width.architecture import Widths, channels
 from spaces.width.bases import IMAGE, LayerKind
 from spaces.width.declaration import WidthDeclaration
 from spaces.width.plan import plan
 
-_CONVOLUTIONS = {LayerKind.FLOAT: float_convolution, LayerKind.BINARY: normed_binary_convolution}
+_CONVOLUTIONS = {
+    LayerKind.FLOAT: float_convolution,
+    LayerKind.BINARY: normed_binary_convolution,
+    LayerKind.GATED: gated_binary_convolution,
+}
 
 
 def prices(space: WidthDeclaration, architectures: list[Widths]) -> list[Price]:

@@ -9,6 +9,7 @@ from spaces.product import ProductSpace
 from spaces.tools.json_form import Json, as_list
 from spaces.width.architecture import Widths, channels, parse
 from spaces.width.declaration import WidthDeclaration
+from spaces.width.numberwise import numberwise
 from spaces.width.plan import LayerPlan, plan
 from spaces.width.pricing import prices
 
@@ -101,6 +102,11 @@ class WidthSpace(WidthDeclaration, ProductSpace[Widths, float]):
         """What a member would cost if it computed and stored everything in float (tables 1 and 2)."""
         layers = prices(self.for_data(image_size, classes), [self.require(member)])
         return itemise([in_full_precision(layer) for layer in layers])
+
+    def papers_ops(self, member: Widths) -> float:
+        """Equivalent operations as the paper counts them: with those done number by number for Real-to-Binary."""
+        more = sum(map(numberwise, self.layers(member))) if self.network.numberwise else 0
+        return self.cost(member).ops + more
 
     def base_full_precision_cost(self, image_size: int | None = None, classes: int | None = None) -> Cost:
         """What the base network costs in float at ratio 1, against which the paper measures speedups."""

@@ -16,6 +16,7 @@ from models.nasbnn.recoupling import Gate
 from models.nasbnn.supernet import NasBnnSupernet, SupernetOptions
 from models.onebit.engine import Backend, Engine
 from models.onebit.lowering.lower import lower
+from models.width.gated import GatedConvolution
 from spaces import get_space
 from spaces.catalogue import NETWORKS, get_network
 from spaces.joint.networks import NetworksSpace
@@ -24,7 +25,7 @@ from spaces.nasbnn.declaration import Blocks
 REACTNET = replace(get_space("reactnet@16/8"), classes=5)
 
 
-_COUNTED = (Stem, FloatStem, ConvolutionUnit, Gate, BinaryConv2d, nn.Conv2d, nn.Linear)
+_COUNTED = (Stem, FloatStem, ConvolutionUnit, Gate, GatedConvolution, BinaryConv2d, nn.Conv2d, nn.Linear)
 
 
 def count_operations(network, images):
@@ -35,9 +36,10 @@ def count_operations(network, images):
         kind = (
             "int8" if isinstance(module, Stem) else "float" if isinstance(module, FloatStem | nn.Conv2d) else "binary"
         )
-        if isinstance(module, Gate):
-            kind = "float" if module.reduce.step is None else "int8"
-            counts[kind] += module.reduce.weight.numel() + module.expand.weight.numel()
+        if isinstance(module, Gate | GatedConvolution):
+            gate = module if isinstance(module, Gate) else module.gate
+            kind = "float" if gate.reduce.step is None else "int8"
+            counts[kind] += gate.reduce.weight.numel() + gate.expand.weight.numel()
         elif isinstance(module, nn.Linear):
             counts["float"] += module.out_features * (module.in_features + 1)
         else:
@@ -81,7 +83,7 @@ def moved(network):
     return network.eval()
 
 
-@pytest.mark.parametrize("name", ["bi-real-18", "xnor-resnet-18", "react-net-a", "bnext-t"])
+@pytest.mark.parametrize("name", ["bi-real-18", "real-to-binary-18", "xnor-resnet-18", "react-net-a", "bnext-t"])
 def test_the_program_of_a_named_network_gives_its_logits(name):
     torch.manual_seed(0)
     space = NetworksSpace("one", (name,), image_size=32, classes=7)

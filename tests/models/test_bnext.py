@@ -9,9 +9,10 @@ import torch
 import torch.nn.functional as F
 
 from models.families import build_network
+from models.layers.excitation import Projection, means_in_order
 from models.layers.modes import Mode
 from models.nasbnn.network import BinaryNetwork
-from models.nasbnn.recoupling import Gate, Projection, Recoupling, means_in_order
+from models.nasbnn.recoupling import Gate, Recoupling
 from models.nasbnn.supernet import NasBnnSupernet
 from models.onebit import portable
 from models.onebit.engine import Backend, Engine

@@ -13,7 +13,7 @@ from models.cell.mixture import Mixture, mixed_edges, mixture_of
 from models.cell.supernet import MixedEdge, MixedNetwork, MixedSupernet
 from models.layers.binarisers import Xnor
 from models.layers.binary import BinaryConv2d
-from models.layers.recalibration import recalibrate
+from models.layers.norms.recalibration import recalibrate
 from spaces import SpaceError
 from spaces.cell import LAYER_TYPES, CellSpace
 

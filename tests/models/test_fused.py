@@ -16,8 +16,8 @@ import torch
 from models.layers.fused.choice import Fusion, fuses, fusion, has_triton, what_is_missing
 from models.layers.kernels import Kernel, WeightNormalisation, sign
 from models.layers.modes import Activations, Weights
-from models.layers.recalibration import recalibrate
-from models.layers.synchronised import synchronised
+from models.layers.norms.recalibration import recalibrate
+from models.layers.norms.synchronised import synchronised
 from models.layers.tail import NormTail, Tail
 from models.layers.unit import BinaryUnit
 from models.nasbnn.network import NetworkOptions, SeparableConvolution

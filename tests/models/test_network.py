@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from models.layers.recalibration import recalibrate
+from models.layers.norms.recalibration import recalibrate
 from models.layers.tail import Tail
 from models.nasbnn.network import BinaryNetwork, ConvolutionUnit, NetworkOptions, Stem
 from spaces import get_space

@@ -43,6 +43,7 @@ WIDTHS = {
     "resnet-20": WidthSpace("resnet", "resnet-20", image_size=8),
     "vgg-digits": WidthSpace("digits", "vgg-digits", image_size=8, classes=5, channels=1),
     "bi-real-18": WidthSpace("real", "bi-real-18", image_size=64, classes=20, binariser="bireal"),
+    "real-to-binary-18": WidthSpace("gated", "real-to-binary-18", image_size=64, classes=20, binariser="bireal"),
 }
 CIFAR = CellSpace("small", "cifar", cells=5, width=4, image_size=8, classes=5)
 CELLS = {

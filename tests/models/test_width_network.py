@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from models.layers.binarisers import BINARISERS, make_binariser
 from models.layers.binary import BinaryConv2d, set_mode
+from models.layers.excitation import Projection
 from models.layers.modes import Mode
 from models.width.network import WidthNetwork, WidthOptions, inherit
 from spaces import SpaceError
@@ -24,6 +25,7 @@ SPACES = {
     "vgg-digits": DIGITS,
     "xnor-resnet-18": WidthSpace("xnor", "xnor-resnet-18", image_size=32, classes=20, binariser="xnor"),
     "bi-real-18": WidthSpace("real", "bi-real-18", image_size=64, classes=20, binariser="bireal"),
+    "real-to-binary-18": WidthSpace("gated", "real-to-binary-18", image_size=64, classes=20, binariser="bireal"),
     "bi-real-34": WidthSpace("deep", "bi-real-34", image_size=32, classes=20, binariser="bireal"),
 }
 
@@ -54,6 +56,8 @@ def count_operations(network, images):
     def hook(module, _, output):
         if isinstance(module, torch.nn.Linear):
             counts["float"] += module.out_features * (module.in_features + 1)
+        elif isinstance(module, Projection):
+            counts["float"] += module.weight.numel()
         elif isinstance(module, BinaryConv2d | torch.nn.Conv2d):
             kind = "binary" if isinstance(module, BinaryConv2d) else "float"
             counts[kind] += module.weight.numel() * output.shape[2] * output.shape[3]

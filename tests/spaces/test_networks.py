@@ -41,6 +41,33 @@ def test_float_and_binary_operations_are_those_of_the_paper(name, flops, bops, m
         assert cost.bits == pytest.approx(megabits * 1e6, rel=0.01)
 
 
+def test_real_to_binary_counts_what_is_done_number_by_number():
+    """Its figures are 1.676e9 binary and 1.564e8 float operations; the latter have a tenth for batch norms,
+    activations, pools, sums and products."""
+    space = get_space("real-to-binary-18")
+    network = space.uniform(1)
+    cost = space.cost(network)
+    assert cost.bops == pytest.approx(1.676e9, rel=0.0005)
+    assert space.papers_ops(network) - cost.bops / 64 == pytest.approx(1.564e8, rel=0.012)
+    assert cost.ops < 0.91 * space.papers_ops(network)
+    made = {side: 64 * 56 * side for side in (56, 28, 14, 7)}  # numbers in a map: channels double, sides halve
+    # the first convolution of a stage reads the stage before
+    read = [made[56]] * 5 + [made[28]] * 4 + [made[14]] * 4 + [made[7]] * 3
+    written = [made[side] for side in made for _ in range(4)]
+    stem = 64 * 112 * 112
+    by_hand = (
+        (2 + 2) * stem + 8 * made[56]  # batch norm, ReLU; the largest of nine
+        + sum((2 + 1) * numbers for numbers in read)  # batch norm; the mean for the gate
+        + sum((1 + 2 + 1) * numbers for numbers in written)  # times the gate, PReLU, + the shortcut
+        + sum(made[side] for side in (56, 28, 14))  # means of four in shortcuts
+        + 2 * sum(made[side] for side in (28, 14, 7))  # their batch norms
+        + made[7]  # the last mean
+    )  # fmt: skip
+    assert space.papers_ops(network) == cost.ops + by_hand
+    other = get_space("bi-real-18")
+    assert other.papers_ops(other.uniform(1)) == other.cost(other.uniform(1)).ops
+
+
 def test_bi_real_net_has_one_shortcut_per_convolution():
     space = get_space("bi-real-18")
     layers = space.layers(space.uniform(1))

@@ -15,7 +15,7 @@ from spaces.width.architecture import channels
 VGG = SPACES["vgg-small"]
 RESNET = SPACES["resnet-18"]
 DIGITS = SPACES["vgg-digits"]
-FLOAT_SHORTCUTS = ("xnor-resnet-18", "bi-real-18", "bi-real-34")
+FLOAT_SHORTCUTS = ("xnor-resnet-18", "bi-real-18", "bi-real-34", "real-to-binary-18")
 NAMES = [space.name for space in SPACES.values() if space.family == "width"]
 
 
@@ -82,7 +82,9 @@ def count_plainly(space, member):
         large = space.base != "resnet-20"
         bases = (64, 128, 256, 512) if large else (16, 32, 64)
         blocks = {"resnet-20": (3, 3, 3), "bi-real-34": (3, 4, 6, 3)}.get(space.base, (2, 2, 2, 2))
-        one_gene = space.base.startswith("bi-real")  # for all of a stage: every convolution has a shortcut of its own
+        gated = space.base.startswith("real-to-binary")
+        one_gene = gated or space.base.startswith("bi-real")  # of a stage: every convolution has a shortcut of its own
+        kind = "gated" if gated else "binary"
         down = "float" if space.base in FLOAT_SHORTCUTS else "binary"
         cin = width(bases[0], next(ratios))
         size = space.image_size // 2 if large else space.image_size
@@ -97,17 +99,24 @@ def count_plainly(space, member):
                     size //= 2
                     out = inner if one_gene else width(base, next(ratios))
                     layers.append((down, cin, out, 1, size))
-                layers.append(("binary", cin, inner, 3, size))
-                layers.append(("binary", inner, out, 3, size))
+                layers.append((kind, cin, inner, 3, size))
+                layers.append((kind, inner, out, 3, size))
                 cin = out
         inputs = cin
     flops = bops = params = bits = 0
     for kind, cin, cout, kernel_size, size in layers:
         weights = cin * cout * kernel_size * kernel_size
-        params += weights + 2 * cout
-        bits += (32 if kind == "float" else 1) * weights + 32 * 2 * cout
+        floats = learned = 2 * cout  # the batch norm behind it
+        if kind == "gated":
+            hidden = max(1, cin // 8)
+            gate = hidden * cin + cout * hidden
+            flops += gate
+            learned = 2 * cin + gate + hidden + cout + cout  # the batch norm before it, the gate's biases, slopes
+            floats = learned + cin + cout  # thresholds, scales
+        params += weights + learned
+        bits += (32 if kind == "float" else 1) * weights + 32 * floats
         flops += weights * size * size if kind == "float" else 0
-        bops += weights * size * size if kind == "binary" else 0
+        bops += weights * size * size if kind != "float" else 0
     linear = space.classes * (inputs + 1)
     assert next(ratios, None) is None
     return flops + linear, bops, params + linear, bits + 32 * linear
@@ -166,7 +175,7 @@ def test_first_and_last_layers_are_float_and_all_others_binary():
     for name in NAMES:
         first, *between, last = SPACES[name].layers(SPACES[name].smallest())
         assert (first.kind, last.kind) == (LayerKind.FLOAT, LayerKind.LINEAR)
-        floats = {plan.name for plan in between if plan.kind is not LayerKind.BINARY}
+        floats = {plan.name for plan in between if plan.kind is LayerKind.FLOAT}
         shortcuts = {plan.name for plan in between if plan.name.endswith(".down")}
         assert floats == (shortcuts if name in FLOAT_SHORTCUTS else set())
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from models.layers.binary import BinaryConv2d
+from models.layers.excitation import EIGHT, Excitation
 from models.layers.modes import Mode
 from models.onebit import operations as op
 
@@ -40,7 +41,7 @@ class Builder:
         if norm is not None:
             assert padding == 0  # the norm would make another value of a padded zero
             assert convolution.groups == 1
-            factor, constant = (values.double().view(-1, 1, 1) for values in _affine(norm))
+            factor, constant = (values.double().view(-1, 1, 1) for values in affine(norm))
             epilogue = replace(epilogue, constant=floats((weight * constant).sum((1, 2, 3))))
             weight = weight * factor
         (size, _), (stride, _), (dilation, _) = convolution.kernel_size, convolution.stride, convolution.dilation
@@ -56,8 +57,9 @@ class Builder:
         low, least = convolution.binariser.low, convolution.binariser.threshold
         threshold = np.full(signs.shape[3] * groups, least, np.float32)
         if norm is not None and (low, least) == (-1, 0):
-            threshold, falling = _fold_threshold(norm)
-            signs = signs ^ falling.reshape(groups, 1, 1, -1).repeat(out_channels // groups, axis=0)
+            least_positive, falling = fold_threshold(norm)
+            threshold = floats(least_positive)
+            signs = signs ^ falling.cpu().numpy().reshape(groups, 1, 1, -1).repeat(out_channels // groups, axis=0)
         elif norm is not None:
             tensor = self.add(op.Pointwise(tensor, fold_norm(norm)))
         encoding = op.Encoding.SIGNS if low == -1 else op.Encoding.ZERO_ONE
@@ -70,6 +72,18 @@ class Builder:
         weight = classifier.weight.unflatten(1, (-1, pixels)).permute(2, 1, 0).flatten(0, 1)  # (pixels * channels, out)
         epilogue = op.Epilogue(constant=floats(classifier.bias))
         return self.add(op.Linear(tensor, classifier.out_features, floats(weight), epilogue))
+
+    def add_excitation(self, excitation: Excitation, tensor: int, channels: int, bits: int) -> int:
+        """The gates (channels, 1, 1) of a squeeze-and-excite of means (in, 1, 1)."""
+        inputs, hidden = excitation.reduce.weight.shape[1], len(excitation.reduce.bias)
+        weight, step = excitation.reduce.deployed(inputs, hidden, bits)
+        factor = None if step is None else floats(step)
+        relu = op.Epilogue(factor, floats(excitation.reduce.bias), activation=op.Activation.RELU)
+        between = self.add(op.FloatConvolution(tensor, hidden, op.Geometry(1), _levels(weight, bits), relu))
+        weight, _ = excitation.expand.deployed(hidden, channels, bits)
+        factor, constant = map(floats, excitation.folded(hidden, channels, bits))
+        clip = op.Epilogue(factor, constant, activation=op.Activation.CLIP, low=0.0, high=1.0)
+        return self.add(op.FloatConvolution(between, channels, op.Geometry(1), _levels(weight, bits), clip))
 
     def needed(self) -> tuple[op.Operation, ...]:
         """The operations that the last one depends on, renumbered: what feeds nothing, such as Zeroise, vanishes."""
@@ -89,11 +103,12 @@ def floats(values: Tensor) -> op.Floats:
 
 def fold_norm(norm: nn.BatchNorm2d, scale: Tensor | None = None) -> op.Epilogue:
     """A batch norm of scale * c in evaluation mode as factor and constant."""
-    factor, constant = _affine(norm)
+    factor, constant = affine(norm)
     return op.Epilogue(floats(factor if scale is None else factor * scale), floats(constant))
 
 
-def _affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+def affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """A batch norm in evaluation mode is factor * x + constant: both, per channel, in double precision."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
     factor = (norm.running_var.double() + norm.eps).rsqrt()
@@ -103,20 +118,25 @@ def _affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     return factor, constant + norm.bias if norm.affine else constant
 
 
-def _fold_threshold(norm: nn.BatchNorm2d) -> tuple[op.Floats, npt.NDArray[np.bool_]]:
+def fold_threshold(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     """For each channel the least float x whose norm is at least 0, and whether the norm falls with x.
 
     Where it falls, -1 and +1 change places: the threshold is the least x whose norm is negative, and the weights of
     that channel are to be negated.
     """
-    factor, constant = (values.double().cpu().numpy() for values in _affine(norm))
-    falling = factor < 0
-    with np.errstate(divide="ignore", invalid="ignore"):
-        exact = np.where(factor == 0, np.where(constant >= 0, -np.inf, np.inf), -constant / factor)
-    exact = exact.clip(-_LARGEST, _LARGEST)
-    threshold = exact.astype(np.float32)
-    below = np.where(falling, threshold <= exact, threshold < exact)
-    return np.where(below, np.nextafter(threshold, np.float32(_LARGEST)), threshold), falling
+    factor, constant = (values.double() for values in affine(norm))
+    falling, infinite = factor < 0, torch.full_like(factor, torch.inf)
+    exact = torch.where(factor == 0, torch.where(constant >= 0, -infinite, infinite), -constant / factor)
+    exact = exact.clamp(-_LARGEST, _LARGEST)
+    threshold = exact.float()
+    below = torch.where(falling, threshold <= exact, threshold < exact)
+    return torch.where(below, threshold.nextafter(torch.full_like(threshold, _LARGEST)), threshold), falling
+
+
+def _levels(weight: Tensor, bits: int) -> npt.NDArray[np.int8] | op.Floats:
+    """Weights (out, in) of a linear layer of means as those of a 1x1 convolution."""
+    taps = floats(weight.T)[None, None]
+    return taps.astype(np.int8) if bits == EIGHT else taps
 
 
 def scale_of(convolution: nn.Module) -> Tensor | None:

@@ -14,9 +14,10 @@ from models.onebit.program import Program
 def lower(network: nn.Module) -> Program:
     """The program of a network as it is in evaluation mode; its floats become float32.
 
-    Networks of NAS-BNN, run without gradients, round as their programs do: every sign is the same. Of the others, what
-    is folded is rounded once more or once less than in the network's own forward pass, so a value that is within
-    rounding of a threshold may fall on its other side: logits agree to about 1e-5 but for such values.
+    Networks of NAS-BNN, and those of widths with gates, round as their programs do when they are run without gradients:
+    every sign is the same. Of the others, what is folded is rounded once more or once less than in the network's own
+    forward pass, so a value that is within rounding of a threshold may fall on its other side: logits agree to about
+    1e-5 but for such values.
 
     Raises `TypeError` for a module that is no `Network`, or whose convolutions are not binary.
     """

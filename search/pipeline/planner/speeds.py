@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from models.layers.recalibration import recalibrate
+from models.layers.norms.recalibration import recalibrate
 from models.nasbnn.supernet import NasBnnSupernet
 from models.onebit.engine import Engine
 from models.onebit.lowering.lower import lower
