@@ -104,7 +104,7 @@ def test_there_is_one_for_each_system_and_one_for_any(wheels):
     assert set(wheels) == {(name, tag) for name in NAMES for tag in (*BY_TAG, "any")}
     for wheel in wheels.values():
         size = wheel.stat().st_size
-        assert size < (200_000 if "runtime" in wheel.name else 1_200_000)
+        assert size < (200_000 if "runtime" in wheel.name else 2_500_000)  # tables of networks are most of it
 
 
 @long
