@@ -149,8 +149,8 @@ class _Training:
     def _take(self, images: Tensor, labels: Tensor, epoch: int, index: int) -> tuple[Tensor, Tensor | int]:
         """Take one step; the loss and the number of images of the whole batch."""
         # drop path, mixing; torch's own call takes milliseconds where torch is built for a GPU that is not there
-        seed = torch.manual_seed if torch.cuda.is_initialized() else torch.default_generator.manual_seed
-        seed(derive_seed(self._seed, "layers", epoch, index, *self._of_rank))
+        seed = derive_seed(self._seed, "layers", epoch, index, *self._of_rank)
+        _ = torch.manual_seed(seed) if torch.cuda.is_initialized() else torch.default_generator.manual_seed(seed)
         if self._mix and len(images) > 1:
             images, labels = self._mix(images, labels)
         self.optimizer.zero_grad(set_to_none=True)

@@ -1,12 +1,14 @@
 """Tables of networks: from an exhaustive run to a file, what it answers, and searches on it."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from analysis import tables
 from analysis.findings.front import load_front
 from analysis.tables.table import Table, TableError, load_table, shipped_tables
 from search.config.search import SearchConfig
@@ -298,16 +300,33 @@ def test_what_a_search_on_a_table_refuses(cli, file, tmp_path):
         assert "Traceback" not in done.stderr
 
 
-def test_the_table_of_the_package_holds_every_network():
-    table = load_table("one-shot-digits")
-    assert shipped_tables() == ["one-shot-digits", "one-shot-digits-trained"]
-    assert len(table) == table.space.count() == 15680
-    for name in ("accuracy", "test_accuracy"):
-        assert not np.isnan(table.measured[name]).any()
-        assert 0.5 < table.values(name, 0).mean() < 1
-    trained = load_table("one-shot-digits-trained")
-    assert len(trained) == 300
-    assert trained.space.declaration() == table.space.declaration()
+WHOLE_TABLES = {"cells-digits": (2401, 2, ()), "one-shot-digits": (15680, 2, ()), "vgg-digits": (1296, 3, (1, 2, 3, 4))}
+TRAINED_TABLES = {"cells-digits-trained": "cells-digits", "one-shot-digits-trained": "one-shot-digits"}
+
+
+def test_tables_come_with_the_package_and_are_small():
+    assert shipped_tables() == sorted([*WHOLE_TABLES, *TRAINED_TABLES])
+    folder = Path(tables.__file__).parent / "data"
+    assert sum(file.stat().st_size for file in folder.iterdir()) < 3_000_000
+    assert {file.stem for file in folder.glob("*.md")} == set(shipped_tables())
+
+
+@pytest.mark.parametrize("name", WHOLE_TABLES)
+def test_a_whole_table_of_the_package_has_every_network_by_every_seed(name):
+    table, (members, replicates, rungs) = load_table(name), WHOLE_TABLES[name]
+    assert (len(table), table.replicates, table.rungs) == (members, replicates, rungs)
+    assert len(table) == table.space.count()
+    for accuracy in (each for each in table.measured if "accuracy" in each):
+        assert not np.isnan(table.measured[accuracy]).any()
+        assert 0.1 < table.values(accuracy, 0).mean() < 1
     front = [table.metrics(text) for text in table.front()]
     assert [each["accuracy"] for each in front] == sorted(each["accuracy"] for each in front)
     assert [each["ops"] for each in front] == sorted(each["ops"] for each in front)
+
+
+@pytest.mark.parametrize("name", TRAINED_TABLES)
+def test_a_trained_table_of_the_package_has_networks_of_a_whole_one(name):
+    trained, whole = load_table(name), load_table(TRAINED_TABLES[name])
+    assert len(trained) == 300
+    assert trained.space.declaration() == whole.space.declaration()
+    assert not np.isnan(trained.measured["test_accuracy"]).any()
