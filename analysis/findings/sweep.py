@@ -17,7 +17,7 @@ import pandas as pd
 
 from analysis.findings.cells import kind
 from analysis.findings.genes import Gene, hyperparameters_of
-from analysis.measures.intervals import Interval, mean_interval
+from analysis.measures.intervals import mean_interval
 from analysis.measures.verdicts import Effect, paired_effect
 from analysis.runs.trials import numbers, split_runs
 from spaces.cell.architecture import parse
@@ -33,14 +33,12 @@ SEARCH_COLUMNS = ("run", "id", "setting", SEED, "state", *_MEASURED, *SHARES, "g
 
 @dataclass(frozen=True)
 class SettingDifference:
-    """What a second setting gains over a first: the mean difference of `y` over the `difference.count` seeds that both
-    have, with Student's 95 % interval; positive where the second is higher. `p` is that of Student's paired test."""
+    """What a second setting gains over a first in `y`, by the seeds that both have; positive where it is higher."""
 
     first: str
     second: str
     y: str
-    difference: Interval
-    p: float
+    effect: Effect
 
 
 def searches_table(trials: pd.DataFrame) -> pd.DataFrame:
@@ -110,8 +108,7 @@ def compare_settings(trials: pd.DataFrame, first: str, second: str, y: str = "fi
     for setting in (first, second):
         if setting not in known:
             raise ValueError(f"no search has the setting {setting!r}; there are {'; '.join(known) or 'none'}")
-    found = _difference(searches, first, second, y)
-    return SettingDifference(first, second, y, found.interval, found.p)
+    return SettingDifference(first, second, y, _difference(searches, first, second, y))
 
 
 def setting_differences(trials: pd.DataFrame, y: str = "final_accuracy") -> list[SettingDifference]:
@@ -124,7 +121,7 @@ def setting_differences(trials: pd.DataFrame, y: str = "final_accuracy") -> list
         if one.keys() == other.keys() and sum(one[name] != other[name] for name in one) == 1:
             effect = _difference(searches, first, second, y)
             if effect.interval.count:
-                found.append(SettingDifference(first, second, y, effect.interval, effect.p))
+                found.append(SettingDifference(first, second, y, effect))
     return found
 
 

@@ -233,20 +233,33 @@ class ReCU(BiReal):
 
 @dataclass(frozen=True)
 class OvSW(BiReal):
-    """OvSW (Xiang et al., 2024), its adaptive scaling of gradients: weights of small gradients change their signs too.
+    """OvSW (Xiang et al., 2024): weights of small gradients change their signs too, and so do those that never do.
 
     Weights: sign(w), whose gradient is the identity; that of a filter whose norm is below `least` times the norm of the
     filter is made as long as that. Scale: the mean |v| of the filter v at zero mean and unit deviation (n - 1, 1e-5),
-    constant in the gradient. Activations: as `BiReal`'s. The paper's decay of silent weights, which remembers the flips
-    of every weight, is not here.
+    constant in the gradient. Activations: as `BiReal`'s.
+
+    A training may let silent weights decay (`search.training.silent`): after a step s becomes m s + (1 - m) f, where f
+    is 1 for a weight that changed its sign and 0 for others, and m the `memory`; silent are those with s < `rarely`.
+    s is 0 at first, and after a flip above the threshold for some 2300 steps.
     """
 
     least: float = 0.01
+    memory: float = 0.999
+    rarely: float = 1e-4
 
     def weights(self, weight: Tensor) -> Kernel:
         """Signs of w and, without gradient, the mean |v| of every filter."""
         scale = _standardised(weight.detach()).abs().mean((1, 2, 3))
         return Kernel(with_gradient(weight, sign, self._stretched), scale)
+
+    def count_flips(self, counts: Tensor, flipped: Tensor) -> None:
+        """Bring the s of all weights up to date, in place, with which of them changed their signs in a step."""
+        counts.mul_(self.memory).add_(flipped, alpha=1 - self.memory)
+
+    def silent(self, counts: Tensor) -> Tensor:
+        """Which weights hardly ever change their signs."""
+        return counts < self.rarely
 
     def _stretched(self, gradient: Tensor, weight: Tensor) -> Tensor:
         """The gradient of every filter, at least `least` times as long as the filter where it is not zero."""

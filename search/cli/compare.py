@@ -74,7 +74,7 @@ def _compare_runs(runs: list[Path], out: Path | None, as_json: bool) -> None:
         run_cells,
     )
     from analysis.tables.runs import race_of_runs
-    from search.cli.race import draw_race, print_race
+    from search.cli.race import draw_race, print_race, race_json
 
     facts = comparison.facts_of(runs)
     found = comparison.compare_runs(facts)
@@ -82,7 +82,7 @@ def _compare_runs(runs: list[Path], out: Path | None, as_json: bool) -> None:
     if out is not None and race is None:
         fail("--out is for runs that searched one table of networks; `binarynas report RUN...` draws any others")
     if as_json:
-        print_json(_comparison_json(found))
+        print_json({**_comparison_json(found), "race": None if race is None else race_json(race)})
     else:
         for each in found.notes:
             note(each)
@@ -107,7 +107,7 @@ def _compare_runs(runs: list[Path], out: Path | None, as_json: bool) -> None:
             typer.echo("")
             print_race(race)
     if race is not None and out is not None:
-        draw_race(race, out)
+        draw_race(race, out, as_json)
 
 
 def _comparison_json(found: "Comparison") -> dict[str, object]:

@@ -34,20 +34,33 @@ def race(
     done = run_race(
         table, proposers, common, seeds, workers, lambda each: note(f"{each.name}: {len(each.curves)} searches")
     )
-    print_race(done, json)
+    if json:
+        print_json(race_json(done))
+    else:
+        print_race(done)
     if out is not None:
-        draw_race(done, out)
+        draw_race(done, out, json)
 
 
-def print_race(found: "Race", json: bool = False) -> None:
+def race_json(found: "Race") -> dict[str, object]:
+    """A race for programs: what it was measured by, standings and matches."""
+    measure = found.yardstick
+    return {
+        "table": found.table,
+        "trials": found.trials,
+        "objectives": measure.objectives,
+        "reference": measure.reference,
+        "whole": measure.whole.tolist(),
+        "proposers": [asdict(each) for each in found.standings()],
+        "pairs": [asdict(each) for each in found.matches()],
+    }
+
+
+def print_race(found: "Race") -> None:
     """Print standings and matches."""
     from analysis.tables.race import LEVELS
 
     standings, matches = found.standings(), found.matches()
-    if json:
-        facts = {"table": found.table, "trials": found.trials, **_yardstick_json(found)}
-        print_json({**facts, "proposers": [asdict(each) for each in standings], "pairs": [asdict(m) for m in matches]})
-        return
     measure, trials = found.yardstick, found.trials
     corner = ", ".join(f"{n} {v:,.6g}" for n, v in zip(measure.objectives, measure.reference, strict=True))
     seeds = len(next(iter(found.entrants.values())).curves)
@@ -96,19 +109,14 @@ def _match_cells(match: "Match") -> list[str]:
     return [f"{match.one} against {match.other}", *counts, difference, f"{match.adjusted:.2g}"]
 
 
-def draw_race(found: "Race", out: Path) -> None:
-    """Write the plot of a race and its data into a folder."""
+def draw_race(found: "Race", out: Path, json: bool) -> None:
+    """Write the plot of a race and its data into a folder; of JSON nothing else may be on standard output."""
     from analysis.plots.race import plot_race
     from analysis.plots.style import save_figure
 
     out.mkdir(parents=True, exist_ok=True)
     for file in save_figure(plot_race(found), out / "race", found.frame()):
-        typer.echo(f"written: {file}")
-
-
-def _yardstick_json(found: "Race") -> dict[str, object]:
-    measure = found.yardstick
-    return {"objectives": measure.objectives, "reference": measure.reference, "whole": measure.whole.tolist()}
+        typer.echo(f"written: {file}", err=json)
 
 
 def _shares(interval: "Interval") -> str:

@@ -129,9 +129,10 @@ def _planned(
     from search.pipeline.planner.plan import Wanted, make_plan
     from search.pipeline.planner.survey import machine, survey
     from search.pipeline.planner.table import rows
+    from search.pipeline.planner.teaching import asked_for
 
-    given = options["search"]
-    wanted = Wanted(seconds, given["ops_max"], given["bytes_max"], given["latency_max"])
+    given, beside = options["search"], asked_for(data, {**options, "data": None}, settings)
+    wanted = Wanted(seconds, given["ops_max"], given["bytes_max"], given["latency_max"], beside)
     seed, here = options["seed"] or 0, machine()
     found = survey(data, seed)
     config = make_plan(data, found, here, wanted, seed, begun)

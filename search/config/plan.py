@@ -13,8 +13,11 @@ class PlanConfig(Section):
 
     seconds: float = Field(default=0.0, ge=0, description="that the whole run may take; 0: any")
     spent: float = Field(default=0.0, ge=0, description="seconds before the training began: reading and measuring")
-    supernet_epoch: float = Field(default=0.0, ge=0, description="seconds per epoch of the supernet")
+    supernet_epoch: float = Field(default=0.0, ge=0, description="seconds per epoch of the supernet, its teachers' too")
     candidate: float = Field(default=0.0, ge=0, description="seconds per candidate")
     finetune_epoch: float = Field(default=0.0, ge=0, description="seconds per epoch of a network of the front")
+    final_epoch: float = Field(
+        default=0.0, ge=0, description="seconds per epoch of a final training, where there is one"
+    )
     network: float = Field(default=0.0, ge=0, description="seconds to measure and write a network at the end")
     closing: float = Field(default=0.0, ge=0, description="seconds for tables and plots")

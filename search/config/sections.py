@@ -270,3 +270,6 @@ class PlainTrainConfig(StagedTrainConfig):
 
     loss: str | None = Field(default=None, description="your own, as package.module:name; else cross entropy")
     step: str | None = Field(default=None, description="your own whole training step, as package.module:name")
+    silent_decay: float = Field(
+        default=0.0, ge=0, description="of the binariser ovsw: decay of weights that hardly ever change their signs"
+    )

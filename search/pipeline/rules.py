@@ -30,7 +30,8 @@ FEW_IMAGES, UNEQUAL = 5, 3
 def problems_of(given: Prepared) -> list[str]:
     """Every problem, as a sentence that says what to do."""
     methods = (_one_shot, _differentiable, _inheritance, _references, _networks, _given_networks, _teachers_and_stages)
-    rules = (_data, _limits, _proposer, _supernet, _start, _parent, *methods, _hyperparameters, _own_code)
+    trainings = (_silent_decay, _hyperparameters, _own_code)
+    rules = (_data, _limits, _proposer, _supernet, _start, _parent, *methods, *trainings)
     return [problem for rule in rules for problem in rule(given)]
 
 
@@ -234,6 +235,20 @@ def _teachers_and_stages(given: Prepared) -> Iterator[str]:
         of_stages = any(stage.epochs is not None for stage in section.multi_stage)
         if of_stages and "epochs" in config.space.hyperparameters:
             yield f"{name}.multi_stage says the epochs of its stages: leave epochs out of the hyperparameters"
+
+
+def _silent_decay(given: Prepared) -> Iterator[str]:
+    """Weights that OvSW takes the signs of decay, and no others."""
+    config, searched = given.config, given.config.space.hyperparameters
+    sections = (config.parent, config.training, config.finetune, config.final)
+    used = "silent_decay" in searched or any(section.silent_decay > 0 for section in sections)
+    binariser = given.architectures.network_options.get("binariser")
+    if used and "binariser" not in searched and binariser != "ovsw":
+        name = given.architectures.name
+        yield (
+            f"silent_decay is for the binariser ovsw, and networks of {name!r} have {binariser or 'another one'}: set "
+            "space.binariser=ovsw, if they are of a width space, or leave silent_decay out"
+        )
 
 
 def _hyperparameters(given: Prepared) -> Iterator[str]:

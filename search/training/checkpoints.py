@@ -24,6 +24,7 @@ from models.checkpoints.folder import (
     save_step,
 )
 from search.training.ranks import Ranks
+from search.training.silent import SilentWeights
 from search.training.steps import Stateful, Step
 
 WITHIN = "within"
@@ -48,10 +49,12 @@ class Trained:
     network: nn.Module
     optimizer: torch.optim.Optimizer
     step: Step
+    silent: SilentWeights
 
     def tensors(self) -> dict[str, Tensor]:
         """All of it, under flat names."""
         found = {**_prefixed("network", self.network.state_dict()), **_optimizer_tensors(self.network, self.optimizer)}
+        found |= _prefixed("silent", self.silent.tensors())
         if isinstance(self.step, Stateful):
             found |= _prefixed("step", self.step.tensors())
         return found
@@ -69,6 +72,7 @@ class Trained:
                     key: tensor.to(parameter.device) if key == "step" else _laid_out_as(parameter, tensor)
                     for key, tensor in states[name].items()
                 }
+        self.silent.restore(_without("silent", tensors))
         if isinstance(self.step, Stateful):
             self.step.restore(_without("step", tensors))
 

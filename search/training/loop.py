@@ -19,7 +19,7 @@ from models.layers.binary import set_bound, set_progress
 from models.layers.excitation import Projection
 from models.layers.norms.synchronised import synchronised
 from models.nasbnn.network import Stem
-from search.config.sections import Optimiser, TrainConfig
+from search.config.sections import Optimiser, PlainTrainConfig, TrainConfig
 from search.data.dataset import Split
 from search.data.order import batch_count, shuffled
 from search.seeds import derive_seed
@@ -27,6 +27,7 @@ from search.training.batches import Awaited, mix_of
 from search.training.checkpoints import Checkpoints, Place, Trained
 from search.training.ranks import ALONE, Ranks, reduced
 from search.training.schedules import learning_rate, momentum
+from search.training.silent import SilentWeights
 from search.training.steps import Batch, Epoch, Stateful, Step
 from spaces.errors import BinarynasError
 
@@ -61,7 +62,8 @@ def train(
     batches are too small to be shared.
     """
     training = _Training(network, step, split, config, seed, ranks)
-    kept = Checkpoints(checkpoints, Trained(network, training.optimizer, step), ranks, checkpoint_seconds)
+    trained = Trained(network, training.optimizer, step, training.silent)
+    kept = Checkpoints(checkpoints, trained, ranks, checkpoint_seconds)
     place = kept.restore()
     training.begin()
     try:
@@ -86,6 +88,7 @@ class _Training:
         self._seed, self._ranks = seed, ranks
         _require_shares(min(config.batch_size, len(split)), ranks)
         self.optimizer = _optimizer(network, config)
+        self.silent = SilentWeights(network, config.silent_decay if isinstance(config, PlainTrainConfig) else 0.0)
         self._parameters = list(network.parameters())
         self._device = self._parameters[0].device
         self._quantised = [module for module in network.modules() if isinstance(module, Stem | Projection)]
@@ -156,7 +159,9 @@ class _Training:
         self.optimizer.zero_grad(set_to_none=True)
         batch = Batch(images, labels, derive_seed(self._seed, "step", epoch, index), epoch, index)
         loss, count = reduced(self._ranks, self._parameters, self._step(batch), len(labels))
+        self.silent.decay()
         self.optimizer.step()
+        self.silent.step_taken()
         for module in self._quantised:
             module.step_taken()
         return loss, count

@@ -78,10 +78,15 @@ class Lessons:
         return self._kept[1]
 
 
+def can_keep(augmentation: Augmentation, config: StagedTrainConfig, numbers: int) -> bool:
+    """Whether every epoch shows the same images, and few enough that what is said of them can be kept: so many
+    `numbers`, one per image and class."""
+    return augmentation == Augmentation() and config.mix == "none" and numbers <= MOST_KEPT
+
+
 def _unchanging(split: Split, config: StagedTrainConfig) -> bool:
-    """Whether every epoch shows the same images, and few enough that what is said of them can be kept."""
-    same = isinstance(split, TensorSplit | StreamSplit) and split.augmentation == Augmentation()
-    return same and config.mix == "none" and len(split) * (int(split.labels.max()) + 1) <= MOST_KEPT
+    numbers = len(split) * (int(split.labels.max()) + 1)
+    return isinstance(split, TensorSplit | StreamSplit) and can_keep(split.augmentation, config, numbers)
 
 
 def _numbered(split: Split) -> Split:

@@ -83,6 +83,7 @@ KNOWN: dict[str, Whole | Number | Word] = {
     "warmup_epochs": Number(0, 1_000),
     "binariser": Word(tuple(BINARISERS)),
     "activation_bound": Number(0.01, 100),
+    "silent_decay": Number(0, 1),
     "teacher_weight": Number(0, 1),
     "teacher_temperature": Number(0.01, 1_000),
     # differentiable searches

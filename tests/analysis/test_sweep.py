@@ -63,12 +63,12 @@ def test_a_row_holds_the_seeds_of_a_setting(trials):
 def test_settings_are_compared_seed_by_seed(trials):
     """The spread over seeds is twice the gain, and pairing takes it out."""
     found = compare_settings(trials, "entropy_weight=0 entropy_decay=7.7", "entropy_weight=1 entropy_decay=7.7")
-    assert found.difference.count == 3
-    assert found.difference.value == pytest.approx(0.02)
-    assert found.difference.low == pytest.approx(0.02)
-    assert found.difference.high == pytest.approx(0.02)
+    assert found.effect.interval.count == 3
+    assert found.effect.interval.value == pytest.approx(0.02)
+    assert found.effect.interval.low == pytest.approx(0.02)
+    assert found.effect.interval.high == pytest.approx(0.02)
     back = compare_settings(trials, found.second, found.first, "search_accuracy")
-    assert back.difference.value == pytest.approx(-0.1)
+    assert back.effect.interval.value == pytest.approx(-0.1)
     (only,) = setting_differences(trials)
     assert only == found
     with pytest.raises(ValueError, match="no search has the setting 'x'; there are entropy_weight=0"):
@@ -82,7 +82,7 @@ def test_runs_are_told_apart_though_their_searches_have_one_id(trials):
     table = sweep_table(both)
     assert table["final_seeds"].tolist() == [6, 6]
     assert table["final_accuracy"].tolist()[0] == pytest.approx(0.815)
-    assert setting_differences(both)[0].difference.count == 6
+    assert setting_differences(both)[0].effect.interval.count == 6
 
 
 def test_searches_that_found_one_genotype_share_its_training(make_row, make_frame):

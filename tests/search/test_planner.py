@@ -12,8 +12,10 @@ from PIL import Image
 from rich.console import Console
 
 from analysis.runs.layout import EVENTS_FILE
+from models.checkpoints.networks import save_network
+from models.families import build_network
 from search.cli.options import parse_bytes, parse_duration
-from search.config.loading import check_config, load_config
+from search.config.loading import changed, check_config, load_config
 from search.config.sections import ConfigError
 from search.config.trainings import FinetuneConfig
 from search.data.augment import Augmentation, augment
@@ -24,8 +26,10 @@ from search.pipeline.carry_out import carry_out
 from search.pipeline.planner import plan as planning
 from search.pipeline.planner.correction import corrected, patience
 from search.pipeline.planner.plan import Wanted, make_plan
-from search.pipeline.planner.speeds import Speeds
+from search.pipeline.planner.speeds import Speeds, Teaching
 from search.pipeline.planner.survey import Machine, survey
+from search.pipeline.planner.table import duration, rows
+from search.pipeline.planner.teaching import asked_for, teaching
 from search.pipeline.prepare import prepare
 from search.pipeline.view import PlainView
 from search.runs.folder import open_run
@@ -137,6 +141,116 @@ def test_a_supernet_that_takes_too_long_is_cut_and_the_whole_still_fits(factor, 
     rest += amounts.networks * config.finetune.epochs * plan.finetune_epoch
     rest += (config.finetune.networks + 2) * plan.network
     assert 0.7 * 600 < plan.spent + taken + factor * rest < 1.1 * 600
+
+
+@pytest.fixture
+def teacher(tmp_path):
+    """The setting that names a network of three classes as a teacher."""
+    space = get_space("vgg-digits").for_data(classes=3, channels=3)
+    save_network(tmp_path / "teacher", build_network(space, space.largest()))
+    return f"teacher={tmp_path / 'teacher'}"
+
+
+@pytest.fixture
+def taught(tmp_path, pretended, monkeypatch):
+    """Plans of ten minutes with settings beside them, and their tables; a teacher takes 1 ms an image."""
+    data = recognise(images(tmp_path / "own", (60, 60, 60)))
+    found, here = survey(data, 0), Machine(2, 2**34, cuda=False)
+
+    def pretend(training, images, *_):
+        kept = Augmentation.of(images) == Augmentation()
+        return Teaching(*((0, 1e-3) if kept else (1e-3, 0)) if training.teachers else ())
+
+    monkeypatch.setattr(planning, "teaching", pretend)
+
+    def plan(*settings):
+        wanted = Wanted(600.0, beside=asked_for(data, {}, settings))
+        config = changed(make_plan(data, found, here, wanted, 0, time.monotonic()), {}, settings)
+        return config, {what: (much, long) for what, much, long in rows(config, found, here)}
+
+    return plan
+
+
+def total_of(config):
+    """Seconds of everything that a plan tells."""
+    plan, tuned, final = config.plan, config.finetune, config.final
+    total = plan.spent + config.supernet.epochs * plan.supernet_epoch + config.search.trials * plan.candidate
+    total += tuned.networks * tuned.epochs * plan.finetune_epoch + final.networks * final.epochs * plan.final_epoch
+    return total + (tuned.networks + 2) * plan.network + plan.closing
+
+
+def test_what_teachers_take_is_part_of_a_plan_and_of_its_lines(taught, teacher):
+    (plain, lines), (one, _) = taught(), taught(f"supernet.{teacher}")
+    both, told = taught(f"supernet.{teacher}", f"finetune.{teacher}")
+    passes = 1e-3 * int(lines["images"][0].split()[0])
+    assert plain.space == one.space == both.space
+    assert one.plan.supernet_epoch - plain.plan.supernet_epoch == pytest.approx(passes)
+    assert one.plan.finetune_epoch == plain.plan.finetune_epoch
+    assert both.plan.finetune_epoch - plain.plan.finetune_epoch == pytest.approx(passes)
+    assert one.supernet.epochs < plain.supernet.epochs
+    assert both.finetune.epochs < one.finetune.epochs
+    for config in (plain, one, both):
+        assert 0.7 * 600 < total_of(config) < 600
+    assert told["supernet"] == (
+        f"{both.supernet.epochs} epochs in batches of {both.supernet.batch_size}, 1 teaching",
+        duration(both.supernet.epochs * both.plan.supernet_epoch),
+    )
+    assert told["finetuning"][0].endswith("epochs, 1 teaching")
+    assert "teaching" not in str(lines)
+
+
+def test_what_teachers_say_is_counted_once_where_it_is_kept(taught, teacher):
+    settings = f"supernet.{teacher}", f"finetune.{teacher}"
+    (plain, lines), (kept, _), (again, _) = taught(), taught(*settings, "data.crop_padding=0"), taught(*settings)
+    once = 1e-3 * int(lines["images"][0].split()[0])
+    for config, passes in ((kept, once), (again, again.supernet.epochs * once)):
+        added = config.supernet.epochs * (config.plan.supernet_epoch - plain.plan.supernet_epoch)
+        assert added == pytest.approx(passes)
+    added = kept.plan.finetune_epoch - plain.plan.finetune_epoch
+    assert kept.finetune.networks * kept.finetune.epochs * added == pytest.approx(once)
+    assert 0.7 * 600 < total_of(kept) < 600
+
+
+def test_final_training_takes_its_time_from_the_rest(taught, teacher):
+    final = "final.networks=2", "final.epochs=100"
+    (_, lines), (own, _), (config, told) = taught(), taught(*final), taught(*final, f"final.{teacher}")
+    passes = 1e-3 * int(lines["images"][0].split()[0])
+    assert config.plan.final_epoch - own.plan.final_epoch == pytest.approx(passes)
+    assert "final training" not in lines
+    assert told["final training"] == ("2 networks, 100 epochs, 1 teaching", duration(200 * config.plan.final_epoch))
+    for each in (own, config):
+        assert 0.7 * 600 < total_of(each) < 600
+    trained = config.supernet.epochs * config.plan.supernet_epoch
+    amounts = corrected(config, config.plan.spent + trained, trained, config.supernet.epochs, config.supernet.epochs)
+    rest = amounts.networks * config.finetune.epochs * config.plan.finetune_epoch
+    rest += amounts.trials * config.plan.candidate + 200 * config.plan.final_epoch + config.plan.closing
+    assert 0.7 * 600 < config.plan.spent + trained + rest < 600
+    with pytest.raises(ConfigError, match=r"final training [0-9]+ s; give more --time"):
+        taught("final.networks=2", "final.epochs=10000", f"final.{teacher}")
+
+
+def test_teachers_are_timed_by_their_forward_passes(tmp_path, teacher):
+    data = recognise(images(tmp_path / "own", (6, 6, 6), (8, 12)))
+    found, space = survey(data, 0), get_space("nasbnn-digits").for_data(classes=3, channels=3)
+    moved, still = (asked_for(data, {}, (f"finetune.{teacher}", *more)) for more in ((), ("data.crop_padding=0",)))
+    assert teaching(moved.supernet, moved.data, found, space) == Teaching()
+    each, kept = (teaching(config.finetune, config.data, found, space) for config in (moved, still))
+    assert each.every_epoch > 0 == each.once
+    assert kept.once > 0 == kept.every_epoch
+
+
+def test_the_command_counts_the_teachers_of_its_settings(tmp_path, cli):
+    folder = images(tmp_path / "own", (6, 6), (8, 12))
+    done = cli("search", "--data", folder, "--time=1m", "--dry-run", "--set=final.teacher=nowhere")
+    assert done.returncode == 2
+    assert "final.teacher: nowhere does not exist" in done.stderr
+
+
+def test_a_teacher_of_other_classes_is_refused_before_anything_is_measured(tmp_path, teacher):
+    data = recognise(images(tmp_path / "own", (6, 6), (8, 12)))
+    wanted = Wanted(60.0, beside=asked_for(data, {}, [f"finetune.{teacher}"]))
+    with pytest.raises(ConfigError, match=r"finetune.teacher: .* tells 3 classes apart, and the data have 2"):
+        make_plan(data, survey(data, 0), Machine(2, 2**34, cuda=False), wanted, 0, time.monotonic())
 
 
 class Stopping(PlainView):

@@ -70,7 +70,7 @@ def test_proposers_are_compared_on_a_table_by_the_command(cli, file, tmp_path):
     for words in ("made: 7 seeds, 40 trials each; reference point: accuracy", "evolution against random", "after 10"):
         assert words in done.stdout
     assert {each.name for each in (tmp_path / "out").iterdir()} == {"race.png", "race.svg", "race.csv"}
-    done = cli("compare", "--table", file, *options, "--json")
+    done = cli("compare", "--table", file, *options, "--json", "--out", tmp_path / "again")
     facts = json.loads(done.stdout)
     assert [each["name"] for each in facts["proposers"]] == ["evolution", "random"]
     assert facts["reference"] == list(yardstick_of(file))
@@ -122,8 +122,15 @@ def test_runs_on_one_table_are_measured_against_its_front(cli, file, table, tmp_
     assert done.returncode == 0, done.stderr
     assert "reference point" in done.stdout
     assert "proposer random against proposer exhaustive" in done.stdout
+    done = cli("compare", *runs, "--json", "--out", tmp_path / "out")
+    found = json.loads(done.stdout)["race"]
+    assert (found["table"], found["trials"], found["reference"]) == ("made", race.trials, list(yardstick_of(file)))
+    assert [each["name"] for each in found["proposers"]] == [each.name for each in race.standings()]
+    assert [(each["one"], each["other"]) for each in found["pairs"]] == [("proposer random", "proposer exhaustive")]
+    assert (tmp_path / "out" / "race.csv").exists()
     file.rename(file.with_suffix(".moved"))
     try:
+        assert json.loads(cli("compare", *runs, "--json").stdout)["race"] is None
         assert race_of_runs(compare_runs(facts), facts) is None
     finally:
         file.with_suffix(".moved").rename(file)

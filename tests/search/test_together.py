@@ -50,7 +50,7 @@ def differences(found: dict, wanted: dict) -> dict[str, float]:
     return {name: float((found[name].double() - wanted[name].double()).abs().max()) for name in wanted}
 
 
-@pytest.mark.parametrize("name", ["sandwich", "widths", "taught", "cells", "one_step"])
+@pytest.mark.parametrize("name", ["sandwich", "widths", "taught", "cells", "one_step", "silent"])
 def test_with_synchronised_statistics_several_are_one(found, name):
     alone = getattr(together, name)(ALONE)
     for tensors, epochs in found(name):
@@ -78,8 +78,9 @@ def test_with_own_statistics_gradients_are_the_mean_of_those_of_the_shares(found
     assert any(not torch.equal(first[name], second[name]) for name in running), "each has statistics of its own"
 
 
-def test_a_training_of_several_that_was_interrupted_is_not_to_be_seen(found):
-    for (again, epochs), (whole, wanted) in zip(found("interrupted"), found("float32"), strict=True):
+@pytest.mark.parametrize(("name", "scenario"), [("interrupted", "float32"), ("silent_interrupted", "silent_float32")])
+def test_a_training_of_several_that_was_interrupted_is_not_to_be_seen(found, name, scenario):
+    for (again, epochs), (whole, wanted) in zip(found(name), found(scenario), strict=True):
         weights = [name for name in whole if "running" not in name]
         assert all(torch.equal(again[name], whole[name]) for name in weights)
         assert epochs[-1]["loss"] == wanted[-1]["loss"]

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from models.cell.supernet import MixedSupernet
 from models.detection.detector import Detector, DetectorOptions, Seen
 from models.families import build_network
+from models.layers.binarisers import OvSW
+from models.layers.binary import BinaryConv2d
 from models.nasbnn.supernet import NasBnnSupernet
 from models.width.network import WidthNetwork
 from search.config.detection import DetectionConfig
@@ -97,6 +99,24 @@ def taught(ranks: Ranks, **options) -> Result:
 
     numbered = replace(plain, labels=torch.arange(len(plain)))
     return _trained(network, make, numbered, config, ranks, **options)
+
+
+def silent(ranks: Ranks, **options) -> Result:
+    """A width network whose silent weights decay."""
+    torch.manual_seed(0)
+    space = replace(get_space("vgg-digits"), binariser="ovsw")
+    network = WidthNetwork(space, space.smallest())
+    for module in network.modules():
+        if isinstance(module, BinaryConv2d):
+            module.binariser = OvSW(least=0)  # of a share a gradient is scaled otherwise than of a batch
+    config = FinetuneConfig(epochs=2, batch_size=24, learning_rate=1e-2, silent_decay=0.1)
+    return _trained(network, plain_step, images(), config, ranks, **options)
+
+
+def silent_interrupted(ranks: Ranks, folder: Path) -> Result:
+    """The same in float32, stopped after an epoch."""
+    silent(ranks, dtype=torch.float32, checkpoints=folder, until=1)
+    return silent(ranks, dtype=torch.float32, checkpoints=folder)
 
 
 def one_step(ranks: Ranks, **options) -> Result:
@@ -211,6 +231,11 @@ SCENARIOS: dict[str, Callable[[Ranks, Path], Result]] = {
     "widths": lambda ranks, folder: widths(ranks),
     "cells": lambda ranks, folder: cells(ranks),
     "taught": lambda ranks, folder: taught(ranks),
+    "silent": lambda ranks, folder: silent(ranks),
+    "silent_float32": lambda ranks, folder: silent(replace(ranks, synchronised=False), dtype=torch.float32),
+    "silent_interrupted": lambda ranks, folder: silent_interrupted(
+        replace(ranks, synchronised=False), folder / "silent"
+    ),
     "one_step": lambda ranks, folder: one_step(ranks),
     "own_statistics": lambda ranks, folder: one_step(replace(ranks, synchronised=False)),
     "detector": lambda ranks, folder: detector(replace(ranks, synchronised=False)),

@@ -11,7 +11,7 @@ from analysis.findings.cells import kind, words
 from analysis.findings.facts import RunFacts
 from analysis.findings.genes import split_text
 from analysis.findings.sweep import SHARES, searches_table, setting_differences, sweep_table
-from analysis.measures.verdicts import Effect, holm
+from analysis.measures.verdicts import holm
 from analysis.report.cells import cells_figure, layer_colour
 from analysis.report.chart import Axis, Chart, legend
 from analysis.report.html import Html, join, table, tag
@@ -100,9 +100,9 @@ def _differences(trials: pd.DataFrame) -> Html:
     found = [(words, each) for y, words in _MEASURED.items() for each in setting_differences(trials, y)]
     if not found:
         return join([])
-    adjusted = holm([each.p for _, each in found])
+    adjusted = holm([each.effect.p for _, each in found])
     rows = [
-        [each.first, each.second, words, *effect_cells(Effect(each.difference, each.p), p)]
+        [each.first, each.second, words, *effect_cells(each.effect, p)]
         for (words, each), p in zip(found, adjusted, strict=True)
     ]
     words = (

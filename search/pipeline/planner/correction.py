@@ -35,10 +35,11 @@ def corrected(config: RunConfig, elapsed: float, supernet_seconds: float, epochs
     planned, the rest is taken to be. Without any the plan's own speeds hold.
     """
     plan, finetune = config.plan, config.finetune
+    final = config.final.networks * config.final.total_epochs * plan.final_epoch
     slower = supernet_seconds / (epochs * plan.supernet_epoch) if epochs and plan.supernet_epoch else 1.0
     slower = min(max(slower, _SLOWDOWN[0]), _SLOWDOWN[1])
     networks = finetune.networks + 2
-    left = AIM * plan.seconds - elapsed - slower * (networks * plan.network + plan.closing)
+    left = AIM * plan.seconds - elapsed - slower * (networks * plan.network + final + plan.closing)
     left = max(left, 0.0) / slower
     missing = config.supernet.epochs - done
     if missing > 0 and plan.supernet_epoch:

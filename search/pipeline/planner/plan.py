@@ -6,18 +6,20 @@
 import os
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import torch
 
 from search.config.loading import check_config
 from search.config.run import RunConfig
 from search.config.sections import ConfigError
+from search.config.trainings import FinalConfig
 from search.data.augment import Augmentation
 from search.data.config import DataConfig
 from search.pipeline.planner.correction import AIM
 from search.pipeline.planner.speeds import Speeds, measure
 from search.pipeline.planner.survey import Machine, Survey
+from search.pipeline.planner.teaching import require_teachers, teaching
 from spaces import NasBnnSpace, SpaceError, get_space
 
 SIZES = (8, 12, 16, 24, 32, 48, 64, 96, 128, 160, 192, 224)
@@ -39,12 +41,13 @@ MEASURED = 3  # spaces measured before one is taken
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a user asks for: seconds (None: an hour), and what a network may cost."""
+    """What a user asks for: seconds (None: an hour), what a network may cost, and what is set beside the plan."""
 
     seconds: float | None = None
     ops_max: float | None = None
     bytes_max: float | None = None
     latency_max: float | None = None
+    beside: RunConfig = field(default_factory=RunConfig)
 
 
 def make_plan(data: DataConfig, found: Survey, here: Machine, wanted: Wanted, seed: int, begun: float) -> RunConfig:
@@ -52,19 +55,27 @@ def make_plan(data: DataConfig, found: Survey, here: Machine, wanted: Wanted, se
 
     Raises `ConfigError` where not even the smallest search fits.
     """
-    seconds = wanted.seconds or HOUR
+    seconds, beside = wanted.seconds or HOUR, wanted.beside
     batch_size = next((size for size in (128, 64, 32, 16) if 4 * size <= found.train), 8)
     validation = min(found.validation, MOST_VALIDATION)
     choices = sorted(_spaces(found, wanted), key=_work)
     if not choices:
         raise ConfigError("no space has networks this small: raise --ops-max or --bytes-max")
+    require_teachers(beside, found, choices[0])
 
     def left() -> float:
-        return AIM * seconds - (time.monotonic() - begun) - found.decoding - CLOSING
+        fixed = found.decoding + CLOSING + _final_seconds(beside.final, speeds, found.train)
+        return AIM * seconds - (time.monotonic() - begun) - fixed
 
     def speeds_of(space: NasBnnSpace) -> Speeds:
         recalibration = min(RECALIBRATION, found.train)
-        return measure(space, batch_size, _augmentation(found, space.image_size), validation, recalibration)
+        own = measure(space, batch_size, _augmentation(found, space.image_size), validation, recalibration)
+        return replace(
+            own,
+            supernet_teaching=teaching(beside.supernet, beside.data, found, space),
+            finetune_teaching=teaching(beside.finetune, beside.data, found, space),
+            final_teaching=teaching(beside.final, beside.data, found, space),
+        )
 
     space, threads = choices[0], 1
     torch.set_num_threads(1)
@@ -78,6 +89,7 @@ def make_plan(data: DataConfig, found: Survey, here: Machine, wanted: Wanted, se
     steps = max(found.train // batch_size, 1)
     epochs = max(LEAST_EPOCHS, WANTED_STEPS // steps)
     allowed = SHARES["supernet"] * left() / (epochs * found.train)  # seconds per image
+    allowed -= speeds.supernet_teaching.every_epoch
     fitting = [each for each in choices[1:] if speeds.supernet_image * _work(each) / _work(space) <= allowed]
     for larger in reversed(fitting[-MEASURED:]):
         if time.monotonic() - begun > min(0.12 * seconds, 60):
@@ -86,11 +98,13 @@ def make_plan(data: DataConfig, found: Survey, here: Machine, wanted: Wanted, se
         if measured.supernet_image <= allowed:
             space, speeds = larger, measured
             break
-    if left() < 12 * speeds.candidate + 2 * speeds.supernet_image * min(found.train, 8 * found.classes):
+    image = speeds.supernet_image + speeds.supernet_teaching.every_epoch
+    if left() < 12 * speeds.candidate + 2 * image * min(found.train, 8 * found.classes):
+        final = _final_seconds(beside.final, speeds, found.train)
         raise ConfigError(
             f"{seconds:g} s are too few for {found.train} training images on this machine, as busy as it is: an epoch "
-            f"of the smallest supernet takes {speeds.supernet_image * found.train:.1f} s, a candidate "
-            f"{speeds.candidate:.1f} s; give more --time"
+            f"of the smallest supernet takes {image * found.train:.1f} s, a candidate {speeds.candidate:.1f} s"
+            f"{f', final training {final:.0f} s' if beside.final.networks else ''}; give more --time"
         )
     return _configured(data, found, wanted, seed, space, speeds, batch_size, threads, left(), begun)
 
@@ -108,14 +122,15 @@ def _configured(
     begun: float,
 ) -> RunConfig:
     """The configuration that fills what is left of the time."""
+    supernet, finetune = speeds.supernet_teaching, speeds.finetune_teaching
     network = found.test * speeds.tested_image + 0.5
     networks = min(NETWORKS, max(2, found.validation // VALIDATION_PER_NETWORK))
     left = max(left - (networks + 2) * network, 1.0)
-    most = int(SHARES["supernet"] * left / (LEAST_EPOCHS * speeds.supernet_image))
+    most = int(SHARES["supernet"] * left / (LEAST_EPOCHS * (speeds.supernet_image + supernet.every_epoch)))
     train = min(found.train, max(most, 8 * found.classes))
-    epoch, tuned = train * speeds.supernet_image, train * speeds.network_image
     trials = max(16, int(SHARES["search"] * left / speeds.candidate))
-    epochs = max(1, int(SHARES["supernet"] * left / epoch))
+    epochs = max(1, int(supernet.fitting(SHARES["supernet"] * left, speeds.supernet_image, train)))
+    tuned = max(1, int(finetune.fitting(SHARES["finetune"] * left, speeds.network_image, train) / networks))
     augmentation = _augmentation(found, space.image_size, epochs)
     weighed = {"class_weights": "balanced"} if found.imbalance > UNEQUAL else {}
     trained = {"batch_size": batch_size, **weighed}
@@ -142,21 +157,32 @@ def _configured(
         "finetune": {
             **trained,
             "networks": networks,
-            "epochs": max(1, int(SHARES["finetune"] * left / (networks * tuned))),
+            "epochs": tuned,
             "learning_rate": 1e-3,
         },
         "execution": {"executor": "inline", "threads": threads, "training_threads": threads},
         "plan": {
             "seconds": wanted.seconds or HOUR,
             "spent": time.monotonic() - begun + found.decoding,
-            "supernet_epoch": epoch,
+            "supernet_epoch": supernet.epoch(speeds.supernet_image, train, epochs),
             "candidate": speeds.candidate,
-            "finetune_epoch": tuned,
+            "finetune_epoch": finetune.epoch(speeds.network_image, train, networks * tuned),
+            "final_epoch": _final_epoch(wanted.beside.final, speeds, train),
             "network": network,
             "closing": CLOSING,
         },
     }
     return check_config(values, "the plan")
+
+
+def _final_epoch(final: FinalConfig, speeds: Speeds, images: int) -> float:
+    """Seconds of an epoch of final training, which no plan chooses; 0 without any."""
+    epochs = final.networks * final.total_epochs
+    return speeds.final_teaching.epoch(speeds.network_image, images, epochs) if epochs else 0.0
+
+
+def _final_seconds(final: FinalConfig, speeds: Speeds, images: int) -> float:
+    return final.networks * final.total_epochs * _final_epoch(final, speeds, images)
 
 
 def _limits(found: Survey, train: int) -> dict[str, int]:

@@ -6,6 +6,7 @@
 import random
 import time
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
@@ -27,15 +28,38 @@ from spaces import NasBnnSpace
 STEPS = 2
 
 
+class Teaching(NamedTuple):
+    """Seconds per training image in which the teachers of a training see it: in every epoch, or once, where no epoch
+    changes the images and what teachers say is kept."""
+
+    every_epoch: float = 0.0
+    once: float = 0.0
+
+    def epoch(self, image: float, images: int, epochs: int) -> float:
+        """Seconds of an epoch of so many `images` that take `image` seconds each without teachers; of `epochs` in all,
+        which share what is done once."""
+        return images * (image + self.every_epoch + self.once / max(epochs, 1))
+
+    def fitting(self, seconds: float, image: float, images: int) -> float:
+        """How many such epochs there are in some seconds."""
+        return (seconds / images - self.once) / (image + self.every_epoch)
+
+
+NOBODY = Teaching()
+
+
 @dataclass(frozen=True)
 class Speeds:
     """Seconds: per training image of the supernet and of one network, per candidate, and per image that the float
-    network of the end is measured on."""
+    network of the end is measured on; and what teachers add to each of the trainings."""
 
     supernet_image: float
     network_image: float
     candidate: float
     tested_image: float
+    supernet_teaching: Teaching = NOBODY
+    finetune_teaching: Teaching = NOBODY
+    final_teaching: Teaching = NOBODY
 
 
 def measure(
@@ -45,7 +69,7 @@ def measure(
     keep_memory()
     device = pick_device("auto")
     rng = random.Random(0)
-    split = _noise(space, STEPS * batch_size, augmentation)
+    split = noise(space, STEPS * batch_size, augmentation)
     torch.manual_seed(0)
     supernet = NasBnnSupernet(space).to(device)
     config = SupernetConfig(epochs=2, batch_size=batch_size)
@@ -57,7 +81,7 @@ def measure(
     tuned = FinetuneConfig(epochs=2, batch_size=batch_size)
     network_image = _epoch_seconds(network, plain_step(network, tuned, precision=precision), split, tuned) / len(split)
     candidate = _candidate_seconds(supernet, space, rng, validation, recalibration)
-    tested = _noise(space, min(validation, 256), Augmentation())
+    tested = noise(space, min(validation, 256), Augmentation())
     begun = time.perf_counter()
     evaluate(network, tested, 256)
     return Speeds(supernet_image, network_image, candidate, (time.perf_counter() - begun) / len(tested))
@@ -88,8 +112,8 @@ def _evaluate_one(
     supernet: NasBnnSupernet, space: NasBnnSpace, rng: random.Random, validation: int, recalibration: int
 ) -> None:
     device = next(supernet.parameters()).device
-    images = _noise(space, recalibration, Augmentation()).images.float().to(device)
-    split = _noise(space, validation, Augmentation())
+    images = noise(space, recalibration, Augmentation()).images.float().to(device)
+    split = noise(space, validation, Augmentation())
     network = supernet.extract(space.sample(rng))
     recalibrate(network, iter(torch.split(images, 256)))
     if device.type == "cpu" and has_vectors() and validation >= FEWEST_IMAGES:
@@ -99,7 +123,8 @@ def _evaluate_one(
         evaluate(network, split, 512)
 
 
-def _noise(space: NasBnnSpace, count: int, augmentation: Augmentation) -> TensorSplit:
+def noise(space: NasBnnSpace, count: int, augmentation: Augmentation) -> TensorSplit:
+    """Images of noise for the networks of a space."""
     generator = torch.Generator().manual_seed(0)
     shape = (count, space.channels, space.image_size, space.image_size)
     images = torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)

@@ -23,7 +23,7 @@ class Survey:
     """What is known of a data set. `per_class` are the training images of every class, `shorter_side` is the median in
     pixels, `decoding` the seconds to read all images."""
 
-    classes: int
+    class_names: tuple[str, ...]
     per_class: tuple[int, ...]
     validation: int
     test: int
@@ -32,6 +32,11 @@ class Survey:
     largest_side: int
     channels: int
     decoding: float
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are."""
+        return len(self.class_names)
 
     @property
     def train(self) -> int:
@@ -69,7 +74,7 @@ def survey(config: DataConfig, seed: int) -> Survey:
         decoding = (time.perf_counter() - begun) / len(chosen) * total
     sides = shapes[:, 1:].min(axis=1)
     return Survey(
-        classes=len(source.class_names),
+        class_names=tuple(source.class_names),
         per_class=tuple(np.bincount(images.labels[positions], minlength=len(source.class_names)).tolist()),
         validation=len(cut["validation"][1]),
         test=len(cut["test"][1]),

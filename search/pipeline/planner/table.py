@@ -1,6 +1,11 @@
 """A plan as a table: what, how much, how long."""
 
+from collections.abc import Iterator
+
+from analysis.units import plural
 from search.config.run import RunConfig
+from search.config.sections import StagedTrainConfig
+from search.config.trainings import FinalConfig, FinetuneConfig
 from search.pipeline.planner.survey import Machine, Survey
 
 
@@ -18,20 +23,36 @@ def rows(config: RunConfig, found: Survey, here: Machine) -> list[tuple[str, str
         ("reading, measuring", "", plan.spent),
         (
             "supernet",
-            f"{config.supernet.epochs} epochs in batches of {config.supernet.batch_size}",
+            f"{config.supernet.epochs} epochs in batches of {config.supernet.batch_size}{_taught(config.supernet)}",
             config.supernet.epochs * plan.supernet_epoch,
         ),
         ("search", f"{config.search.trials} candidates", config.search.trials * plan.candidate),
         (
             "finetuning",
-            f"{config.finetune.networks} networks, {config.finetune.total_epochs} epochs",
+            _of_networks(config.finetune),
             config.finetune.networks * config.finetune.total_epochs * plan.finetune_epoch,
         ),
+        *_final(config),
         ("networks of the front", f"about {deployed}, tested and written", deployed * plan.network + plan.closing),
     )
     total = sum(seconds for *_, seconds in amounts)
     all_of = ("in all", f"of {duration(plan.seconds)}" if plan.seconds else "", total)
     return [(what, much, duration(seconds) if seconds else "") for what, much, seconds in (*amounts, all_of)]
+
+
+def _final(config: RunConfig) -> Iterator[tuple[str, str, float]]:
+    final = config.final
+    if final.networks:
+        seconds = final.networks * final.total_epochs * config.plan.final_epoch
+        yield "final training", _of_networks(final), seconds
+
+
+def _of_networks(training: FinetuneConfig | FinalConfig) -> str:
+    return f"{plural(training.networks, 'network')}, {training.total_epochs} epochs{_taught(training)}"
+
+
+def _taught(training: StagedTrainConfig) -> str:
+    return f", {len(training.teachers)} teaching" if training.teachers else ""
 
 
 def duration(seconds: float) -> str:
