@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 
 from analysis.runs.layout import FRONT_FILE, MANIFEST_FILE, NETWORKS_FILE
 from analysis.stages import PARENT
@@ -160,8 +161,9 @@ class Pipeline:
         export_trials(run)
         front = front_records(searched.records, costs)
         records = self._deployable(searched.records)
-        for later in (self._finetune(front), self._final(front, searched.records), self._references()):
-            if later is not None:
+        finetune, final = partial(self._finetune, front), partial(self._final, front, searched.records)
+        for begin in (finetune, final, self._references):  # one after another: each tells that its phase begins
+            if (later := begin()) is not None:
                 yield later
                 export_trials(run)
                 records += self._deployable(later.records)

@@ -1,6 +1,8 @@
 """Runs of every method, in process: what they leave, and that stopping and going on cannot be seen in it."""
 
+import io
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -21,6 +23,7 @@ WIDTH = [
     "training.epochs=3",
     "training.batch_size=32",
     "search.trials=6",
+    "search.first_generation=3",
     "search.generation=3",
     "final.networks=1",
     "final.epochs=1",
@@ -47,9 +50,20 @@ def left_by(run):
     return trials, (run.path / "front.csv").read_text()
 
 
+SEEN = io.StringIO()
+"""What a person sees of the run of `width`."""
+
+
 @pytest.fixture(scope="module")
 def width(tmp_path_factory):
-    return finished(prepared(tmp_path_factory.mktemp("width") / "run", "width-digits", WIDTH))
+    return finished(prepared(tmp_path_factory.mktemp("width") / "run", "width-digits", WIDTH), out=SEEN)
+
+
+def test_every_phase_counts_its_own_trials(width):
+    counts = re.findall(r"^(.+): (\d+)/(\d+) in", SEEN.getvalue(), re.MULTILINE)
+    assert all(int(done) <= int(total) for _, done, total in counts), counts
+    ended = {phase for phase, done, total in counts if done == total}
+    assert {"Parent", "Search", "Final training", "References", "Networks"} <= ended
 
 
 @pytest.fixture(scope="module")

@@ -26,9 +26,9 @@ class StoppingExecutor(InlineExecutor):
                 work.report(task, report)
 
 
-def finished(run, reports=None):
-    """The run at its end; with `reports` it is stopped after so many, every time."""
-    view = PlainView(Console(file=io.StringIO()))
+def finished(run, reports=None, out=None):
+    """The run at its end; with `reports` it is stopped after so many, every time. `out` gets what a person sees."""
+    view = PlainView(Console(file=out or io.StringIO()))
     for _ in range(100):
         try:
             carry_out(run, InlineExecutor(run) if reports is None else StoppingExecutor(run, reports), view)
