@@ -8,10 +8,11 @@ from analysis.tables.table import Table, TableError, load_table
 from search.config.run import RunConfig
 from search.config.sections import ConfigError
 from search.config.space import SpaceConfig
+from search.config.trainings import CandidateConfig
 from search.proposers import make_proposer
 from search.runs.folder import Run, creating, write_facts
 from spaces.cost import METRICS
-from spaces.errors import SpaceError
+from spaces.errors import SpaceError, listed
 from spaces.limits import require_reachable
 
 
@@ -43,14 +44,26 @@ def prepare_lookup(config: RunConfig, path: Path) -> Run:
     return Run(path)
 
 
+def _rungs(training: CandidateConfig, table: Table) -> Iterator[str]:
+    """Whether there is an epoch at which candidates can be compared before their end."""
+    if len(table.rungs) < 2:
+        yield f"table {table.name!r} has no epochs at which to compare candidates: leave table.early_stopping out"
+    elif len(training.rungs_among(table.rungs)) < 2:
+        yield (
+            f"table {table.name!r} was measured after {listed(table.rungs)} epochs, of which training.first_rung "
+            f"{training.first_rung} and training.reduction {training.reduction:g} leave the last alone: set "
+            "training.first_rung to one before it"
+        )
+
+
 def _problems(config: RunConfig, table: Table) -> Iterator[str]:
     """What does not go with a table."""
     if config.space != SpaceConfig():
         yield f"the space is that of the table, {table.space.name!r}: leave the section space out"
     if config.table.replicate >= table.replicates:
         yield f"table.replicate is {config.table.replicate}, and the table has {table.replicates}, counted from 0"
-    if config.table.early_stopping and len(table.rungs) < 2:
-        yield f"table {table.name!r} has no epochs at which to compare candidates: leave table.early_stopping out"
+    if config.table.early_stopping:
+        yield from _rungs(config.training, table)
     known = {*table.measured, *METRICS} & BY_NAME.keys()
     for name in config.search.objectives:
         if name not in known:

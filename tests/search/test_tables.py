@@ -279,6 +279,9 @@ def test_early_stopping_on_a_table_counts_the_seconds_of_its_epochs(first, prune
     found = {state: {(r.seconds, r.metrics["epochs"]) for r in records if r.state is state} for state in State}
     assert found[State.FINISHED] == {(8.0, 4.0)}
     assert found[State.PRUNED] == pruned
+    late = lookup(cli, file, tmp_path / "late", *settings, "training.first_rung=4")
+    assert late.returncode == 2
+    assert "after 1, 2, 4 epochs, of which training.first_rung 4" in late.stderr
 
 
 def test_what_a_search_on_a_table_refuses(cli, file, tmp_path):
