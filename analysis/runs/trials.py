@@ -164,7 +164,8 @@ def _trials(run: Path) -> pa.Table:
 def _is_whole(file: Path, journal: Path) -> bool:
     """Whether exported trials are all that a journal holds, which only grows; they are read much faster."""
     with suppress(pa.ArrowException, OSError):
-        return (pq.read_schema(file).metadata or {}).get(JOURNAL_KEY) == str(journal.stat().st_size).encode()
+        facts = pq.read_schema(pa.BufferReader(file.read_bytes())).metadata or {}  # Arrow opens no name that is no text
+        return facts.get(JOURNAL_KEY) == str(journal.stat().st_size).encode()
     return False
 
 
