@@ -105,7 +105,12 @@ def _uniform(run: Path, ratio: str) -> pd.Series:
 
 def _searched(run: Path, ratio: str) -> float:
     """Test accuracy of the network that validation prefers among those that cost no more than the uniform one."""
-    front, most = load_front(run), float(_uniform(run, ratio)["ops"])
+    return _within(run, float(_uniform(run, ratio)["ops"]))
+
+
+def _within(run: Path, most: float) -> float:
+    """Test accuracy of the network that validation prefers among those of the front with at most so many operations."""
+    front = load_front(run)
     allowed = front[numbers(front, "ops")[:, 0] <= most]
     if not len(allowed):
         return math.nan
@@ -129,6 +134,7 @@ MEASURES: dict[str, Callable[[Path], float]] = {
     "Zeroise among layers": zeroise,
     "test accuracy, searched, at most uniform 1x": _at(_searched, "1"),
     "test accuracy, searched, at most uniform 2x": _at(_searched, "2"),
+    "test accuracy, at most 25 K OPs": lambda run: _within(run, 25e3),
     "test accuracy, uniform 1x": lambda run: 100 * float(_uniform(run, "1")["test_accuracy"]),
     "test accuracy, uniform 2x": lambda run: 100 * float(_uniform(run, "2")["test_accuracy"]),
 }

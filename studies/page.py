@@ -15,7 +15,7 @@ INTRODUCTION = f"""\
 
 Every sentence here is a claim of a paper, and what came out when it was tried: two configurations that differ in one
 thing, each with several seeds. `make studies` makes the runs that are missing and writes this page, by estimate
-two hours of a quiet core for all of them; it may be stopped at any time and goes on the next time.
+three hours of a quiet core for all of them; it may be stopped at any time and goes on the next time.
 `make studies ONLY=skips SEEDS=10 MINUTES=30` tries one claim with more seeds for half an hour. The claims are files in
 `studies/claims/`, the configurations that they share in `studies/bases/`. Those on CIFAR-10 read its training images
 from `data/cifar10/train.parquet` (columns as on the Hugging Face hub), and are left out where that is missing. The runs

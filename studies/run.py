@@ -29,7 +29,7 @@ from search.runs.folder import open_run
 from search.runs.locking import writing
 from spaces.errors import BinarynasError
 
-SECONDS = {"nasbnn": 15, "widths": 20, "widths-search": 60, "cells": 7, "bnas": 25, "cifar": 80}
+SECONDS = {"nasbnn": 15, "widths": 20, "widths-search": 60, "cells": 7, "bnas": 25, "cifar": 80, "digits": 120}
 """About how long a run of a base takes on a quiet core, to begin with the claims that need the least."""
 
 
