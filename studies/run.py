@@ -64,7 +64,7 @@ def with_images(claims: Sequence[Claim]) -> list[Claim]:
     """The claims whose images are there; what is left out is told, file by file."""
     lacking: dict[Path, list[str]] = {}
     for claim in claims:
-        for path in {arm.images for arm in claim.arms.values()} - {None}:
+        for path in {arm.images for arm in claim.arms.values()}:
             if path is not None and not path.exists():
                 lacking.setdefault(path, []).append(claim.name)
     for path, names in lacking.items():

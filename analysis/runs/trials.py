@@ -163,8 +163,9 @@ def _trials(run: Path) -> pa.Table:
 
 def _is_whole(file: Path, journal: Path) -> bool:
     """Whether exported trials are all that a journal holds, which only grows; they are read much faster."""
-    with suppress(pa.ArrowException, OSError):
-        facts = pq.read_schema(pa.BufferReader(file.read_bytes())).metadata or {}  # Arrow opens no name that is no text
+    # the end of the file alone is read; Arrow itself opens no name that is no text
+    with suppress(pa.ArrowException, OSError), file.open("rb") as stream:
+        facts = pq.read_schema(stream).metadata or {}
         return facts.get(JOURNAL_KEY) == str(journal.stat().st_size).encode()
     return False
 
