@@ -134,8 +134,9 @@ def _planned(
     given, beside = options["search"], asked_for(data, {**options, "data": None}, settings)
     wanted = Wanted(seconds, given["ops_max"], given["bytes_max"], given["latency_max"], beside)
     seed, here = options["seed"] or 0, machine()
-    found = survey(data, seed)
-    config = make_plan(data, found, here, wanted, seed, begun)
+    images = beside.data  # as many of them as settings leave
+    found = survey(images, seed)
+    config = make_plan(images, found, here, wanted, seed, begun)
     config = changed(config, {**options, "data": None}, settings)
     table = rows(config, found, here)
     widths = [max(len(row[column]) for row in table) for column in (0, 1)]

@@ -3,8 +3,11 @@
 import io
 import json
 import time
+from types import SimpleNamespace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 import torch.nn.functional as F
@@ -21,9 +24,11 @@ from search.config.trainings import FinetuneConfig
 from search.data.augment import Augmentation, augment
 from search.data.config import DataConfig, recognise
 from search.data.dataset import Normalisation, TensorSplit
+from search.data.sources.parquet import ParquetImages
 from search.execution.inline import InlineExecutor
 from search.pipeline.carry_out import carry_out
 from search.pipeline.planner import plan as planning
+from search.pipeline.planner import survey as surveying
 from search.pipeline.planner.correction import corrected, patience
 from search.pipeline.planner.plan import Wanted, make_plan
 from search.pipeline.planner.speeds import Speeds, Teaching
@@ -68,9 +73,10 @@ def pretended(monkeypatch):
     monkeypatch.setattr(planning, "measure", measure)
 
 
-def planned(path, **wanted):
-    data = recognise(path)
-    return make_plan(data, survey(data, 0), Machine(2, 2**34, cuda=False), Wanted(**wanted), 0, time.monotonic())
+def planned(path, *settings, **wanted):
+    beside = asked_for(recognise(path), {}, settings)
+    here, asked = Machine(2, 2**34, cuda=False), Wanted(**wanted, beside=beside)
+    return make_plan(beside.data, survey(beside.data, 0), here, asked, 0, time.monotonic())
 
 
 @pytest.mark.parametrize(
@@ -109,6 +115,56 @@ def test_a_longer_time_gets_a_larger_space_and_limits_hold(tmp_path, pretended):
     assert space.cost(space.smallest()).ops <= small.search.ops_max == 5e4
     with pytest.raises(ConfigError, match="no space has networks this small"):
         planned(folder, ops_max=10.0)
+
+
+def test_reading_is_estimated_from_neighbours_since_a_row_group_is_read_once(tmp_path, monkeypatch):
+    """400 images in 40 row groups that take a second each: 40 s, and not 400."""
+    now = [0.0]
+    read = ParquetImages._read_group
+
+    def slowly(self, group):
+        now[0] += 1
+        return read(self, group)
+
+    png = io.BytesIO()
+    Image.new("RGB", (9, 9)).save(png, "png")
+    table = pa.table({"image": [{"bytes": png.getvalue()}] * 400, "label": [0, 1] * 200})
+    pq.write_table(table, tmp_path / "own.parquet", row_group_size=10)
+    monkeypatch.setattr(ParquetImages, "_read_group", slowly)
+    monkeypatch.setattr(surveying, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    assert 30 < survey(recognise(tmp_path / "own.parquet"), 0).decoding < 80
+
+
+def test_as_many_images_are_planned_for_as_settings_leave(tmp_path, pretended):
+    settings = "data.train_limit=60", "data.validation_limit=9"
+    config = planned(images(tmp_path / "own", (60, 60, 60)), *settings, seconds=600.0)
+    assert (config.data.train_limit, config.data.validation_limit) == (60, 9)
+    assert 0.7 * 600 < total_of(config) < 600
+    assert config == changed(config, {}, settings)
+
+
+def test_a_space_that_is_asked_for_is_what_is_planned(tmp_path, pretended):
+    folder = images(tmp_path / "own", (60, 60, 60))
+    config = planned(folder, "space.name=bnext-digits@32/2", "space.non_decreasing=false", seconds=600.0)
+    assert (config.space.name, config.space.non_decreasing) == ("bnext-digits@32/2", False)
+    assert 0.7 * 600 < total_of(config) < 600
+    for setting, said in (
+        ("space.name=bnas-cifar10", "space bnas-cifar10 cannot be planned for, only spaces of NAS-BNN's family"),
+        ("method=training", "method is training: .* leave method out, or give a preset"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            planned(folder, setting, seconds=600.0)
+    with pytest.raises(ConfigError, match="no space has networks this small"):
+        planned(folder, "space.name=bnext-digits@32/2", ops_max=10.0)
+
+
+def test_supernets_of_few_epochs_learn_from_labels_unless_a_teacher_is_named(tmp_path, pretended):
+    folder = images(tmp_path / "own", (60, 60, 60))
+    short, long = (planned(folder, "space.name=nasbnn@96", seconds=s) for s in (60.0, 7200.0))
+    assert short.supernet.epochs < planning.LONG <= long.supernet.epochs
+    assert (short.supernet.distillation, long.supernet.distillation) == (False, True)
+    for setting in ("supernet.teacher=bwba", "supernet.distillation=true"):
+        assert planned(folder, "space.name=nasbnn@96", setting, seconds=60.0).supernet.distillation
 
 
 def test_the_correction_fills_what_a_slow_or_fast_supernet_left(tmp_path, pretended):

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from search.config.loading import check_config
-from search.config.run import RunConfig
+from search.config.run import Method, RunConfig
 from search.config.sections import ConfigError
-from search.config.trainings import FinalConfig
+from search.config.trainings import FinalConfig, SupernetConfig
 from search.data.augment import Augmentation
 from search.data.config import DataConfig
 from search.pipeline.planner.correction import AIM
@@ -56,9 +56,14 @@ def make_plan(data: DataConfig, found: Survey, here: Machine, wanted: Wanted, se
     Raises `ConfigError` where not even the smallest search fits.
     """
     seconds, beside = wanted.seconds or HOUR, wanted.beside
+    if beside.method is not Method.ONE_SHOT:
+        raise ConfigError(
+            f"method is {beside.method}: what is planned is the training of a supernet, one-shot; leave method out, or "
+            "give a preset instead of --time"
+        )
     batch_size = next((size for size in (128, 64, 32, 16) if 4 * size <= found.train), 8)
-    validation = min(found.validation, MOST_VALIDATION)
-    choices = sorted(_spaces(found, wanted), key=_work)
+    validation = _validation(data, found)
+    choices = sorted(_choices(found, wanted), key=_work)
     if not choices:
         raise ConfigError("no space has networks this small: raise --ops-max or --bytes-max")
     require_teachers(beside, found, choices[0])
@@ -122,12 +127,12 @@ def _configured(
     begun: float,
 ) -> RunConfig:
     """The configuration that fills what is left of the time."""
-    supernet, finetune = speeds.supernet_teaching, speeds.finetune_teaching
+    beside, supernet, finetune = wanted.beside, speeds.supernet_teaching, speeds.finetune_teaching
     network = found.test * speeds.tested_image + 0.5
     networks = min(NETWORKS, max(2, found.validation // VALIDATION_PER_NETWORK))
     left = max(left - (networks + 2) * network, 1.0)
     most = int(SHARES["supernet"] * left / (LEAST_EPOCHS * (speeds.supernet_image + supernet.every_epoch)))
-    train = min(found.train, max(most, 8 * found.classes))
+    train = found.train if data.train_limit else min(found.train, max(most, 8 * found.classes))
     trials = max(16, int(SHARES["search"] * left / speeds.candidate))
     epochs = max(1, int(supernet.fitting(SHARES["supernet"] * left, speeds.supernet_image, train)))
     tuned = max(1, int(finetune.fitting(SHARES["finetune"] * left, speeds.network_image, train) / networks))
@@ -136,14 +141,14 @@ def _configured(
     trained = {"batch_size": batch_size, **weighed}
     values: Mapping[str, object] = {
         "seed": seed,
-        "space": {"name": space.name},
+        "space": beside.space.model_dump(mode="json", exclude_unset=True) or {"name": space.name},
         "data": {
             **data.model_dump(mode="json", exclude_unset=True),
-            **_limits(found, train),
+            **_limits(data, found, train),
             "crop_padding": augmentation.crop_padding,
             "policy": augmentation.policy,
         },
-        "supernet": {**trained, "epochs": epochs},
+        "supernet": {**trained, "epochs": epochs, "distillation": epochs >= LONG or _teaches(beside.supernet)},
         "search": {
             "trials": trials,
             "first_generation": max(8, trials // 4),
@@ -167,7 +172,7 @@ def _configured(
             "supernet_epoch": supernet.epoch(speeds.supernet_image, train, epochs),
             "candidate": speeds.candidate,
             "finetune_epoch": finetune.epoch(speeds.network_image, train, networks * tuned),
-            "final_epoch": _final_epoch(wanted.beside.final, speeds, train),
+            "final_epoch": _final_epoch(beside.final, speeds, train),
             "network": network,
             "closing": CLOSING,
         },
@@ -185,9 +190,21 @@ def _final_seconds(final: FinalConfig, speeds: Speeds, images: int) -> float:
     return final.networks * final.total_epochs * _final_epoch(final, speeds, images)
 
 
-def _limits(found: Survey, train: int) -> dict[str, int]:
+def _teaches(supernet: SupernetConfig) -> bool:
+    """Whether a user says who teaches the supernet."""
+    return bool(supernet.model_fields_set & {"teacher", "distillation"})
+
+
+def _validation(data: DataConfig, found: Survey) -> int:
+    """The images to choose by: as many as a user says, else some of many."""
+    return found.validation if data.validation_limit else min(found.validation, MOST_VALIDATION)
+
+
+def _limits(data: DataConfig, found: Survey, train: int) -> dict[str, int]:
+    """How many images are used, where not all are."""
     limits = {"train_limit": train} if train < found.train else {}
-    return {**limits, "validation_limit": MOST_VALIDATION} if found.validation > MOST_VALIDATION else limits
+    validation = _validation(data, found)
+    return {**limits, "validation_limit": validation} if validation < found.validation else limits
 
 
 def _augmentation(found: Survey, image_size: int, epochs: int = LONG) -> Augmentation:
@@ -196,8 +213,23 @@ def _augmentation(found: Survey, image_size: int, epochs: int = LONG) -> Augment
     return Augmentation(crop_padding=image_size // 8, policy="trivialaugment" if few else "none")
 
 
-def _spaces(found: Survey, wanted: Wanted) -> Iterator[NasBnnSpace]:
-    """NAS-BNN's spaces for the images' size and some below it, that hold networks within the limits."""
+def _choices(found: Survey, wanted: Wanted) -> Iterator[NasBnnSpace]:
+    """The space that is asked for, or those that suit the images, where they hold networks within the limits."""
+    asked = wanted.beside.space
+    spaces = [asked.build(found.classes, found.channels)] if asked.model_fields_set else _spaces(found)
+    for space in spaces:
+        if not isinstance(space, NasBnnSpace):
+            raise ConfigError(
+                f"space {asked.name} cannot be planned for, only spaces of NAS-BNN's family without hyperparameters: "
+                "leave it out, or give a preset instead of --time"
+            )
+        least = space.cost(space.smallest())
+        if least.ops <= (wanted.ops_max or least.ops) and least.bytes <= (wanted.bytes_max or least.bytes):
+            yield space
+
+
+def _spaces(found: Survey) -> Iterator[NasBnnSpace]:
+    """NAS-BNN's spaces for the images' size and some below it."""
     fitting = [size for size in SIZES if size <= max(found.shorter_side * 1.1, SIZES[0])]
     for size in [size for size in fitting if size >= min(fitting[-1], DIGITS_UP_TO)]:
         deep = [] if size <= DIGITS_UP_TO else [f"nasbnn@{size}/{factor}" for factor in FACTORS]
@@ -208,9 +240,7 @@ def _spaces(found: Survey, wanted: Wanted) -> Iterator[NasBnnSpace]:
                 continue
             space = space.for_data(classes=found.classes, channels=found.channels)
             assert isinstance(space, NasBnnSpace), "both bases are of this family"
-            least = space.cost(space.smallest())
-            if least.ops <= (wanted.ops_max or least.ops) and least.bytes <= (wanted.bytes_max or least.bytes):
-                yield space
+            yield space
 
 
 def _work(space: NasBnnSpace) -> float:
