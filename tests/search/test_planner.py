@@ -17,6 +17,7 @@ from rich.console import Console
 from analysis.runs.layout import EVENTS_FILE
 from models.checkpoints.networks import save_network
 from models.families import build_network
+from models.layers.modes import Mode
 from search.cli.options import parse_bytes, parse_duration
 from search.config.loading import changed, check_config, load_config
 from search.config.sections import ConfigError
@@ -162,9 +163,9 @@ def test_supernets_of_few_epochs_learn_from_labels_unless_a_teacher_is_named(tmp
     folder = images(tmp_path / "own", (60, 60, 60))
     short, long = (planned(folder, "space.name=nasbnn@96", seconds=s) for s in (60.0, 7200.0))
     assert short.supernet.epochs < planning.LONG <= long.supernet.epochs
-    assert (short.supernet.distillation, long.supernet.distillation) == (False, True)
-    for setting in ("supernet.teacher=bwba", "supernet.distillation=true"):
-        assert planned(folder, "space.name=nasbnn@96", setting, seconds=60.0).supernet.distillation
+    assert (short.supernet.teacher, long.supernet.teacher) == ((), (Mode.FWBA,))
+    asked = ("space.name=nasbnn@96", "supernet.teacher=bwba")
+    assert changed(planned(folder, *asked, seconds=60.0), {}, asked).supernet.teacher == (Mode.BWBA,)
 
 
 def test_the_correction_fills_what_a_slow_or_fast_supernet_left(tmp_path, pretended):
@@ -174,10 +175,10 @@ def test_the_correction_fills_what_a_slow_or_fast_supernet_left(tmp_path, preten
         corrected(config, config.plan.spent + f * as_planned, f * as_planned, epochs, epochs) for f in (0.6, 1.0, 1.6)
     ]
     assert {each.epochs for each in amounts} == {epochs}
-    assert [each.trials for each in amounts] == sorted((each.trials for each in amounts), reverse=True)
-    for factor, each in zip((0.6, 1.0, 1.6), amounts, strict=True):
-        plan = config.plan
-        rest = each.trials * plan.candidate + each.networks * config.finetune.epochs * plan.finetune_epoch
+    plan, tuned = config.plan, config.finetune.epochs * config.plan.finetune_epoch
+    rests = [each.trials * plan.candidate + each.networks * tuned for each in amounts]
+    assert rests == sorted(rests, reverse=True)
+    for factor, rest in zip((0.6, 1.0, 1.6), rests, strict=True):
         closing = (config.finetune.networks + 2) * plan.network + plan.closing
         total = plan.spent + factor * (as_planned + rest + closing)
         assert total < 1.1 * 600

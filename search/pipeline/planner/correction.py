@@ -9,7 +9,7 @@ AIM = 0.92
 """The share of its time that a plan means to use."""
 LEAST_TRIALS, MOST_NETWORKS = 8, 16
 _SUPERNET_SHARE = 0.4  # of what is left, for the last epochs of a supernet that took too long
-_SEARCH_SHARE = 0.6  # of what is left for search and finetuning
+_SEARCH_SHARE = 0.17  # of what is left for search and finetuning
 _SLOWDOWN = (0.7, 8.0)  # what was faster need not stay so: part of that time is a reserve
 _PATIENCE = 1.2  # times what was planned for the supernet
 

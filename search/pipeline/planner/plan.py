@@ -13,7 +13,7 @@ import torch
 from search.config.loading import check_config
 from search.config.run import Method, RunConfig
 from search.config.sections import ConfigError
-from search.config.trainings import FinalConfig, SupernetConfig
+from search.config.trainings import FinalConfig
 from search.data.augment import Augmentation
 from search.data.config import DataConfig
 from search.pipeline.planner.correction import AIM
@@ -25,15 +25,17 @@ from spaces import NasBnnSpace, SpaceError, get_space
 SIZES = (8, 12, 16, 24, 32, 48, 64, 96, 128, 160, 192, 224)
 FACTORS = (1, 2, 4, 8)
 DIGITS_UP_TO = 16  # pixels up to which only the shallow spaces, those for digits, are taken
-SHARES = {"supernet": 0.5, "search": 0.28, "finetune": 0.22}
+SHARES = {"supernet": 0.4, "search": 0.1, "finetune": 0.5}
 """Of the time that is left for training and searching."""
-WANTED_STEPS, LEAST_EPOCHS = 600, 5
+BATCH_SIZES = (64, 32, 16)
+WANTED_STEPS, LEAST_EPOCHS = 400, 5
 SMALL = 100  # training images per class up to which augmentation is stronger,
 LONG = 100  # and epochs from which on: those of 4 and 20 lost four points by it (docs/your-images.md)
 UNEQUAL = 3.0
 CLOSING = 14.0  # seconds for tables, plots and files, measured on two cores
-NETWORKS, VALIDATION_PER_NETWORK = 6, 10
-"""Finetuned networks, fewer where so few validation images tell few networks apart."""
+NETWORKS, TUNED_EPOCHS, VALIDATION_PER_NETWORK = 6, 10, 10
+"""Finetuned networks; fewer where they would not get so many epochs, or so few validation images tell few apart."""
+FINETUNE_RATE = 2.5e-3
 MOST_VALIDATION, RECALIBRATION = 1000, 512
 HOUR = 3600.0
 MEASURED = 3  # spaces measured before one is taken
@@ -61,7 +63,7 @@ def make_plan(data: DataConfig, found: Survey, here: Machine, wanted: Wanted, se
             f"method is {beside.method}: what is planned is the training of a supernet, one-shot; leave method out, or "
             "give a preset instead of --time"
         )
-    batch_size = next((size for size in (128, 64, 32, 16) if 4 * size <= found.train), 8)
+    batch_size = next((size for size in BATCH_SIZES if 4 * size <= found.train), 8)
     validation = _validation(data, found)
     choices = sorted(_choices(found, wanted), key=_work)
     if not choices:
@@ -135,7 +137,9 @@ def _configured(
     train = found.train if data.train_limit else min(found.train, max(most, 8 * found.classes))
     trials = max(16, int(SHARES["search"] * left / speeds.candidate))
     epochs = max(1, int(supernet.fitting(SHARES["supernet"] * left, speeds.supernet_image, train)))
-    tuned = max(1, int(finetune.fitting(SHARES["finetune"] * left, speeds.network_image, train) / networks))
+    passes = finetune.fitting(SHARES["finetune"] * left, speeds.network_image, train)  # epochs of all of them
+    networks = min(networks, max(2, int(passes / TUNED_EPOCHS)))
+    tuned = max(1, int(passes / networks))
     augmentation = _augmentation(found, space.image_size, epochs)
     weighed = {"class_weights": "balanced"} if found.imbalance > UNEQUAL else {}
     trained = {"batch_size": batch_size, **weighed}
@@ -148,7 +152,7 @@ def _configured(
             "crop_padding": augmentation.crop_padding,
             "policy": augmentation.policy,
         },
-        "supernet": {**trained, "epochs": epochs, "distillation": epochs >= LONG or _teaches(beside.supernet)},
+        "supernet": {**trained, "epochs": epochs, **({} if epochs >= LONG else {"teacher": ()})},
         "search": {
             "trials": trials,
             "first_generation": max(8, trials // 4),
@@ -163,7 +167,7 @@ def _configured(
             **trained,
             "networks": networks,
             "epochs": tuned,
-            "learning_rate": 1e-3,
+            "learning_rate": FINETUNE_RATE,
         },
         "execution": {"executor": "inline", "threads": threads, "training_threads": threads},
         "plan": {
@@ -188,11 +192,6 @@ def _final_epoch(final: FinalConfig, speeds: Speeds, images: int) -> float:
 
 def _final_seconds(final: FinalConfig, speeds: Speeds, images: int) -> float:
     return final.networks * final.total_epochs * _final_epoch(final, speeds, images)
-
-
-def _teaches(supernet: SupernetConfig) -> bool:
-    """Whether a user says who teaches the supernet."""
-    return bool(supernet.model_fields_set & {"teacher", "distillation"})
 
 
 def _validation(data: DataConfig, found: Survey) -> int:
