@@ -68,7 +68,8 @@ class SupernetConfig(StagedTrainConfig):
     )
     distillation: bool = Field(
         default=True,
-        description="false: every subnet learns from the labels (the paper's w/o KD), the largest in the teacher's mode",
+        description="false: every subnet learns from the labels (the paper's w/o KD), the largest in the teacher's"
+        " mode",
     )
     random_subnets: int = Field(default=2, ge=0)
     sampling: Literal["uniform", "genes"] = Field(
