@@ -155,7 +155,7 @@ def test_a_space_that_is_asked_for_is_what_is_planned(tmp_path, pretended):
     ):
         with pytest.raises(ConfigError, match=said):
             planned(folder, setting, seconds=600.0)
-    with pytest.raises(ConfigError, match="no space has networks this small"):
+    with pytest.raises(ConfigError, match="space bnext-digits@32/2 has no networks this small"):
         planned(folder, "space.name=bnext-digits@32/2", ops_max=10.0)
 
 

@@ -67,7 +67,8 @@ def make_plan(data: DataConfig, found: Survey, here: Machine, wanted: Wanted, se
     validation = _validation(data, found)
     choices = sorted(_choices(found, wanted), key=_work)
     if not choices:
-        raise ConfigError("no space has networks this small: raise --ops-max or --bytes-max")
+        what = f"space {beside.space.name} has no" if beside.space.model_fields_set else "no space has"
+        raise ConfigError(f"{what} networks this small: raise --ops-max or --bytes-max")
     require_teachers(beside, found, choices[0])
 
     def left() -> float:
