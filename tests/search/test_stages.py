@@ -29,6 +29,7 @@ from search.pipeline.view import PlainView
 from search.runs.folder import open_run
 from search.training.steps import plain_step
 from search.worker.context import Context
+from search.worker.tasks import Deployed
 from spaces import get_space
 
 FEW = [
@@ -41,13 +42,13 @@ LIST = "[{mode: fwba, epochs: 1, learning_rate: 0.01, weight_decay: 0.1}, {mode:
 
 
 class StoppingExecutor(InlineExecutor):
-    """Stops as Ctrl-C does after one report, which it forgets."""
+    """Stops as Ctrl-C does after one report, which it forgets; not among networks that are written: all are again."""
 
     def run(self, work):
         self.reports = 0
         while (task := work.next_task()) is not None:
             for report in self._worker.run(task):
-                if self.reports == 1:
+                if self.reports == 1 and not isinstance(report, Deployed):
                     raise KeyboardInterrupt
                 self.reports += 1
                 work.report(task, report)
