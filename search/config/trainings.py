@@ -80,7 +80,7 @@ class SupernetConfig(StagedTrainConfig):
     bi_transformation: bool = True
     weight_normalisation: Literal["none", "paper", "authors"] = "paper"
     checkpoint: str | None = Field(
-        default=None, description="folder of a trained supernet (binarynas import-nasbnn); trains none"
+        default=None, description="a run, or the folder of a trained supernet (binarynas import-nasbnn); trains none"
     )
     start: str | None = Field(
         default=None,

@@ -16,7 +16,7 @@ from search.latency.table import Predictor, read_table
 from search.outputs.tables import REFERENCES_FILE, draw, export_trials, write_table
 from search.pipeline.detection import detector_proposals, proposed_space
 from search.pipeline.networks import given_proposals
-from search.pipeline.phases import Chain, Tasks
+from search.pipeline.phases import Chain, Networks, Tasks
 from search.pipeline.planner.correction import corrected, patience
 from search.pipeline.references import reference_proposals
 from search.pipeline.stopping.plateau import plateau
@@ -174,8 +174,7 @@ class Pipeline:
         finished = [record for record in records if record.state is State.FINISHED] if given else []
         deploying = [*best, *compared, *(record for record in finished if record not in best)]
         self.view.phase("Networks", len(deploying))
-        # writes the front's networks as files, and measures them on the test split, once
-        deployed = Tasks([tasks.Deploy(each.id, each.architecture, each.stage) for each in deploying], run, self.view)
+        deployed = Networks(deploying, run, self.view, self.study)
         yield deployed
         draw(run)
         results = [result for result in deployed.results if isinstance(result, tasks.Deployed)]

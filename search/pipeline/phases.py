@@ -1,13 +1,15 @@
 """The phases of a run as work for an executor: a fixed list of tasks, and phases one after another."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import assert_never
 
+from models.checkpoints.folder import CheckpointError, load_checkpoint
 from search.pipeline.view import View
 from search.runs.folder import Run
-from search.runs.records import EpochReport, Outcome
+from search.runs.records import EpochReport, Outcome, Record, Stage
+from search.runs.study import Study
 from search.training.loop import TrainingError
 from search.worker import tasks
 from search.worker.tasks import Report, Task, Work
@@ -66,6 +68,48 @@ class Tasks:
     def at_once(self) -> AbstractContextManager[None]:
         """See `Work.at_once`: nothing is kept of these."""
         return nullcontext()
+
+
+class Networks(Tasks):
+    """Writing networks as files and measuring them on the test split, each once: of a run that was stopped among them
+    only those are done that were not. What was measured is kept in the study of each one's stage."""
+
+    def __init__(self, records: Sequence[Record], run: Run, view: View, study: Callable[[Stage], Study]) -> None:
+        todo = [tasks.Deploy(record.id, record.architecture, record.stage) for record in records]
+        self._study = study
+        known = {task: found for task in todo if (found := _kept(run, task, study(task.stage)))}
+        super().__init__([task for task in todo if task not in known], run, view)
+        for found in known.values():
+            self.results.append(found)
+            view.result(found)
+
+    def report(self, task: Task, report: Report) -> None:
+        """See `Work.report`."""
+        if isinstance(report, tasks.Deployed) and _is_there(self._run, report):
+            self._study(report.stage).note(_key(report), tasks.to_json(report))
+        super().report(task, report)
+
+
+def _kept(run: Run, task: tasks.Deploy, study: Study) -> tasks.Deployed | None:
+    """What was measured of a network that is written; None where it has to be done, or done again."""
+    text = study.noted(_key(task))
+    found = tasks.from_json(text, tasks.REPORTS) if text and _is_there(run, task) else None
+    return found if isinstance(found, tasks.Deployed) else None
+
+
+def _key(network: tasks.Deploy | tasks.Deployed) -> str:
+    return f"deployed {network.id}"
+
+
+def _is_there(run: Run, network: tasks.Deploy | tasks.Deployed) -> bool:
+    """Whether a network is written, whole; of references nothing is, and what a table knows is written nowhere."""
+    if network.stage is Stage.REFERENCE:
+        return True
+    try:
+        load_checkpoint(run.deployed(network.id))
+    except CheckpointError:
+        return False
+    return True
 
 
 class Chain:

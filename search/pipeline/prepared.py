@@ -38,8 +38,7 @@ class Prepared:
     @cached_property
     def supernet(self) -> Any:
         """The given supernet, None without one. Raises `CheckpointError`."""
-        folder = self.config.supernet.checkpoint
-        return None if folder is None else load_supernet(folder)
+        return _supernet(self.config.supernet.checkpoint)
 
     @cached_property
     def start(self) -> Any:
@@ -47,13 +46,18 @@ class Prepared:
 
         Raises `CheckpointError`.
         """
-        if self.config.supernet.start is None:
-            return None
-        folder = Path(self.config.supernet.start)
-        return load_supernet(folder / SUPERNET if (folder / RUN_FILE).exists() else folder)
+        return _supernet(self.config.supernet.start)
 
     @cached_property
     def parent(self) -> Any:
         """The given parent, None without one. Raises `CheckpointError`."""
         folder = self.config.parent.checkpoint
         return None if folder is None else load_network(folder)
+
+
+def _supernet(source: str | None) -> Any:
+    """The supernet of a run, or of a folder of its own."""
+    if source is None:
+        return None
+    folder = Path(source)
+    return load_supernet(folder / SUPERNET if (folder / RUN_FILE).exists() else folder)

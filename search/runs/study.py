@@ -95,12 +95,12 @@ class Study:
             return []
         return [to_record(trial, self.stage) for trial in self._storage.get_all_trials(self._id, deepcopy=False)]
 
-    def note(self, key: str, value: Mapping[str, int]) -> None:
-        """Keep a decision about the whole study; durable when this returns."""
-        self._storage.set_study_user_attr(self._id, key, dict(value))
+    def note(self, key: str, value: Mapping[str, int] | str) -> None:
+        """Keep a decision or a result that is of no trial; durable when this returns."""
+        self._storage.set_study_user_attr(self._id, key, value if isinstance(value, str) else dict(value))
 
-    def noted(self, key: str) -> Mapping[str, int] | None:
-        """A decision that was kept, None where there is none."""
+    def noted(self, key: str) -> Any:
+        """What was kept, None where nothing was."""
         return self._storage.get_study_user_attrs(self._id).get(key) if self._is_there() else None
 
     def create(self, proposal: Proposal, generation: int, proposer: str, setting: Values) -> Record:

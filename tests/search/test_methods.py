@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import shutil
 
 import pandas as pd
 import pytest
@@ -14,6 +15,7 @@ from models.layers.modes import Mode
 from search.config.loading import check_config, load_config
 from search.config.sections import ConfigError
 from search.pipeline.prepare import prepare
+from search.runs.folder import Run
 from spaces import get_space
 
 FEW = ["data.train_limit=96", "data.validation_limit=48", "data.test_limit=48", "execution.retries=0"]
@@ -111,6 +113,26 @@ def test_a_width_run_that_is_stopped_again_and_again_is_the_same(width, tmp_path
     again = finished(prepared(tmp_path / "run", "width-digits", WIDTH), reports)
     for mine, theirs in zip(left_by(again), left_by(width), strict=True):
         assert mine.equals(theirs) if isinstance(mine, pd.DataFrame) else mine == theirs
+
+
+def test_a_network_that_is_written_and_measured_is_not_done_again_but_a_damaged_one_is(width, tmp_path):
+    stopped = Run(tmp_path / "run")
+    shutil.copytree(width.path, stopped.path)
+    for table in ("front.csv", "references.csv"):  # as a run that was stopped among its last networks
+        (stopped.path / table).unlink()
+    damaged = min((stopped.path / "front").iterdir())
+    (tensors,) = damaged.glob("*.safetensors")
+    tensors.write_bytes(tensors.read_bytes()[:-4] + b"none")
+    journal = stopped.journal.read_bytes()
+    finished(stopped, out=(seen := io.StringIO()))
+    load_network(damaged)
+    assert stopped.journal.read_bytes().startswith(journal)
+    again = stopped.journal.read_bytes()[len(journal) :]
+    assert again.count(b"deployed ") == again.count(b"\n") == 1, "the references and other networks are done"
+    for table in ("front.csv", "references.csv"):
+        assert (stopped.path / table).read_text() == (width.path / table).read_text()
+    count = len(pd.read_csv(width.path / "front.csv")) + len(pd.read_csv(width.path / "references.csv"))
+    assert f"Networks: {count}/{count} in" in seen.getvalue()
 
 
 def test_differentiable_searches_are_trials_that_find_genotypes(cells):

@@ -1,10 +1,8 @@
 """Trainings in stages: what each stage trains with, where it starts, and that a stop within any cannot be seen."""
 
-import io
-
 import pytest
 import torch
-from rich.console import Console
+from to_the_end import finished as to_the_end
 
 from models.checkpoints.folder import save_checkpoint
 from models.checkpoints.networks import load_network, load_supernet, save_network
@@ -22,14 +20,9 @@ from search.config.sections import ConfigError
 from search.config.trainings import FinalConfig
 from search.data.opening import open_data
 from search.data.order import in_order
-from search.execution.inline import InlineExecutor
-from search.pipeline.carry_out import carry_out
 from search.pipeline.prepare import prepare
-from search.pipeline.view import PlainView
-from search.runs.folder import open_run
 from search.training.steps import plain_step
 from search.worker.context import Context
-from search.worker.tasks import Deployed
 from spaces import get_space
 
 FEW = [
@@ -41,29 +34,9 @@ FEW = [
 LIST = "[{mode: fwba, epochs: 1, learning_rate: 0.01, weight_decay: 0.1}, {mode: bwba, epochs: 2}]"
 
 
-class StoppingExecutor(InlineExecutor):
-    """Stops as Ctrl-C does after one report, which it forgets; not among networks that are written: all are again."""
-
-    def run(self, work):
-        self.reports = 0
-        while (task := work.next_task()) is not None:
-            for report in self._worker.run(task):
-                if self.reports == 1 and not isinstance(report, Deployed):
-                    raise KeyboardInterrupt
-                self.reports += 1
-                work.report(task, report)
-
-
-def finished(folder, settings, executor=InlineExecutor, preset="nasbnn-digits"):
-    run = prepare(load_config(preset, [*FEW, *settings]), folder)
-    for _ in range(100):
-        try:
-            carry_out(run, executor(run), PlainView(Console(file=io.StringIO())))
-        except KeyboardInterrupt:
-            run = open_run(run.path)  # as a new process would
-        else:
-            return run
-    raise AssertionError("the run came to no end")
+def finished(folder, settings, preset="nasbnn-digits", **how):
+    """The run at its end; see `to_the_end`."""
+    return to_the_end(prepare(load_config(preset, [*FEW, *settings]), folder), **how)
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +70,7 @@ def weights(run):
 
 
 def test_a_run_that_was_stopped_within_every_stage_is_bit_for_bit_the_one_that_was_not(run, twin, tmp_path):
-    again = finished(tmp_path / "run", staged(twin), StoppingExecutor)
+    again = finished(tmp_path / "run", staged(twin), reports=1)
     wanted, found = weights(run), weights(again)
     assert found.keys() == wanted.keys()
     assert len(found) == 3
@@ -327,3 +300,11 @@ def test_networks_in_other_modes_are_not_exported(tiny):
     set_mode(network, Mode.FWBA)
     with pytest.raises(TypeError, match="a network in mode FWBA is not binary"):
         lower(network)
+
+
+def test_a_trained_supernet_is_given_as_its_run_or_by_its_folder(run, tmp_path):
+    wanted = load_supernet(run.supernet).state_dict()
+    for number, source in enumerate((run.path, run.supernet)):
+        settings = [*FEW, f"supernet.checkpoint={source}"]
+        found = load_supernet(prepare(load_config("nasbnn-digits", settings), tmp_path / str(number)).supernet)
+        assert all(torch.equal(tensor, wanted[name]) for name, tensor in found.state_dict().items())
