@@ -8,8 +8,8 @@ from search.config.run import RunConfig
 AIM = 0.92
 """The share of its time that a plan means to use."""
 LEAST_TRIALS, MOST_NETWORKS = 8, 16
-_SUPERNET_SHARE = 0.4  # of what is left, for the last epochs of a supernet that took too long
-_SEARCH_SHARE = 0.17  # of what is left for search and finetuning
+SHARES = {"supernet": 0.4, "search": 0.1, "finetune": 0.5}
+"""Of the time that is left for training and searching; a supernet that took too long has its share for last epochs."""
 _SLOWDOWN = (0.7, 8.0)  # what was faster need not stay so: part of that time is a reserve
 _PATIENCE = 1.2  # times what was planned for the supernet
 
@@ -43,11 +43,12 @@ def corrected(config: RunConfig, elapsed: float, supernet_seconds: float, epochs
     left = max(left, 0.0) / slower
     missing = config.supernet.epochs - done
     if missing > 0 and plan.supernet_epoch:
-        missing = min(missing, max(1, int(_SUPERNET_SHARE * left / plan.supernet_epoch)))
+        missing = min(missing, max(1, int(SHARES["supernet"] * left / plan.supernet_epoch)))
         left -= missing * plan.supernet_epoch
     each = finetune.total_epochs * plan.finetune_epoch
     tuned = finetune.networks
     if each:  # one, where that is all that there is time for
-        tuned = min(int((1 - _SEARCH_SHARE) * left / each) or int(each <= left), MOST_NETWORKS)
+        share = SHARES["finetune"] / (SHARES["search"] + SHARES["finetune"])
+        tuned = min(int(share * left / each) or int(each <= left), MOST_NETWORKS)
     trials = int((left - tuned * each) / plan.candidate) if plan.candidate else config.search.trials
     return Amounts(done + missing, max(LEAST_TRIALS, trials), tuned)

@@ -16,7 +16,7 @@ from search.config.sections import ConfigError
 from search.config.trainings import FinalConfig
 from search.data.augment import Augmentation
 from search.data.config import DataConfig
-from search.pipeline.planner.correction import AIM
+from search.pipeline.planner.correction import AIM, SHARES
 from search.pipeline.planner.speeds import Speeds, measure
 from search.pipeline.planner.survey import Machine, Survey
 from search.pipeline.planner.teaching import require_teachers, teaching
@@ -25,8 +25,6 @@ from spaces import NasBnnSpace, SpaceError, get_space
 SIZES = (8, 12, 16, 24, 32, 48, 64, 96, 128, 160, 192, 224)
 FACTORS = (1, 2, 4, 8)
 DIGITS_UP_TO = 16  # pixels up to which only the shallow spaces, those for digits, are taken
-SHARES = {"supernet": 0.4, "search": 0.1, "finetune": 0.5}
-"""Of the time that is left for training and searching."""
 BATCH_SIZES = (64, 32, 16)
 WANTED_STEPS, LEAST_EPOCHS = 400, 5
 SMALL = 100  # training images per class up to which augmentation is stronger,
