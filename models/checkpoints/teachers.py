@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from models.checkpoints.folder import MANIFEST, CheckpointError, Json, Verify, load_checkpoint, save_checkpoint
 from models.checkpoints.networks import network_from
-from spaces.errors import listed, nearest
+from spaces.errors import nearest
 
 TIMM = "timm/"
 _WRAPPERS = ("state_dict", "model", "model_state_dict")
@@ -166,8 +166,7 @@ def _of_timm(name: str, classes: int, channels: int) -> nn.Module:
     import timm
 
     if not timm.is_model(name):
-        close = cast("list[str]", timm.list_models(f"*{name[:6]}*"))[:3]
-        raise CheckpointError(f"timm has no model {name!r}" + (f"; it has {listed(close)}" if close else ""))
+        raise CheckpointError(f"timm has no model {name!r}{nearest(name, timm.list_models())}")
     return timm.create_model(name, pretrained=False, num_classes=classes, in_chans=channels)
 
 

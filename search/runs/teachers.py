@@ -162,7 +162,7 @@ def _rehearse(teacher: TeacherConfig, network: nn.Module, view: View, data: Data
     try:
         logits: Any = Teacher(network, view, data.mean, data.std)(images)
     except (RuntimeError, ValueError, AssertionError) as error:
-        why = str(error).strip().split("\n", 1)[0][:160]
+        why = str(error).strip().split("\n", 1)[0][:160].rstrip(".")
         raise CheckpointError(
             f"{teacher} cannot see images of {view.image_size or data.image_size} pixels: {why}. Give the teacher's "
             "image_size"

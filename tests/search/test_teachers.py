@@ -2,17 +2,17 @@
 
 import json
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import timm
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import nn
 from torchvision.models import shufflenet_v2_x0_5
 
-from models.checkpoints.folder import save_checkpoint
+from models.checkpoints.folder import CheckpointError, save_checkpoint
 from models.checkpoints.networks import save_network, save_supernet
 from models.checkpoints.teachers import Teacher, View, load_teacher, read_model, save_teacher
 from models.layers.modes import Mode
@@ -183,21 +183,38 @@ def test_a_teacher_sees_images_as_it_was_made_for_them():
 
 
 @pytest.mark.parametrize("suffix", ["safetensors", "pt"])
-def test_a_network_of_torchvision_teaches_from_a_file(tmp_path, suffix):
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        (NAME, lambda: shufflenet_v2_x0_5(num_classes=10)),
+        ("timm/test_resnet", lambda: timm.create_model("test_resnet", num_classes=10)),
+        ("timm/test_resnet", lambda: timm.create_model("test_resnet", num_classes=10, in_chans=1)),
+    ],
+    ids=["torchvision", "timm", "timm, grey"],
+)
+def test_a_network_of_torchvision_or_timm_teaches_from_a_file(tmp_path, name, make, suffix):
     torch.manual_seed(0)
-    network = shufflenet_v2_x0_5(num_classes=10).eval()
+    network = make().eval()
     file = tmp_path / f"weights.{suffix}"
     if suffix == "pt":
         torch.save({"state_dict": {f"module.{name}": each for name, each in network.state_dict().items()}}, file)
     else:
         save_file(network.state_dict(), file)
     before = torch.random.get_rng_state()
-    found, meta = read_model(NAME, file, 10)
+    found, meta = read_model(name, file, 10)
     assert torch.equal(torch.random.get_rng_state(), before)
     save_teacher(tmp_path / "kept", found, meta, View(32, int(meta["channels"]), None, None))
     teacher = load_teacher(tmp_path / "kept", (0.3,), (0.2,))
     images = torch.randn(2, 1, 32, 32)
-    assert torch.equal(teacher(images), network(images.expand(-1, 3, -1, -1)))
+    assert torch.equal(teacher(images), network(images.expand(-1, meta["channels"], -1, -1)))
+
+
+def test_timm_is_asked_for_only_where_it_is_named(tmp_path, monkeypatch):
+    save_file(shufflenet_v2_x0_5(num_classes=10).state_dict(), tmp_path / "weights.safetensors")
+    monkeypatch.setattr("models.checkpoints.teachers.find_spec", lambda name: None)
+    read_model(NAME, tmp_path / "weights.safetensors", 10)
+    with pytest.raises(CheckpointError, match="timm/resnet18 needs the package timm: pip install timm"):
+        read_model("timm/resnet18", tmp_path / "weights.safetensors", 10)
 
 
 def test_a_hyperparameter_called_teacher_stays_a_users_own(tiny, split):
@@ -258,7 +275,7 @@ def test_what_cannot_teach_is_refused_in_one_sentence_each(tiny, tmp_path):
     }
     for folder, words in cases.items():
         assert words in refused(tmp_path, f"final.teacher={tmp_path / folder}"), folder
-    seven, timm = tmp_path / "seven.safetensors", find_spec("timm") is not None
+    seven = tmp_path / "seven.safetensors"
     files = {
         f"{NAME}@nowhere.pt": "nowhere.pt does not exist: give a file of weights",
         f"{NAME}@{seven}": "tells 7 classes apart, and the data have 10",
@@ -266,7 +283,8 @@ def test_what_cannot_teach_is_refused_in_one_sentence_each(tiny, tmp_path):
         f"resnet18@{seven}": "is not a file of weights of resnet18: it lacks bn1.bias",
         f"shuflenet_v2_x0_5@{seven}": "unknown classifier of torchvision 'shuflenet_v2_x0_5'; did you mean",
         f"fasterrcnn_resnet50_fpn@{seven}": "unknown classifier of torchvision",
-        f"timm/resnet18@{seven}": "not a file of weights" if timm else "needs the package timm",
+        f"timm/resnet18@{seven}": "is not a file of weights of timm/resnet18: it lacks bn1.bias",
+        f"timm/resnet10@{seven}": "timm has no model 'resnet10'; did you mean 'resnet10t'?",
         f"{NAME}@{tmp_path / 'cut.safetensors'}": "holds no weights, or is cut off",
         f"{NAME}@{tmp_path / 'cut.pt'}": "holds no weights, or is cut off",
         f"{NAME}@{tmp_path / 'words.pt'}": "holds no weights, or is cut off",
