@@ -197,4 +197,7 @@ class FinalConfig(NetworkTrainConfig):
         default="genotype", description="which of a search's genotypes: as it is, or with less Zeroise for transfer"
     )
     uniform: tuple[float, ...] = Field(default=(), description="uniform ratios to compare with (width spaces)")
-    full_precision: bool = Field(default=False, description="train a full-precision twin to compare with")
+    full_precision: bool = Field(
+        default=False,
+        description="train a full-precision twin to compare with: of the uniform 1x network, or of each given network",
+    )

@@ -193,14 +193,30 @@ def _references(given: Prepared) -> Iterator[str]:
     if config.final.full_precision and config.search.needs_latency:
         yield "latencies are those of 1-bit networks: leave final.full_precision out, or latency"
     if not allowed:
-        if config.final.uniform or config.final.full_precision:
-            yield f"final.uniform and final.full_precision are for width spaces; {_kind(given)}"
+        networks = config.method is Method.NETWORKS
+        if config.final.uniform or (config.final.full_precision and not networks):
+            yield (
+                "final.uniform and, but where networks are given (`binarynas train`), final.full_precision are for "
+                f"width spaces; {_kind(given)}"
+            )
+        elif config.final.full_precision:
+            yield from _without_twin(given)
         return
     foreign = [ratio for ratio in config.final.uniform if ratio not in allowed]
     if foreign:
         yield f"final.uniform {listed(map(number_text, foreign))}: the ratios of {name!r} are {ratios}"
     if 1 not in allowed and (config.search.proposer == "fitness" or config.final.full_precision):
         yield f"the proposer fitness and final.full_precision need the ratio 1; those of {name!r} are {ratios}"
+
+
+def _without_twin(given: Prepared) -> Iterator[str]:
+    """Why some of the networks have no full-precision twin."""
+    space = given.architectures
+    for place in range(space.count()):
+        try:
+            space.full_precision_cost(space.unrank(place))
+        except SpaceError as error:
+            yield f"final.full_precision: {error}"
 
 
 def _networks(given: Prepared) -> Iterator[str]:

@@ -144,6 +144,11 @@ class NetworksSpace(ProductSpace[Given, str]):
         space, architecture = self.members[self.require(member).text]
         return space.cost(architecture, image_size, classes)
 
+    def full_precision_cost(self, member: Given) -> Cost:
+        """What the full-precision twin of a network costs; raises `SpaceError` where none is built, as of cells."""
+        space, architecture = self.members[self.require(member).text]
+        return space.full_precision_cost(architecture)
+
     def costs(self, members: list[Given], image_size: int | None = None, classes: int | None = None) -> Costs:
         """What many of them cost."""
         parts = [(space, [architecture]) for space, architecture in (self.members[each.text] for each in members)]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Self
 
-from spaces.cost import Cost, Costs, itemise, total
+from spaces.cost import Cost, Costs, in_full_precision, itemise, total
 from spaces.nasbnn import operators
 from spaces.nasbnn.architecture import Architecture, Layer, parse
 from spaces.nasbnn.declaration import Blocks, NasBnnDeclaration, Stage
@@ -156,6 +156,10 @@ class NasBnnSpace(NasBnnDeclaration, BaseSpace[Architecture]):
     def cost(self, member: Architecture, image_size: int | None = None, classes: int | None = None) -> Cost:
         """What a member costs, in all and per layer, at the space's own image size and classes or at others."""
         return itemise(prices(self.for_data(image_size, classes), [self.require(member)]))
+
+    def full_precision_cost(self, member: Architecture) -> Cost:
+        """What a member would cost if it computed and stored everything in float."""
+        return itemise(list(map(in_full_precision, prices(self, [self.require(member)]))))
 
     def costs(self, members: list[Architecture], image_size: int | None = None, classes: int | None = None) -> Costs:
         """What many members cost, in one vectorised call (their membership is not checked)."""

@@ -12,9 +12,10 @@ from analysis.runs.trials import load_trials
 from analysis.stages import search_stage
 from models.checkpoints.networks import load_network
 from models.families import build_network
+from models.layers.modes import Mode
 from models.onebit.engine import Engine
 from models.onebit.lowering.lower import lower
-from search.config.loading import check_config
+from search.config.loading import check_config, load_config
 from search.config.recipes import recipe, recipes
 from search.config.run import Method
 from search.config.sections import ConfigError, Schedule, TrainConfig
@@ -137,6 +138,26 @@ def test_what_is_wrong_is_one_sentence(networks, recipe_name, settings, words):
     with pytest.raises((SpaceError, ConfigError), match=words) as caught:
         networks_config(networks, DIGITS, recipe_name, settings=settings)
     assert "\n" not in str(caught.value)
+
+
+def test_full_precision_twins_are_trained_beside_the_networks_and_can_teach_a_supernet(tmp_path):
+    settings = [*FEW, "epochs=1", "full_precision=true"]
+    run = finished(prepare(networks_config([SMALL, VGG], DIGITS, settings=settings), tmp_path / "run"), reports=4)
+    trials = load_trials(run.path).query("stage == 'reference'").set_index("operator")
+    assert trials.index.tolist() == [f"full precision {SMALL}", f"full precision {VGG}"]
+    for trial in trials.itertuples():
+        twin = load_network(run.path / "reference" / trial.id / "network")
+        assert twin.options.mode is Mode.FWFA
+        cost = twin.space.full_precision_cost(twin.architecture)
+        binary = twin.space.cost(twin.architecture)
+        assert trial.ops == cost.ops == cost.flops == binary.flops + binary.int8_ops + binary.bops
+        assert (trial.params, trial.bits) == (binary.params, 32 * binary.params)
+        teacher = f"supernet.teacher=[fwba, {run.path / 'reference' / trial.id}]"
+        taught = prepare(load_config("nasbnn-digits", ["data.train_limit=96", teacher]), tmp_path / trial.id)
+        assert len(taught.config.supernet.teachers) == 1
+    cells = networks_config(["bnas-d"], DIGITS, image_size=224, settings=["data.train_limit=10", "full_precision=true"])
+    with pytest.raises(ConfigError, match="space 'bnas-d' have no full-precision twin"):
+        prepare(cells, tmp_path / "cells")
 
 
 def test_a_space_to_search_is_not_trained(tmp_path):
