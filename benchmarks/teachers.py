@@ -17,6 +17,7 @@ from analysis import mean_interval
 from models.families import build_network
 from models.layers.binary import set_mode
 from models.layers.modes import Mode
+from search.config.recipes import recipe, recipes
 from search.config.trainings import FinalConfig
 from search.data.config import DataConfig
 from search.data.opening import open_data
@@ -46,14 +47,17 @@ WAYS = {
     "bound 1.5": {"activation_bound": 1.5},
     "teacher, T 4, bound 1.5": {"teachers": 1, "teacher_temperature": 4.0, "activation_bound": 1.5},
 }
+RECIPES = {f"recipe {name}": {"recipe": name} for name in recipes()}
 
 
-def configuration(epochs, rate, *, multi_stage=False, **changes):
+def configuration(epochs, rate, **changes):
     """A training of so many epochs in all."""
-    halves = [{"mode": "fwba", "epochs": epochs // 2}, {"mode": "bwba", "epochs": epochs - epochs // 2}]
-    return FinalConfig(
-        epochs=epochs, batch_size=64, learning_rate=rate, multi_stage=halves if multi_stage else False, **changes
-    )
+    named = changes.pop("recipe", None)
+    values = {"learning_rate": rate, **changes} if named is None else recipe(named)["final"]
+    if values.get("multi_stage"):
+        halves = [{"mode": "fwba", "epochs": epochs // 2}, {"mode": "bwba", "epochs": epochs - epochs // 2}]
+        values["multi_stage"] = halves
+    return FinalConfig(**values | {"epochs": epochs, "batch_size": 64})
 
 
 def trained(network, config, data, seed, teachers=()):
@@ -82,11 +86,11 @@ def accuracies(name, ways, epochs, seed, data):
         return 100 * evaluate(network, data.validation, 256)["accuracy"]
 
     plain = configuration(epochs, rate)
-    several = max((WAYS[way.removeprefix(FINETUNE)].get("teachers", 0) for way in ways), default=0)
+    several = max(((WAYS | RECIPES)[way.removeprefix(FINETUNE)].get("teachers", 0) for way in ways), default=0)
     twins = [trained(new(purpose, Mode.FWFA), plain, data, seed).eval() for purpose in PURPOSES[:several]]
     found, first = {"float twin": accuracy(twins[0])} if twins else {}, None
     for way in (FIRST, *(way for way in ways if way != FIRST)):
-        changes = dict(WAYS[way.removeprefix(FINETUNE)])
+        changes = dict((WAYS | RECIPES)[way.removeprefix(FINETUNE)])
         teachers = twins[: changes.pop("teachers", 0)]
         if way.startswith(FINETUNE):
             config = configuration(epochs // 2, rate / 10, **changes)
@@ -101,7 +105,7 @@ def main():
     names = [*WAYS, *(FINETUNE + way for way in (FIRST, "teacher", "two stages"))]
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=list(NETWORKS))
-    parser.add_argument("--ways", nargs="+", default=names, choices=names, metavar="WAY")
+    parser.add_argument("--ways", nargs="+", default=names, choices=[*names, *RECIPES], metavar="WAY")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=20)
