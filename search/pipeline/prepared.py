@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.runs.layout import RUN_FILE
+from models.checkpoints.folder import MANIFEST, CheckpointError
 from models.checkpoints.networks import load_network, load_supernet
 from models.families import Family, SupernetTraining, family_of
 from search.config.run import Method, RunConfig
@@ -60,4 +61,8 @@ def _supernet(source: str | None) -> Any:
     if source is None:
         return None
     folder = Path(source)
-    return load_supernet(folder / SUPERNET if (folder / RUN_FILE).exists() else folder)
+    if not (folder / RUN_FILE).exists():
+        return load_supernet(folder)
+    if not (folder / SUPERNET / MANIFEST).exists():
+        raise CheckpointError(f"{folder} is a run without a trained supernet: give one whose supernet is trained")
+    return load_supernet(folder / SUPERNET)

@@ -25,6 +25,7 @@ from spaces.limits import Limits, require_reachable
 from spaces.space import number_text
 
 FEW_IMAGES, UNEQUAL = 5, 3
+_LONG = 80  # characters of a difference beyond which it is only named
 
 
 def problems_of(given: Prepared) -> list[str]:
@@ -94,7 +95,8 @@ def _supernet(given: Prepared) -> Iterator[str]:
     ours, theirs = given.architectures.declaration(), given.supernet.space.declaration()
     differ = [key for key in ours if key not in {"name", "non_decreasing"} and ours[key] != theirs.get(key)]
     if differ:
-        what = ", ".join(f"{key} {theirs.get(key)} there, {ours[key]} here" for key in differ)
+        texts = {key: f"{key} {theirs.get(key)} there, {ours[key]} here" for key in differ}
+        what = ", ".join(text if len(text) <= _LONG else f"{key} are others" for key, text in texts.items())
         folder = given.config.supernet.checkpoint
         yield f"the supernet in {folder} was trained for another space, {theirs['name']!r}: {what}"
     asked = [name for name in ("teachers", "multi_stage") if getattr(given.config.supernet, name)]
@@ -193,14 +195,12 @@ def _references(given: Prepared) -> Iterator[str]:
     if config.final.full_precision and config.search.needs_latency:
         yield "latencies are those of 1-bit networks: leave final.full_precision out, or latency"
     if not allowed:
-        networks = config.method is Method.NETWORKS
-        if config.final.uniform or (config.final.full_precision and not networks):
-            yield (
-                "final.uniform and, but where networks are given (`binarynas train`), final.full_precision are for "
-                f"width spaces; {_kind(given)}"
-            )
-        elif config.final.full_precision:
+        if config.final.uniform:
+            yield f"final.uniform is for width spaces; {_kind(given)}"
+        if config.final.full_precision and config.method is Method.NETWORKS:
             yield from _without_twin(given)
+        elif config.final.full_precision:
+            yield f"final.full_precision is for width spaces, and for `binarynas train`; {_kind(given)}"
         return
     foreign = [ratio for ratio in config.final.uniform if ratio not in allowed]
     if foreign:

@@ -1,5 +1,7 @@
 """Trainings in stages: what each stage trains with, where it starts, and that a stop within any cannot be seen."""
 
+import shutil
+
 import pytest
 import torch
 from to_the_end import finished as to_the_end
@@ -303,6 +305,11 @@ def test_networks_in_other_modes_are_not_exported(tiny):
 
 
 def test_a_trained_supernet_is_given_as_its_run_or_by_its_folder(run, tmp_path):
+    (tmp_path / "begun").mkdir()
+    shutil.copy(run.path / "run.json", tmp_path / "begun")
+    for source, words in ((run.path, "stages are others"), (tmp_path / "begun", "is a run without a trained supernet")):
+        with pytest.raises(ConfigError, match=words):
+            prepare(load_config("bnext-digits", [*FEW, f"supernet.checkpoint={source}"]), tmp_path / "none")
     wanted = load_supernet(run.supernet).state_dict()
     for number, source in enumerate((run.path, run.supernet)):
         settings = [*FEW, f"supernet.checkpoint={source}"]
