@@ -11,25 +11,23 @@ import argparse
 from dataclasses import replace
 
 import torch
+from teachers import CIFAR, images, space_for
 
 from analysis import mean_interval
 from models.layers.binarisers import BINARISERS
 from models.width.network import WidthNetwork
 from search.config.search import EvaluationConfig
 from search.config.trainings import CandidateConfig
-from search.data.config import DataConfig
-from search.data.opening import open_data
 from search.seeds import derive_seed
 from search.training.evaluation import evaluate
 from search.training.loop import train
 from search.training.steps import plain_step
-from spaces import get_space
 
 
 def accuracy(name, decay, rate, arguments, seed):
     """Of one network that was trained with a binariser, and OvSW's decay of silent weights."""
-    space = replace(get_space("vgg-digits"), binariser=name)
-    data = open_data(DataConfig(name="digits", validation_fraction=0.25), image_size=8, channels=1)
+    data = images(arguments.cifar)
+    space = replace(space_for(data, "vgg-digits"), binariser=name)
     torch.manual_seed(derive_seed(seed, "weights"))
     network = WidthNetwork(space, space.uniform(arguments.width))
     config = CandidateConfig(epochs=arguments.epochs, batch_size=64, learning_rate=rate, silent_decay=decay)
@@ -47,6 +45,7 @@ def main():
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--width", type=float, default=1.0)
     parser.add_argument("--rates", type=float, nargs="+", default=[2e-3])
+    parser.add_argument("--cifar", metavar="FILE", help=CIFAR)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)

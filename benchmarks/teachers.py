@@ -32,6 +32,7 @@ NETWORKS = {
     "width": ("vgg-digits", "0.25-0.25-0.25-0.25", 8e-3),
     "nasbnn": ("nasbnn-digits", "c16k3g1 | c24k3g1 | c48k3g1 c48k3g1 | c96k3g2", 4e-3),
 }
+OWN_SIZE = 8  # pixels of these spaces' images
 FIRST, FINETUNE, PURPOSES = "labels, one stage", "finetune: ", ("twin", "another twin")
 WAYS = {
     FIRST: {},
@@ -48,6 +49,22 @@ WAYS = {
     "teacher, T 4, bound 1.5": {"teachers": 1, "teacher_temperature": 4.0, "activation_bound": 1.5},
 }
 RECIPES = {f"recipe {name}": {"recipe": name} for name in recipes()}
+CIFAR = "2,000 images of this Parquet file of CIFAR-10, at 16 pixels, instead of the digits"
+
+
+def images(cifar=None):
+    """The digits, or images of CIFAR-10."""
+    if cifar is None:
+        return open_data(DataConfig(name="digits", validation_fraction=0.25), image_size=OWN_SIZE, channels=1)
+    limits = {"validation_per_class": 100, "train_limit": 2000, "test_limit": 100}
+    config = DataConfig(name="parquet", path=cifar, crop_padding=2, flip="horizontal", **limits)
+    return open_data(config, image_size=16, channels=3)
+
+
+def space_for(data, name):
+    """A space of the digits, for images of these."""
+    space = get_space(name if data.image_size == OWN_SIZE else f"{name}@{data.image_size}")
+    return space.for_data(classes=data.classes, channels=data.channels)
 
 
 def configuration(epochs, rate, **changes):
@@ -75,7 +92,7 @@ def trained(network, config, data, seed, teachers=()):
 def accuracies(name, ways, epochs, seed, data):
     """Points of accuracy in every one of some ways, after the first of all."""
     space, text, rate = NETWORKS[name]
-    space = get_space(space)
+    space = space_for(data, space)
     architecture = space.parse(text)
 
     def new(purpose, mode=None):
@@ -109,9 +126,10 @@ def main():
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--cifar", metavar="FILE", help=CIFAR)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    data = open_data(DataConfig(name="digits", validation_fraction=0.25), image_size=8, channels=1)
+    data = images(arguments.cifar)
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     for name in arguments.networks:
         begun = time.monotonic()
