@@ -1,4 +1,4 @@
-"""What each binariser adds in accuracy, on the digits at equal OPs and epochs: one network, several seeds.
+"""What each binariser adds in accuracy, at equal OPs and epochs: one network of the digits, several seeds.
 
 The network is the uniform one of `vgg-digits` (or --width times as wide). Every binariser trains it from the same first
 weights, on the same images in the same order, for each seed; the first in the list is what the others are compared
@@ -24,9 +24,8 @@ from search.training.loop import train
 from search.training.steps import plain_step
 
 
-def accuracy(name, decay, rate, arguments, seed):
+def accuracy(name, decay, rate, arguments, seed, data):
     """Of one network that was trained with a binariser, and OvSW's decay of silent weights."""
-    data = images(arguments.cifar)
     space = replace(space_for(data, "vgg-digits"), binariser=name)
     torch.manual_seed(derive_seed(seed, "weights"))
     network = WidthNetwork(space, space.uniform(arguments.width))
@@ -48,13 +47,14 @@ def main():
     parser.add_argument("--cifar", metavar="FILE", help=CIFAR)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    data = images(arguments.cifar)
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     ways = [(name, 0.0) for name in arguments.binarisers] + [("ovsw", decay) for decay in arguments.silent_decays]
     for rate in arguments.rates:
         print(f"learning rate {rate:g}, {arguments.epochs} epochs, {arguments.seeds} seeds")
         first = None
         for name, decay in ways:
-            found = [100 * accuracy(name, decay, rate, arguments, seed) for seed in seeds]
+            found = [100 * accuracy(name, decay, rate, arguments, seed, data) for seed in seeds]
             first = first or found
             more = mean_interval([mine - other for mine, other in zip(found, first, strict=True)])
             mean, way = mean_interval(found), f"{name} {decay:g}" if decay else name

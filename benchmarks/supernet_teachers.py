@@ -12,29 +12,22 @@ import tempfile
 from pathlib import Path
 
 import torch
-from rich.console import Console
 
 from analysis import mean_interval
 from models.checkpoints.networks import save_network
 from models.families import build_network
 from models.layers.modes import Mode
-from search.config.loading import check_config, parse_yaml, set_values
 from search.config.trainings import FinalConfig
 from search.data.opening import open_data
-from search.execution.executors import make_executor
-from search.pipeline.callbacks import Telling
-from search.pipeline.carry_out import carry_out
-from search.pipeline.prepare import prepare
-from search.pipeline.view import make_view
-from search.runs.locking import writing
 from search.seeds import derive_seed
 from search.training.evaluation import evaluate
 from search.training.loop import train
 from search.training.steps import plain_step
 
-STUDIES = Path(__file__).resolve().parent.parent / "studies"
-sys.path.insert(0, str(STUDIES))
-from measures import MEASURES  # noqa: E402
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "studies"))
+from claims import make_arm
+from measures import MEASURES
+from run import carry
 
 BASES = {
     "nasbnn": ["accuracy of candidates"],
@@ -50,12 +43,6 @@ WAYS = {
 }
 
 
-def configuration(base, seed, supernet):
-    """The base with a seed and another teacher."""
-    values = parse_yaml((STUDIES / "bases" / f"{base}.yaml").read_text("utf-8"), base)
-    return check_config(set_values(values, {"supernet": supernet, "seed": seed}, ()), base)
-
-
 def save_twin(folder, config, seed, epochs):
     """Train the float twin of the largest subnet and write it; points of accuracy."""
     space = config.space.architectures(classes=10, channels=1)
@@ -67,14 +54,6 @@ def save_twin(folder, config, seed, epochs):
         pass
     save_network(folder, twin.eval(), {"class_names": data.class_names, "mean": data.mean, "std": data.std})
     return 100 * evaluate(twin, data.validation, 256)["accuracy"]
-
-
-def measured(folder, config, names):
-    """A run, and what is measured of it, by the names of the measures."""
-    run = prepare(config, folder)
-    with writing(run), make_view(Console(quiet=True)) as view:
-        carry_out(run, make_executor(run), Telling(view, ()))
-    return {name: MEASURES[name](folder) for name in names}
 
 
 def main():
@@ -91,10 +70,11 @@ def main():
     for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
         with tempfile.TemporaryDirectory() as scratch:
             twin = Path(scratch) / "twin"
-            twins.append(save_twin(twin, configuration(base, seed, {}), seed, arguments.twin_epochs))
-            for number, way in enumerate(arguments.ways):
-                config = configuration(base, seed, WAYS[way](str(twin)))
-                found[way].append(measured(Path(scratch) / str(number), config, names))
+            twins.append(save_twin(twin, make_arm(base, {}).config(seed), seed, arguments.twin_epochs))
+            for way in arguments.ways:
+                arm = make_arm(base, {"supernet": WAYS[way](str(twin))})
+                carry(arm, seed, Path(scratch))
+                found[way].append({name: MEASURES[name](Path(scratch) / arm.run(seed)) for name in names})
                 print(
                     f"seed {seed}, {way}: {', '.join(f'{each:.2f} %' for each in found[way][-1].values())}", flush=True
                 )

@@ -1,10 +1,11 @@
-"""What a teacher, stages and weight decay in the first stage alone add on the digits, at equal epochs in all.
+"""What a teacher, stages, weight decay in the first stage alone and whole recipes add, at equal epochs in all.
 
 One network is trained from the same first weights, on the same images in the same order, in every way, for each seed;
 the first way is what the others are compared with, seed by seed. The teacher is the network's float twin, trained for
 the same epochs from the labels; the second one is another twin, of other first weights. `finetune` goes on from what
-the first way trained, for half the epochs at a tenth of the rate. Accuracy is that of the validation images, which
-nothing is chosen by. Printed are means with 95 % intervals of Student's t.
+the first way trained, for half the epochs at a tenth of the rate. A recipe has its own rate, decay, optimiser and
+stages, which share the epochs, but the batches of the others. Accuracy is that of the validation images, which nothing
+is chosen by. Printed are means with 95 % intervals of Student's t.
 """
 
 import argparse
@@ -49,6 +50,7 @@ WAYS = {
     "teacher, T 4, bound 1.5": {"teachers": 1, "teacher_temperature": 4.0, "activation_bound": 1.5},
 }
 RECIPES = {f"recipe {name}": {"recipe": name} for name in recipes()}
+CHANGES = WAYS | RECIPES
 CIFAR = "2,000 images of this Parquet file of CIFAR-10, at 16 pixels, instead of the digits"
 
 
@@ -103,11 +105,11 @@ def accuracies(name, ways, epochs, seed, data):
         return 100 * evaluate(network, data.validation, 256)["accuracy"]
 
     plain = configuration(epochs, rate)
-    several = max(((WAYS | RECIPES)[way.removeprefix(FINETUNE)].get("teachers", 0) for way in ways), default=0)
+    several = max((CHANGES[way.removeprefix(FINETUNE)].get("teachers", 0) for way in ways), default=0)
     twins = [trained(new(purpose, Mode.FWFA), plain, data, seed).eval() for purpose in PURPOSES[:several]]
     found, first = {"float twin": accuracy(twins[0])} if twins else {}, None
     for way in (FIRST, *(way for way in ways if way != FIRST)):
-        changes = dict((WAYS | RECIPES)[way.removeprefix(FINETUNE)])
+        changes = dict(CHANGES[way.removeprefix(FINETUNE)])
         teachers = twins[: changes.pop("teachers", 0)]
         if way.startswith(FINETUNE):
             config = configuration(epochs // 2, rate / 10, **changes)
